@@ -1,0 +1,1 @@
+"""Pure functions over Arrow and NumPy arrays. No Beam, no DuckDB, no files."""

@@ -1,0 +1,20 @@
+"""How every kernel is compiled: once per machine, cached, with the GIL released."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of arrays and integers to machine code.
+
+    Integers wrap as in NumPy, so a kernel must say why its sums cannot; a kernel must not
+    allocate per row.
+    """
+    return cast(
+        "Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    )

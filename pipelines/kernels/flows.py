@@ -1,0 +1,89 @@
+"""The canonical flow batch: what every dialect becomes and every later kernel reads.
+
+Arrays of equal length, one entry a flow. Addresses are 128 bits in two uint64 halves, host
+order; IPv4 is held as ``::ffff:a.b.c.d`` (RFC 4291, 2.5.5.2), so 0.0.0.0 is ``::ffff:0:0``; an
+absent address is ``::``. Where a column is unknown for the whole batch it is None.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+U8: TypeAlias = NDArray[np.uint8]
+U16: TypeAlias = NDArray[np.uint16]
+U64: TypeAlias = NDArray[np.uint64]
+I16: TypeAlias = NDArray[np.int16]
+I32: TypeAlias = NDArray[np.int32]
+I64: TypeAlias = NDArray[np.int64]
+Bool: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Text as codes into distinct values; code -1 is null. Values are distinct within a batch."""
+
+    codes: I32
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FlowBatch:
+    """One batch of flows in canonical form.
+
+    family: index into ``FAMILIES``, of the outermost IP header.
+    underlay: index into ``UNDERLAYS``: the outer header's family where the record shows an outer
+        and an inner header; addresses, protocol and ports are then the inner ones.
+    outer_protocol: protocol number of that outer header; -1 unknown.
+    start_ms, end_ms: Unix milliseconds, [start, end); start = end is a moment.
+    faults: bit i set = ``REJECT_REASONS[i]`` applies; the lowest set bit is the reason. A batch
+        carries what the record alone shows; settings and catalog add theirs later.
+    packets, octets: as exported; 0 where absent or not a number, negative as found.
+    layer2_octets: bytes per packet to subtract for layer-3 bytes.
+    sampling_num, sampling_den: the interval N = num / den, reduced; num = 0 is unknown.
+    pre_scaled: counters are scaled already by whoever wrote the file.
+    protocol, ports, tcp_flags, AS numbers, round-trip times (us), retransmits: -1 is absent.
+    consumed: the router itself consumed the packet (forwardingStatus 11......).
+    segment_routing: a segment routing header is shown (IANA elements 492-502).
+    findings: named masks of rows that a reader should know of.
+    """
+
+    src_hi: U64
+    src_lo: U64
+    dst_hi: U64
+    dst_lo: U64
+    family: U8
+    start_ms: I64
+    end_ms: I64
+    faults: U16
+    packets: I64
+    octets: I64
+    protocol: I16
+    src_port: I32
+    dst_port: I32
+    tcp_flags: I16
+    exporter: Coded
+    underlay: U8 | None = None
+    outer_protocol: I16 | None = None
+    layer2_octets: I64 | None = None
+    sampling_num: I64 | None = None
+    sampling_den: I64 | None = None
+    pre_scaled: Bool | None = None
+    consumed: Bool | None = None
+    segment_routing: Bool | None = None
+    server_name: Coded | None = None
+    app_name: Coded | None = None
+    app_id: Coded | None = None
+    src_as: I64 | None = None
+    dst_as: I64 | None = None
+    subscriber: Coded | None = None
+    rtt_client_us: I64 | None = None
+    rtt_server_us: I64 | None = None
+    retransmits: I64 | None = None
+    findings: tuple[tuple[str, Bool], ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many flows."""
+        return len(self.start_ms)

@@ -1,0 +1,25 @@
+"""Errors that are a user's to mend: each says what was found, expected, where, and what to do."""
+
+
+class UserError(Exception):
+    """A mistake in usage or configuration: printed without a traceback, exit code 2."""
+
+
+class CatalogError(UserError):
+    """A mistake in a catalog file or in the settings, with its place."""
+
+    def __init__(self, file: str, line: int | None, key: str, problem: str) -> None:
+        place = f"{file}:{line}" if line is not None else file
+        super().__init__(f"{place}: {key}: {problem}" if key else f"{place}: {problem}")
+        self.file, self.line, self.key, self.problem = file, line, key, problem
+
+
+class InputRefused(Exception):  # noqa: N818 - a refusal is an outcome, not a failure of ours
+    """An input that cannot be counted; it is quarantined with this reason and detail.
+
+    reason: ``unreadable``, ``no_dialect``, ``empty_file``, ``sum_overflow``, ``too_large``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail

@@ -1,0 +1,59 @@
+"""A fragment: everything one input adds to the warehouse, as one row of nested tables.
+
+One row, so that packing many fragments into one file (one row group each) never merges inputs.
+Immutable and content-addressed: the same input, dialect, rules and catalog give the same bytes.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from v6share.schemas.aggregates import FRAGMENT_TABLES
+from v6share.schemas.columns import Table
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
+
+# Raised by hand whenever the same row could be counted differently.
+RULES_VERSION: Final = 1
+
+
+@dataclass(frozen=True, order=True)
+class FragmentKey:
+    """What decides a fragment's bytes."""
+
+    input_id: str
+    dialect: str
+    rules_version: int
+    catalog_version: str
+
+    @property
+    def fragment_id(self) -> str:
+        """The fragment's address: SHA-256 over the four parts, hex."""
+        parts = (self.input_id, self.dialect, str(self.rules_version), self.catalog_version)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _nested(table: Table) -> pa.DataType:
+    fields = [f for f in table.arrow_schema if f.name != "input_id"]
+    return pa.list_(pa.struct(fields))
+
+
+FRAGMENT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("input_id", pa.string(), nullable=False),
+        pa.field("dialect", pa.string(), nullable=False),
+        pa.field("rules_version", pa.int64(), nullable=False),
+        pa.field("catalog_version", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("rows_in", pa.int64(), nullable=False),
+        pa.field("rows_counted", pa.int64(), nullable=False),
+        pa.field("rows_rejected", pa.int64(), nullable=False),
+        pa.field("first_start", pa.timestamp("us")),
+        pa.field("last_end", pa.timestamp("us")),
+        *(
+            pa.field(t.name, _nested(t), nullable=False)
+            for t in (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
+        ),
+    ]
+)

@@ -1,0 +1,115 @@
+"""The ledger: what came in, what was counted, what was refused, and which run did it."""
+
+from typing import Final
+
+from v6share.schemas.columns import Column, Kind, Merge, Table
+
+
+def _huge(name: str, meaning: str, unit: str) -> Column:
+    return Column(name, Kind.HUGEINT, meaning, unit, Merge.SUM)
+
+
+_INPUT = Column("input_id", Kind.TEXT, "SHA-256 of the input's bytes, hex")
+_ROWS = Column("rows", Kind.BIGINT, "rows", "rows", Merge.SUM)
+
+LEDGER_FILES: Final = Table(
+    "ledger_files",
+    "Every input ever met; exactly one committed row per input_id.",
+    (
+        _INPUT,
+        Column("dialect", Kind.TEXT, "dialect that read it; empty where none fitted"),
+        Column("rules_version", Kind.BIGINT, "version of the classification rules"),
+        Column("catalog_version", Kind.TEXT, "hash of the catalog parts that alter rows"),
+        Column("path", Kind.TEXT, "path it was committed under"),
+        Column("size", Kind.BIGINT, "size of the file", "bytes"),
+        Column("run_id", Kind.TEXT, "run that last changed this row"),
+        Column("status", Kind.TEXT, "committed, quarantined, superseded or forgotten"),
+        Column("reason", Kind.TEXT, "why it was quarantined or forgotten; else empty"),
+        Column("rows_in", Kind.BIGINT, "rows met; a biflow's reverse half is a row", "rows"),
+        Column("rows_counted", Kind.BIGINT, "rows counted", "rows"),
+        Column("rows_rejected", Kind.BIGINT, "rows rejected, each with a reason", "rows"),
+        Column("first_start", Kind.TIMESTAMP, "earliest start of a counted row", nullable=True),
+        Column("last_end", Kind.TIMESTAMP, "latest end of a counted row", nullable=True),
+        Column("committed_at", Kind.TIMESTAMP, "when this row was last changed, UTC"),
+    ),
+)
+
+LEDGER_FAMILIES: Final = Table(
+    "ledger_families",
+    "Per input, family and disposition: what came in, to the byte.",
+    (
+        _INPUT,
+        Column("family", Kind.TEXT, "v4, v6 or unknown"),
+        Column("disposition", Kind.TEXT, "counted or rejected"),
+        _ROWS,
+        _huge("sampled_packets", "packets as exported", "packets"),
+        _huge("sampled_bytes", "bytes as exported", "bytes"),
+        _huge("packets", "scaled packets; 0 for rejected rows", "packets"),
+        _huge("bytes", "scaled layer-3 bytes; 0 for rejected rows", "bytes"),
+    ),
+)
+
+REJECTS: Final = Table(
+    "rejects",
+    "Rows that were not counted, by reason.",
+    (
+        _INPUT,
+        Column("reason", Kind.TEXT, "the first reason that applied; see docs/tables.md"),
+        _ROWS,
+        _huge("sampled_packets", "packets as exported", "packets"),
+        _huge("sampled_bytes", "bytes as exported", "bytes"),
+    ),
+)
+
+FINDINGS: Final = Table(
+    "ledger_findings",
+    "Oddities of counted rows that a reader should know of; nothing was lost.",
+    (
+        _INPUT,
+        Column("exporter", Kind.TEXT, "exporter it concerns; empty for the whole input"),
+        Column("finding", Kind.TEXT, "what was seen"),
+        _ROWS,
+    ),
+)
+
+LEDGER_RUNS: Final = Table(
+    "ledger_runs",
+    "Every run, with the versions that it used and what came of it.",
+    (
+        Column("run_id", Kind.TEXT, "id of the run: start time and a random part"),
+        Column("command", Kind.TEXT, "the command line, without secrets"),
+        Column("code_version", Kind.TEXT, "version of v6share"),
+        Column("rules_version", Kind.BIGINT, "version of the classification rules"),
+        Column("catalog_version", Kind.TEXT, "hash of the catalog parts that alter rows"),
+        Column("started_at", Kind.TIMESTAMP, "start, UTC"),
+        Column("finished_at", Kind.TIMESTAMP, "end, UTC"),
+        Column("inputs_committed", Kind.BIGINT, "inputs committed by this run", "inputs"),
+        Column("inputs_known", Kind.BIGINT, "inputs skipped, known from before", "inputs"),
+        Column("inputs_quarantined", Kind.BIGINT, "inputs newly quarantined", "inputs"),
+        Column("rows_in", Kind.BIGINT, "rows met in committed inputs", "rows"),
+        Column("rows_counted", Kind.BIGINT, "rows counted", "rows"),
+        Column("rows_rejected", Kind.BIGINT, "rows rejected", "rows"),
+        Column("outcome", Kind.TEXT, "committed, no-op or quarantined-some"),
+    ),
+)
+
+# Fragments carry these without input_id: a fragment is one input.
+FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
+LEDGERS: Final = (LEDGER_FILES, LEDGER_FAMILIES, REJECTS, FINDINGS, LEDGER_RUNS)
+
+REJECT_REASONS: Final = (
+    "bad_address",
+    "no_time",
+    "end_before_start",
+    "duration_too_long",
+    "future",
+    "action_reject",
+    "no_data",
+    "skip_data",
+    "no_counters",
+    "bad_counter",
+    "zero_packets",
+    "total_counters",
+    "no_sampling_interval",
+    "counter_overflow",
+)

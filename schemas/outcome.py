@@ -1,0 +1,44 @@
+"""What became of one input: the one message that pipelines send and the committer reads."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from v6share.schemas.fragment import FragmentKey
+
+Status = Literal["fragment", "known", "quarantined", "busy"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One input's fate in one run.
+
+    status: ``fragment`` - a fragment is written; ``known`` - the content is committed already
+    (a copy or a rename); ``quarantined`` - refused, with reason and detail; ``busy`` - still
+    being written, left for the next run.
+    key: set for fragment and known; for quarantined it names the versions that refused it.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    status: Status
+    key: FragmentKey | None = None
+    rows_in: int = 0
+    rows_counted: int = 0
+    rows_rejected: int = 0
+    rows_without_interval: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+    detail: str = ""
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> "Outcome":
+        """The outcome that ``to_json`` wrote."""
+        fields = json.loads(line)
+        if fields["key"] is not None:
+            fields["key"] = FragmentKey(**fields["key"])
+        return cls(**fields)

@@ -1,0 +1,70 @@
+"""Where things are in a workspace. Names only: nothing here touches the disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One directory that holds everything of one installation."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """``v6share.toml``, optional."""
+        return self.root / "v6share.toml"
+
+    @property
+    def catalog(self) -> Path:
+        """What the operator knows."""
+        return self.root / "catalog"
+
+    @property
+    def state(self) -> Path:
+        """Everything private."""
+        return self.root / "state"
+
+    @property
+    def warehouse(self) -> Path:
+        """The private warehouse, one writer."""
+        return self.state / "warehouse.duckdb"
+
+    @property
+    def fragments(self) -> Path:
+        """Immutable aggregates per input."""
+        return self.state / "fragments"
+
+    def fragment(self, fragment_id: str) -> Path:
+        """The file of one fragment."""
+        return self.fragments / fragment_id[:2] / f"{fragment_id}.parquet"
+
+    @property
+    def journal(self) -> Path:
+        """What fragments cannot know, append only."""
+        return self.state / "journal.jsonl"
+
+    @property
+    def client_key(self) -> Path:
+        """The key of the client hash."""
+        return self.state / "client.key"
+
+    @property
+    def quarantine(self) -> Path:
+        """One JSON per refused input."""
+        return self.state / "quarantine"
+
+    @property
+    def outcomes(self) -> Path:
+        """Outcomes of the runs under way, one folder a run."""
+        return self.state / "outcomes"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one run that may write."""
+        return self.state / "lock"
+
+    @property
+    def published(self) -> Path:
+        """The snapshot that readers open."""
+        return self.root / "published" / "v6share.duckdb"
