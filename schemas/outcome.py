@@ -42,3 +42,16 @@ class Outcome:
         if fields["key"] is not None:
             fields["key"] = FragmentKey(**fields["key"])
         return cls(**fields)
+
+
+@dataclass(frozen=True, order=True)
+class FoundInput:
+    """A flow file that a run was pointed at, as the directory shows it; nothing is opened yet.
+
+    path: absolute, in the caller's spelling (symbolic links are kept).
+    size: bytes. mtime_ns: last modification, nanoseconds since 1970 UTC.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int

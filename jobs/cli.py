@@ -1,0 +1,391 @@
+"""The commands: names, options and help. A command's module is imported when it runs, so that
+``v6share --help`` needs nothing but typer.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, cast
+
+import typer
+
+from v6share import __version__
+from v6share.jobs.exits import ExitCode
+from v6share.jobs.invocation import Invocation, LogForm
+
+Form = Literal["table", "json", "csv", "markdown", "parquet"]
+
+app = typer.Typer(
+    name="v6share",
+    help="""Measure a staged IPv6 rollout from flow logs: flow files in, KPIs out.
+
+    Data goes to stdout, everything else to stderr.""",
+    epilog="""\b
+    Start here:
+      v6share init mynet            a commented starter workspace
+      v6share -C mynet run flows/   flow files to KPIs
+      v6share -C mynet kpi          the KPIs of every stage
+
+    'v6share COMMAND --help' has examples for each command.""",
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FormOption = Annotated[
+    Form, typer.Option("--format", "-f", help="How to print the data; parquet is binary.")
+]
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Files (always tried), directories (*.parquet and *.parq in them, recursively) "
+        "or quoted globs.",
+    ),
+]
+DialectOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Read the files as this dialect; default: found from the columns."
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"v6share {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    directory: Annotated[
+        Path, typer.Option("-C", metavar="DIR", help="The workspace.", show_default="here")
+    ] = Path(),
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say more; show tracebacks.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+    log: Annotated[
+        LogForm, typer.Option(help="Form of the messages on stderr; json is one object a line.")
+    ] = "text",
+    version: Annotated[  # noqa: ARG001 - the callback has answered already
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Read the options that stand before the command."""
+    if verbose and quiet:
+        raise typer.BadParameter("-v and -q exclude each other")
+    invocation = Invocation(directory, verbosity=int(verbose) - int(quiet), log=log)
+    context.obj = invocation
+    from v6share.jobs import console
+
+    console.configure(invocation)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share init mynet
+      v6share init            fill up the current directory"""
+)
+def init(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The directory; default: the workspace.")
+    ] = None,
+) -> ExitCode:
+    """Write a starter workspace: settings and catalog, with comments.
+
+    Adds what is missing and overwrites nothing.
+    """
+    from v6share.jobs import init as job
+
+    return job.main(_invocation(context), directory)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share sample mysample
+      v6share sample mysample --flows 1000000 --days 120 --seed 7"""
+)
+def sample(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made if new.")],
+    flows: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="About how many flow records.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", help="The same seed gives the same bytes.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="First day, such as 2026-01-01.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, metavar="D", help="How many days.")] = None,
+) -> ExitCode:
+    """Write made-up flow files, their catalog and the planted truth."""
+    from v6share.jobs import sample as job
+
+    return job.main(_invocation(context), directory, flows=flows, seed=seed, start=start, days=days)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share inspect flows/router1.parquet
+      v6share inspect flows/router1.parquet --format json"""
+)
+def inspect(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
+    dialect: DialectOption = None,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Show what a flow file holds and how it would be read.
+
+    Dialect, column mapping, rows, families, time range, sampling, exporters, first rows. Reads
+    only what it needs, changes nothing and needs no workspace.
+    """
+    from v6share.jobs import inspect as job
+
+    return job.main(_invocation(context), file, dialect=dialect, form=form)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet explain flows/router1.parquet --row 0"""
+)
+def explain(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
+    row: Annotated[int, typer.Option(min=0, metavar="N", help="The row, counted from 0.")],
+    dialect: DialectOption = None,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Show how one row is classified, and by which rule or prefix.
+
+    Every decision in order, then the windows that the row is split over.
+    """
+    from v6share.jobs import explain as job
+
+    return job.main(_invocation(context), file, row=row, dialect=dialect, form=form)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet run flows/
+      v6share -C mynet run 'flows/2026-01-*.parquet' --unknown-sampling unsampled
+      v6share -C mynet run flows/ --since 2026-01-01 --until 2026-02-01 --wait 60
+
+    A file that is known already is not opened again: running twice changes nothing."""
+)
+def run(
+    context: typer.Context,
+    paths: PathsArgument,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Only inputs with flows at or after T (UTC, 2026-01-31 or 2026-01-31T12:00). "
+            "Chooses inputs, never rows.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="T", help="Only inputs with flows before T.")
+    ] = None,
+    dialect: DialectOption = None,
+    runner: Annotated[str, typer.Option(metavar="NAME", help="Where the work is done.")] = "local",
+    unknown_sampling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="reject|unsampled|N",
+            help="What to do with rows whose sampling interval nobody states; "
+            "N counts them as 1 in N.",
+        ),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
+    ] = True,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Count flow files: read, commit, check, publish."""
+    from v6share.jobs import run as job
+
+    request = job.Request(
+        paths=tuple(paths),
+        since=since,
+        until=until,
+        dialect=dialect,
+        runner=runner,
+        unknown_sampling=unknown_sampling,
+        wait=wait,
+        threads=threads,
+        publish=publish,
+        form=form,
+    )
+    return job.main(_invocation(context), request)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet kpi                          the board of all stages
+      v6share -C mynet kpi 2                        the views of stage 2
+      v6share -C mynet kpi kpi_stage3_apps --format csv > apps.csv
+      v6share -C mynet kpi kpi_headline --format json"""
+)
+def kpi(
+    context: typer.Context,
+    view: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STAGE or VIEW]", help="1, 2, 3, or the name of a view; default: the board."
+        ),
+    ] = None,
+    form: FormOption = "table",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="At most N rows; 0: all. Default: 40 on a terminal, else all."
+        ),
+    ] = None,
+) -> ExitCode:
+    """Print the KPIs from the published snapshot."""
+    from v6share.jobs import kpi as job
+
+    return job.main(_invocation(context), view, form=form, limit=limit)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet status
+      v6share -C mynet status --format json"""
+)
+def status(context: typer.Context, form: FormOption = "table") -> ExitCode:
+    """Show runs, files, rejected rows, exporters and versions."""
+    from v6share.jobs import status as job
+
+    return job.main(_invocation(context), form=form)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet forget flows/copy.parquet
+      v6share -C mynet forget 3f1a9c02... --reason 'repeats router2'"""
+)
+def forget(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Paths, or input ids (a unique start is enough)."),
+    ],
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; stands in the ledger.")
+    ] = "withdrawn by the operator",
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+    publish: Annotated[
+        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
+    ] = True,
+) -> ExitCode:
+    """Withdraw inputs, such as a file that repeats others."""
+    from v6share.jobs import forget as job
+
+    return job.main(_invocation(context), tuple(inputs), reason=reason, wait=wait, publish=publish)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet rebuild"""
+)
+def rebuild(
+    context: typer.Context,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+    publish: Annotated[
+        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
+    ] = True,
+) -> ExitCode:
+    """Make the warehouse anew from fragments and journal.
+
+    The tables come out the same; no flow file is read.
+    """
+    from v6share.jobs import rebuild as job
+
+    return job.main(_invocation(context), wait=wait, publish=publish)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet check
+      v6share -C mynet check --format json"""
+)
+def check(
+    context: typer.Context,
+    form: FormOption = "table",
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+) -> ExitCode:
+    """Run the checks on the warehouse; exit 3 when one fails."""
+    from v6share.jobs import check as job
+
+    return job.main(_invocation(context), form=form, wait=wait)
+
+
+def _invocation(context: typer.Context) -> Invocation:
+    return cast("Invocation", context.obj)
+
+
+def call(arguments: list[str]) -> ExitCode:
+    """Run one command line and return its exit code; every error ends as a message on stderr."""
+    from v6share.jobs import console, output
+
+    console.configure(Invocation())
+    command = typer.main.get_command(app)
+    try:
+        returned: Any = command.main(
+            arguments or ["--help"], prog_name="v6share", standalone_mode=False
+        )
+        output.flush()
+        code = ExitCode(returned or 0)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # the outermost frame: nothing may pass it
+        code = console.report_failure(error)
+    if code is ExitCode.INTERRUPTED:
+        console.report_interrupt()
+    return code
+
+
+def main() -> NoReturn:
+    """The ``v6share`` program."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = call(sys.argv[1:])
+    if code is ExitCode.INTERRUPTED:
+        # Worker threads may sit in a long read. Whatever they were making has a temporary
+        # name and is not in the journal, so leaving at once loses nothing.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

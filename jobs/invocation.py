@@ -1,0 +1,19 @@
+"""What stands before the command: where the workspace is and how much to say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+LogForm = Literal["text", "json"]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The global options of one call.
+
+    verbosity: -1 errors only, 0 normal, 1 details and tracebacks.
+    """
+
+    root: Path = Path()
+    verbosity: int = 0
+    log: LogForm = "text"

@@ -1,0 +1,294 @@
+"""Data on stdout: one renderer from an Arrow table to each form that ``--format`` names.
+
+For people (``table``, ``markdown``) numbers are grouped, bytes get a prefix, shares are in
+percent. For machines (``json``, ``csv``, ``parquet``) values are exact: integers stay integers,
+decimals keep their digits, times are UTC in ISO 8601.
+"""
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from v6share.schemas.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Form = Literal["table", "json", "csv", "markdown", "parquet"]
+
+_PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
+
+
+def write_table(
+    table: "pa.Table", form: Form, *, title: str = "", limit: int | None = None
+) -> None:
+    """Print one table on stdout.
+
+    limit: at most so many rows, 0 for all; None: 40 in a table on a terminal, else all.
+    Raises UserError where binary data would go to a terminal.
+    """
+    on_terminal = sys.stdout.isatty()
+    if limit is None:
+        limit = 40 if form == "table" and on_terminal else 0
+    shown = table.slice(0, limit) if limit else table
+    if form == "parquet":
+        _write_parquet(shown)
+    elif form == "table" and on_terminal:
+        _write_rich(shown, title)
+    else:
+        write(text_of(shown, form, title=title))
+    if shown.num_rows < table.num_rows and form in ("table", "markdown"):
+        left = table.num_rows - shown.num_rows
+        write(f"... {left:,} more rows; --limit 0 shows all\n")
+
+
+def text_of(table: "pa.Table", form: Form, *, title: str = "") -> str:
+    """The table as text in one of the text forms; what a pipe gets."""
+    match form:
+        case "json":
+            return _json_text(table)
+        case "csv":
+            return _csv_text(table)
+        case "markdown":
+            return _markdown_text(table, title)
+        case _:
+            return _plain_text(table, title)
+
+
+def write(text: str) -> None:
+    """Print text on stdout. A reader that went away, such as ``head``, is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+
+
+def flush() -> None:
+    """Push out what is buffered, quietly where nobody reads."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+
+
+def _leave_pipe() -> None:
+    """Send the rest to nowhere, so that neither we nor the interpreter's exit complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def value_for_people(name: str, value: object) -> str:
+    """One value as a person reads it; ``name`` is its column, which tells shares and bytes."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int() | float() | Decimal():
+            return _number_for_people(name, value)
+        case datetime():
+            return _utc(value).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
+        case list():
+            return ", ".join(value_for_people("", item) for item in value)
+        case dict():
+            return ", ".join(f"{k}={value_for_people(k, v)}" for k, v in value.items())
+    return str(value)
+
+
+def bytes_for_people(count: float | Decimal) -> str:
+    """Bytes with a decimal prefix and three digits: ``8.38 MB``."""
+    scaled, step = float(count), 0
+    while abs(scaled) >= 999.5 and step < len(_PREFIXES) - 1:
+        scaled, step = scaled / 1000, step + 1
+    digits = f"{scaled:.0f}" if step == 0 else f"{scaled:.3g}"
+    return f"{digits} {_PREFIXES[step]}B"
+
+
+def share_for_people(share: float | Decimal) -> str:
+    """A share in percent with one digit: ``41.2 %``."""
+    return f"{float(share) * 100:.1f} %"
+
+
+def _number_for_people(name: str, value: float | Decimal) -> str:
+    if isinstance(value, float) and value != value:  # NaN
+        return "-"
+    if is_share(name):
+        return share_for_people(value)
+    if is_bytes(name):
+        return bytes_for_people(value)
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{float(value):,.4g}" if abs(value) < 1000 else f"{float(value):,.1f}"
+
+
+def is_share(name: str) -> bool:
+    """Whether a column of this name holds a share between 0 and 1."""
+    return name in ("ci_low", "ci_high") or "share" in name.split("_")
+
+
+def is_bytes(name: str) -> bool:
+    """Whether a column of this name counts bytes (its unit in the schemas is bytes)."""
+    words = name.split("_")
+    return ("bytes" in words or name == "size") and "variance" not in words
+
+
+def _utc(moment: datetime) -> datetime:
+    """Times in our tables carry no zone and are UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def iso_time(moment: datetime) -> str:
+    """A UTC time in ISO 8601, with fractions only where there are any."""
+    return _utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def _rows(table: "pa.Table") -> Iterator[tuple[Any, ...]]:
+    for batch in table.to_batches():
+        columns = [column.to_pylist() for column in batch.columns]
+        yield from zip(*columns, strict=True)
+
+
+# JSON: one row a line, so that line tools can work on it too.
+
+
+def _json_text(table: "pa.Table") -> str:
+    lines = [
+        "{"
+        + ", ".join(f"{json.dumps(n)}: {json_value(v)}" for n, v in zip(table.column_names, row))  # noqa: B905 - same length by construction
+        + "}"
+        for row in _rows(table)
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
+
+
+def json_value(value: object) -> str:
+    """One value as JSON text; decimals keep all their digits, as numbers."""
+    match value:
+        case Decimal():
+            return format(value, "f") if value.is_finite() else "null"
+        case float():
+            return json.dumps(value) if abs(value) < float("inf") else "null"
+        case datetime():
+            return json.dumps(iso_time(value))
+        case date():
+            return json.dumps(value.isoformat())
+        case bytes():
+            return json.dumps(value.hex())
+        case list() | tuple():
+            return "[" + ", ".join(json_value(item) for item in value) + "]"
+        case dict():
+            items = (f"{json.dumps(str(k))}: {json_value(v)}" for k, v in value.items())
+            return "{" + ", ".join(items) + "}"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _csv_text(table: "pa.Table") -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows([_csv_cell(value) for value in row] for row in _rows(table))
+    return out.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return iso_time(value)
+        case Decimal():
+            return format(value, "f")
+        case list() | dict():
+            return json_value(value)
+    return value
+
+
+def _markdown_text(table: "pa.Table", title: str) -> str:
+    def line(cells: Sequence[str]) -> str:
+        escaped = (c.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for c in cells)
+        return "| " + " | ".join(escaped) + " |"
+
+    rule = ["---:" if right else "---" for right in _right_aligned(table)]
+    head = [f"### {title}", ""] if title else []
+    lines = [*head, line(table.column_names), line(rule), *(line(r) for r in _cells(table))]
+    return "\n".join(lines) + "\n"
+
+
+def _plain_text(table: "pa.Table", title: str) -> str:
+    rows = [list(table.column_names), *_cells(table)]
+    right = _right_aligned(table)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w)
+            for cell, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([title, *lines] if title else lines) + "\n"
+
+
+def _cells(table: "pa.Table") -> list[list[str]]:
+    names = table.column_names
+    return [
+        [
+            value_for_people(name, value).replace("\n", " ")
+            for name, value in zip(names, row, strict=True)
+        ]
+        for row in _rows(table)
+    ]
+
+
+def _right_aligned(table: "pa.Table") -> list[bool]:
+    import pyarrow.types as kinds
+
+    return [
+        kinds.is_integer(f.type) or kinds.is_floating(f.type) or kinds.is_decimal(f.type)
+        for f in table.schema
+    ]
+
+
+def _write_rich(table: "pa.Table", title: str) -> None:
+    """A table with colours, where it fits; a wider one goes out plain, so that nothing is cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    rich_table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD
+    )
+    for name, right in zip(table.column_names, _right_aligned(table), strict=True):
+        rich_table.add_column(Text(name), justify="right" if right else "left", no_wrap=True)
+    for row in _cells(table):
+        rich_table.add_row(*(Text(cell) for cell in row))
+    wide = console.options.update(max_width=100_000)
+    if Measurement.get(console, wide, rich_table).maximum > console.width:
+        write(_plain_text(table, title))
+        return
+    console.print(rich_table)
+
+
+def _write_parquet(table: "pa.Table") -> None:
+    import pyarrow.parquet as pq
+
+    if sys.stdout.isatty():
+        raise UserError(
+            "parquet is binary and stdout is a terminal; write it to a file: "
+            "v6share kpi VIEW --format parquet > view.parquet"
+        )
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    try:
+        sys.stdout.buffer.write(sink.getvalue())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _leave_pipe()

@@ -1,0 +1,172 @@
+"""The command line as a shell sees it: codes, streams, suggestions, and what help imports."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from v6share.jobs import cli, reference
+from v6share.jobs.exits import ExitCode
+
+HEAVY = ("apache_beam", "duckdb", "numba", "numpy", "pyarrow", "pydantic", "rich.table")
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[ExitCode, str, str]:
+    code = cli.call(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_exit_codes_are_the_contract() -> None:
+    assert {code.name: int(code) for code in ExitCode} == {
+        "DONE": 0,
+        "INPUT_FAILED": 1,
+        "USAGE": 2,
+        "GATE": 3,
+        "LOCKED": 4,
+        "NO_INPUT": 5,
+        "INTERNAL": 70,
+        "INTERRUPTED": 130,
+    }
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from v6share.jobs import cli\n"
+        "code = cli.call(['--help'])\n"
+        f"sys.stderr.write(repr([m for m in {HEAVY!r} if m in sys.modules]))\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == "[]"
+    assert "Start here" in done.stdout
+
+
+@pytest.mark.parametrize("name", reference.command_names())
+def test_each_command_has_help_with_an_example(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    code, out, err = call(capsys, name, "--help")
+    assert (code, err) == (0, "")
+    assert "Examples:" in out
+
+
+def test_no_argument_is_a_call_for_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: v6share")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--version")
+    assert code == 0
+    assert out.startswith("v6share ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["rnu", "x"], "Did you mean 'run'?"),
+        (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since?"),
+        (["kpi", "--fromat", "json"], "Did you mean --format?"),
+        (["kpi", "-C", "x"], "v6share -C DIR kpi"),
+        (["kpi", "--format", "jsn"], "'json'"),
+        (["-q", "-v", "kpi"], "exclude each other"),
+        (["run"], "Missing argument 'PATH'"),
+    ],
+)
+def test_a_wrong_name_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
+) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert code is ExitCode.USAGE
+    assert out == ""
+    assert hint in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    page = Path(__file__).parents[2] / "docs" / "cli.md"
+    assert page.read_text() == reference.reference(), (
+        "docs/cli.md is stale: python -m v6share.jobs.reference > docs/cli.md"
+    )
+
+
+def test_every_command_is_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for name in reference.command_names():
+        assert f"## `v6share {name}`" in page
+
+
+def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def job(*_: object, **__: object) -> ExitCode:
+        raise error
+
+    from v6share.jobs import kpi
+
+    monkeypatch.setattr(kpi, "main", job)
+
+
+def test_an_unexpected_error_is_one_line_with_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _raising(monkeypatch, ZeroDivisionError("by zero"))
+    code, out, err = call(capsys, "kpi")
+    assert code is ExitCode.INTERNAL
+    assert out == ""
+    assert err == "error: unexpected ZeroDivisionError: by zero (-v shows where: v6share -v ...)\n"
+
+
+def test_verbose_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _raising(monkeypatch, ZeroDivisionError("by zero"))
+    code, _, err = call(capsys, "-v", "kpi")
+    assert code is ExitCode.INTERNAL
+    assert "Traceback" in err
+    assert err.endswith("error: unexpected ZeroDivisionError: by zero\n")
+
+
+def test_an_interrupt_is_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _raising(monkeypatch, KeyboardInterrupt())
+    code, out, err = call(capsys, "kpi")
+    assert code is ExitCode.INTERRUPTED
+    assert out == ""
+    assert "nothing is half done" in err
+
+
+def test_json_log_is_one_object_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = call(capsys, "-C", str(tmp_path), "--log", "json", "run", str(tmp_path))
+    assert code is ExitCode.NO_INPUT
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert lines[-1]["level"] == "error"
+    assert {"time", "level", "message"} <= lines[-1].keys()
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    program = (
+        "import sys\n"
+        "from v6share.jobs import output\n"
+        "for _ in range(100_000): output.write('line\\n')\n"
+        "output.flush()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -1,0 +1,127 @@
+"""Messages and progress on stderr."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from v6share.jobs import console
+from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.invocation import Invocation
+from v6share.schemas.errors import CatalogError, InputRefused, UserError
+from v6share.warehouse.lock import Holder, WorkspaceBusy
+
+
+@pytest.fixture(autouse=True)
+def _fresh_console() -> Iterator[None]:
+    console.configure(Invocation())
+    yield
+    console.configure(Invocation())
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "shown"),
+    [
+        (-1, ["error: d"]),
+        (0, ["b", "warning: c", "error: d"]),
+        (1, ["a", "b", "warning: c", "error: d"]),
+    ],
+)
+def test_how_much_is_said(
+    capsys: pytest.CaptureFixture[str], verbosity: int, shown: list[str]
+) -> None:
+    console.configure(Invocation(verbosity=verbosity))
+    console.detail("a")
+    console.say("b")
+    console.warn("c")
+    console.fail("d")
+    said = capsys.readouterr()
+    assert said.err.splitlines() == shown
+    assert said.out == ""
+
+
+def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(Invocation(log="json"))
+    console.say("two\nlines", files=3)
+    (line,) = capsys.readouterr().err.splitlines()
+    parsed = json.loads(line)
+    assert parsed.pop("time").endswith("Z")
+    assert parsed == {"level": "info", "message": "two\nlines", "files": 3}
+
+
+def test_a_warning_of_a_library_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(Invocation(log="json"))
+    logging.getLogger("some.library").warning("odd %s", "thing")
+    assert json.loads(capsys.readouterr().err)["message"] == "odd thing"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("what to do"), ExitCode.USAGE),
+        (CatalogError("apps.toml", 3, "id", "missing key"), ExitCode.USAGE),
+        (JobStopped(ExitCode.NO_INPUT, "nothing"), ExitCode.NO_INPUT),
+        (JobStopped(ExitCode.GATE, "check failed"), ExitCode.GATE),
+        (InputRefused("unreadable", "not Parquet"), ExitCode.INPUT_FAILED),
+        (WorkspaceBusy(Holder(7, "host", "v6share run x", "now")), ExitCode.LOCKED),
+        (RuntimeError("odd"), ExitCode.INTERNAL),
+    ],
+)
+def test_each_error_has_its_code(
+    capsys: pytest.CaptureFixture[str], error: Exception, code: ExitCode
+) -> None:
+    assert console.report_failure(error) is code
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_in_a_log_progress_is_a_line_every_few_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    with console.Progress("reading", total_bytes=200, total_files=20, clock=clock) as progress:
+        for second in range(1, 21):
+            clock.now = float(second)
+            progress.advance(read_bytes=10, files=1, rows=100)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "reading: 25%, 5 of 20 files, 500 rows, 100 rows/s"
+    assert lines[-1] == "reading: 100%, 20 of 20 files, 2,000 rows, 100 rows/s"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with console.Progress("reading", total_bytes=10, total_files=1) as progress:
+        progress.advance(read_bytes=10, files=1)
+    assert "reading" in terminal.getvalue()
+    assert "\x1b[" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    "invocation", [Invocation(verbosity=-1), Invocation(log="json")], ids=["quiet", "json"]
+)
+def test_no_bar_where_it_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, invocation: Invocation
+) -> None:
+    console.configure(invocation)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with console.Progress("reading", total_bytes=10, total_files=1) as progress:
+        progress.advance(read_bytes=10, files=1)
+    assert terminal.getvalue() == ""

@@ -1,0 +1,125 @@
+"""What PATH means."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v6share.jobs.find import find_inputs
+from v6share.schemas.errors import UserError
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def names(root: Path, *arguments: str) -> list[str]:
+    found, _ = find_inputs([str(root / a) for a in arguments])
+    return [os.path.relpath(f.path, root) for f in found]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    touch(
+        tmp_path,
+        "b.parquet",
+        "a.parq",
+        "day=1/c.parquet",
+        "day=1/deep/d.parquet",
+        "_SUCCESS",
+        "_hidden.parquet",
+        ".e.parquet",
+        "f.parquet.tmp",
+        "g.csv",
+        "_temporary/h.parquet",
+        ".cache/i.parquet",
+        "half.tmp/j.parquet",
+    )
+    return tmp_path
+
+
+def test_a_directory_gives_its_flow_files_in_path_order(tree: Path) -> None:
+    assert names(tree, "") == ["a.parq", "b.parquet", "day=1/c.parquet", "day=1/deep/d.parquet"]
+
+
+def test_a_file_is_always_tried(tree: Path) -> None:
+    assert names(tree, "g.csv", "_hidden.parquet", "f.parquet.tmp") == [
+        "_hidden.parquet",
+        "f.parquet.tmp",
+        "g.csv",
+    ]
+
+
+def test_globs(tree: Path) -> None:
+    assert names(tree, "*.parq*") == ["a.parq", "b.parquet"]
+    assert names(tree, "day=*") == ["day=1/c.parquet", "day=1/deep/d.parquet"]
+    assert names(tree, "day=1/**/*.parquet") == ["day=1/c.parquet", "day=1/deep/d.parquet"]
+
+
+def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:
+    touch(tmp_path, "flows[1].parquet", "flows1.parquet")
+    assert names(tmp_path, "flows[1].parquet") == ["flows[1].parquet"]
+
+
+def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"12345")
+    os.utime(tmp_path / "a.parquet", ns=(0, 1_234_567_890_123_456_789))
+    (found,), _ = find_inputs([str(tmp_path)])
+    assert found.size == 5
+    assert found.mtime_ns == (tmp_path / "a.parquet").stat().st_mtime_ns
+
+
+def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.parquet")
+    monkeypatch.chdir(tmp_path)
+    (found,), _ = find_inputs(["./a.parquet"])
+    assert found.path == str(tmp_path / "a.parquet")
+
+
+def test_arguments_without_a_match_are_named(tree: Path) -> None:
+    missing, empty = str(tree / "nothing*"), str(tree / "gone.parquet")
+    found, without = find_inputs([missing, str(tree / "a.parq"), empty])
+    assert len(found) == 1
+    assert without == (missing, empty)
+
+
+def test_a_link_to_a_parent_ends(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a.parquet")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert names(tmp_path, "") == ["in/a.parquet"]
+
+
+def test_a_linked_directory_is_entered(tmp_path: Path) -> None:
+    touch(tmp_path, "store/a.parquet")
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "day").symlink_to(tmp_path / "store", target_is_directory=True)
+    assert names(tmp_path, "flows") == ["flows/day/a.parquet"]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/flows/", "gs://bucket/*.parquet", "abfs://c@a/x"])
+def test_object_stores_come_later(url: str) -> None:
+    with pytest.raises(UserError, match="cannot be read yet; copy the files"):
+        find_inputs([url])
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="not a regular file"):
+        find_inputs([str(tmp_path / "pipe")])
+
+
+@given(st.lists(st.sampled_from(["", "a.parq", "day=1", "*.parquet", "day=1/c.parquet"])))
+def test_any_order_and_repetition_gives_the_same_inputs_once(
+    tmp_path_factory: pytest.TempPathFactory, arguments: list[str]
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-order"
+    if not root.exists():
+        touch(root, "a.parq", "b.parquet", "day=1/c.parquet")
+    found = names(root, *arguments)
+    assert found == sorted(set(found))
+    assert found == names(root, *reversed(arguments), *arguments)

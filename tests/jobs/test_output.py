@@ -1,0 +1,204 @@
+"""One table in each form."""
+
+import csv
+import io
+import json
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v6share.jobs import output
+from v6share.schemas.errors import UserError
+
+TABLE = pa.table(
+    {
+        "app": ["video", None],
+        "bytes": pa.array([8_384_292, 2**62], pa.int64()),
+        "bytes_variance": pa.array([Decimal(10**37), Decimal(0)], pa.decimal128(38, 0)),
+        "share": pa.array([Decimal("0.412345"), None], pa.decimal128(18, 6)),
+        "attained": [True, None],
+        "day": [date(2026, 1, 31), None],
+        "window_start": pa.array(
+            [datetime(2026, 1, 31, 12, 5, tzinfo=UTC), None], pa.timestamp("us")
+        ),
+        "ids": [["a", "b"], []],
+    }
+)
+
+
+def test_json_is_exact() -> None:
+    first, second = json.loads(output.text_of(TABLE, "json"), parse_float=Decimal)
+    assert first == {
+        "app": "video",
+        "bytes": 8_384_292,
+        "bytes_variance": 10**37,
+        "share": Decimal("0.412345"),
+        "attained": True,
+        "day": "2026-01-31",
+        "window_start": "2026-01-31T12:05:00Z",
+        "ids": ["a", "b"],
+    }
+    assert second["bytes"] == 2**62
+    assert second["share"] is None
+
+
+def test_json_of_nothing_is_a_list() -> None:
+    assert json.loads(output.text_of(TABLE.slice(0, 0), "json")) == []
+
+
+def test_json_has_one_row_a_line() -> None:
+    lines = output.text_of(TABLE, "json").splitlines()
+    assert [lines[0], lines[-1]] == ["[", "]"]
+    assert [json.loads(line.rstrip(","))["app"] for line in lines[1:-1]] == ["video", None]
+
+
+def test_csv_is_exact() -> None:
+    first, second = csv.DictReader(io.StringIO(output.text_of(TABLE, "csv")))
+    assert first == {
+        "app": "video",
+        "bytes": "8384292",
+        "bytes_variance": "1" + "0" * 37,
+        "share": "0.412345",
+        "attained": "true",
+        "day": "2026-01-31",
+        "window_start": "2026-01-31T12:05:00Z",
+        "ids": '["a", "b"]',
+    }
+    assert second["share"] == ""
+
+
+def test_plain_text_lines_up_and_is_for_people() -> None:
+    assert output.text_of(TABLE.select(["app", "bytes", "share", "attained"]), "table") == (
+        "app      bytes   share  attained\nvideo  8.38 MB  41.2 %  yes\n-      4.61 EB       -  -\n"
+    )
+
+
+def test_markdown_escapes_bars() -> None:
+    table = pa.table({"note": ["a|b"], "rows": [1234]})
+    assert output.text_of(table, "markdown", title="T") == (
+        "### T\n\n| note | rows |\n| --- | ---: |\n| a\\|b | 1,234 |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (999_500, "1 MB"),
+        (8_384_292, "8.38 MB"),
+        (10**13, "10 TB"),
+        (-1500, "-1.5 kB"),
+    ],
+)
+def test_bytes_for_people(count: int, text: str) -> None:
+    assert output.bytes_for_people(count) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("rows_in", 1234567, "1,234,567"),
+        ("share_low", 0.5, "50.0 %"),
+        ("ci_high", Decimal("0.9061"), "90.6 %"),
+        ("share_kind", "strict", "strict"),
+        ("size", 2000, "2 kB"),
+        ("bytes_variance", 2000, "2,000"),
+        ("n_eff", 31.25, "31.25"),
+        ("window_start", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 00:00"),
+        ("ratio", float("nan"), "-"),
+    ],
+)
+def test_values_for_people(name: str, value: object, text: str) -> None:
+    assert output.value_for_people(name, value) == text
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: str = "100") -> Terminal:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return terminal
+
+
+def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert out.isascii()
+
+
+def test_a_terminal_gets_a_styled_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    assert "\x1b[" in terminal.getvalue()
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    assert not any(f"\x1b[{code}" in terminal.getvalue() for code in range(30, 50))
+
+
+def test_a_table_too_wide_for_the_terminal_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch, columns="20")
+    output.write_table(TABLE, "table")
+    assert terminal.getvalue() == output.text_of(TABLE, "table")
+
+
+def test_a_terminal_gets_the_first_rows_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    table = pa.table({"n": list(range(100))})
+    output.write_table(table, "table")
+    assert "60 more rows" in terminal.getvalue()
+
+
+def test_a_pipe_gets_all_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_table(pa.table({"n": list(range(100))}), "table")
+    assert len(capsys.readouterr().out.splitlines()) == 101
+
+
+def test_parquet_round_trips(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "out.parquet").open("w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        output.write_table(TABLE, "parquet")
+    assert pq.read_table(tmp_path / "out.parquet").equals(TABLE)
+
+
+def test_parquet_is_not_thrown_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_terminal(monkeypatch)
+    with pytest.raises(UserError, match="write it to a file"):
+        output.write_table(TABLE, "parquet")
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.text(),
+            st.decimals(allow_nan=False, allow_infinity=False, places=6),
+        )
+    )
+)
+def test_json_values_survive(values: list[object]) -> None:
+    parsed = json.loads(output.json_value(values), parse_float=Decimal)
+    assert parsed == values
