@@ -1,0 +1,106 @@
+"""A user's mistake in words: what was found, what was expected, and the nearest known name."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+_EXPECTED: Final = {
+    "string_type": "text",
+    "string_too_short": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "decimal_type": "a number",
+    "tuple_type": "a list",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "decimal_max_places": "at most {decimal_places} decimal places",
+    "decimal_whole_digits": "at most {whole_digits} digits before the point",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length}",
+}
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that looks most like ``name`` (case ignored), or None.
+
+    Of names that are equally near, one with the same letters wins: ``tpc`` is ``tcp``.
+    """
+    word, by_lower = name.lower(), {k.lower(): k for k in known}
+    close = difflib.get_close_matches(word, by_lower, 3, cutoff)
+    if not close:
+        return None
+    return by_lower[next((c for c in close if sorted(c) == sorted(word)), close[0])]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean "x"?``, or the list of what is known where nothing is near."""
+    names = tuple(known)
+    close = nearest(name, names)
+    if close is not None:
+        return f'; did you mean "{close}"?'
+    if not names:
+        return "; none is known"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"; known: {shown}"
+
+
+def found(value: object) -> str:
+    """A value as the user wrote it, near enough to recognise it."""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str | bool):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 80 else f'{text[:76]}..."'
+    return str(value)
+
+
+def mistake(problem: str) -> PydanticCustomError:
+    """The error that a validator raises to say ``problem``, word for word."""
+    return PydanticCustomError("mistake", "{problem}", {"problem": problem})
+
+
+def first_mistake(
+    error: ValidationError, known: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str | int, ...], str]:
+    """The path and the words of one of the mistakes that pydantic found.
+
+    A misspelt key comes first: it usually is the cause of a missing one. ``known`` gives the
+    keys that may stand in a place; its keys are paths without positions, as ``app.match``.
+    """
+    details = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    path = tuple(details[0]["loc"])
+    return path, _problem(details[0], path, known)
+
+
+def _problem(
+    details: ErrorDetails, path: tuple[str | int, ...], known: Mapping[str, tuple[str, ...]]
+) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        place = ".".join(p for p in path[:-1] if isinstance(p, str))
+        return "unknown key" + did_you_mean(str(path[-1]), known.get(place, ()))
+    if kind == "missing":
+        return "missing key"
+    if kind == "literal_error":
+        return _not_one_of(details["input"], str(context["expected"]))
+    if kind in _EXPECTED:
+        return f"found {found(details['input'])}, expected {_EXPECTED[kind].format(**context)}"
+    return details["msg"]
+
+
+def _not_one_of(value: Any, expected: str) -> str:
+    choices = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    close = nearest(value, choices) if isinstance(value, str) else None
+    hint = f'; did you mean "{close}"?' if close else ""
+    return f"found {found(value)}, expected one of {', '.join(choices)}{hint}"

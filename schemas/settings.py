@@ -1,0 +1,192 @@
+"""Settings: ``v6share.toml``, overridden by ``V6SHARE_SECTION__KEY``, overridden by flags.
+
+Every value keeps its place (file line, environment variable or flag), so that a mistake names
+it. Nothing here reads the environment or a file: both are passed in.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+)
+
+from v6share.schemas.aggregates import UNLISTED
+from v6share.schemas.errors import CatalogError
+from v6share.schemas.mistakes import did_you_mean, first_mistake, found, mistake, nearest
+from v6share.schemas.toml_text import known_keys, read_toml
+
+SETTINGS_FILE: Final = "v6share.toml"
+_PREFIX: Final = "V6SHARE_"
+_ENVIRONMENT: Final = "environment"
+_COMMAND_LINE: Final = "command line"
+_NUMBER: Final = re.compile(r"[+-]?\d+", re.ASCII)
+
+
+def _parse_unknown(value: Any) -> Any:
+    is_interval = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if is_interval or value in ("reject", "unsampled"):
+        return value
+    close = nearest(value, ("reject", "unsampled")) if isinstance(value, str) else None
+    hint = f'; did you mean "{close}"?' if close else ""
+    expected = 'expected "reject", "unsampled" or a sampling interval of at least 1'
+    raise mistake(f"found {found(value)}, {expected}{hint}")
+
+
+def _parse_list(value: Any) -> Any:
+    """Environment variables and flags may give a list as text with commas."""
+    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+
+
+Vantage = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(Section):
+    """How rows without a known sampling interval count, and the size of a packet at most.
+
+    unknown: ``reject``, ``unsampled`` (interval 1) or the interval to assume.
+    max_packet_bytes: M of the bound of the sampling variance.
+    """
+
+    unknown: Annotated[
+        Literal["reject", "unsampled"] | StrictInt, BeforeValidator(_parse_unknown)
+    ] = "reject"
+    max_packet_bytes: Annotated[StrictInt, Field(ge=68, le=65_575)] = 1500
+
+
+class Time(Section):
+    """The longest duration that a record may have, and where the reporting day begins."""
+
+    max_duration_hours: Annotated[StrictInt, Field(ge=1, le=480)] = 24
+    reporting_utc_offset_minutes: Annotated[StrictInt, Field(ge=-720, le=840)] = 0
+
+
+class Kpi(Section):
+    """Which vantages feed the KPIs."""
+
+    vantages: Annotated[tuple[Vantage, ...], Field(min_length=1), BeforeValidator(_parse_list)] = (
+        "edge",
+        UNLISTED,
+    )
+
+
+class Run(Section):
+    """How a run works; nothing here alters a number.
+
+    threads: 0 = all cores. batch_rows: rows in one batch. settle_seconds: an unreadable file
+    that changed more recently than this is still being written.
+    """
+
+    threads: Annotated[StrictInt, Field(ge=0, le=4096)] = 0
+    batch_rows: Annotated[StrictInt, Field(ge=1, le=16_777_216)] = 65_536
+    settle_seconds: Annotated[StrictInt, Field(ge=0, le=86_400)] = 60
+
+
+class Settings(BaseModel):
+    """All settings, with the defaults of an empty file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampling: Sampling = Sampling()
+    time: Time = Time()
+    kpi: Kpi = Kpi()
+    run: Run = Run()
+
+
+_KEYS: Final = {
+    f"{section}.{key}": (section, key)
+    for section, keys in known_keys(Settings).items()
+    if section
+    for key in keys
+}
+_VARIABLES: Final = {f"{_PREFIX}{s}__{k}".upper(): f"{s}.{k}" for s, k in _KEYS.values()}
+
+
+def parse_settings(
+    text: str | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> Settings:
+    """The settings of a file's text, the environment and the flags; the last one wins.
+
+    overrides: by dotted key, as ``{"sampling.unknown": "unsampled"}``; None is "not given".
+    Of ``environ`` only ``V6SHARE_SECTION__KEY`` is read. Raises CatalogError.
+    """
+    file = read_toml(SETTINGS_FILE, (text or "").encode())
+    file.validate(Settings)
+    values = {section: dict(keys) for section, keys in file.values.items()}
+    for given in (*_from_environment(environ), *_from_flags(overrides)):
+        section, key = _KEYS[given.key]
+        _check(given, {section: {key: given.value}})
+        values.setdefault(section, {})[key] = given.value
+    return Settings.model_validate(values)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One value from outside the file: its dotted key, and the name and place it came by."""
+
+    key: str
+    value: Any
+    place: str
+    name: str
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
+    for name in sorted(environ):
+        key = _VARIABLES.get(name)
+        if key is not None:
+            yield _Given(key, _from_text(environ[name]), _ENVIRONMENT, name)
+        elif name.startswith(_PREFIX) and _looks_like_a_setting(name):
+            problem = "unknown key" + did_you_mean(name, _VARIABLES)
+            raise CatalogError(_ENVIRONMENT, None, name, problem)
+
+
+def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Given]:
+    for key, value in overrides.items():
+        if key not in _KEYS:
+            problem = "unknown key" + did_you_mean(key, _KEYS)
+            raise CatalogError(_COMMAND_LINE, None, key, problem)
+        if value is not None:
+            plain = _from_text(value) if isinstance(value, str) else value
+            yield _Given(key, plain, _COMMAND_LINE, key)
+
+
+def _looks_like_a_setting(name: str) -> bool:
+    """Two underscores, or the name of a setting with one of them forgotten."""
+    joined = {variable.replace("__", "_") for variable in _VARIABLES}
+    return "__" in name or name.upper().replace("__", "_") in joined
+
+
+def _from_text(text: str) -> Any:
+    """The value that a text stands for: a whole number, a TOML list, or the text itself."""
+    if _NUMBER.fullmatch(text.strip()):
+        return int(text)
+    if not text.strip().startswith("["):
+        return text.strip()
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(given: _Given, values: dict[str, Any]) -> None:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        _, problem = first_mistake(error, {})
+        raise CatalogError(given.place, None, given.name, problem) from None
