@@ -1,0 +1,107 @@
+from typing import Any
+
+import pytest
+
+from v6share.schemas.errors import CatalogError
+from v6share.schemas.settings import Settings, parse_settings
+
+
+def mistake(text: str | None = None, environ: Any = None, flags: Any = None) -> str:
+    with pytest.raises(CatalogError) as raised:
+        parse_settings(text, environ or {}, flags or {})
+    return str(raised.value)
+
+
+def test_nothing_said_gives_the_defaults() -> None:
+    settings = parse_settings(None, {}, {})
+    assert settings == Settings()
+    assert settings.sampling.unknown == "reject"
+    assert settings.sampling.max_packet_bytes == 1500
+    assert settings.time.max_duration_hours == 24
+    assert settings.time.reporting_utc_offset_minutes == 0
+    assert settings.kpi.vantages == ("edge", "unlisted")
+    assert (settings.run.threads, settings.run.batch_rows) == (0, 65536)
+    assert settings.run.settle_seconds == 60
+
+
+def test_the_environment_wins_over_the_file_and_a_flag_over_both() -> None:
+    text = '[run]\nthreads = 2\nbatch_rows = 100\n[sampling]\nunknown = "unsampled"\n'
+    environ = {"V6SHARE_RUN__THREADS": "3", "V6SHARE_SAMPLING__UNKNOWN": "500", "PATH": "/bin"}
+    flags = {"run.threads": 4, "sampling.max_packet_bytes": None}
+    settings = parse_settings(text, environ, flags)
+    assert (settings.run.threads, settings.run.batch_rows) == (4, 100)
+    assert settings.sampling.unknown == 500
+    assert settings.sampling.max_packet_bytes == 1500
+
+
+@pytest.mark.parametrize("value", ["edge,core", "edge, core", '["edge", "core"]'])
+def test_a_list_in_the_environment(value: str) -> None:
+    settings = parse_settings(None, {"V6SHARE_KPI__VANTAGES": value}, {})
+    assert settings.kpi.vantages == ("edge", "core")
+
+
+def test_a_flag_may_be_text() -> None:
+    assert parse_settings(None, {}, {"sampling.unknown": "1000"}).sampling.unknown == 1000
+    assert parse_settings(None, {}, {"sampling.unknown": "reject"}).sampling.unknown == "reject"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "\n[sampling]\nunknwon = 1\n",
+            'v6share.toml:3: sampling.unknwon: unknown key; did you mean "unknown"?',
+        ),
+        ("[smapling]\n", 'v6share.toml:1: smapling: unknown key; did you mean "sampling"?'),
+        (
+            "threads = 1\n",
+            "v6share.toml:1: threads: unknown key; known: sampling, time, kpi, run",
+        ),
+        (
+            '[sampling]\nunknown = "rejct"\n',
+            'v6share.toml:2: sampling.unknown: found "rejct", expected "reject", "unsampled" or '
+            'a sampling interval of at least 1; did you mean "reject"?',
+        ),
+        (
+            "[time]\nmax_duration_hours = 481\n",
+            "v6share.toml:2: time.max_duration_hours: found 481, expected at most 480",
+        ),
+        (
+            "[run]\nthreads = '2'\n",
+            'v6share.toml:2: run.threads: found "2", expected a whole number',
+        ),
+        ("[run\n", "v6share.toml:1: not TOML: Expected ']' at the end of a table declaration"),
+        ("run = 3\n", "v6share.toml:1: run: found 3, expected a table"),
+        ("[kpi]\nvantages = []\n", "v6share.toml:2: kpi.vantages: found a list, expected at least"),
+    ],
+)
+def test_a_mistake_in_the_file_names_line_and_key(text: str, said: str) -> None:
+    assert mistake(text).startswith(said)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "1:1000", "", [1]])
+def test_what_is_no_way_to_treat_an_unknown_interval(value: Any) -> None:
+    assert "command line: sampling.unknown: found" in mistake(flags={"sampling.unknown": value})
+
+
+def test_a_mistake_in_the_environment_names_the_variable() -> None:
+    assert mistake(environ={"V6SHARE_RUN__THREAD": "1"}) == (
+        'environment: V6SHARE_RUN__THREAD: unknown key; did you mean "V6SHARE_RUN__THREADS"?'
+    )
+    assert mistake(environ={"V6SHARE_RUN_THREADS": "1"}) == (
+        'environment: V6SHARE_RUN_THREADS: unknown key; did you mean "V6SHARE_RUN__THREADS"?'
+    )
+    assert mistake(environ={"V6SHARE_RUN__THREADS": "many"}) == (
+        'environment: V6SHARE_RUN__THREADS: found "many", expected a whole number'
+    )
+
+
+def test_other_variables_are_not_ours() -> None:
+    environ = {"V6SHARE_SHARED": "/x", "V6SHARE": "1", "OTHER__KEY": "1"}
+    assert parse_settings(None, environ, {}) == Settings()
+
+
+def test_an_unknown_flag_names_the_nearest() -> None:
+    assert mistake(flags={"sampling.unknow": 1}) == (
+        'command line: sampling.unknow: unknown key; did you mean "sampling.unknown"?'
+    )
