@@ -1,0 +1,108 @@
+"""The Beam pipeline: inputs to fragments and outcomes, and nothing else.
+
+Any runner can run it: ``build`` takes a source and the work. Workers leave fragments and
+outcome lines behind; at least once is enough, because fragments are content-addressed and the
+committer knows what it has.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from v6share.pipelines.inputs import Crew
+from v6share.pipelines.work import Work
+from v6share.schemas.outcome import FoundInput, Outcome
+
+
+class MakeFragments(beam.DoFn):
+    """Turn inputs into fragments with a crew of threads; a bundle is one crew's shift."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._crew: Crew | None = None
+
+    def start_bundle(self) -> None:
+        """Gather the crew."""
+        self._crew = Crew(self._work)
+
+    def process(self, found: FoundInput) -> Iterator[Outcome]:
+        """Begin an input and give the outcomes that are due."""
+        assert self._crew is not None
+        try:
+            yield from self._crew.take(found)
+        except BaseException:
+            self._crew.stop()
+            raise
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Give the outcomes of all inputs still under way."""
+        assert self._crew is not None
+        window = GlobalWindow()
+        try:
+            for outcome in self._crew.drain():
+                yield WindowedValue(outcome, window.max_timestamp(), [window])
+        except BaseException:
+            self._crew.stop()
+            raise
+
+
+class RecordOutcomes(beam.DoFn):
+    """Append each outcome to a file of this bundle's own, at once, and pass it on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def start_bundle(self) -> None:
+        """Open the bundle's file."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._file = (self._directory / f"{uuid.uuid4().hex}.jsonl").open("a", encoding="utf-8")
+
+    def process(self, outcome: Outcome) -> Iterator[Outcome]:
+        """Write one line."""
+        self._file.write(outcome.to_json() + "\n")
+        self._file.flush()
+        yield outcome
+
+    def finish_bundle(self) -> None:
+        """Make the lines safe."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def build(pipeline: beam.Pipeline, source: beam.PTransform, work: Work) -> beam.PCollection:
+    """Build the pipeline: a source of ``FoundInput`` to recorded ``Outcome`` elements."""
+    return (
+        pipeline
+        | "FindInputs" >> source
+        | "MakeFragments" >> beam.ParDo(MakeFragments(work))
+        | "RecordOutcomes" >> beam.ParDo(RecordOutcomes(work.outcomes))
+    )
+
+
+def run_local(found: Sequence[FoundInput], work: Work) -> list[Outcome]:
+    """Run the pipeline in this process and give the outcomes, by path.
+
+    The runner is named: DirectRunner would look for a binary to download first.
+    """
+    # Large inputs first: the last to end is then a small one.
+    ordered = sorted(found, key=lambda f: (-f.size, f.path))
+    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
+        build(pipeline, beam.Create(ordered, reshuffle=False), work)
+    return read_outcomes(work.outcomes)
+
+
+def read_outcomes(directory: Path) -> list[Outcome]:
+    """Read what the workers of a run recorded, each outcome once, by path."""
+    lines = {
+        line
+        for file in sorted(directory.glob("*.jsonl"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+    }
+    return sorted((Outcome.from_json(line) for line in lines), key=lambda o: o.path)

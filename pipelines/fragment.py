@@ -1,0 +1,80 @@
+"""One input's sums as an immutable file: sorted, content-addressed, the same bytes every time."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v6share.pipelines.kernels.tables import Sums
+from v6share.schemas.errors import InputRefused
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+
+LARGEST_SUM: Final = 2**62
+
+
+def fragment_table(key: FragmentKey, size: int, sums: Sums) -> pa.Table:
+    """Lay an input's sums out as one row of nested tables (``FRAGMENT_SCHEMA``).
+
+    Raises InputRefused where a sum passes 2^62: such an input is damaged, and later sums of
+    64 bits could wrap.
+    """
+    if sums.largest_sum > LARGEST_SUM:
+        raise InputRefused(
+            "sum_overflow",
+            f"the input's packets or bytes sum to {sums.largest_sum}, over the limit of 2^62; its "
+            "counters or sampling intervals cannot be right",
+        )
+    values = {
+        "input_id": key.input_id,
+        "dialect": key.dialect,
+        "rules_version": key.rules_version,
+        "catalog_version": key.catalog_version,
+        "size": size,
+        "rows_in": sums.rows_in,
+        "rows_counted": sums.rows_counted,
+        "rows_rejected": sums.rows_rejected,
+        "first_start": None if sums.first_ms is None else sums.first_ms * 1000,
+        "last_end": None if sums.last_ms is None else sums.last_ms * 1000,
+    }
+    columns = [
+        _nested(sums.tables[f.name], f.type)
+        if f.name in sums.tables
+        else pa.array([values[f.name]], f.type)
+        for f in FRAGMENT_SCHEMA
+    ]
+    return pa.table(columns, schema=FRAGMENT_SCHEMA)
+
+
+def _nested(table: pa.Table, kind: pa.DataType) -> pa.Array:
+    """Turn a table into one list of structs."""
+    fields = list(kind.value_type)
+    struct = pa.StructArray.from_arrays(
+        [table[f.name].combine_chunks() for f in fields], fields=fields
+    )
+    return pa.ListArray.from_arrays(pa.array([0, len(struct)], pa.int32()), struct, type=kind)
+
+
+def write_fragment(table: pa.Table, path: Path) -> None:
+    """Write a fragment so that it is whole and on disk, or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            # No dictionaries, no statistics, one row group: nothing depends on how it was made.
+            pq.write_table(
+                table, file, compression="zstd", use_dictionary=False, write_statistics=False
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,255 @@
+"""Inputs to outcomes on one machine: threads that share the row groups of every input at hand.
+
+An input is opened by one thread and then counted by as many lanes as it has row groups, at most
+one a thread. Lanes take row groups one by one, so no input waits for another and a bundle of many
+small files fills the cores as well as one of a few big ones. In flight are at most one batch of
+rows a thread.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import Event, Lock
+from typing import Final
+
+from v6share.pipelines.fragment import fragment_table, write_fragment
+from v6share.pipelines.kernels.lane import Lane
+from v6share.pipelines.kernels.tables import Sums, merge_lanes
+from v6share.pipelines.sources import FlowFile, open_flow_file
+from v6share.pipelines.work import Work
+from v6share.schemas.errors import InputRefused
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import FoundInput, Outcome
+
+_UNDER_WAY: Final = 8
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass
+class Meter:
+    """How far a run is, for a progress bar: only ever read for show."""
+
+    rows: int = 0
+    inputs: int = 0
+    size: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, rows: int = 0, inputs: int = 0, size: int = 0) -> None:
+        """Add what was done."""
+        with self._lock:
+            self.rows += rows
+            self.inputs += inputs
+            self.size += size
+
+
+_meters: dict[str, Meter] = {}
+
+
+def meter_of(run_id: str) -> Meter:
+    """Give the meter of a run in this process; workers elsewhere have their own."""
+    return _meters.setdefault(run_id, Meter())
+
+
+class Stopped(Exception):  # noqa: N818 - a way out, not an error
+    """The run was interrupted."""
+
+
+@dataclass
+class _Opened:
+    """An input under way: lanes draw row groups from ``next_group`` until none is left."""
+
+    found: FoundInput
+    key: FragmentKey
+    file: FlowFile
+    result: "Future[Outcome]"
+    lanes_left: int
+    next_group: Iterator[int] = field(default_factory=count)
+    lanes: list[Lane] = field(default_factory=list)
+    failure: BaseException | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+class Crew:
+    """Threads that turn inputs into outcomes. Used from one thread; memory as the module says."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._plan = work.plan
+        self._meter = meter_of(work.run_id)
+        self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix="v6share-lane")
+        self._pending: set[Future[Outcome]] = set()
+        self._stop = Event()
+
+    def take(self, found: FoundInput) -> Iterator[Outcome]:
+        """Begin an input; give the outcomes that must be waited for to keep few under way."""
+        result: Future[Outcome] = Future()
+        self._pending.add(result)
+        self._pool.submit(self._begin, found, result)
+        while len(self._pending) > _UNDER_WAY:
+            yield from self._finished()
+
+    def drain(self) -> Iterator[Outcome]:
+        """Give the outcomes of all that is under way, and end the threads."""
+        while self._pending:
+            yield from self._finished()
+        self._pool.shutdown()
+
+    def stop(self) -> None:
+        """End the threads at their next batch."""
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _finished(self) -> Iterator[Outcome]:
+        done, self._pending = wait_for(self._pending, return_when="FIRST_COMPLETED")
+        for future in sorted(done, key=lambda f: f.result().path):
+            yield future.result()
+
+    def _begin(self, found: FoundInput, result: "Future[Outcome]") -> None:
+        """Identify and open an input; hand its lanes to the pool, or settle it at once."""
+        try:
+            opened = self._open(found, result)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this input's outcome
+            self._settle(found, result, error)
+            return
+        if isinstance(opened, Outcome):
+            self._done(opened, result)
+            return
+        for _ in range(opened.lanes_left):
+            self._pool.submit(self._run_lane, opened)
+
+    def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
+        input_id = input_id_of(found.path)
+        try:
+            file = open_flow_file(found.path, self._work.dialect)
+        except InputRefused as refused:
+            return self._refused(found, self._work.key(input_id, ""), refused)
+        key = self._work.key(input_id, file.dialect)
+        if key in self._work.committed:
+            return Outcome(found.path, found.size, found.mtime_ns, "known", key)
+        lanes = max(1, min(self._work.threads, file.row_groups))
+        return _Opened(found, key, file, result, lanes)
+
+    def _run_lane(self, opened: _Opened) -> None:
+        """Count row groups until none is left; the last lane to end writes the fragment."""
+        lane = Lane(self._plan)
+        try:
+            self._count_groups(opened, lane)
+        except (InputRefused, Stopped, OSError) as error:
+            opened.failure = opened.failure or error
+        except BaseException as error:  # noqa: BLE001 - bad input harms only itself, whatever it does
+            opened.failure = opened.failure or _unexpected(error)
+        with opened.lock:
+            opened.lanes.append(lane)
+            opened.lanes_left -= 1
+            last = opened.lanes_left == 0
+        if last:
+            try:
+                if opened.failure is not None:
+                    raise opened.failure
+                self._done(self._write(opened), opened.result)
+            except BaseException as error:  # noqa: BLE001 - see above
+                self._settle(opened.found, opened.result, error, opened.key)
+
+    def _count_groups(self, opened: _Opened, lane: Lane) -> None:
+        file = opened.file
+        size_of_row = opened.found.size / max(file.rows, 1)
+        while opened.failure is None:
+            with opened.lock:
+                group = next(opened.next_group)
+            if group >= file.row_groups:
+                return
+            for batch in file.read([group], self._work.settings.run.batch_rows):
+                if self._stop.is_set():
+                    raise Stopped
+                lane.add(batch)
+                self._meter.add(rows=batch.rows, size=int(batch.rows * size_of_row))
+
+    def _write(self, opened: _Opened) -> Outcome:
+        sums = merge_lanes(self._plan, opened.lanes)
+        if _changed(opened.found):
+            return _busy(opened.found)
+        table = fragment_table(opened.key, opened.found.size, sums)
+        write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
+        return _counted(opened.found, opened.key, sums)
+
+    def _refused(self, found: FoundInput, key: FragmentKey, refused: InputRefused) -> Outcome:
+        age_ns = self._work.now_ns - found.mtime_ns
+        if _changed(found) or age_ns < self._work.settings.run.settle_seconds * _SECOND_NS:
+            return _busy(found)
+        return Outcome(
+            found.path,
+            found.size,
+            found.mtime_ns,
+            "quarantined",
+            key,
+            reason=refused.reason,
+            detail=refused.detail,
+        )
+
+    def _settle(
+        self,
+        found: FoundInput,
+        result: "Future[Outcome]",
+        error: BaseException,
+        key: FragmentKey | None = None,
+    ) -> None:
+        """End an input that failed: refused input is an outcome, anything else ends the run."""
+        if isinstance(error, InputRefused) and key is not None:
+            self._done(self._refused(found, key, error), result)
+        elif isinstance(error, FileNotFoundError) and not Path(found.path).exists():
+            self._done(_busy(found, "it disappeared while the run was under way"), result)
+        else:
+            result.set_exception(error)
+
+    def _done(self, outcome: Outcome, result: "Future[Outcome]") -> None:
+        self._meter.add(inputs=1)
+        result.set_result(outcome)
+
+
+def input_id_of(path: str) -> str:
+    """Give an input's identity: SHA-256 of its bytes, hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unexpected(error: BaseException) -> InputRefused:
+    """Refuse an input at which our own code failed: it is kept aside, the others go on."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = "" if where is None else f" at {where.tb_frame.f_code.co_name}:{where.tb_lineno}"
+    return InputRefused(
+        "unexpected", f"{type(error).__name__}: {error}{place}; please report it with this file"
+    )
+
+
+def _changed(found: FoundInput) -> bool:
+    """Tell whether the file is no longer the one that was found."""
+    try:
+        now = os.stat(found.path)
+    except FileNotFoundError:
+        return True
+    return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)
+
+
+def _busy(found: FoundInput, why: str = "it is still being written") -> Outcome:
+    return Outcome(found.path, found.size, found.mtime_ns, "busy", reason="busy", detail=why)
+
+
+def _counted(found: FoundInput, key: FragmentKey, sums: Sums) -> Outcome:
+    return Outcome(
+        found.path,
+        found.size,
+        found.mtime_ns,
+        "fragment",
+        key,
+        sums.rows_in,
+        sums.rows_counted,
+        sums.rows_rejected,
+        sums.without_interval,
+    )

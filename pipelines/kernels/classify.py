@@ -1,0 +1,504 @@
+"""One decision a flow: which app and product, which side is the service, which class.
+
+The order of every test is the order of the rule set (docs/concepts.md); ``RULES_VERSION`` is
+raised whenever a row could be decided differently. Addresses were looked up before: a *place* is
+what an address's interval says of it (home network, candidate matches, special ranges).
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from v6share.pipelines.kernels.compiled import compiled
+from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U64, Bool
+from v6share.pipelines.kernels.intervals import MAPPED
+from v6share.schemas.aggregates import DIRECTIONS, FAMILIES, IP_CLASSES, UNDERLAYS
+
+# Special ranges an address may lie in; a place carries any number of them.
+MULTICAST: Final = 1
+LINK_LOCAL: Final = 2
+LOOPBACK: Final = 4
+UNSPECIFIED: Final = 8
+NAT64: Final = 16
+TRANSLATED: Final = 32
+NAT64_POOL: Final = 64
+SIX_TO_FOUR: Final = 128
+TEREDO: Final = 256
+SIX_TO_FOUR_RELAY: Final = 512
+SIXRD_RELAY: Final = 1024
+TEREDO_RELAY: Final = 2048
+SRV6_LOCATOR: Final = 4096
+DOCUMENTATION: Final = 8192
+_CONTROL: Final = MULTICAST | LINK_LOCAL | LOOPBACK
+
+V4: Final = FAMILIES.index("v4")
+V6: Final = FAMILIES.index("v6")
+_NO_UNDERLAY: Final = UNDERLAYS.index("none")
+_UNDERLAY_V4: Final = UNDERLAYS.index("v4")
+_UNDERLAY_V6: Final = UNDERLAYS.index("v6")
+TO_CLIENT: Final = DIRECTIONS.index("to_client")
+TO_SERVICE: Final = DIRECTIONS.index("to_service")
+_EITHER: Final = DIRECTIONS.index("unknown")
+
+_UNKNOWN: Final = IP_CLASSES.index("unknown")
+_NATIVE_V4: Final = IP_CLASSES.index("native_v4")
+_NATIVE_V6: Final = IP_CLASSES.index("native_v6")
+_6IN4: Final = IP_CLASSES.index("6in4")
+_6TO4: Final = IP_CLASSES.index("6to4")
+_6RD: Final = IP_CLASSES.index("6rd")
+_ISATAP: Final = IP_CLASSES.index("isatap")
+_TEREDO: Final = IP_CLASSES.index("teredo")
+_4IN6: Final = IP_CLASSES.index("4in6")
+_TRANSLATED: Final = IP_CLASSES.index("translated")
+_6IN6: Final = IP_CLASSES.index("6in6")
+_GRE: Final = IP_CLASSES.index("gre")
+_IPIP: Final = IP_CLASSES.index("ipip")
+_OVERLAY: Final = IP_CLASSES.index("overlay")
+_ROCEV2: Final = IP_CLASSES.index("rocev2")
+_SRV6: Final = IP_CLASSES.index("srv6")
+CONTROL: Final = IP_CLASSES.index("control")
+# The classes whose clients are users: IPv6 or IPv4 that reaches an app, carried or translated.
+QUALIFYING: Final = (1 << _NATIVE_V4) | (1 << _NATIVE_V6) | (1 << _TRANSLATED) | (
+    (1 << _6IN4) | (1 << _6TO4) | (1 << _6RD) | (1 << _ISATAP) | (1 << _TEREDO) | (1 << _4IN6)
+)
+
+_ICMP: Final = 1
+_IPIP_PROTOCOL: Final = 4
+_TCP: Final = 6
+_UDP: Final = 17
+_IPV6_PROTOCOL: Final = 41
+_GRE_PROTOCOL: Final = 47
+_ICMP6: Final = 58
+_TEREDO_PORT: Final = 3544
+_ANY_PROTOCOL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ROCE_PORT: Final = 4791
+
+
+class RuleArrays(NamedTuple):
+    """The catalog's matches as arrays; m matches, in catalog order.
+
+    place_*: per place: list of candidate matches, client (region, network), special ranges,
+        RFC 6052 prefix length of an embedded IPv4 address (0 = not readable), address region.
+    list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
+    match_*: app, (app, product) pair, service region (-1 = by address), protocols as a bit set
+        of shape (m, 4), port ranges, AS number (-1 = any), condition numbers (-1 = any).
+    """
+
+    place_list: I32
+    place_client: I32
+    place_flags: I32
+    place_embedded: U8
+    client_region: I32
+    list_offsets: I32
+    list_items: I32
+    match_app: I32
+    match_pair: I32
+    match_region: I32
+    match_protocols: U64
+    port_offsets: I32
+    port_low: I32
+    port_high: I32
+    match_asn: I64
+    match_server_name: I32
+    match_app_name: I32
+    match_app_id: I32
+    regions: int
+    unclassified_app: int
+    unclassified_pair: int
+
+
+class NameArrays(NamedTuple):
+    """Names of one batch against the conditions: codes (n,), -1 null; hits (values, conditions).
+
+    An absent column has no codes: shape (0,).
+    """
+
+    server_codes: I32
+    server_hits: NDArray[np.bool_]
+    app_name_codes: I32
+    app_name_hits: NDArray[np.bool_]
+    app_id_codes: I32
+    app_id_hits: NDArray[np.bool_]
+    src_as: I64
+    dst_as: I64
+
+
+class FlowArrays(NamedTuple):
+    """The columns of a batch that the decision needs; optional ones have shape (0,) if absent."""
+
+    src_hi: U64
+    src_lo: U64
+    dst_hi: U64
+    dst_lo: U64
+    family: U8
+    underlay: U8
+    outer_protocol: I16
+    protocol: I16
+    src_port: I32
+    dst_port: I32
+    consumed: Bool
+    segment_routing: Bool
+
+
+class Decisions(NamedTuple):
+    """What was decided, one entry a flow.
+
+    service: (app, product) pair * regions + service region; client: (region, network) number;
+    app: app number; match: deciding match or -1; others are indices into the value lists of
+    ``schemas.aggregates``.
+    """
+
+    service: I32
+    client: I32
+    app: I32
+    match: I32
+    ip_class: U8
+    underlay: U8
+    direction: U8
+
+
+@compiled
+def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
+    """Tell whether ports are ports here: ICMP carries type and code in them, GRE nothing."""
+    if src_port < 0 or dst_port < 0:
+        return False
+    return protocol not in (_ICMP, _ICMP6, _GRE_PROTOCOL, _IPIP_PROTOCOL, _IPV6_PROTOCOL)
+
+
+@compiled
+def _name_fits(condition: int, codes: I32, hits: NDArray[np.bool_], row: int) -> bool:
+    if condition < 0:
+        return True
+    if len(codes) == 0 or codes[row] < 0:
+        return False
+    return bool(hits[codes[row], condition])
+
+
+@compiled
+def find_matches(
+    rules: RuleArrays, names: NameArrays, places: I32, protocols: I16, ports: I32, as_numbers: I64
+) -> I32:
+    """Give the first match in catalog order that fits one side of each flow; -1 where none does.
+
+    places: of this side's addresses, -1 = no address to try; as_numbers may have shape (0,).
+    """
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    place_list, offsets, items = rules.place_list, rules.list_offsets, rules.list_items
+    port_offsets, port_low, port_high = rules.port_offsets, rules.port_low, rules.port_high
+    protocol_sets, asns = rules.match_protocols, rules.match_asn
+    server_names, app_names, app_ids = (
+        rules.match_server_name,
+        rules.match_app_name,
+        rules.match_app_id,
+    )
+    server_codes, server_hits = names.server_codes, names.server_hits
+    app_name_codes, app_name_hits = names.app_name_codes, names.app_name_hits
+    app_id_codes, app_id_hits = names.app_id_codes, names.app_id_hits
+    with_as = len(as_numbers) > 0
+    found = np.full(len(places), -1, np.int32)
+    for i in range(len(places)):
+        if places[i] < 0:
+            continue
+        candidates = place_list[places[i]]
+        for k in range(offsets[candidates], offsets[candidates + 1]):
+            m = items[k]
+            first, last = port_offsets[m], port_offsets[m + 1]
+            fits = first == last
+            for p in range(first, last):
+                fits |= port_low[p] <= ports[i] <= port_high[p]
+            if not fits:
+                continue
+            protocol = protocols[i]
+            word = protocol_sets[m, (protocol & 255) >> 6]
+            if word != _ANY_PROTOCOL and (
+                protocol < 0 or (word >> np.uint64(protocol & 63)) & np.uint64(1) == 0
+            ):
+                continue
+            if asns[m] >= 0 and (not with_as or asns[m] != as_numbers[i]):
+                continue
+            if (
+                _name_fits(server_names[m], server_codes, server_hits, i)
+                and _name_fits(app_names[m], app_name_codes, app_name_hits, i)
+                and _name_fits(app_ids[m], app_id_codes, app_id_hits, i)
+            ):
+                found[i] = m
+                break
+    return found
+
+
+@compiled
+def embedded_v4(hi: np.uint64, lo: np.uint64, length: int) -> np.uint64:
+    """Read the IPv4 address embedded behind a prefix (RFC 6052, 2.2; bits 64 to 71 are zero)."""
+    if length == 96:
+        return lo & np.uint64(0xFFFFFFFF)
+    if length == 64:
+        return (lo >> np.uint64(24)) & np.uint64(0xFFFFFFFF)
+    if length == 32:
+        return hi & np.uint64(0xFFFFFFFF)
+    if length == 16:
+        # 6to4 (RFC 3056): the 32 bits behind 2002::/16.
+        return (hi >> np.uint64(16)) & np.uint64(0xFFFFFFFF)
+    upper = hi & ((np.uint64(1) << np.uint64(64 - length)) - np.uint64(1))
+    low_bits = np.uint64(length - 32)
+    lower = (lo >> (np.uint64(56) - low_bits)) & ((np.uint64(1) << low_bits) - np.uint64(1))
+    return (upper << low_bits) | lower
+
+
+@compiled
+def _is_isatap(hi: np.uint64, lo: np.uint64) -> bool:
+    """Tell an ISATAP interface id (RFC 5214, 6.1): 0:5efe or 200:5efe before the IPv4 address."""
+    if hi == 0:
+        return False
+    top = lo >> np.uint64(32)
+    return bool(top == np.uint64(0x00005EFE) or top == np.uint64(0x02005EFE))
+
+
+@compiled
+def _class_by_address(flags: int, isatap: bool, client_flags: int, inner_v4: bool) -> int:
+    """Steps 5 and 6: what the addresses of either side show."""
+    if flags & (NAT64 | TRANSLATED) or (inner_v4 and client_flags & NAT64_POOL):
+        return _TRANSLATED
+    if flags & SIX_TO_FOUR:
+        return _6TO4
+    if flags & TEREDO:
+        return _TEREDO
+    if isatap:
+        return _ISATAP
+    return _NATIVE_V4 if inner_v4 else _NATIVE_V6
+
+
+@compiled
+def _class_of_v4(protocol: int, src_port: int, dst_port: int, flags: int) -> int:
+    """Step 3: what an IPv4 header says of the packet inside; -1 where nothing."""
+    if protocol == _IPV6_PROTOCOL:
+        if flags & SIX_TO_FOUR_RELAY:
+            return _6TO4
+        return _6RD if flags & SIXRD_RELAY else _6IN4
+    if protocol == _UDP and (src_port == _TEREDO_PORT or dst_port == _TEREDO_PORT):
+        # Without an inner address or a known relay this port proves nothing.
+        if flags & TEREDO_RELAY:
+            return _TEREDO
+    if protocol == _IPIP_PROTOCOL:
+        return _IPIP
+    return _class_of_encapsulation(protocol, dst_port)
+
+
+@compiled
+def _class_of_v6(protocol: int, dst_port: int, dst_flags: int, segment_routing: bool) -> int:
+    """Step 4: what an IPv6 header says of the packet inside; -1 where nothing."""
+    if segment_routing or dst_flags & SRV6_LOCATOR:
+        return _SRV6
+    if protocol == _IPIP_PROTOCOL:
+        return _4IN6
+    if protocol == _IPV6_PROTOCOL:
+        return _6IN6
+    return _class_of_encapsulation(protocol, dst_port)
+
+
+@compiled
+def _class_of_encapsulation(protocol: int, dst_port: int) -> int:
+    if protocol == _GRE_PROTOCOL:
+        return _GRE
+    if protocol == _UDP:
+        # VXLAN, Linux VXLAN, Geneve, GTP-U, MPLS in UDP, L2TP: by destination port alone.
+        if dst_port in (4789, 8472, 6081, 2152, 6635, 1701):
+            return _OVERLAY
+        if dst_port == _ROCE_PORT:
+            return _ROCEV2
+    return -1
+
+
+@compiled
+def _class_of_tunnel(underlay: int, outer_protocol: int, flags: int, isatap: bool) -> int:
+    """Step 2: a transition tunnel whose inner header shows; -1 for infrastructure."""
+    if underlay == _UNDERLAY_V4 and outer_protocol == _IPV6_PROTOCOL:
+        if flags & SIX_TO_FOUR:
+            return _6TO4
+        if flags & TEREDO:
+            return _TEREDO
+        return _ISATAP if isatap else _6IN4
+    if underlay == _UNDERLAY_V4 and outer_protocol == _UDP and flags & TEREDO:
+        return _TEREDO
+    if underlay == _UNDERLAY_V6 and outer_protocol == _IPIP_PROTOCOL:
+        return _4IN6
+    return -1
+
+
+def match_side(
+    rules: RuleArrays, names: NameArrays, flows: FlowArrays, side: int, places: NDArray[np.int32]
+) -> I32:
+    """Match one side (0 source, 1 destination): by its own address, else by an embedded one."""
+    ports = (flows.src_port, flows.dst_port)[side]
+    as_numbers = (names.src_as, names.dst_as)[side]
+    found = find_matches(rules, names, places[side], flows.protocol, ports, as_numbers)
+    embedded = places[2 + side]
+    if (embedded >= 0).any():
+        left = np.where(found < 0, embedded, np.int32(-1)).astype(np.int32)
+        again = find_matches(rules, names, left, flows.protocol, ports, as_numbers)
+        found = np.where(found < 0, again, found)
+    return found
+
+
+def decide(
+    flows: FlowArrays, rules: RuleArrays, names: NameArrays, places: NDArray[np.int32]
+) -> Decisions:
+    """Decide every flow of a batch.
+
+    places: shape (4, n): place of source, of destination, and of the IPv4 address embedded in
+    each (-1 where there is none).
+    """
+    src_match = match_side(rules, names, flows, 0, places)
+    dst_match = match_side(rules, names, flows, 1, places)
+    return _decide(flows, rules, src_match, dst_match, places[0], places[1])
+
+
+@compiled
+def _decide(
+    flows: FlowArrays,
+    rules: RuleArrays,
+    src_matches: I32,
+    dst_matches: I32,
+    src_places: I32,
+    dst_places: I32,
+) -> Decisions:
+    n = len(flows.family)
+    service = np.empty(n, np.int32)
+    client = np.empty(n, np.int32)
+    app = np.empty(n, np.int32)
+    match = np.empty(n, np.int32)
+    ip_class = np.empty(n, np.uint8)
+    underlay = np.empty(n, np.uint8)
+    direction = np.empty(n, np.uint8)
+    match_app, match_pair, match_region = rules.match_app, rules.match_pair, rules.match_region
+    place_client, client_region = rules.place_client, rules.client_region
+    place_flags = rules.place_flags
+    src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
+    protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
+    families, underlays, outer_protocols = flows.family, flows.underlay, flows.outer_protocol
+    all_consumed, all_routed = flows.consumed, flows.segment_routing
+    for i in range(n):
+        protocol, src_port, dst_port = int(protocols[i]), int(src_ports[i]), int(dst_ports[i])
+        src_match, dst_match = src_matches[i], dst_matches[i]
+        way = _direction(
+            match_app[src_match] if src_match >= 0 else -1,
+            match_app[dst_match] if dst_match >= 0 else -1,
+            protocol,
+            src_port,
+            dst_port,
+        )
+        to_client = way == TO_CLIENT
+        src_place, dst_place = src_places[i], dst_places[i]
+        src_client, dst_client = place_client[src_place], place_client[dst_place]
+        decided = src_match if to_client else dst_match
+        region = client_region[src_client if to_client else dst_client]
+        pair, app_number = rules.unclassified_pair, rules.unclassified_app
+        if decided >= 0:
+            pair, app_number = match_pair[decided], match_app[decided]
+            if match_region[decided] >= 0:
+                region = match_region[decided]
+        service[i] = pair * rules.regions + region
+        client[i] = dst_client if to_client else src_client
+        app[i] = app_number
+        match[i] = decided
+        direction[i] = way
+
+        outer = int(underlays[i]) if len(underlays) > 0 else _NO_UNDERLAY
+        outer_protocol = int(outer_protocols[i]) if len(outer_protocols) > 0 else -1
+        src_flags, dst_flags = place_flags[src_place], place_flags[dst_place]
+        ip_class[i] = _class_of(
+            int(families[i]),
+            outer,
+            outer_protocol,
+            protocol,
+            src_port,
+            dst_port,
+            src_flags,
+            dst_flags,
+            dst_flags if to_client else src_flags,
+            _is_isatap(src_hi[i], src_lo[i]) or _is_isatap(dst_hi[i], dst_lo[i]),
+            _is_v4(src_hi[i], src_lo[i]) or _is_v4(dst_hi[i], dst_lo[i]),
+            len(all_consumed) > 0 and all_consumed[i],
+            len(all_routed) > 0 and all_routed[i],
+        )
+        tunnel = _class_of_tunnel(outer, outer_protocol, src_flags | dst_flags, False) >= 0
+        underlay[i] = _NO_UNDERLAY if tunnel else outer
+    return Decisions(service, client, app, match, ip_class, underlay, direction)
+
+
+@compiled
+def _is_v4(hi: np.uint64, lo: np.uint64) -> bool:
+    return bool(hi == 0 and (lo >> np.uint64(32)) == MAPPED)
+
+
+@compiled
+def _direction(src_app: int, dst_app: int, protocol: int, src_port: int, dst_port: int) -> int:
+    """Tell which side is the service: the earlier app's; else the lower port's."""
+    if src_app >= 0 and dst_app >= 0:
+        if src_app != dst_app:
+            return TO_CLIENT if src_app < dst_app else TO_SERVICE
+    elif src_app >= 0:
+        return TO_CLIENT
+    elif dst_app >= 0:
+        return TO_SERVICE
+    if not _ports_decide(protocol, src_port, dst_port) or src_port == dst_port:
+        return _EITHER
+    return TO_CLIENT if src_port < dst_port else TO_SERVICE
+
+
+@compiled
+def _class_of(
+    family: int,
+    underlay: int,
+    outer_protocol: int,
+    protocol: int,
+    src_port: int,
+    dst_port: int,
+    src_flags: int,
+    dst_flags: int,
+    client_flags: int,
+    isatap: bool,
+    inner_v4: bool,
+    consumed: bool,
+    segment_routing: bool,
+) -> int:
+    """Decide the class, steps 1 to 6 in order."""
+    flags = src_flags | dst_flags
+    one_unspecified = (src_flags & UNSPECIFIED) != (dst_flags & UNSPECIFIED)
+    if flags & _CONTROL or one_unspecified or consumed or protocol in (_ICMP, _ICMP6):
+        return CONTROL
+    if src_flags & UNSPECIFIED or family not in (V4, V6):
+        return _UNKNOWN
+    if underlay != _NO_UNDERLAY:
+        tunnel = _class_of_tunnel(underlay, outer_protocol, flags, isatap)
+        if tunnel >= 0:
+            return tunnel
+        return _class_by_address(flags, isatap, client_flags, inner_v4)
+    if family == V4:
+        kind = _class_of_v4(protocol, src_port, dst_port, flags)
+    else:
+        kind = _class_of_v6(protocol, dst_port, dst_flags, segment_routing)
+    if kind >= 0:
+        return kind
+    return _class_by_address(flags, isatap, client_flags, inner_v4)
+
+
+@compiled
+def find_embedded(
+    flags: I32, lengths: U8, places: I32, hi: U64, lo: U64
+) -> tuple[NDArray[np.intp], U64]:
+    """Rows whose address embeds an IPv4 address, and that address in ``::ffff:0:0/96``."""
+    count = 0
+    for i in range(len(places)):
+        if lengths[places[i]] > 0:
+            count += 1
+    rows = np.empty(count, np.intp)
+    low = np.empty(count, np.uint64)
+    at = 0
+    for i in range(len(places)):
+        length = int(lengths[places[i]])
+        if length > 0:
+            rows[at] = i
+            low[at] = (MAPPED << np.uint64(32)) | embedded_v4(hi[i], lo[i], length)
+            at += 1
+    return rows, low

@@ -1,0 +1,303 @@
+"""Distinct clients as theta sketches of keyed hashes: one per day, vantage, scope and family.
+
+A sketch keeps the smallest distinct hashes; with at most 4,096 it is exact. Kept here are up to
+the 4,097 smallest, so that any merge of any parts gives the same sketch (Dasgupta et al., 2016).
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from v6share.pipelines.kernels.classify import QUALIFYING, TO_CLIENT, V6, Decisions
+from v6share.pipelines.kernels.compiled import compiled
+from v6share.pipelines.kernels.flows import I32, I64, U8, U64, Bool
+from v6share.pipelines.kernels.intervals import MAPPED
+from v6share.pipelines.kernels.measure import COUNTED
+from v6share.pipelines.kernels.siphash import hash_prefix
+from v6share.schemas.aggregates import DAY_MS, IP_CLASSES, THETA_MAX, THETA_SIZE
+
+_TRANSLATED: Final = IP_CLASSES.index("translated")
+_KEPT: Final = THETA_SIZE + 1
+_SMALLEST: Final = 128
+_LARGEST: Final = 8192
+# Scopes of a flow: all, app, product, client_region, network.
+_SCOPES: Final = 5
+
+
+class ClientInputs(NamedTuple):
+    """Columns of n flows. ``vantage``: number of the vantage; ``subscriber``: hash or 0."""
+
+    src_hi: U64
+    src_lo: U64
+    dst_hi: U64
+    dst_lo: U64
+    family: U8
+    src_port: I32
+    dst_port: I32
+    start_ms: I64
+    end_ms: I64
+    vantage: I32
+    subscriber: U64
+
+
+class ClientRules(NamedTuple):
+    """Per client number: prefix lengths, user or relay, region, network; per pair: product.
+
+    scope_starts: where each scope's sketches begin within a group; the last entry is their sum.
+    """
+
+    length_v4: U8
+    length_v6: U8
+    is_user: Bool
+    region: I32
+    network: I32
+    product: I32
+    regions: int
+    scope_starts: I64
+    key_0: np.uint64
+    key_1: np.uint64
+    offset_ms: int
+
+
+class SketchArrays(NamedTuple):
+    """Sketches of one lane. A group is a (day, vantage, family, unit) with one sketch an entry.
+
+    groups (g, 1): packed group keys; counts, capacities, offsets, thetas (g * sketches,); pool:
+    open-addressed hash sets, 0 = free.
+    """
+
+    groups: I64
+    counts: I32
+    capacities: I32
+    offsets: I64
+    thetas: U64
+    pool: U64
+    used: I64
+
+
+@compiled
+def _client_hashes(
+    flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: Decisions
+) -> U64:
+    """Give the hash of each flow's client; 0 where the flow shows no active client."""
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    classes, directions, clients = decisions.ip_class, decisions.direction, decisions.client
+    src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
+    src_ports, dst_ports, subscribers = flows.src_port, flows.dst_port, flows.subscriber
+    length_v4, length_v6, is_user = rules.length_v4, rules.length_v6, rules.is_user
+    with_subscribers = len(subscribers) > 0
+    out = np.zeros(len(verdicts), np.uint64)
+    for i in range(len(verdicts)):
+        if verdicts[i] != COUNTED or (QUALIFYING >> int(classes[i])) & 1 == 0:
+            continue
+        to_client = directions[i] == TO_CLIENT
+        port = src_ports[i] if to_client else dst_ports[i]
+        client = clients[i]
+        if port in (53, 853, 5353) or not is_user[client]:
+            continue
+        if with_subscribers and subscribers[i] != 0:
+            out[i] = subscribers[i]
+            continue
+        hi = dst_hi[i] if to_client else src_hi[i]
+        lo = dst_lo[i] if to_client else src_lo[i]
+        if hi == 0 and lo == 0:
+            continue
+        is_v4 = hi == 0 and (lo >> np.uint64(32)) == MAPPED
+        length = int(length_v4[client]) if is_v4 else int(length_v6[client])
+        out[i] = max(hash_prefix(rules.key_0, rules.key_1, hi, lo, is_v4, length), np.uint64(1))
+    return out
+
+
+@compiled
+def _group_number(groups: I64, used: I64, key: int) -> int:
+    """Find or make a group; -1 where there is no room. Groups are few: days times vantages."""
+    count = used[0]
+    for g in range(count):
+        if groups[g] == key:
+            return g
+    if count == len(groups):
+        return -1
+    groups[count] = key
+    used[0] = count + 1
+    return int(count)
+
+
+@compiled
+def _make_room(
+    s: int, counts: I32, capacities: I32, offsets: I64, thetas: U64, pool: U64, used: I64
+) -> bool:
+    """Enlarge a sketch's set, or trim a full one to the smallest hashes; False: pool is full."""
+    old = capacities[s]
+    base = offsets[s]
+    held = np.empty(counts[s], np.uint64)
+    count = 0
+    for at in range(base, base + old):
+        if pool[at] != 0:
+            held[count] = pool[at]
+            count += 1
+    if old == _LARGEST:
+        held = np.sort(held)[:_KEPT]
+        thetas[s] = held[_KEPT - 1]
+        pool[base : base + old] = 0
+    else:
+        capacity = _SMALLEST if old == 0 else old * 8
+        if used[1] + capacity > len(pool):
+            return False
+        base = used[1]
+        used[1] += capacity
+        offsets[s] = base
+        capacities[s] = capacity
+    counts[s] = len(held)
+    mask = np.uint64(capacities[s] - 1)
+    for h in held:
+        slot = h & mask
+        while pool[base + np.int64(slot)] != 0:
+            slot = (slot + np.uint64(1)) & mask
+        pool[base + np.int64(slot)] = h
+    return True
+
+
+@compiled
+def _insert(
+    s: int,
+    h: np.uint64,
+    counts: I32,
+    capacities: I32,
+    offsets: I64,
+    thetas: U64,
+    pool: U64,
+    used: I64,
+) -> bool:
+    """Put a hash into sketch s; False where the pool has no room for it."""
+    if 4 * (counts[s] + 1) > 3 * capacities[s]:
+        if not _make_room(s, counts, capacities, offsets, thetas, pool, used):
+            return False
+        if h > thetas[s]:
+            return True
+    base, mask = offsets[s], np.uint64(capacities[s] - 1)
+    slot = h & mask
+    while pool[base + np.int64(slot)] != 0:
+        if pool[base + np.int64(slot)] == h:
+            return True
+        slot = (slot + np.uint64(1)) & mask
+    pool[base + np.int64(slot)] = h
+    counts[s] += 1
+    return True
+
+
+@compiled
+def _add_clients(
+    sketches: SketchArrays,
+    flows: ClientInputs,
+    rules: ClientRules,
+    hashes: U64,
+    decisions: Decisions,
+    first: int,
+) -> int:
+    """Add clients from flow ``first`` on; give the flow for which room must be made, or n."""
+    groups, used, pool = sketches.groups, sketches.used, sketches.pool
+    counts, capacities = sketches.counts, sketches.capacities
+    offsets, thetas = sketches.offsets, sketches.thetas
+    starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
+    vantages, subscribers = flows.vantage, flows.subscriber
+    classes, services = decisions.ip_class, decisions.service
+    clients, apps = decisions.client, decisions.app
+    products, regions, networks = rules.product, rules.region, rules.network
+    scopes = rules.scope_starts
+    positions = np.zeros(_SCOPES, np.int64)
+    group = 0
+    for i in range(first, len(hashes)):
+        h = hashes[i]
+        if h == 0:
+            continue
+        client = clients[i]
+        positions[1] = scopes[1] + apps[i]
+        positions[2] = scopes[2] + products[services[i] // rules.regions]
+        positions[3] = scopes[3] + regions[client]
+        positions[4] = scopes[4] + networks[client]
+        family = V6 if classes[i] == _TRANSLATED else int(families[i])
+        unit = 1 if len(subscribers) > 0 and subscribers[i] != 0 else 0
+        starts = starts_ms[i] + rules.offset_ms
+        ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
+        for day in range(starts // DAY_MS, ends // DAY_MS + 1):
+            key = ((day << 16 | np.int64(vantages[i])) << 2 | family) << 1 | unit
+            if group >= used[0] or groups[group] != key:
+                group = _group_number(groups, used, key)
+            if group < 0:
+                return i
+            base = group * scopes[_SCOPES]
+            for scope in range(_SCOPES):
+                s = base + positions[scope]
+                # Asked here as well: a full sketch takes few, and the call costs more.
+                if h <= thetas[s] and not _insert(
+                    s, h, counts, capacities, offsets, thetas, pool, used
+                ):
+                    return i
+    return len(hashes)
+
+
+def unpack_group(key: int) -> tuple[int, int, int, int]:
+    """Give (day, vantage, family, unit) of a group key; unit 1 is the subscriber."""
+    return key >> 19, (key >> 3) & 0xFFFF, (key >> 1) & 3, key & 1
+
+
+class Sketches:
+    """Owns the sketches of one lane. Bounded by groups x scopes x 64 KiB."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.arrays = SketchArrays(
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.uint64),
+            np.zeros(_LARGEST, np.uint64),
+            np.zeros(2, np.int64),
+        )
+
+    def add(
+        self, flows: ClientInputs, rules: ClientRules, verdict: U8, decisions: Decisions
+    ) -> None:
+        """Add the clients of a batch. A flow that found no room is done again: sets allow it."""
+        hashes = _client_hashes(flows, rules, verdict, decisions)
+        at = 0
+        while (
+            at := _add_clients(self.arrays, flows, rules, hashes, decisions, at)
+        ) < len(hashes):
+            self._grow()
+
+    def _grow(self) -> None:
+        a = self.arrays
+        groups = len(a.groups)
+        if a.used[0] == groups:
+            more = max(4, groups)
+            wide = more * self._width
+            a = a._replace(
+                groups=np.append(a.groups, np.zeros(more, np.int64)),
+                counts=np.append(a.counts, np.zeros(wide, np.int32)),
+                capacities=np.append(a.capacities, np.zeros(wide, np.int32)),
+                offsets=np.append(a.offsets, np.zeros(wide, np.int64)),
+                thetas=np.append(a.thetas, np.full(wide, THETA_MAX, np.uint64)),
+            )
+        if len(a.pool) - a.used[1] < _LARGEST:
+            a = a._replace(pool=np.append(a.pool, np.zeros(len(a.pool), np.uint64)))
+        self.arrays = a
+
+    def kept(self) -> dict[tuple[int, int], U64]:
+        """Give the distinct hashes of each non-empty sketch by (group key, position in group)."""
+        a = self.arrays
+        found = {}
+        for s in np.flatnonzero(a.counts[: a.used[0] * self._width]).tolist():
+            base = a.offsets[s]
+            held = a.pool[base : base + a.capacities[s]]
+            found[(int(a.groups[s // self._width]), s % self._width)] = held[held != 0]
+        return found
+
+
+def trim(hashes: U64) -> tuple[int, U64]:
+    """Give the canonical sketch of any hashes: (theta, the kept ones ascending)."""
+    distinct = np.unique(hashes)
+    if len(distinct) <= THETA_SIZE:
+        return THETA_MAX, distinct
+    return int(distinct[THETA_SIZE]), distinct[:THETA_SIZE]

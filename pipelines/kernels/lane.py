@@ -1,0 +1,356 @@
+"""One lane of work: flow batches in, groups kept. A lane belongs to one thread and one input."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from v6share.pipelines.kernels import clients as sketches
+from v6share.pipelines.kernels import tally as accounts
+from v6share.pipelines.kernels import traffic as t
+from v6share.pipelines.kernels.classify import (
+    CONTROL,
+    DOCUMENTATION,
+    TO_SERVICE,
+    Decisions,
+    FlowArrays,
+    NameArrays,
+    decide,
+    find_embedded,
+)
+from v6share.pipelines.kernels.flows import I32, I64, U64, Bool, Coded, FlowBatch
+from v6share.pipelines.kernels.groups import Groups
+from v6share.pipelines.kernels.intervals import find_values
+from v6share.pipelines.kernels.measure import COUNTED, MeasureInputs, Measures, measure
+from v6share.pipelines.kernels.rules import Rules, name_hits
+from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_texts
+from v6share.schemas.aggregates import HOUR_MS, UNLISTED, rtt_boundaries
+from v6share.schemas.ledger import REJECT_REASONS
+
+_NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")
+_SYN, _ACK, _TCP = 2, 16, 6
+_RTT_BOUNDS: Final = np.array(rtt_boundaries(), np.int64)
+DOCUMENTATION_FINDING: Final = "documentation address"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides how rows are counted; the same in every lane of a run.
+
+    exporters: exporter text -> (vantage, declared sampling interval or 0, override).
+    unknown_interval: what an unknown sampling interval counts as; 0 = reject.
+    """
+
+    rules: Rules
+    exporters: Mapping[str, tuple[str, int, bool]]
+    client_key: bytes
+    unknown_interval: int = 0
+    max_packet_bytes: int = 1500
+    max_duration_ms: int = 86_400_000
+    reporting_offset_ms: int = 0
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """The vantages there are, ascending."""
+        return tuple(sorted({UNLISTED, *(v for v, _, _ in self.exporters.values())}))
+
+
+@dataclass
+class _Exporters:
+    """Numbers the exporters of an input as they are met."""
+
+    plan: Plan
+    numbers: dict[str, int] = field(default_factory=dict)
+    vantage: list[int] = field(default_factory=list)
+    declared: list[int] = field(default_factory=list)
+    override: list[bool] = field(default_factory=list)
+
+    def number(self, exporter: str) -> int:
+        known = self.numbers.get(exporter)
+        if known is not None:
+            return known
+        vantage, declared, override = self.plan.exporters.get(exporter, (UNLISTED, 0, False))
+        self.numbers[exporter] = len(self.numbers)
+        self.vantage.append(self.plan.vantages.index(vantage))
+        self.declared.append(declared)
+        self.override.append(override)
+        return self.numbers[exporter]
+
+    def numbers_of(self, coded: Coded) -> I32:
+        """Give each row's number; a null exporter is the empty text."""
+        of_code = [self.number(v) for v in coded.values]
+        if len(of_code) == 1 and (coded.codes == 0).all():
+            return np.full(len(coded.codes), of_code[0], np.int32)
+        of_code.append(self.number(""))
+        return np.array(of_code, np.int32)[coded.codes]
+
+
+def _or_empty(column: NDArray[np.generic] | None, dtype: type) -> np.ndarray:
+    return np.empty(0, dtype) if column is None else column
+
+
+def _arrays(batch: FlowBatch) -> FlowArrays:
+    return FlowArrays(
+        batch.src_hi,
+        batch.src_lo,
+        batch.dst_hi,
+        batch.dst_lo,
+        batch.family,
+        _or_empty(batch.underlay, np.uint8),
+        _or_empty(batch.outer_protocol, np.int16),
+        batch.protocol,
+        batch.src_port,
+        batch.dst_port,
+        _or_empty(batch.consumed, np.bool_),
+        _or_empty(batch.segment_routing, np.bool_),
+    )
+
+
+def _names(batch: FlowBatch, rules: Rules) -> NameArrays:
+    def met(
+        coded: Coded | None, conditions: Sequence[str], below: bool
+    ) -> tuple[I32, NDArray[np.bool_]]:
+        if coded is None or not conditions:
+            return np.empty(0, np.int32), np.empty((0, 0), np.bool_)
+        return coded.codes, name_hits(coded.values, conditions, below)
+
+    return NameArrays(
+        *met(batch.server_name, rules.server_names, True),
+        *met(batch.app_name, rules.app_names, False),
+        *met(batch.app_id, rules.app_ids, False),
+        _or_empty(batch.src_as, np.int64),
+        _or_empty(batch.dst_as, np.int64),
+    )
+
+
+def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, NDArray[np.int32]]:
+    """Decide every flow: the decisions, and the places of its addresses, shape (4, n)."""
+    places = np.full((4, batch.rows), -1, np.int32)
+    for side, hi, lo in ((0, batch.src_hi, batch.src_lo), (1, batch.dst_hi, batch.dst_lo)):
+        places[side] = find_values(rules.index, hi, lo)
+        rows, embedded = find_embedded(
+            rules.arrays.place_flags, rules.arrays.place_embedded, places[side], hi, lo
+        )
+        if len(rows):
+            zeros = np.zeros(len(rows), np.uint64)
+            places[2 + side, rows] = find_values(rules.index, zeros, embedded)
+    return decide(_arrays(batch), rules.arrays, _names(batch, rules), places), places
+
+
+class Scopes(NamedTuple):
+    """Vocabularies of the client scopes, and the product of each pair, the network of each."""
+
+    products: tuple[str, ...]
+    networks: tuple[str, ...]
+    starts: I64
+    product_of_pair: I32
+    network_of_client: I32
+
+
+def client_scopes(rules: Rules) -> Scopes:
+    """Number the scopes' ids and lay out the sketches of a group."""
+    products = tuple(sorted({p for _, p in rules.pairs}))
+    networks = tuple(sorted({n for _, n in rules.clients}))
+    sizes = [1, len(rules.apps), len(products), len(rules.regions), len(networks)]
+    return Scopes(
+        products,
+        networks,
+        np.cumsum([0, *sizes]).astype(np.int64),
+        np.array([products.index(p) for _, p in rules.pairs], np.int32),
+        np.array([networks.index(n) for _, n in rules.clients], np.int32),
+    )
+
+
+class Lane:
+    """Everything one thread has counted of one input."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.exporters = _Exporters(plan)
+        self.traffic = Groups(t.MEASURES)
+        self.presence = Groups(t.PRESENCE_MEASURES)
+        self.rtt = Groups(1)
+        self.health = Groups(4)
+        self.tally = accounts.new_tally()
+        self.findings: dict[tuple[str, str], int] = {}
+        self.without_interval: dict[str, int] = {}
+        self.first_ms: int | None = None
+        self.last_ms: int | None = None
+        scopes = client_scopes(plan.rules)
+        self.clients = sketches.Sketches(int(scopes.starts[-1]))
+        k0, k1 = np.frombuffer(plan.client_key, "<u8")
+        self._client_rules = sketches.ClientRules(
+            plan.rules.client_length_v4,
+            plan.rules.client_length_v6,
+            plan.rules.client_is_user,
+            plan.rules.arrays.client_region,
+            scopes.network_of_client,
+            scopes.product_of_pair,
+            len(plan.rules.regions),
+            scopes.starts,
+            k0,
+            k1,
+            plan.reporting_offset_ms,
+        )
+
+    def add(self, batch: FlowBatch) -> None:
+        """Count one batch of flows."""
+        if batch.rows == 0:
+            return
+        exporter = self.exporters.numbers_of(batch.exporter)
+        decisions, places = classify_flows(batch, self.plan.rules)
+        measures = self._measure(batch, exporter)
+        flows = t.TrafficInputs(
+            batch.start_ms, batch.end_ms, batch.packets, batch.octets, batch.family, exporter
+        )
+        t.add_flows(self.traffic, flows, measures, decisions)
+        t.note_presence(self.presence, flows, measures)
+        vantage = np.array(self.exporters.vantage, np.int32)[exporter]
+        self._add_clients(batch, vantage, measures, decisions)
+        self._add_rtt(batch, vantage, measures, decisions)
+        self._add_health(batch, vantage, measures, decisions)
+        accounts.add_to_tally(
+            self.tally,
+            batch.family,
+            measures.verdict,
+            batch.packets,
+            batch.octets,
+            measures.packets,
+            measures.octets,
+        )
+        self._note(batch, exporter, measures, places)
+
+    def _measure(self, batch: FlowBatch, exporter: I32) -> Measures:
+        return measure(
+            MeasureInputs(
+                batch.start_ms,
+                batch.end_ms,
+                batch.faults,
+                batch.family,
+                batch.packets,
+                batch.octets,
+                _or_empty(batch.layer2_octets, np.int64),
+                _or_empty(batch.sampling_num, np.int64),
+                _or_empty(batch.sampling_den, np.int64),
+                _or_empty(batch.pre_scaled, np.bool_),
+                batch.protocol,
+                batch.tcp_flags,
+                np.array(self.exporters.declared, np.int64)[exporter],
+                np.array(self.exporters.override, np.bool_)[exporter],
+            ),
+            self.plan.max_duration_ms,
+            self.plan.unknown_interval,
+            self.plan.max_packet_bytes,
+        )
+
+    def _add_clients(
+        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+    ) -> None:
+        inputs = sketches.ClientInputs(
+            batch.src_hi,
+            batch.src_lo,
+            batch.dst_hi,
+            batch.dst_lo,
+            batch.family,
+            batch.src_port,
+            batch.dst_port,
+            batch.start_ms,
+            batch.end_ms,
+            vantage,
+            self._subscribers(batch),
+        )
+        self.clients.add(inputs, self._client_rules, measures.verdict, decisions)
+
+    def _subscribers(self, batch: FlowBatch) -> U64:
+        if batch.subscriber is None or not batch.subscriber.values:
+            return np.empty(0, np.uint64)
+        texts = [v.encode() for v in batch.subscriber.values]
+        offsets = np.cumsum([0, *(len(x) for x in texts)]).astype(np.int64)
+        data = np.frombuffer(b"".join(texts), np.uint8)
+        rules = self._client_rules
+        hashes = hash_texts(rules.key_0, rules.key_1, TAG_SUBSCRIBER, offsets, data)
+        hashes[hashes == 0] = 1
+        # An empty id is no id; neither is null.
+        hashes[np.diff(offsets) == 0] = 0
+        return np.append(hashes, np.uint64(0))[batch.subscriber.codes]
+
+    def _add_rtt(
+        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+    ) -> None:
+        for side, column in enumerate((batch.rtt_client_us, batch.rtt_server_us)):
+            if column is None:
+                continue
+            rows = np.flatnonzero(
+                (measures.verdict == COUNTED) & (column >= 0) & (decisions.ip_class != CONTROL)
+            )
+            bucket = np.minimum(
+                np.searchsorted(_RTT_BOUNDS, column[rows], "left"), len(_RTT_BOUNDS) - 1
+            )
+            a = (batch.start_ms[rows] // HOUR_MS) << 32 | bucket << 16 | vantage[rows]
+            b = _cell(decisions, batch, rows) << 1 | side
+            t.add_counts(self.rtt, a, b, np.ones((len(rows), 1), np.int64))
+
+    def _add_health(
+        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+    ) -> None:
+        rows = np.flatnonzero(
+            (measures.verdict == COUNTED) & (measures.interval == 1) & (batch.protocol == _TCP)
+        )
+        if len(rows) == 0:
+            return
+        flags = batch.tcp_flags[rows]
+        opens = (flags > 0) & (flags & _SYN > 0) & (decisions.direction[rows] == TO_SERVICE)
+        again = (
+            np.full(len(rows), -1, np.int64)
+            if batch.retransmits is None
+            else batch.retransmits[rows]
+        )
+        values = np.stack(
+            [
+                opens,
+                opens & (flags & _ACK == 0),
+                np.maximum(again, 0),
+                np.where(again >= 0, batch.packets[rows], 0),
+            ],
+            axis=1,
+        ).astype(np.int64)
+        told = values.any(axis=1)
+        rows, values = rows[told], values[told]
+        a = (batch.start_ms[rows] // HOUR_MS) << 32 | vantage[rows]
+        t.add_counts(self.health, a, _cell(decisions, batch, rows), values)
+
+    def _note(
+        self, batch: FlowBatch, exporter: I32, measures: Measures, places: NDArray[np.int32]
+    ) -> None:
+        counted = measures.verdict == COUNTED
+        if counted.any():
+            first, last = int(batch.start_ms[counted].min()), int(batch.end_ms[counted].max())
+            self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
+            self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
+        flags = self.plan.rules.arrays.place_flags
+        documented = (flags[places[0]] | flags[places[1]]) & DOCUMENTATION != 0
+        for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
+            self._count_by_exporter(
+                exporter, mask & counted, lambda name, f=finding: (name, f), self.findings
+            )
+        self._count_by_exporter(
+            exporter, measures.verdict == _NO_INTERVAL, lambda name: name, self.without_interval
+        )
+
+    def _count_by_exporter(
+        self, exporter: I32, mask: Bool, key: Callable[[str], object], into: dict
+    ) -> None:
+        if not mask.any():
+            return
+        rows = np.bincount(exporter[mask], minlength=len(self.exporters.numbers))
+        for name, number in self.exporters.numbers.items():
+            if rows[number]:
+                into[key(name)] = into.get(key(name), 0) + int(rows[number])
+
+
+def _cell(decisions: Decisions, batch: FlowBatch, rows: NDArray[np.intp]) -> I64:
+    """Pack (app, client, family) of rows: the cell in which performance is compared."""
+    app = decisions.app[rows].astype(np.int64)
+    return (app << 32 | decisions.client[rows]) << 2 | batch.family[rows]

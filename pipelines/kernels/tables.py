@@ -1,0 +1,452 @@
+"""Lanes merged into the tables of a fragment.
+
+Lanes merge by sums, minima, maxima and unions, and every table is sorted by its key as text, so
+neither batches, nor threads, nor their order show.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from v6share.pipelines.kernels import clients as sketches
+from v6share.pipelines.kernels import tally as accounts
+from v6share.pipelines.kernels import traffic as t
+from v6share.pipelines.kernels.flows import I64, U64
+from v6share.pipelines.kernels.groups import Groups
+from v6share.pipelines.kernels.lane import Lane, Plan, client_scopes
+from v6share.pipelines.kernels.measure import COUNTED
+from v6share.schemas.aggregates import (
+    CLIENTS_1D,
+    DIRECTIONS,
+    EXPORTERS_1H,
+    FAMILIES,
+    HEALTH_1H,
+    HOUR_MS,
+    IP_CLASSES,
+    RTT_1H,
+    SCOPES,
+    SIDES,
+    TRAFFIC_5M,
+    UNDERLAYS,
+    WINDOW_MS,
+)
+from v6share.schemas.columns import Table
+from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
+
+_EXACT: Final = Context(prec=40)
+
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one input adds: its tables by name, and its totals."""
+
+    tables: dict[str, pa.Table]
+    rows_in: int
+    rows_counted: int
+    rows_rejected: int
+    largest_sum: int
+    first_ms: int | None
+    last_ms: int | None
+    without_interval: dict[str, int]
+
+
+class _Codes(NamedTuple):
+    """A key column as numbers into texts that ascend, so that number order is text order."""
+
+    numbers: I64
+    texts: tuple[str, ...] | None = None
+
+
+def _ranked(codes: NDArray[np.integer], texts: Sequence[str]) -> _Codes:
+    ascending = tuple(sorted(set(texts)))
+    position = {text: i for i, text in enumerate(ascending)}
+    rank = np.array([position[text] for text in texts], np.int64)
+    return _Codes(rank[codes], ascending)
+
+
+def _sorted_groups(keys: Sequence[_Codes]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Sort rows by their keys: the order, and where each distinct key begins in it."""
+    words = _packed([k.numbers for k in keys])
+    order = np.lexsort(words[::-1])
+    changed = np.zeros(len(order), np.bool_)
+    changed[:1] = True
+    for word in words:
+        ordered = word[order]
+        changed[1:] |= ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(changed)
+
+
+def _packed(columns: Sequence[I64]) -> list[I64]:
+    """Pack columns of small non-negative numbers into few 63-bit words, order kept."""
+    words = [np.zeros(len(columns[0]), np.int64)]
+    free = 63
+    for column in columns:
+        bits = int(column.max()).bit_length() if len(column) else 0
+        if bits > free:
+            words.append(column)
+            free = 63 - bits
+        else:
+            words[-1] = words[-1] << bits | column
+            free -= bits
+    return words
+
+
+def _key_columns(
+    keys: Sequence[_Codes], at: NDArray[np.intp], table: Table
+) -> dict[str, pa.Array]:
+    found = {}
+    for name, key in zip(table.key, keys, strict=True):
+        kind = table.arrow_schema.field(name).type
+        numbers = key.numbers[at]
+        if key.texts is None:
+            scaled = numbers * 1000 if pa.types.is_timestamp(kind) else numbers
+            array = pa.array(scaled.astype(np.int32) if pa.types.is_date(kind) else scaled)
+            found[name] = array.cast(kind)
+        else:
+            texts = pa.array(key.texts, pa.string())
+            found[name] = texts.take(pa.array(numbers))
+    return found
+
+
+def wide_array(hi: U64, lo: U64) -> pa.Array:
+    """Give 128-bit integers as decimal128(38, 0); shapes (n,), (n,)."""
+    both = np.stack([lo, hi], axis=1)
+    buffer = pa.py_buffer(np.ascontiguousarray(both))
+    return pa.Array.from_buffers(pa.decimal128(38, 0), len(hi), [None, buffer])
+
+
+def _wide_sums(hi: U64, lo: U64, starts: NDArray[np.intp]) -> tuple[U64, U64]:
+    """Sum 128-bit integers group by group, in limbs of 32 bits."""
+    low = np.uint64(0xFFFFFFFF)
+    shift = np.uint64(32)
+    limbs = [
+        np.add.reduceat(limb, starts) for limb in (lo & low, lo >> shift, hi & low, hi >> shift)
+    ]
+    for i in range(3):
+        limbs[i + 1] += limbs[i] >> shift
+        limbs[i] &= low
+    return limbs[3] << shift | limbs[2], limbs[1] << shift | limbs[0]
+
+
+def _table(table: Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    schema = pa.schema([f for f in table.arrow_schema if f.name in columns])
+    return pa.table([columns[f.name] for f in schema], schema=schema)
+
+
+def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
+    """Merge the lanes of one input into its tables, each sorted by its key."""
+    tally = sum((lane.tally for lane in lanes), accounts.new_tally())
+    traffic = _traffic_rows(lanes)
+    tables = {
+        TRAFFIC_5M.name: _traffic_table(plan, traffic),
+        CLIENTS_1D.name: _clients_table(plan, lanes),
+        RTT_1H.name: _rtt_table(plan, lanes),
+        HEALTH_1H.name: _health_table(plan, lanes),
+        EXPORTERS_1H.name: _exporters_table(lanes, traffic),
+        LEDGER_FAMILIES.name: _families_table(tally),
+        REJECTS.name: _rejects_table(tally),
+        FINDINGS.name: _findings_table(lanes),
+    }
+    rows = [accounts.total(tally[:, v, accounts.ROWS].sum(axis=0)) for v in range(256)]
+    counted = tally[:, COUNTED].sum(axis=0)
+    firsts = [lane.first_ms for lane in lanes if lane.first_ms is not None]
+    lasts = [lane.last_ms for lane in lanes if lane.last_ms is not None]
+    return Sums(
+        tables,
+        sum(rows),
+        rows[COUNTED],
+        sum(rows) - rows[COUNTED],
+        max(accounts.total(c) for c in counted),
+        min(firsts, default=None),
+        max(lasts, default=None),
+        _summed([lane.without_interval for lane in lanes]),
+    )
+
+
+class _Traffic(NamedTuple):
+    """Traffic groups of all lanes, exporters numbered alike: keys and measures, one row each."""
+
+    window: I64
+    exporter: I64
+    ip_class: I64
+    underlay: I64
+    direction: I64
+    family: I64
+    vantage: I64
+    service: I64
+    client: I64
+    measures: I64
+    exporters: tuple[str, ...]
+
+
+def _exporter_names(lanes: Sequence[Lane]) -> tuple[str, ...]:
+    return tuple(sorted({name for lane in lanes for name in lane.exporters.numbers}))
+
+
+def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
+    names = _exporter_names(lanes)
+    position = {name: i for i, name in enumerate(names)}
+    parts = []
+    for lane in lanes:
+        a, b, measures = lane.traffic.filled()
+        window, exporter, ip_class, underlay, direction, family = t.unpack_a(a)
+        of_lane = np.array([position[n] for n in lane.exporters.numbers], np.int64)
+        vantage = np.array(lane.exporters.vantage, np.int64)
+        parts.append(
+            (
+                window,
+                of_lane[exporter] if len(exporter) else exporter,
+                ip_class,
+                underlay,
+                direction,
+                family,
+                vantage[exporter] if len(exporter) else exporter,
+                (b >> np.uint64(32)).astype(np.int64),
+                (b & np.uint64(0xFFFFFFFF)).astype(np.int64),
+                measures,
+            )
+        )
+    return _Traffic(*(np.concatenate(column) for column in zip(*parts, strict=True)), names)
+
+
+def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
+    rules = plan.rules
+    pair, region = np.divmod(rows.service, len(rules.regions))
+    keys = [
+        _Codes(rows.window * WINDOW_MS),
+        _ranked(rows.vantage, plan.vantages),
+        _ranked(pair, [app for app, _ in rules.pairs]),
+        _ranked(pair, [product for _, product in rules.pairs]),
+        _ranked(rows.client, [region for region, _ in rules.clients]),
+        _ranked(region, rules.regions),
+        _ranked(rows.client, [network for _, network in rules.clients]),
+        _ranked(rows.family, FAMILIES),
+        _ranked(rows.ip_class, IP_CLASSES),
+        _ranked(rows.underlay, UNDERLAYS),
+        _ranked(rows.direction, DIRECTIONS),
+    ]
+    order, starts = _sorted_groups(keys)
+    columns = _key_columns(keys, order[starts], TRAFFIC_5M)
+    measures = rows.measures[order]
+    for name, m in (
+        ("records", t.RECORDS),
+        ("tcp_opens", t.TCP_OPENS),
+        ("packets", t.PACKETS),
+        ("bytes", t.BYTES),
+        ("sampled_packets", t.SAMPLED_PACKETS),
+        ("sampled_bytes", t.SAMPLED_BYTES),
+        ("bytes_error_unknown", t.ERROR_UNKNOWN),
+    ):
+        columns[name] = pa.array(_summed_groups(measures[:, m], starts))
+    hi = measures[:, t.VARIANCE_HI].view(np.uint64)
+    lo = measures[:, t.VARIANCE_LO].view(np.uint64)
+    columns["bytes_variance"] = wide_array(
+        *(_wide_sums(hi, lo, starts) if len(starts) else (hi, lo))
+    )
+    return _table(TRAFFIC_5M, columns)
+
+
+def _summed_groups(values: I64, starts: NDArray[np.intp]) -> I64:
+    return np.add.reduceat(values, starts) if len(starts) else values[:0]
+
+
+def _exporters_table(lanes: Sequence[Lane], traffic: _Traffic) -> pa.Table:
+    """Sums from the traffic groups, times and intervals from the presence notes."""
+    position = {name: i for i, name in enumerate(traffic.exporters)}
+    hours, exporters, families, notes = [], [], [], []
+    for lane in lanes:
+        a, b, measures = lane.presence.filled()
+        of_lane = np.array([position[n] for n in lane.exporters.numbers], np.int64)
+        number = (b >> np.uint64(8)).astype(np.int64)
+        hours.append(a.astype(np.int64))
+        exporters.append(of_lane[number] if len(number) else number)
+        families.append((b & np.uint64(0xFF)).astype(np.int64))
+        notes.append(measures)
+    keys = _exporter_keys(
+        np.concatenate(hours), np.concatenate(exporters), np.concatenate(families), traffic
+    )
+    order, starts = _sorted_groups(keys)
+    columns = _key_columns(keys, order[starts], EXPORTERS_1H)
+    noted = np.concatenate(notes)[order]
+    for name, m, merged in (
+        ("sampling_min", t.SAMPLING_MIN, np.minimum),
+        ("sampling_max", t.SAMPLING_MAX, np.maximum),
+        ("first_seen", t.FIRST_SEEN, np.minimum),
+        ("last_seen", t.LAST_SEEN, np.maximum),
+    ):
+        values = merged.reduceat(noted[:, m], starts) if len(starts) else noted[:, m]
+        kind = EXPORTERS_1H.arrow_schema.field(name).type
+        columns[name] = pa.array(values * 1000 if pa.types.is_timestamp(kind) else values).cast(
+            kind
+        )
+    # The same hours, exporters and families stand in the traffic groups, in the same order.
+    hour = traffic.window // (HOUR_MS // WINDOW_MS)
+    order, starts = _sorted_groups(
+        _exporter_keys(hour, traffic.exporter, traffic.family, traffic)
+    )
+    for name, m in (("records", t.RECORDS), ("packets", t.PACKETS), ("bytes", t.BYTES)):
+        columns[name] = pa.array(_summed_groups(traffic.measures[order, m], starts))
+    return _table(EXPORTERS_1H, columns)
+
+
+def _exporter_keys(hour: I64, exporter: I64, family: I64, traffic: _Traffic) -> list[_Codes]:
+    return [_Codes(hour * HOUR_MS), _Codes(exporter, traffic.exporters), _ranked(family, FAMILIES)]
+
+
+def _merged_counts(groups: Sequence[Groups]) -> tuple[I64, I64, I64]:
+    filled = [g.filled() for g in groups]
+    a = np.concatenate([f[0] for f in filled]).astype(np.int64)
+    b = np.concatenate([f[1] for f in filled]).astype(np.int64)
+    return a, b, np.concatenate([f[2] for f in filled])
+
+
+def _cell_keys(plan: Plan, hour: I64, vantage: I64, cell: I64) -> list[_Codes]:
+    client = (cell >> 2) & 0xFFFFFFFF
+    return [
+        _Codes(hour * HOUR_MS),
+        _ranked(vantage, plan.vantages),
+        _ranked(cell >> 34, plan.rules.apps),
+        _ranked(client, [region for region, _ in plan.rules.clients]),
+        _ranked(client, [network for _, network in plan.rules.clients]),
+        _ranked(cell & 3, FAMILIES),
+    ]
+
+
+def _counts_table(table: Table, keys: Sequence[_Codes], values: I64) -> pa.Table:
+    order, starts = _sorted_groups(keys)
+    columns = _key_columns(keys, order[starts], table)
+    for m, column in enumerate(table.measures):
+        columns[column.name] = pa.array(_summed_groups(values[order, m], starts))
+    return _table(table, columns)
+
+
+def _rtt_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
+    a, b, values = _merged_counts([lane.rtt for lane in lanes])
+    keys = [
+        *_cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1),
+        _ranked(b & 1, SIDES),
+        _Codes((a >> 16) & 0xFFFF),
+    ]
+    return _counts_table(RTT_1H, keys, values)
+
+
+def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
+    a, b, values = _merged_counts([lane.health for lane in lanes])
+    return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
+
+
+def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
+    scopes = client_scopes(plan.rules)
+    ids: list[Sequence[str]] = [
+        ("",),
+        plan.rules.apps,
+        scopes.products,
+        plan.rules.regions,
+        scopes.networks,
+    ]
+    parts: dict[tuple[int, int], list[U64]] = {}
+    for lane in lanes:
+        for key, hashes in lane.clients.kept().items():
+            parts.setdefault(key, []).append(hashes)
+    rows = []
+    for (group, position), hashes in parts.items():
+        day, vantage, family, unit = sketches.unpack_group(group)
+        scope = int(np.searchsorted(scopes.starts, position, "right")) - 1
+        theta, kept = sketches.trim(np.concatenate(hashes))
+        rows.append(
+            (
+                day,
+                plan.vantages[vantage],
+                SCOPES[scope],
+                ids[scope][position - int(scopes.starts[scope])],
+                FAMILIES[family],
+                ("prefix", "subscriber")[unit],
+                theta,
+                kept,
+            )
+        )
+    rows.sort(key=lambda row: row[:6])
+    columns = list(zip(*rows, strict=True)) or [[] for _ in CLIENTS_1D.columns]
+    return pa.table(
+        [
+            pa.array(column, pa.int32()).cast(pa.date32())
+            if f.name == "day"
+            else pa.array(column, f.type)
+            for column, f in zip(columns, CLIENTS_1D.arrow_schema, strict=True)
+        ],
+        schema=CLIENTS_1D.arrow_schema,
+    )
+
+
+def _huge(values: Sequence[int]) -> pa.Array:
+    return pa.array([_EXACT.create_decimal(Decimal(v)) for v in values], pa.decimal128(38, 0))
+
+
+def _families_table(tally: I64) -> pa.Table:
+    rows = []
+    for number, family in enumerate(FAMILIES):
+        counted = tally[number, COUNTED]
+        rejected = tally[number, :COUNTED].sum(axis=0)
+        for disposition, limbs in (("counted", counted), ("rejected", rejected)):
+            totals = [accounts.total(c) for c in limbs]
+            if totals[accounts.ROWS]:
+                rows.append((family, disposition, *totals))
+    rows.sort()
+    columns = list(zip(*rows, strict=True)) or [[]] * 7
+    return _table(
+        LEDGER_FAMILIES,
+        {
+            "family": pa.array(columns[0], pa.string()),
+            "disposition": pa.array(columns[1], pa.string()),
+            "rows": pa.array(columns[2], pa.int64()),
+            "sampled_packets": _huge(columns[3]),
+            "sampled_bytes": _huge(columns[4]),
+            "packets": _huge(columns[5]),
+            "bytes": _huge(columns[6]),
+        },
+    )
+
+
+def _rejects_table(tally: I64) -> pa.Table:
+    rows = []
+    for number, reason in enumerate(REJECT_REASONS):
+        totals = [accounts.total(c) for c in tally[:, number].sum(axis=0)]
+        if totals[accounts.ROWS]:
+            rows.append((reason, *totals[:3]))
+    rows.sort()
+    columns = list(zip(*rows, strict=True)) or [[]] * 4
+    return _table(
+        REJECTS,
+        {
+            "reason": pa.array(columns[0], pa.string()),
+            "rows": pa.array(columns[1], pa.int64()),
+            "sampled_packets": _huge(columns[2]),
+            "sampled_bytes": _huge(columns[3]),
+        },
+    )
+
+
+def _summed(counts: Sequence[Mapping]) -> dict:
+    found: dict = {}
+    for part in counts:
+        for key, rows in part.items():
+            found[key] = found.get(key, 0) + rows
+    return dict(sorted(found.items()))
+
+
+def _findings_table(lanes: Sequence[Lane]) -> pa.Table:
+    rows = _summed([lane.findings for lane in lanes])
+    return _table(
+        FINDINGS,
+        {
+            "exporter": pa.array([e for e, _ in rows], pa.string()),
+            "finding": pa.array([f for _, f in rows], pa.string()),
+            "rows": pa.array(list(rows.values()), pa.int64()),
+        },
+    )
