@@ -1,0 +1,99 @@
+-- Value-only macros: they take numbers and give a number. None names a table, so that they, and
+-- the views that use them, still work when the file is attached under another name.
+
+-- A part of a whole; NULL where the whole is empty.
+CREATE MACRO share_of(part, total) AS
+  CASE WHEN total > 0 THEN part::DOUBLE / total::DOUBLE END;
+
+-- n_eff = W^2 / V_all: the number of equal, independent draws that would err as much.
+-- NULL where nothing was sampled.
+CREATE MACRO effective_n(total, variance_all) AS
+  CASE WHEN variance_all > 0
+    THEN (total::DOUBLE / variance_all::DOUBLE) * total::DOUBLE
+  END;
+
+-- Standard error of a share under packet sampling (delta method for a ratio):
+-- v = ((1 - S)^2 V_num + S^2 V_rest) / W^2.
+CREATE MACRO share_standard_error(part, total, variance_part, variance_all) AS
+  CASE WHEN total > 0 THEN
+    sqrt(
+      greatest(0.0,
+        (1.0 - part::DOUBLE / total::DOUBLE) ** 2 * variance_part::DOUBLE
+        + (part::DOUBLE / total::DOUBLE) ** 2
+          * (variance_all::DOUBLE - variance_part::DOUBLE)
+      )
+    ) / total::DOUBLE
+  END;
+
+-- n of the Wilson interval: min(n_eff, S (1 - S) / v), or n_eff where v = 0.
+CREATE MACRO wilson_n(share, standard_error, n_effective) AS
+  CASE
+    WHEN standard_error > 0 AND share > 0 AND share < 1
+      THEN least(n_effective, share * (1.0 - share) / (standard_error * standard_error))
+    ELSE n_effective
+  END;
+
+-- Wilson score interval at 95 % (Wilson 1927); z = 1.959964, z^2 = 3.841459. n need not be whole.
+CREATE MACRO wilson_low(share, n) AS
+  CASE WHEN n > 0 THEN
+    greatest(0.0,
+      (share + 1.9207294 / n
+        - 1.959963985 * sqrt(greatest(0.0, share * (1.0 - share) / n + 0.9603647 / (n * n))))
+      / (1.0 + 3.8414588 / n))
+  END;
+CREATE MACRO wilson_high(share, n) AS
+  CASE WHEN n > 0 THEN
+    least(1.0,
+      (share + 1.9207294 / n
+        + 1.959963985 * sqrt(greatest(0.0, share * (1.0 - share) / n + 0.9603647 / (n * n))))
+      / (1.0 + 3.8414588 / n))
+  END;
+
+-- The two ends of the sampling interval of a byte share. The share itself where nothing was
+-- sampled (exact); NULL where over 1 % of the bytes have an unknown error, where the variance is
+-- not known (other bases) and where the whole is empty.
+CREATE MACRO share_ci_low(part, total, variance_part, variance_all, error_unknown) AS
+  CASE
+    WHEN error_unknown > 0.01 * total THEN NULL
+    WHEN variance_all = 0 AND error_unknown = 0 THEN share_of(part, total)
+    ELSE wilson_low(
+      share_of(part, total),
+      wilson_n(
+        share_of(part, total),
+        share_standard_error(part, total, variance_part, variance_all),
+        effective_n(total, variance_all)))
+  END;
+CREATE MACRO share_ci_high(part, total, variance_part, variance_all, error_unknown) AS
+  CASE
+    WHEN error_unknown > 0.01 * total THEN NULL
+    WHEN variance_all = 0 AND error_unknown = 0 THEN share_of(part, total)
+    ELSE wilson_high(
+      share_of(part, total),
+      wilson_n(
+        share_of(part, total),
+        share_standard_error(part, total, variance_part, variance_all),
+        effective_n(total, variance_all)))
+  END;
+
+-- Too few effective draws for the interval to be trusted: shown, but marked.
+CREATE MACRO is_suppressed(total, variance_all) AS
+  coalesce(effective_n(total, variance_all) < 30, false);
+
+-- Bounds: everything undecided counted as IPv4 (low) or as IPv6 (high).
+CREATE MACRO bound_low(part, total, undecided) AS
+  share_of(part, total + undecided);
+CREATE MACRO bound_high(part, total, undecided) AS
+  share_of(part + undecided, total + undecided);
+
+-- Distinct clients of a theta sketch: kept hashes / (theta / 2^64). Exact while theta is 2^64 - 1.
+CREATE MACRO theta_estimate(kept, theta) AS
+  kept::DOUBLE / (theta::DOUBLE / 18446744073709551616.0);
+
+-- What is missing to the target, never below 0; NULL where either is not known.
+CREATE MACRO shortfall(share, target) AS
+  CASE WHEN share < target THEN target - share WHEN share >= target THEN 0.0 END;
+
+-- False where over 1 % of the whole comes from packets that are no packets (host offload): the
+-- header-normalised share means nothing there. True for bases that have no such sum.
+CREATE MACRO offload_allows(offloaded, total) AS
+  coalesce(offloaded <= 0.01 * total, true);

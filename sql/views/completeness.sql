@@ -1,0 +1,82 @@
+-- what:    did every exporter deliver? Per exporter and overall (exporter NULL), per UTC day and
+--          per week (7 days, counted back from as_of)
+-- unit:    hours; completeness 0 to 1
+-- formula: completeness = hours with records / hours expected. Expected are the hours from the
+--          exporter's first to its last; a listed exporter that is silent for over 24 h is expected
+--          up to the newest hour of all, so that its silence shows. Overall: sums of hours. An
+--          exporter that never sent has no first hour and is not expected
+-- source:  exporters_1h of the vantages that feed the KPIs
+-- needs: kpi_exporters_1h, as_of
+CREATE VIEW completeness AS
+WITH spans AS (
+  SELECT
+    exporter, vantage, listed,
+    min(window_start) AS first_hour,
+    max(window_start) AS last_hour,
+    max(last_seen) AS last_seen,
+    max(max(window_start)) OVER () AS newest_hour,
+    max(max(last_seen)) OVER () AS newest_seen
+  FROM kpi_exporters_1h
+  GROUP BY exporter, vantage, listed
+),
+expected AS (
+  SELECT
+    exporter, vantage, listed, first_hour,
+    last_seen < newest_seen - INTERVAL 24 HOUR AS silent,
+    CASE WHEN listed AND last_seen < newest_seen - INTERVAL 24 HOUR
+      THEN newest_hour ELSE last_hour
+    END + INTERVAL 1 HOUR AS until
+  FROM spans
+),
+days AS (
+  SELECT
+    exporter, vantage, listed, silent, first_hour, until,
+    unnest(generate_series(
+      CAST(first_hour AS DATE)::TIMESTAMP, until - INTERVAL 1 HOUR, INTERVAL 1 DAY)) AS start
+  FROM expected
+),
+seen AS (
+  SELECT exporter, CAST(window_start AS DATE) AS day, count(DISTINCT window_start) AS hours
+  FROM kpi_exporters_1h
+  GROUP BY exporter, CAST(window_start AS DATE)
+),
+hours AS (
+  SELECT
+    d.exporter, d.vantage, d.listed, d.silent, CAST(d.start AS DATE) AS day,
+    coalesce(s.hours, 0) AS hours_seen,
+    date_diff('hour',
+      greatest(d.start, d.first_hour), least(d.start + INTERVAL 1 DAY, d.until)) AS hours_expected
+  FROM days d
+  LEFT JOIN seen s ON s.exporter = d.exporter AND s.day = CAST(d.start AS DATE)
+),
+periods AS (
+  SELECT
+    'day' AS period, h.day AS period_start, h.day AS period_end,
+    coalesce(h.day <= a.as_of, false) AS final, h.*
+  FROM hours h CROSS JOIN as_of a
+  UNION ALL
+  SELECT
+    'week', a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER - 6,
+    a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER, true, h.*
+  FROM hours h CROSS JOIN as_of a
+  WHERE h.day <= a.as_of
+)
+SELECT
+  period, period_start, period_end, exporter,
+  any_value(vantage) AS vantage,
+  bool_or(listed) AS listed,
+  bool_or(silent) AS silent,
+  sum(hours_seen)::BIGINT AS hours_seen,
+  sum(hours_expected)::BIGINT AS hours_expected,
+  share_of(sum(hours_seen), sum(hours_expected)) AS completeness,
+  final
+FROM periods
+GROUP BY period, period_start, period_end, exporter, final
+UNION ALL
+SELECT
+  period, period_start, period_end, NULL, NULL, NULL, bool_or(silent AND listed),
+  sum(hours_seen)::BIGINT, sum(hours_expected)::BIGINT,
+  share_of(sum(hours_seen), sum(hours_expected)),
+  final
+FROM periods
+GROUP BY period, period_start, period_end, final

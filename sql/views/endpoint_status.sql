@@ -1,0 +1,108 @@
+-- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
+-- unit:    bytes and records of strict IPv6 to clients in the last 30 final days
+-- formula: due       planned_on <= as_of
+--          enabled   enabled_on <= as_of
+--          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6
+--                    clients of its app (of its product where app is empty). Clients are not kept
+--                    per service region, so the second half looks at the app in all regions: an
+--                    approximation that can call an endpoint carrying whose only client is one
+--          silent    enabled, not carrying
+--          late_days from planned_on to enabled_on, or to as_of while it is not enabled
+--          Traffic that shows no product counts for the endpoint of its app in that region when
+--          there is only one. interval: the largest sampling interval of these days
+-- source:  dim_endpoints, kpi_traffic_1d, clients_1d, kpi_exporters_1h
+-- needs: kpi_traffic_1d, kpi_exporters_1h, as_of
+CREATE VIEW endpoint_status AS
+WITH traffic AS (
+  SELECT
+    t.app, t.product, t.service_region AS region,
+    coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
+    coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes,
+    sum(t.bytes) AS bytes
+  FROM kpi_traffic_1d t
+  JOIN as_of a ON t.day BETWEEN a.as_of - 29 AND a.as_of
+  WHERE t.in_denominator AND t.direction = 'to_client'
+  GROUP BY t.app, t.product, t.service_region
+),
+lone AS (
+  SELECT app, region, min(product) AS product
+  FROM dim_endpoints
+  WHERE app <> ''
+  GROUP BY app, region
+  HAVING count(DISTINCT product) = 1
+),
+matched AS (
+  SELECT e.app, e.product, e.region, t.records, t.ipv6_bytes, t.bytes
+  FROM dim_endpoints e
+  JOIN traffic t ON t.app = e.app AND t.product = e.product AND t.region = e.region
+  WHERE e.app <> ''
+  UNION ALL
+  SELECT l.app, l.product, l.region, t.records, t.ipv6_bytes, t.bytes
+  FROM lone l
+  JOIN traffic t ON t.app = l.app AND t.region = l.region AND t.product = 'unclassified'
+  WHERE l.product <> 'unclassified'
+  UNION ALL
+  SELECT e.app, e.product, e.region, t.records, t.ipv6_bytes, t.bytes
+  FROM dim_endpoints e
+  JOIN traffic t ON t.product = e.product AND t.region = e.region
+  WHERE e.app = ''
+),
+seen AS (
+  SELECT
+    app, product, region,
+    sum(records) AS records, sum(ipv6_bytes) AS ipv6_bytes, sum(bytes) AS bytes
+  FROM matched
+  GROUP BY app, product, region
+),
+-- Two distinct clients or more: the first two hashes of every day's sketch are enough to tell.
+hashes AS (
+  SELECT c.scope, c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  FROM clients_1d c
+  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
+    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+),
+clients AS (
+  SELECT scope, id, least(count(DISTINCT hash), 2) AS clients
+  FROM hashes
+  GROUP BY scope, id
+),
+sampling AS (
+  SELECT max(e.sampling_max) AS interval
+  FROM kpi_exporters_1h e
+  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
+),
+judged AS (
+  SELECT
+    e.app, e.product, e.region, e.planned_on, e.enabled_on, a.as_of,
+    coalesce(e.planned_on <= a.as_of, false) AS due,
+    coalesce(e.enabled_on <= a.as_of, false) AS enabled,
+    coalesce(s.records, 0) AS records,
+    coalesce(s.ipv6_bytes, 0)::HUGEINT AS ipv6_bytes,
+    coalesce(s.bytes, 0)::HUGEINT AS bytes,
+    coalesce(c.clients, 0) AS clients_at_least,
+    coalesce(s.records, 0) >= 2 AND coalesce(s.ipv6_bytes, 0) > 0
+      AND coalesce(c.clients, 0) >= 2 AS carrying,
+    n.interval
+  FROM dim_endpoints e
+  CROSS JOIN as_of a
+  CROSS JOIN sampling n
+  LEFT JOIN seen s ON s.app = e.app AND s.product = e.product AND s.region = e.region
+  LEFT JOIN clients c
+    ON c.scope = CASE e.app WHEN '' THEN 'product' ELSE 'app' END
+    AND c.id = CASE e.app WHEN '' THEN e.product ELSE e.app END
+)
+SELECT
+  *,
+  enabled AND NOT carrying AS silent,
+  CASE
+    WHEN enabled AND carrying THEN 'carrying'
+    WHEN enabled THEN 'silent'
+    WHEN carrying THEN 'carrying, not enabled by the catalog'
+    WHEN due THEN 'overdue'
+    ELSE 'planned'
+  END AS status,
+  CASE WHEN planned_on IS NOT NULL AND as_of IS NOT NULL
+    THEN greatest(0, CASE WHEN enabled THEN enabled_on ELSE as_of END - planned_on)
+  END AS late_days
+FROM judged

@@ -1,0 +1,137 @@
+-- what:    one row per target of the rollout: where it stands as of the last final day
+-- unit:    apps, products, clients, share 0 to 1 (see metric)
+-- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement
+--          active_ipv6_clients_30d  where exporters carry subscriber ids: distinct subscribers on
+--            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,
+--            because a prefix is not a user
+--          top_apps_ipv6_share  strict byte share of the newest week, in the target's denominator;
+--            attained from the day the rule of the attainment view was first met until it is lost
+--          ci_low, ci_high  sampling error (share), sketch error (clients), NULL for plain counts
+-- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
+--          kpi_stage3_concentration, attainment
+-- needs: kpi_stage1_enablement, kpi_stage2_active_clients, kpi_stage3_concentration, attainment, as_of, target_share, top_apps
+CREATE VIEW kpi_headline AS
+WITH metrics AS (
+  SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of
+  FROM (VALUES
+    (1, 'apps_dual_stacked'), (1, 'products_dual_stacked'),
+    (2, 'active_ipv6_clients_30d'), (3, 'top_apps_ipv6_share')
+  ) AS m(stage, metric)
+  CROSS JOIN as_of a
+  LEFT JOIN dim_targets t ON t.metric = m.metric
+),
+enablement AS (
+  SELECT
+    CASE level WHEN 'app' THEN 'apps_dual_stacked' ELSE 'products_dual_stacked' END AS metric,
+    count(*) FILTER (dual_stacked)::DOUBLE AS value,
+    format('{:d} dual-stacked, {:d} partial, {:d} overdue, of {:d} in the catalog',
+      count(*) FILTER (dual_stacked), count(*) FILTER (partial),
+      count(*) FILTER (status = 'overdue'), count(*)) AS note
+  FROM kpi_stage1_enablement
+  WHERE level IN ('app', 'product')
+  GROUP BY level
+),
+active AS (
+  SELECT
+    max(clients_union) FILTER (unit = 'subscriber') AS subscribers,
+    max(standard_error) FILTER (unit = 'subscriber') AS subscribers_error,
+    max(clients) FILTER (unit = 'prefix') AS prefixes,
+    max(standard_error) FILTER (unit = 'prefix') AS prefixes_error,
+    max(days) AS days
+  FROM kpi_stage2_active_clients
+  WHERE period = '30_days' AND scope = 'all' AND family = 'v6'
+),
+clients AS (
+  SELECT
+    'active_ipv6_clients_30d' AS metric,
+    coalesce(subscribers, prefixes) AS value,
+    coalesce(subscribers_error, prefixes_error) AS error,
+    subscribers IS NOT NULL AS judged,
+    CASE
+      WHEN days IS NULL THEN 'no final day with clients yet'
+      WHEN subscribers IS NULL AND prefixes IS NULL THEN 'no IPv6 clients seen'
+      WHEN subscribers IS NULL THEN format(
+        'mean of {:d} daily counts of active IPv6 prefixes; a prefix is not a user and no exporter '
+        'carries subscriber ids, so the target cannot be judged', days)
+      WHEN prefixes IS NULL THEN format('distinct subscriber ids on IPv6 in {:d} days', days)
+      ELSE format(
+        'distinct subscriber ids on IPv6 in {:d} days; beside them {:.0f} IPv6 prefixes a day whose '
+        'exporters carry no subscriber id and that are not counted', days, prefixes)
+    END AS note
+  FROM active
+),
+week AS (
+  SELECT c.*
+  FROM kpi_stage3_concentration c
+  JOIN as_of a ON c.week_end = a.as_of
+  JOIN target_share t ON c.denominator = t.denominator
+  WHERE c.basis = 'bytes' AND c.share_kind = 'strict'
+),
+history AS (
+  SELECT
+    min(day) FILTER (met) AS first_attained,
+    max(day) FILTER (met) AS last_met,
+    max(day) FILTER (below) AS last_below,
+    arg_max(weeks_met, day) AS weeks_met
+  FROM attainment
+),
+concentration AS (
+  SELECT
+    'top_apps_ipv6_share' AS metric,
+    w.share AS value, w.ci_low, w.ci_high,
+    h.first_attained IS NOT NULL AND coalesce(h.last_met > h.last_below, true) AS attained,
+    concat_ws('; ',
+      CASE
+        WHEN h.first_attained IS NULL
+          THEN format('{:d} of {:d} weeks meet the rule', coalesce(h.weeks_met, 0), t.weeks)
+        WHEN coalesce(h.last_met > h.last_below, true)
+          THEN format('first attained {}', h.first_attained::VARCHAR)
+        ELSE format('lost {}, first attained {}',
+          h.last_below::VARCHAR, h.first_attained::VARCHAR)
+      END,
+      CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
+      CASE WHEN w.ranking = 'live'
+        THEN 'live ranking of the last 28 days, as the data hold no full quarter before' END,
+      format('between {:.2f} % and {:.2f} % if all unclassified and unknown traffic were IPv4 or '
+        'IPv6', 100 * w.share_low, 100 * w.share_high),
+      CASE WHEN w.ci_low IS NULL THEN 'sampling error not known' END,
+      CASE WHEN w.suppressed THEN 'too few samples for the interval' END,
+      CASE WHEN w.completeness < 0.98
+        THEN format('completeness {:.1f} %', 100 * w.completeness) END,
+      CASE WHEN w.denominator <> 'all'
+        THEN format('among {} traffic', w.denominator) END
+    ) AS note
+  FROM week w
+  CROSS JOIN history h
+  CROSS JOIN target_share t
+)
+SELECT
+  m.stage::SMALLINT AS stage, m.metric,
+  coalesce(e.value, k.value, c.value, CASE m.stage WHEN 1 THEN 0.0 END) AS value,
+  coalesce(c.ci_low, k.value * (1 - 1.959963985 * k.error)) AS ci_low,
+  coalesce(c.ci_high, k.value * (1 + 1.959963985 * k.error)) AS ci_high,
+  m.target,
+  CASE
+    WHEN m.target IS NULL OR m.as_of IS NULL THEN NULL
+    WHEN m.stage = 1 THEN coalesce(e.value, 0.0) >= m.target
+    WHEN m.stage = 2 THEN CASE WHEN k.judged THEN k.value >= m.target END
+    ELSE c.attained
+  END AS attained,
+  m.as_of,
+  concat_ws('; ',
+    CASE WHEN m.as_of IS NULL THEN 'no final day in the data yet' END,
+    CASE WHEN m.target IS NULL THEN 'no target in the catalog' END,
+    CASE WHEN m.stage = 1 THEN coalesce(e.note, 'nothing in the catalog') END,
+    k.note,
+    c.note,
+    CASE WHEN m.by_date < m.as_of
+      AND NOT coalesce(CASE m.stage WHEN 1 THEN e.value >= m.target
+        WHEN 2 THEN k.value >= m.target ELSE c.attained END, false)
+      THEN format('target date {} passed {:d} days ago',
+        m.by_date::VARCHAR, (m.as_of - m.by_date)::BIGINT) END
+  ) AS note
+FROM metrics m
+LEFT JOIN enablement e ON e.metric = m.metric
+LEFT JOIN clients k ON k.metric = m.metric
+LEFT JOIN concentration c ON c.metric = m.metric
+ORDER BY m.stage, m.metric

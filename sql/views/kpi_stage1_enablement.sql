@@ -1,0 +1,69 @@
+-- what:    which apps, products and endpoints are dual-stacked, as of the last final day?
+-- unit:    endpoints; days
+-- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
+--          endpoints; dual_stacked: at least one is enabled and every one with planned_on <= as_of
+--          is; partial: some are enabled, but it is not dual-stacked; late_days: of the latest
+--          endpoint. planned: endpoints in the catalog
+-- source:  endpoint_status, dim_apps, dim_products
+-- needs: endpoint_status, as_of
+CREATE VIEW kpi_stage1_enablement AS
+WITH owned AS (
+  SELECT 'app' AS level, app AS id, e.* FROM endpoint_status e WHERE app <> ''
+  UNION ALL
+  SELECT 'product', product, e.* FROM endpoint_status e
+),
+counted AS (
+  SELECT
+    level, id,
+    count(*) AS planned,
+    count(*) FILTER (due) AS due,
+    count(*) FILTER (enabled) AS enabled,
+    count(*) FILTER (enabled AND carrying) AS carrying,
+    count(*) FILTER (silent) AS silent,
+    count(*) FILTER (enabled) > 0 AND count(*) FILTER (due AND NOT enabled) = 0 AS dual_stacked,
+    max(planned_on) AS planned_on,
+    max(enabled_on) FILTER (enabled) AS enabled_on,
+    max(late_days) AS late_days
+  FROM owned
+  GROUP BY level, id
+),
+named AS (
+  SELECT 'app' AS level, position, app AS id, name, owner FROM dim_apps
+  UNION ALL
+  SELECT 'product', NULL, product, name, NULL FROM dim_products
+),
+groups AS (
+  SELECT
+    n.level, n.position, n.id, n.name, n.owner,
+    coalesce(c.planned, 0) AS planned, coalesce(c.due, 0) AS due,
+    coalesce(c.enabled, 0) AS enabled, coalesce(c.carrying, 0) AS carrying,
+    coalesce(c.silent, 0) AS silent, coalesce(c.dual_stacked, false) AS dual_stacked,
+    c.planned_on, c.enabled_on, c.late_days
+  FROM named n
+  LEFT JOIN counted c ON c.level = n.level AND c.id = n.id
+)
+SELECT
+  a.as_of, g.level,
+  CASE g.level WHEN 'app' THEN g.id END AS app,
+  CASE g.level WHEN 'product' THEN g.id END AS product,
+  NULL::VARCHAR AS region, g.name, g.owner,
+  g.planned, g.due, g.enabled, g.carrying, g.silent,
+  g.dual_stacked,
+  g.enabled > 0 AND NOT g.dual_stacked AS partial,
+  CASE
+    WHEN g.planned = 0 THEN 'no endpoint in the catalog'
+    WHEN g.dual_stacked THEN 'dual-stacked'
+    WHEN g.enabled > 0 THEN 'partial'
+    WHEN g.due > 0 THEN 'overdue'
+    ELSE 'planned'
+  END AS status,
+  g.planned_on, g.enabled_on, g.late_days
+FROM groups g
+CROSS JOIN as_of a
+UNION ALL
+SELECT
+  e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,
+  1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
+  e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
+FROM endpoint_status e
+ORDER BY level, app, product, region

@@ -1,0 +1,20 @@
+-- what:    the matrix app x product: how far is each pair?
+-- unit:    endpoints; bytes to clients in the last 30 final days
+-- formula: counts of endpoint_status. planned: all endpoints in the catalog; due: planned_on <=
+--          as_of. An empty app is the product's own endpoint
+-- source:  endpoint_status
+-- needs: endpoint_status
+CREATE VIEW kpi_stage1_linkage AS
+SELECT
+  app, product,
+  count(*) AS planned,
+  count(*) FILTER (due) AS due,
+  count(*) FILTER (enabled) AS enabled,
+  count(*) FILTER (enabled AND carrying) AS carrying,
+  count(*) FILTER (silent) AS silent,
+  list(region ORDER BY region) FILTER (due AND NOT enabled) AS missing_regions,
+  sum(ipv6_bytes)::HUGEINT AS ipv6_bytes,
+  sum(bytes)::HUGEINT AS bytes
+FROM endpoint_status
+GROUP BY app, product
+ORDER BY app, product

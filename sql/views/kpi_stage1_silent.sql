@@ -1,0 +1,24 @@
+-- what:    enabled endpoints without IPv6 traffic to clients, by name
+-- unit:    bytes to clients in the last 30 final days
+-- formula: see endpoint_status. With packet sampling of 1 in N, silence means "fewer than about
+--          3 N packets" (95 % of the time at least one of 3 N packets is sampled), and says so
+-- source:  endpoint_status, dim_apps, dim_products
+-- needs: endpoint_status
+CREATE VIEW kpi_stage1_silent AS
+SELECT
+  e.as_of, e.app, a.name AS app_name, a.owner, e.product, p.name AS product_name, e.region,
+  e.enabled_on, e.as_of - e.enabled_on AS days_since_enabled,
+  e.records AS ipv6_records, e.ipv6_bytes, e.bytes,
+  CASE
+    WHEN e.records > 0 THEN 'IPv6 seen, but too little: fewer than 2 records or 2 clients'
+    WHEN e.interval > 1
+      THEN format('no IPv6 seen: fewer than about {:d} packets in 30 days (sampling 1 in {:d})',
+        3 * e.interval, e.interval)
+    WHEN e.interval = 0 THEN 'no IPv6 seen; the sampling interval is not known'
+    ELSE 'no IPv6 seen'
+  END AS note
+FROM endpoint_status e
+LEFT JOIN dim_apps a ON a.app = e.app
+LEFT JOIN dim_products p ON p.product = e.product
+WHERE e.silent
+ORDER BY e.app, e.product, e.region

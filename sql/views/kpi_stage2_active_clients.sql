@@ -1,0 +1,129 @@
+-- what:    active clients per family: per day, and over the 30 days to as_of; all and per network
+-- unit:    clients: prefixes or subscribers (unit); never added or divided across families, except
+--          where subscribers are observed on both (family any)
+-- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
+--          counts (over the days of the 30 that have data), clients_union = distinct clients of all
+--          the days, rotation_ratio = clients_union / clients.
+--          Distinct: unite sketches by theta = min(theta), count the distinct hashes below it,
+--          divide by theta / 2^64; exact while theta is 2^64 - 1, else standard_error 1.6 %.
+--          both: subscribers seen on IPv4 and on IPv6 (family any). penetration: subscribers = IPv6
+--          / any; prefixes = IPv6 clients / the network's subscribers of the catalog, else NULL.
+--          Clients of relay networks are no users: left out of scope all, shown per network.
+--          Days are those of clients_1d: UTC, or the fixed reporting offset
+-- source:  clients_1d, dim_networks, dim_vantages
+-- needs: as_of
+CREATE VIEW kpi_stage2_active_clients AS
+WITH sketches AS (
+  SELECT c.day, c.scope, c.id, c.unit, c.family, c.theta, c.client_hashes,
+    coalesce(n.kind = 'relay', false) AS relay
+  FROM clients_1d c
+  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  LEFT JOIN dim_networks n ON c.scope = 'network' AND n.network = c.id
+  WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
+    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+),
+days AS (
+  SELECT count(DISTINCT day) AS days FROM sketches
+),
+-- A hash says its kind itself (the tag of its input), so a relay's client needs only the day.
+relay_hashes AS (
+  SELECT DISTINCT day, hash
+  FROM (SELECT day, unnest(client_hashes) AS hash FROM sketches WHERE relay)
+),
+relay_thetas AS (
+  SELECT day, unit, family, min(theta) AS theta FROM sketches WHERE relay GROUP BY ALL
+),
+-- A relay's sketch bounds theta of scope all too: below the smaller of the two both are complete.
+bounded AS (
+  SELECT
+    s.day, s.scope, s.id, s.unit, s.family AS seen_on, s.family, s.client_hashes,
+    CASE s.scope WHEN 'all' THEN least(s.theta, r.theta) ELSE s.theta END AS theta
+  FROM sketches s
+  LEFT JOIN relay_thetas r ON r.day = s.day AND r.unit = s.unit AND r.family = s.family
+),
+-- Subscribers have one hash whatever the family, so their families can be united.
+with_any AS (
+  SELECT * FROM bounded
+  UNION ALL
+  SELECT * REPLACE ('any' AS family) FROM bounded WHERE unit = 'subscriber'
+),
+-- Sketches are few and hashes many: the keys become one number before the hashes are unfolded.
+keyed AS (
+  SELECT
+    *,
+    dense_rank() OVER (ORDER BY scope, id, unit, family) AS line,
+    min(theta) OVER (PARTITION BY scope, id, unit, family, day) AS day_theta,
+    min(theta) OVER (PARTITION BY scope, id, unit, family) AS union_theta
+  FROM with_any
+),
+lines AS (
+  SELECT DISTINCT line, scope, id, unit, family, union_theta AS theta FROM keyed
+),
+unfolded AS (
+  SELECT line, day, scope, seen_on, day_theta, union_theta, unnest(client_hashes) AS hash
+  FROM keyed
+),
+hashes AS (
+  SELECT h.line, h.day, h.seen_on, h.day_theta, h.union_theta, h.hash
+  FROM unfolded h
+  ANTI JOIN relay_hashes r ON h.scope = 'all' AND r.day = h.day AND r.hash = h.hash
+),
+daily AS (
+  SELECT line, day, day_theta AS theta,
+    theta_estimate(count(DISTINCT hash) FILTER (hash < day_theta), day_theta) AS clients
+  FROM hashes
+  GROUP BY line, day, day_theta
+),
+unions AS (
+  SELECT line, theta_estimate(count(DISTINCT hash), union_theta) AS clients_union
+  FROM hashes
+  WHERE hash < union_theta
+  GROUP BY line, union_theta
+),
+overlap AS (
+  SELECT line, theta_estimate(count(*), union_theta) AS clients_both
+  FROM (
+    SELECT line, union_theta
+    FROM hashes
+    WHERE hash < union_theta AND line IN (SELECT line FROM lines WHERE family = 'any')
+    GROUP BY line, union_theta, hash
+    HAVING count(DISTINCT seen_on) = 2
+  )
+  GROUP BY line, union_theta
+),
+means AS (
+  SELECT line, sum(clients) / max(days) AS clients FROM daily CROSS JOIN days GROUP BY line
+),
+rows AS (
+  SELECT
+    '30_days' AS period, NULL::DATE AS day, l.scope, l.id, l.unit, l.family, l.theta,
+    coalesce(m.clients, 0) AS clients, coalesce(u.clients_union, 0) AS clients_union,
+    u.clients_union / nullif(m.clients, 0) AS rotation_ratio,
+    CASE l.family WHEN 'any' THEN coalesce(o.clients_both, 0) END AS clients_both,
+    max(u.clients_union) FILTER (l.family = 'any')
+      OVER (PARTITION BY l.scope, l.id, l.unit) AS union_any
+  FROM lines l
+  LEFT JOIN means m ON m.line = l.line
+  LEFT JOIN unions u ON u.line = l.line
+  LEFT JOIN overlap o ON o.line = l.line
+  UNION ALL
+  SELECT
+    'day', d.day, l.scope, l.id, l.unit, l.family, d.theta, d.clients, NULL, NULL, NULL, NULL
+  FROM daily d
+  JOIN lines l ON l.line = d.line
+)
+SELECT
+  a.as_of, r.period, r.day, d.days, 'clients' AS basis, r.scope, r.id, n.kind, n.carrier,
+  r.unit, r.family, r.clients, r.clients_union, r.rotation_ratio,
+  r.clients_both AS "both", n.subscribers,
+  CASE
+    WHEN r.period <> '30_days' OR r.family <> 'v6' THEN NULL
+    WHEN r.unit = 'subscriber' THEN r.clients_union / nullif(r.union_any, 0)
+    ELSE r.clients / nullif(n.subscribers, 0)
+  END AS penetration,
+  CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END AS standard_error
+FROM rows r
+CROSS JOIN as_of a
+CROSS JOIN days d
+LEFT JOIN dim_networks n ON r.scope = 'network' AND n.network = r.id
+ORDER BY r.period, r.scope, r.id, r.unit, r.family, r.day

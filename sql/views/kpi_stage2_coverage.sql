@@ -1,0 +1,44 @@
+-- what:    how many apps, products and client regions have IPv6 traffic, per calendar month?
+-- unit:    entities; share 0 to 1
+-- formula: with_ipv6 = entities with native IPv6 bytes in the month; of = apps and products of the
+--          catalog, or the client regions seen in any month (unknown is no region). days: final days
+--          with data in the month
+-- source:  kpi_traffic_1d, dim_apps, dim_products
+-- needs: kpi_traffic_1d, as_of
+CREATE VIEW kpi_stage2_coverage AS
+WITH carried AS (
+  SELECT
+    CAST(date_trunc('month', t.day) AS DATE) AS month, t.day, t.app, t.product, t.client_region,
+    coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes
+  FROM kpi_traffic_1d t
+  JOIN as_of a ON t.day <= a.as_of
+  GROUP BY ALL
+),
+months AS (
+  SELECT month, count(DISTINCT day) AS days FROM carried GROUP BY month
+),
+entities AS (
+  SELECT 'app' AS dimension, app AS id FROM dim_apps
+  UNION ALL
+  SELECT 'product', product FROM dim_products
+  UNION ALL
+  SELECT DISTINCT 'client_region', client_region FROM carried WHERE client_region <> 'unknown'
+),
+found AS (
+  SELECT DISTINCT month, 'app' AS dimension, app AS id FROM carried WHERE ipv6_bytes > 0
+  UNION ALL
+  SELECT DISTINCT month, 'product', product FROM carried WHERE ipv6_bytes > 0
+  UNION ALL
+  SELECT DISTINCT month, 'client_region', client_region FROM carried WHERE ipv6_bytes > 0
+)
+SELECT
+  m.month, m.days, e.dimension,
+  count(f.id) AS with_ipv6,
+  count(*) AS "of",
+  share_of(count(f.id), count(*)) AS share,
+  list(e.id ORDER BY e.id) FILTER (f.id IS NULL) AS without
+FROM months m
+CROSS JOIN entities e
+LEFT JOIN found f ON f.month = m.month AND f.dimension = e.dimension AND f.id = e.id
+GROUP BY m.month, m.days, e.dimension
+ORDER BY m.month, e.dimension

@@ -1,0 +1,79 @@
+-- what:    the top apps one by one in the newest week (7 days to as_of): who is at target, who
+--          costs most
+-- unit:    numerator, denominator_value, undecided, debt: of the basis; share, gap 0 to 1
+-- formula: as share_by_app, over the week. weight = W_i / W. gap = weight * (target - share): sums
+--          to target - S of kpi_stage3_concentration. debt = max(0, target - share) * W_i: listed,
+--          never summed, because apps above target do not pay for others. at_target is NULL where
+--          the catalog has no target
+-- source:  share_sums_1d, top_apps, target_share, dim_apps
+-- needs: share_sums_1d, top_apps, as_of, target_share
+CREATE VIEW kpi_stage3_apps AS
+WITH keys AS (
+  SELECT basis, denominator, share_kind
+  FROM (VALUES ('bytes'), ('bytes_normalised'), ('tcp_opens')) AS b(basis)
+  CROSS JOIN (VALUES ('all'), ('enabled'), ('capable')) AS d(denominator)
+  CROSS JOIN (VALUES ('strict'), ('wire'), ('service')) AS k(share_kind)
+),
+week AS (
+  SELECT
+    s.id, s.basis, s.denominator, s.share_kind,
+    sum(s.numerator) AS numerator, sum(s.denominator_value) AS denominator_value,
+    sum(s.undecided) AS undecided, sum(s.loose) AS loose,
+    sum(s.variance_num) AS variance_num, sum(s.variance_all) AS variance_all,
+    sum(s.error_unknown) AS error_unknown, sum(s.offloaded) AS offloaded
+  FROM share_sums_1d s
+  JOIN as_of a ON s.day BETWEEN a.as_of - 6 AND a.as_of
+  WHERE s.scope = 'app'
+  GROUP BY s.id, s.basis, s.denominator, s.share_kind
+),
+loose AS (
+  SELECT basis, denominator, share_kind, sum(loose) AS loose
+  FROM week
+  GROUP BY basis, denominator, share_kind
+),
+apps AS (
+  SELECT
+    t.rank, t.app, k.basis, k.denominator, k.share_kind,
+    coalesce(w.numerator, 0)::HUGEINT AS numerator,
+    coalesce(w.denominator_value, 0)::HUGEINT AS denominator_value,
+    (coalesce(w.undecided, 0) + coalesce(l.loose, 0))::HUGEINT AS undecided,
+    w.variance_num, w.variance_all, w.error_unknown, w.offloaded
+  FROM top_apps t
+  CROSS JOIN keys k
+  LEFT JOIN week w
+    ON w.id = t.app AND w.basis = k.basis AND w.denominator = k.denominator
+    AND w.share_kind = k.share_kind
+  LEFT JOIN loose l
+    ON l.basis = k.basis AND l.denominator = k.denominator AND l.share_kind = k.share_kind
+),
+shares AS (
+  SELECT
+    *,
+    CASE WHEN offload_allows(offloaded, denominator_value)
+      THEN share_of(numerator, denominator_value) END AS share,
+    share_of(denominator_value,
+      sum(denominator_value) OVER (PARTITION BY basis, denominator, share_kind)) AS weight
+  FROM apps
+)
+SELECT
+  a.as_of, s.rank, s.app, d.name, d.owner, s.basis, s.denominator, s.share_kind,
+  s.numerator, s.denominator_value, s.share,
+  share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+    s.error_unknown) AS ci_low,
+  share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+    s.error_unknown) AS ci_high,
+  is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
+  s.undecided,
+  CASE WHEN s.share IS NOT NULL
+    THEN bound_low(s.numerator, s.denominator_value, s.undecided) END AS share_low,
+  CASE WHEN s.share IS NOT NULL
+    THEN bound_high(s.numerator, s.denominator_value, s.undecided) END AS share_high,
+  s.weight, t.target,
+  s.weight * (t.target - s.share) AS gap,
+  shortfall(s.share, t.target) * s.denominator_value::DOUBLE AS debt,
+  s.share >= t.target AS at_target
+FROM shares s
+CROSS JOIN as_of a
+CROSS JOIN target_share t
+LEFT JOIN dim_apps d ON d.app = s.app
+ORDER BY s.basis, s.denominator, s.share_kind, s.rank

@@ -1,0 +1,54 @@
+-- what:    why did the top apps' share change between the last two full weeks?
+-- unit:    points as a fraction (0.01 = one point)
+-- formula: Kitagawa (1955), exact: dS = sum over apps of rate + mix, with
+--          rate = (w1 + w2) / 2 * (s2 - s1)                     the app itself changed
+--          mix  = (w2 - w1) * ((s1 + s2) / 2 - (S1 + S2) / 2)   traffic moved between apps
+--          w: the app's part of the denominator, s: its share, S: the share of all. An app that is
+--          absent in one week takes the other week's s, so that its coming or going is mix alone
+-- source:  share_sums_1d, top_apps
+-- needs: share_sums_1d, top_apps, as_of
+CREATE VIEW kpi_stage3_change AS
+WITH weeks AS (
+  SELECT
+    s.id AS app, s.basis, s.denominator, s.share_kind,
+    sum(s.numerator) FILTER (s.day <= a.as_of - 7)::DOUBLE AS numerator_1,
+    sum(s.denominator_value) FILTER (s.day <= a.as_of - 7)::DOUBLE AS denominator_1,
+    sum(s.numerator) FILTER (s.day > a.as_of - 7)::DOUBLE AS numerator_2,
+    sum(s.denominator_value) FILTER (s.day > a.as_of - 7)::DOUBLE AS denominator_2
+  FROM share_sums_1d s
+  JOIN as_of a ON s.day BETWEEN a.as_of - 13 AND a.as_of AND a.first_day <= a.as_of - 13
+  WHERE s.scope = 'app' AND s.id IN (SELECT app FROM top_apps)
+  GROUP BY s.id, s.basis, s.denominator, s.share_kind
+),
+filled AS (
+  SELECT
+    app, basis, denominator, share_kind,
+    coalesce(numerator_1, 0) AS numerator_1, coalesce(denominator_1, 0) AS denominator_1,
+    coalesce(numerator_2, 0) AS numerator_2, coalesce(denominator_2, 0) AS denominator_2
+  FROM weeks
+),
+parts AS (
+  SELECT
+    *,
+    share_of(denominator_1, sum(denominator_1) OVER same) AS weight_1,
+    share_of(denominator_2, sum(denominator_2) OVER same) AS weight_2,
+    coalesce(
+      share_of(numerator_1, denominator_1), share_of(numerator_2, denominator_2), 0) AS share_1,
+    coalesce(
+      share_of(numerator_2, denominator_2), share_of(numerator_1, denominator_1), 0) AS share_2,
+    share_of(sum(numerator_1) OVER same, sum(denominator_1) OVER same) AS total_1,
+    share_of(sum(numerator_2) OVER same, sum(denominator_2) OVER same) AS total_2
+  FROM filled
+  WINDOW same AS (PARTITION BY basis, denominator, share_kind)
+)
+SELECT
+  a.as_of - 13 AS from_week_start, a.as_of - 6 AS to_week_start,
+  p.basis, p.denominator, p.share_kind, p.app,
+  p.weight_1, p.weight_2, p.share_1, p.share_2,
+  (p.weight_1 + p.weight_2) / 2 * (p.share_2 - p.share_1) AS rate,
+  (p.weight_2 - p.weight_1) * ((p.share_1 + p.share_2) / 2 - (p.total_1 + p.total_2) / 2) AS mix,
+  p.total_1 AS total_share_1, p.total_2 AS total_share_2,
+  p.total_2 - p.total_1 AS total_change
+FROM parts p
+CROSS JOIN as_of a
+ORDER BY p.basis, p.denominator, p.share_kind, abs(rate + mix) DESC, p.app

@@ -1,0 +1,84 @@
+-- what:    IPv6 share of the top apps' traffic ("S20"), per disjoint week counted back from as_of
+-- unit:    numerator, denominator_value, undecided, to_convert: of the basis; shares 0 to 1
+-- formula: share = sum over the top apps of the numerator / sum of the denominator_value; ci,
+--          bounds as in share_by_app, with the traffic of no known app counted once.
+--          gap = target - share; to_convert = gap * denominator_value, 0 where met.
+--          mean_share is the unweighted mean of the apps' shares. unclassified and unknown_family
+--          are the two parts of undecided. days < 7 marks the first, cut week of the data
+-- source:  share_sums_1d, top_apps, target_share, completeness
+-- needs: share_sums_1d, top_apps, as_of, target_share, completeness
+CREATE VIEW kpi_stage3_concentration AS
+WITH days AS (
+  SELECT
+    s.*, t.app IS NOT NULL AS is_top,
+    a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
+  FROM share_sums_1d s
+  JOIN as_of a ON s.day <= a.as_of
+  LEFT JOIN top_apps t ON t.app = s.id
+  WHERE s.scope = 'app' AND (t.app IS NOT NULL OR s.id = 'unclassified')
+),
+apps AS (
+  SELECT
+    week_end, id, is_top, basis, denominator, share_kind,
+    sum(numerator) AS numerator, sum(denominator_value) AS denominator_value,
+    sum(undecided) AS undecided, sum(loose) AS loose,
+    sum(variance_num) AS variance_num, sum(variance_all) AS variance_all,
+    sum(error_unknown) AS error_unknown, sum(offloaded) AS offloaded,
+    share_of(sum(numerator), sum(denominator_value)) AS share
+  FROM days
+  GROUP BY week_end, id, is_top, basis, denominator, share_kind
+),
+weeks AS (
+  SELECT
+    week_end, basis, apps.denominator, share_kind,
+    coalesce(sum(numerator) FILTER (is_top), 0)::HUGEINT AS numerator,
+    coalesce(sum(denominator_value) FILTER (is_top), 0)::HUGEINT AS denominator_value,
+    coalesce(sum(undecided) FILTER (is_top), 0)::HUGEINT AS unknown_family,
+    coalesce(sum(loose) FILTER (NOT is_top), 0)::HUGEINT AS unclassified,
+    sum(variance_num) FILTER (is_top) AS variance_num,
+    sum(variance_all) FILTER (is_top) AS variance_all,
+    sum(error_unknown) FILTER (is_top) AS error_unknown,
+    sum(offloaded) FILTER (is_top) AS offloaded,
+    count(*) FILTER (is_top AND denominator_value > 0) AS apps,
+    count(*) FILTER (is_top AND share >= t.target) AS at_target,
+    arg_min(id, share) FILTER (is_top AND share IS NOT NULL) AS min_app,
+    min(share) FILTER (is_top) AS min_share,
+    avg(share) FILTER (is_top) AS mean_share
+  FROM apps
+  CROSS JOIN target_share t
+  GROUP BY week_end, basis, apps.denominator, share_kind
+),
+bounded AS (
+  SELECT
+    *, unclassified + unknown_family AS undecided,
+    CASE WHEN offload_allows(offloaded, denominator_value)
+      THEN share_of(numerator, denominator_value) END AS share
+  FROM weeks
+)
+SELECT
+  w.week_end - 6 AS week_start, w.week_end,
+  (w.week_end - greatest(a.first_day, w.week_end - 6) + 1)::INTEGER AS days,
+  w.basis, w.denominator, w.share_kind, w.numerator, w.denominator_value, w.share,
+  share_ci_low(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
+    w.error_unknown) AS ci_low,
+  share_ci_high(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
+    w.error_unknown) AS ci_high,
+  is_suppressed(w.denominator_value, w.variance_all) AS suppressed,
+  w.undecided, w.unclassified, w.unknown_family,
+  CASE WHEN w.share IS NOT NULL
+    THEN bound_low(w.numerator, w.denominator_value, w.undecided) END AS share_low,
+  CASE WHEN w.share IS NOT NULL
+    THEN bound_high(w.numerator, w.denominator_value, w.undecided) END AS share_high,
+  w.apps, t.target,
+  CASE WHEN t.target IS NOT NULL THEN w.at_target END AS apps_at_target,
+  w.min_app, w.min_share, w.mean_share,
+  t.target - w.share AS gap,
+  shortfall(w.share, t.target) * w.denominator_value::DOUBLE AS to_convert,
+  c.completeness,
+  (SELECT any_value(mode) FROM top_apps) AS ranking
+FROM bounded w
+CROSS JOIN as_of a
+CROSS JOIN target_share t
+LEFT JOIN completeness c
+  ON c.period = 'week' AND c.exporter IS NULL AND c.period_end = w.week_end
+ORDER BY w.week_end DESC, w.basis, w.denominator, w.share_kind

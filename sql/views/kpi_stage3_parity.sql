@@ -1,0 +1,69 @@
+-- what:    the matrix core product x service region: is it served on IPv6?
+-- unit:    bytes to clients in the last 30 final days; parity 0 to 1
+-- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
+--          distinct IPv6 clients of the product (in any region, see endpoint_status).
+--          parity = carrying cells / (core products x service regions), the same in every row.
+--          Regions: all of endpoints.csv, and those that core products are seen from
+-- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints
+-- needs: kpi_traffic_1d, as_of
+CREATE VIEW kpi_stage3_parity AS
+WITH core AS (
+  SELECT product, name FROM dim_products WHERE core
+),
+traffic AS (
+  SELECT
+    t.product, t.service_region AS region,
+    coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
+    coalesce(sum(t.bytes) FILTER (t.strict), 0)::HUGEINT AS ipv6_bytes,
+    sum(t.bytes)::HUGEINT AS bytes
+  FROM kpi_traffic_1d t
+  JOIN as_of a ON t.day BETWEEN a.as_of - 29 AND a.as_of
+  WHERE t.in_denominator AND t.direction = 'to_client'
+    AND t.product IN (SELECT product FROM core)
+  GROUP BY t.product, t.service_region
+),
+regions AS (
+  SELECT region FROM dim_endpoints
+  UNION
+  SELECT region FROM traffic WHERE region <> 'unknown'
+),
+hashes AS (
+  SELECT c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  FROM clients_1d c
+  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  WHERE c.scope = 'product' AND c.family = 'v6'
+    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+),
+clients AS (
+  SELECT id AS product, count(DISTINCT hash) AS clients FROM hashes GROUP BY id
+),
+endpoints AS (
+  SELECT
+    e.product, e.region,
+    count(*) AS planned,
+    count(*) FILTER (e.enabled_on <= a.as_of) AS enabled
+  FROM dim_endpoints e
+  CROSS JOIN as_of a
+  GROUP BY e.product, e.region
+),
+cells AS (
+  SELECT
+    c.product, c.name, r.region,
+    coalesce(e.planned, 0) AS planned, coalesce(e.enabled, 0) AS enabled,
+    coalesce(t.records, 0) >= 2 AND coalesce(t.ipv6_bytes, 0) > 0
+      AND coalesce(k.clients, 0) >= 2 AS carrying,
+    coalesce(t.ipv6_bytes, 0) AS ipv6_bytes, coalesce(t.bytes, 0) AS bytes
+  FROM core c
+  CROSS JOIN regions r
+  LEFT JOIN traffic t ON t.product = c.product AND t.region = r.region
+  LEFT JOIN clients k ON k.product = c.product
+  LEFT JOIN endpoints e ON e.product = c.product AND e.region = r.region
+)
+SELECT
+  a.as_of, c.product, c.name, c.region, c.planned, c.enabled, c.carrying, c.ipv6_bytes, c.bytes,
+  count(*) FILTER (c.carrying) OVER () AS cells_carrying,
+  count(*) OVER () AS cells,
+  share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
+FROM cells c
+CROSS JOIN as_of a
+ORDER BY c.product, c.region

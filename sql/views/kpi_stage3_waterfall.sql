@@ -1,0 +1,34 @@
+-- what:    the work queue: every byte of the top apps that is not native IPv6, in exactly one place
+-- unit:    bytes (scaled), last 28 final days; part: of all these bytes, 0 to 1
+-- formula: the first that holds, of
+--          tunnelled_or_translated  a transition technology, or native IPv6 inside IPv4
+--          not_enabled              the service's endpoint was not enabled on that day
+--          client_not_capable       the client's network was not IPv6-capable on that day
+--          residual                 device, hard-coded address or fallback: not separable without
+--                                   subscriber ids
+--          per app, service region, client region and network, most bytes first. The rows add up
+--          to denominator - numerator of the strict byte share over the same days (denominator all)
+-- source:  kpi_traffic_1d, top_apps
+-- needs: kpi_traffic_1d, top_apps, as_of
+CREATE VIEW kpi_stage3_waterfall AS
+WITH places AS (
+  SELECT
+    CASE
+      WHEN t.transition THEN 'tunnelled_or_translated'
+      WHEN NOT t.enabled THEN 'not_enabled'
+      WHEN NOT t.network_capable THEN 'client_not_capable'
+      ELSE 'residual'
+    END AS reason,
+    t.app, t.service_region, t.client_region, t.network, sum(t.bytes)::HUGEINT AS bytes
+  FROM kpi_traffic_1d t
+  JOIN as_of a ON t.day BETWEEN a.as_of - 27 AND a.as_of
+  WHERE t.in_denominator AND NOT t.strict AND t.app IN (SELECT app FROM top_apps)
+  GROUP BY ALL
+)
+SELECT
+  row_number() OVER (
+    ORDER BY bytes DESC, reason, app, service_region, client_region, network) AS place,
+  reason, app, service_region, client_region, network, bytes,
+  share_of(bytes, sum(bytes) OVER ()) AS part
+FROM places
+ORDER BY place

@@ -1,0 +1,69 @@
+-- what:    daily traffic of the vantages that feed the KPIs, with everything that decides how a
+--          row counts in a share; the base of all traffic KPIs
+-- unit:    bytes, packets, records, opens; flags
+-- formula: strict / wire  as dim_ip_class says, corrected by a visible infrastructure tunnel:
+--                         native IPv6 inside an IPv4 underlay is not strict and not wire; anything
+--                         inside an IPv6 underlay is wire
+--          transition     tunnelled or translated; native IPv6 inside an IPv4 underlay is tunnelled
+--          undecided      app traffic of unknown family, and traffic of unknown class
+--          enabled        the endpoint of (app, product, service_region) has enabled_on <= day. The
+--                         endpoint that names the app wins over the product's own (app empty).
+--                         Traffic that shows no product is enabled when every endpoint of its app
+--                         in that region is. Without an endpoint: not enabled
+--          network_capable  the client network has ipv6_since <= day; capable = both
+--          bytes_normalised  bytes - 40 * packets (IPv6), - 20 * packets (IPv4, unknown)
+--          offloaded_bytes   bytes of rows over 9,216 bytes a packet: larger than any jumbo frame,
+--                            so that the exporter's packets are not packets (host offload)
+-- source:  traffic_1d, dim_vantages, dim_ip_class, dim_endpoints, dim_networks
+-- needs:
+CREATE VIEW kpi_traffic_1d AS
+WITH endpoints AS (
+  -- A key that stands twice in the catalog is enabled when all its rows are.
+  SELECT
+    app, product, region,
+    CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+  FROM dim_endpoints
+  GROUP BY app, product, region
+),
+apps_in_region AS (
+  SELECT
+    app, region,
+    CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+  FROM dim_endpoints
+  WHERE app <> ''
+  GROUP BY app, region
+)
+SELECT
+  CAST(t.window_start AS DATE) AS day,
+  t.vantage, t.app, t.product, t.client_region, t.service_region, t.network,
+  t.family, t.ip_class, t.underlay, t.direction,
+  c.in_denominator,
+  c.in_strict AND t.underlay <> 'v4' AS strict,
+  CASE t.underlay WHEN 'v4' THEN false WHEN 'v6' THEN c.in_denominator ELSE c.in_wire END AS wire,
+  c.in_service AS service,
+  c.is_transition OR (c.in_service AND NOT c.in_strict)
+    OR (c.in_strict AND t.underlay = 'v4') AS transition,
+  t.ip_class = 'unknown'
+    OR (t.family = 'unknown' AND (c.is_transition OR t.ip_class IN ('native_v4', 'native_v6')))
+    AS undecided,
+  coalesce(
+    CASE
+      WHEN named.app IS NOT NULL THEN named.enabled_on
+      WHEN wide.product IS NOT NULL THEN wide.enabled_on
+      ELSE whole.enabled_on
+    END <= CAST(t.window_start AS DATE), false) AS enabled,
+  coalesce(n.ipv6_since <= CAST(t.window_start AS DATE), false) AS network_capable,
+  t.records, t.tcp_opens, t.packets, t.bytes,
+  t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets AS bytes_normalised,
+  CASE WHEN t.bytes > 9216 * t.packets THEN t.bytes ELSE 0 END AS offloaded_bytes,
+  t.bytes_variance, t.bytes_error_unknown
+FROM traffic_1d t
+JOIN dim_ip_class c ON c.ip_class = t.ip_class AND c.family = t.family
+LEFT JOIN endpoints named
+  ON named.app = t.app AND named.product = t.product AND named.region = t.service_region
+LEFT JOIN endpoints wide
+  ON wide.app = '' AND wide.product = t.product AND wide.region = t.service_region
+LEFT JOIN apps_in_region whole
+  ON t.product = 'unclassified' AND whole.app = t.app AND whole.region = t.service_region
+LEFT JOIN dim_networks n ON n.network = t.network
+WHERE t.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)

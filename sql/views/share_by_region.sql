@@ -1,0 +1,40 @@
+-- what:    IPv6 share per UTC day and client region, for browsing; every basis, denominator and kind
+-- unit:    numerator, denominator_value, undecided: of the basis; shares 0 to 1
+-- formula: share = numerator / denominator_value; ci: Wilson, sampling error only (macros.sql);
+--          share_low = numerator / (denominator_value + undecided),
+--          share_high = (numerator + undecided) / (denominator_value + undecided).
+--          undecided = unknown family or class; for enabled and capable also the traffic of no
+--          known app, which for all stands in the denominator, as its family is known
+--          final: the day is complete and will not change unless late files come
+-- source:  share_sums_1d
+-- needs: share_sums_1d, as_of
+CREATE VIEW share_by_region AS
+WITH sums AS (
+  SELECT
+    day, id, basis, denominator, share_kind, numerator, denominator_value,
+    undecided + CASE denominator WHEN 'all' THEN 0 ELSE loose END AS undecided,
+    variance_num, variance_all, error_unknown, offloaded
+  FROM share_sums_1d
+  WHERE scope = 'client_region'
+)
+SELECT
+  s.day, s.id AS client_region, s.basis, s.denominator, s.share_kind,
+  s.numerator, s.denominator_value,
+  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
+    THEN share_of(s.numerator, s.denominator_value)
+  END AS share,
+  share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+    s.error_unknown) AS ci_low,
+  share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+    s.error_unknown) AS ci_high,
+  is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
+  s.undecided,
+  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
+    THEN bound_low(s.numerator, s.denominator_value, s.undecided)
+  END AS share_low,
+  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
+    THEN bound_high(s.numerator, s.denominator_value, s.undecided)
+  END AS share_high,
+  coalesce(s.day <= a.as_of, false) AS final
+FROM sums s
+CROSS JOIN as_of a

@@ -1,0 +1,102 @@
+-- what:    the sums that every traffic share is made of, per day and app, client region or network.
+--          All of them add up over days and over ids of one scope: add first, divide last
+-- unit:    of the basis: bytes, bytes without IP headers, opens; variance in bytes^2
+-- formula: basis        bytes | bytes_normalised | tcp_opens
+--          denominator  all | enabled | capable (enabled, and the client network is capable)
+--          numerator    strict | wire | service part of denominator_value
+--          undecided    unknown family or class within the denominator
+--          loose        traffic of no known app that may belong to the denominator: all of it for
+--                       all and enabled, that of capable networks for capable. Its app is unknown,
+--                       so it widens the bounds of every app
+--          variance_*, error_unknown  only for bytes;  offloaded  only for bytes_normalised
+-- source:  kpi_traffic_1d
+-- needs: kpi_traffic_1d
+CREATE VIEW share_sums_1d AS
+WITH cells AS (
+  SELECT
+    'app' AS scope, app AS id, day, app = 'unclassified' AS is_loose,
+    in_denominator, strict, wire, service, undecided, enabled, network_capable,
+    sum(bytes) AS bytes, sum(bytes_normalised) AS bytes_normalised, sum(tcp_opens) AS tcp_opens,
+    sum(bytes_variance) AS variance, sum(bytes_error_unknown) AS error_unknown,
+    sum(offloaded_bytes) AS offloaded
+  FROM kpi_traffic_1d
+  WHERE in_denominator OR undecided
+  GROUP BY ALL
+  UNION ALL
+  SELECT
+    'client_region', client_region, day, app = 'unclassified',
+    in_denominator, strict, wire, service, undecided, enabled, network_capable,
+    sum(bytes), sum(bytes_normalised), sum(tcp_opens), sum(bytes_variance),
+    sum(bytes_error_unknown), sum(offloaded_bytes)
+  FROM kpi_traffic_1d
+  WHERE in_denominator OR undecided
+  GROUP BY ALL
+  UNION ALL
+  SELECT
+    'network', network, day, app = 'unclassified',
+    in_denominator, strict, wire, service, undecided, enabled, network_capable,
+    sum(bytes), sum(bytes_normalised), sum(tcp_opens), sum(bytes_variance),
+    sum(bytes_error_unknown), sum(offloaded_bytes)
+  FROM kpi_traffic_1d
+  WHERE in_denominator OR undecided
+  GROUP BY ALL
+),
+chosen AS (
+  SELECT
+    c.*, d.denominator, k.share_kind,
+    CASE d.denominator
+      WHEN 'all' THEN true WHEN 'enabled' THEN enabled ELSE enabled AND network_capable
+    END AS member,
+    is_loose AND (d.denominator <> 'capable' OR network_capable) AS loose,
+    CASE k.share_kind WHEN 'strict' THEN strict WHEN 'wire' THEN wire ELSE service END AS hit
+  FROM cells c
+  CROSS JOIN (VALUES ('all'), ('enabled'), ('capable')) AS d(denominator)
+  CROSS JOIN (VALUES ('strict'), ('wire'), ('service')) AS k(share_kind)
+),
+sums AS (
+  SELECT
+    scope, id, day, denominator, share_kind,
+    sum(bytes) FILTER (member AND in_denominator AND hit) AS bytes_hit,
+    sum(bytes) FILTER (member AND in_denominator) AS bytes_all,
+    sum(bytes) FILTER (member AND undecided) AS bytes_undecided,
+    sum(bytes) FILTER (loose) AS bytes_loose,
+    sum(bytes_normalised) FILTER (member AND in_denominator AND hit) AS normalised_hit,
+    sum(bytes_normalised) FILTER (member AND in_denominator) AS normalised_all,
+    sum(bytes_normalised) FILTER (member AND undecided) AS normalised_undecided,
+    sum(bytes_normalised) FILTER (loose) AS normalised_loose,
+    sum(tcp_opens) FILTER (member AND in_denominator AND hit) AS opens_hit,
+    sum(tcp_opens) FILTER (member AND in_denominator) AS opens_all,
+    sum(tcp_opens) FILTER (member AND undecided) AS opens_undecided,
+    sum(tcp_opens) FILTER (loose) AS opens_loose,
+    sum(variance) FILTER (member AND in_denominator AND hit) AS variance_hit,
+    sum(variance) FILTER (member AND in_denominator) AS variance_all,
+    sum(error_unknown) FILTER (member AND in_denominator) AS error_unknown,
+    sum(offloaded) FILTER (member AND in_denominator) AS offloaded
+  FROM chosen
+  GROUP BY scope, id, day, denominator, share_kind
+)
+SELECT
+  scope, id, day, 'bytes' AS basis, denominator, share_kind,
+  coalesce(bytes_hit, 0)::HUGEINT AS numerator,
+  coalesce(bytes_all, 0)::HUGEINT AS denominator_value,
+  coalesce(bytes_undecided, 0)::HUGEINT AS undecided,
+  coalesce(bytes_loose, 0)::HUGEINT AS loose,
+  coalesce(variance_hit, 0)::HUGEINT AS variance_num,
+  coalesce(variance_all, 0)::HUGEINT AS variance_all,
+  coalesce(error_unknown, 0)::HUGEINT AS error_unknown,
+  NULL::HUGEINT AS offloaded
+FROM sums
+UNION ALL
+SELECT
+  scope, id, day, 'bytes_normalised', denominator, share_kind,
+  coalesce(normalised_hit, 0)::HUGEINT, coalesce(normalised_all, 0)::HUGEINT,
+  coalesce(normalised_undecided, 0)::HUGEINT, coalesce(normalised_loose, 0)::HUGEINT,
+  NULL, NULL, NULL, coalesce(offloaded, 0)::HUGEINT
+FROM sums
+UNION ALL
+SELECT
+  scope, id, day, 'tcp_opens', denominator, share_kind,
+  coalesce(opens_hit, 0)::HUGEINT, coalesce(opens_all, 0)::HUGEINT,
+  coalesce(opens_undecided, 0)::HUGEINT, coalesce(opens_loose, 0)::HUGEINT,
+  NULL, NULL, NULL, NULL
+FROM sums

@@ -1,0 +1,9 @@
+-- what:    the top apps as of now: the ranking in force in the quarter of as_of
+-- unit:    rank from 1; bytes that made the ranking (NULL where pinned by the catalog)
+-- formula: see rankings
+-- source:  rankings
+-- needs: rankings, as_of
+CREATE VIEW top_apps AS
+SELECT r.rank, r.app, r.mode, r.from_day, r.to_day, r.bytes AS ranking_bytes
+FROM rankings r
+JOIN as_of a ON r.quarter = CAST(date_trunc('quarter', a.as_of) AS DATE)
