@@ -1,0 +1,81 @@
+"""DuckDB: the flat intervals as a table, and an ``ASOF JOIN`` for each side of a flow.
+
+Addresses are compared as 128-bit integers: 4.6 s for 8 million flows, where the 16-byte blobs of
+the files take 16 s.
+"""
+
+import duckdb
+
+from bench.peers.report import Job, Phases, print_report, read_job
+
+
+def _number(address: str) -> str:
+    return f"{address}::BIT::UHUGEINT"
+
+
+def load_statements(job: Job) -> tuple[str, ...]:
+    """Codes and sorted intervals."""
+    return (
+        f"CREATE TEMP TABLE codes AS FROM '{job.tables}/codes.parquet'",
+        f"CREATE TEMP TABLE intervals AS SELECT {_number('start')} AS start, code"
+        f" FROM '{job.tables}/intervals.parquet' ORDER BY start",
+    )
+
+
+def job_query(job: Job, first_app_code: int) -> str:
+    """The job as one CREATE TABLE in the result's DuckDB file."""
+    return f"""
+CREATE TABLE traffic AS
+WITH flows AS (
+  SELECT epoch_ms(flowStartMilliseconds) // 300000 AS w,
+    {_number("sourceIPAddress")} AS source_address,
+    {_number("destinationIPAddress")} AS destination_address,
+    sourceTransportPort AS sp, destinationTransportPort AS dp,
+    octetDeltaCount * samplingInterval AS b, packetDeltaCount * samplingInterval AS p
+  FROM '{job.pattern}'
+), found AS (
+  SELECT w, sp, dp, b, p, source_address < 1::UHUGEINT << 48 AS v4,
+    s.code AS source, d.code AS destination
+  FROM flows
+  ASOF JOIN intervals AS s ON source_address >= s.start
+  ASOF JOIN intervals AS d ON destination_address >= d.start
+), sides AS (
+  SELECT *, source >= {first_app_code} AND sp IN (80, 443) AS from_app,
+    destination >= {first_app_code} AND dp IN (80, 443) AS to_app
+  FROM found
+), summed AS (
+  SELECT w, v4,
+    CASE WHEN from_app THEN source WHEN to_app THEN destination ELSE 0 END AS app_code,
+    CASE WHEN from_app OR (NOT to_app AND sp < dp) THEN destination ELSE source END AS client_code,
+    count(*) AS records, sum(p)::BIGINT AS packets, sum(b)::BIGINT AS bytes
+  FROM sides GROUP BY ALL
+)
+SELECT w * 300 AS window_start, CASE WHEN app_code = 0 THEN 'unclassified' ELSE a.app END AS app,
+  c.region AS client_region, c.network AS network, CASE WHEN v4 THEN 'v4' ELSE 'v6' END AS family,
+  records, packets, bytes
+FROM summed
+JOIN codes AS a ON a.code = app_code
+JOIN codes AS c ON c.code = client_code"""
+
+
+def main() -> None:
+    """Open the result's file, load the intervals, run the job, commit."""
+    phases = Phases()
+    job = read_job(__doc__)
+    job.result.unlink(missing_ok=True)
+    with duckdb.connect(str(job.result), config={"threads": job.threads}) as con:
+        con.execute("SET preserve_insertion_order = false")
+        phases.done("start")
+        for statement in load_statements(job):
+            con.execute(statement)
+        first = con.execute("SELECT min(code) FROM codes WHERE app != ''").fetchall()[0][0]
+        phases.done("load")
+        con.execute(job_query(job, first))
+        phases.done("query")
+        rows = con.execute("SELECT sum(records)::BIGINT FROM traffic").fetchall()[0][0]
+    phases.done("commit")
+    print_report("duckdb", rows, phases)
+
+
+if __name__ == "__main__":
+    main()
