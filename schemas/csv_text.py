@@ -8,7 +8,7 @@ would take seconds. The fast reader hands over to the slow one to find the words
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,8 +75,10 @@ def read_columns(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
     try:
         table = _parse_columns(body, header, columns)
     except pa.ArrowInvalid as error:
-        read_csv(file, data, columns)
+        _refuse_line_breaks(read_csv(file, data, columns))
         raise CatalogError(file, None, "", f"not CSV: {error}") from None
+    if b'"' in body and any(_holds_line_break(column) for column in table.columns):
+        _refuse_line_breaks(read_csv(file, data, columns))
     return _lines_of(table, skipped)
 
 
@@ -93,6 +95,17 @@ def row_line(table: pa.Table, row: int) -> int:
             break
         line += 1
     return line
+
+
+def _holds_line_break(column: pa.ChunkedArray) -> bool:
+    return pc.any(pc.match_substring_regex(column, "[\r\n]")).as_py() is True
+
+
+def _refuse_line_breaks(rows: Iterable[CsvRow]) -> None:
+    for row in rows:
+        for column, cell in row.cells.items():
+            if "\n" in cell or "\r" in cell:
+                raise row.error(column, "found a line break inside a cell")
 
 
 def _rows(file: str, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -254,6 +254,12 @@ MISTAKES = [
         'transition.toml:1: nat64[0]: found "2001:db8:64::/95", expe',
     ),
     ("transition.toml", "2001:db8:64::/96", "192.0.2.0/32", "expected an IPv6 prefix"),
+    (
+        "transition.toml",
+        "db8:64::",
+        "db8:64:0:100::",
+        "whose bits 64 to 71 are not zero (RFC 6052)",
+    ),
     ("transition.toml", "_pool_v4", "_pool", "transition.toml:2: nat64_pool: unknown key; did you"),
     ("transition.toml", '["2001:db8:64::/96"]', '"2001:db8:64::/96"', "expected a list"),
     ("targets.toml", "[stage3]", "[stage4]", "targets.toml:3: stage4: unknown key; did you mean"),
@@ -340,6 +346,7 @@ MISTAKES = [
         "",
         "prefixes.csv:1: network: missing column; found prefix,region",
     ),
+    ("prefixes.csv", "us", '"u\n\ns"', "prefixes.csv:3: region: found a line break inside a cell"),
     ("prefixes.csv", "prefix,region,network", "a;b", "prefixes.csv:1: found semicolons, expected"),
 ]
 
