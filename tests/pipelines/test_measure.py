@@ -1,0 +1,128 @@
+"""Weights: scaling, variance and verdicts against exact arithmetic."""
+
+from fractions import Fraction
+
+import numpy as np
+from flow_maker import catalog, flows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from v6share.pipelines.kernels.lane import Lane, Plan
+from v6share.pipelines.kernels.measure import COUNTED, exact_variance, scale, variance
+from v6share.pipelines.kernels.rules import compile_rules
+from v6share.pipelines.kernels.traffic import split_before, split_wide_before
+from v6share.schemas.ledger import REJECT_REASONS
+
+RULES = compile_rules(catalog())
+EXPORTERS = {"192.0.2.2": ("core", 500, True), "192.0.2.3": ("edge", 100, False)}
+
+
+def measured(*rows: dict, **plan):
+    lane = Lane(Plan(RULES, EXPORTERS, bytes(16), **plan))
+    batch = flows(list(rows))
+    return lane._measure(batch, lane.exporters.numbers_of(batch.exporter))
+
+
+def verdict(**row) -> str:
+    got = int(measured(row).verdict[0])
+    return "counted" if got == COUNTED else REJECT_REASONS[got]
+
+
+@given(
+    st.integers(0, 2**53), st.integers(1, 2**40), st.integers(1, 2**32 - 1)
+)
+def test_scale(count: int, num: int, den: int) -> None:
+    exact = (count * num + den // 2) // den
+    assert scale(count, num, den) == (exact if exact <= 2**53 else -1)
+
+
+@given(
+    st.integers(2, 2**32 - 1), st.integers(1, 2**32 - 1), st.integers(1, 2**45), st.booleans()
+)
+def test_variance_is_the_definition(interval: int, packets: int, octets: int, v6: bool) -> None:
+    octets = min(octets, 2**53 // interval)
+    smallest = 60 if v6 else 40
+    hi, lo = variance(interval, octets, packets, smallest, 1500)
+    exact = exact_variance(Fraction(interval), octets, packets, smallest, 1500)
+    assert (int(hi) << 64) + int(lo) == exact
+
+
+def test_variance_by_hand() -> None:
+    # one packet of 1000 octets at 1:100: V = 100 * 99 * 1000^2
+    assert exact_variance(Fraction(100), 1000, 1, 40, 1500) == 9_900_000_000
+    # 2 packets of 1000 octets in all: 1000 * 1540 - 2 * 60000 = 1,420,000 > 1000^2 / 2
+    assert exact_variance(Fraction(10), 1000, 2, 40, 1500) == 90 * 1_420_000
+    # 3 full packets: the bound is 4500 * 1540 - 3 * 60000 = 6,750,000 = 4500^2 / 3
+    assert exact_variance(Fraction(2), 4500, 3, 40, 1500) == 2 * 6_750_000
+    # 5/2 with an odd result is rounded up: 5/2 * 3/2 * 1 = 3.75
+    assert exact_variance(Fraction(5, 2), 1, 1, 40, 1500) == 4
+
+
+@given(st.integers(0, 2**53), st.integers(1, 1_728_000_000), st.data())
+def test_split_before(counter: int, duration: int, data: st.DataObject) -> None:
+    upto = data.draw(st.integers(0, duration))
+    assert split_before(counter, upto, duration) == counter * upto // duration
+
+
+@given(st.integers(0, 2**106), st.integers(1, 1_728_000_000), st.data())
+@settings(max_examples=200)
+def test_split_wide_before(counter: int, duration: int, data: st.DataObject) -> None:
+    upto = data.draw(st.integers(0, duration))
+    hi, lo = split_wide_before(
+        np.uint64(counter >> 64), np.uint64(counter & (2**64 - 1)), upto, duration
+    )
+    assert (int(hi) << 64) + int(lo) == counter * upto // duration
+
+
+def test_sampling_intervals() -> None:
+    got = measured(
+        {"num": 100, "den": 1},
+        {"num": 7, "den": 2, "packets": 1, "octets": 3},
+        {"exporter": "192.0.2.2", "num": 1, "den": 1},
+        {"exporter": "192.0.2.3", "num": 0},
+        {"exporter": "192.0.2.3", "num": 7},
+        {"pre_scaled": True, "num": 0},
+        {"pre_scaled": True, "num": 0, "exporter": "192.0.2.3", "packets": 1000},
+    )
+    assert got.packets.tolist() == [1000, 4, 5000, 1000, 70, 10, 1000]
+    assert got.octets.tolist() == [500_000, 11, 2_500_000, 500_000, 35_000, 5000, 5000]
+    assert got.tcp_opens.tolist() == [100, 4, 500, 100, 7, 1, 100]
+    assert got.interval.tolist() == [100, 3, 500, 100, 7, 0, 100]
+    assert got.error_unknown.tolist() == [0, 0, 0, 0, 0, 5000, 0]
+    wide = [(int(h) << 64) + int(v) for h, v in zip(got.variance_hi, got.variance_lo, strict=True)]
+    assert wide == [
+        exact_variance(Fraction(100), 5000, 10, 40, 1500),
+        exact_variance(Fraction(7, 2), 3, 1, 40, 1500),
+        exact_variance(Fraction(500), 5000, 10, 40, 1500),
+        exact_variance(Fraction(100), 5000, 10, 40, 1500),
+        exact_variance(Fraction(7), 5000, 10, 40, 1500),
+        0,
+        exact_variance(Fraction(100), 50, 10, 40, 1500),
+    ]
+
+
+def test_unknown_intervals_follow_the_setting() -> None:
+    assert verdict(num=0) == "no_sampling_interval"
+    assert measured({"num": 0}, unknown_interval=1).packets[0] == 10
+    assert measured({"num": 0}, unknown_interval=64).packets[0] == 640
+
+
+def test_frames_lose_their_layer_2() -> None:
+    got = measured({"packets": 10, "octets": 900, "layer2_octets": 18, "num": 2})
+    assert got.octets[0] == 2 * (900 - 180)
+
+
+def test_verdicts() -> None:
+    day = 86_400_000
+    assert verdict() == "counted"
+    assert verdict(duration=day) == "counted"
+    assert verdict(duration=day + 1) == "duration_too_long"
+    assert verdict(octets=2**53) == "counted"
+    assert verdict(octets=2**53 + 1) == "counter_overflow"
+    assert verdict(octets=2**52, num=4) == "counter_overflow"
+    assert verdict(start=-2_000_000_000_000) == "no_time"
+    assert verdict(start=260_000_000_000_000) == "no_time"
+    many = 0
+    for reason in ("no_counters", "future", "zero_packets"):
+        many |= 1 << REJECT_REASONS.index(reason)
+    assert verdict(faults=many) == "future", "the first reason in the list wins"
