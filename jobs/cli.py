@@ -3,8 +3,10 @@
 """
 
 import os
+import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, cast
 
@@ -15,6 +17,7 @@ from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation, LogForm
 
 Form = Literal["table", "json", "csv", "markdown", "parquet"]
+SeveralForm = Literal["table", "json", "markdown"]
 
 app = typer.Typer(
     name="v6share",
@@ -35,6 +38,9 @@ app = typer.Typer(
 
 FormOption = Annotated[
     Form, typer.Option("--format", "-f", help="How to print the data; parquet is binary.")
+]
+SeveralFormOption = Annotated[
+    SeveralForm, typer.Option("--format", "-f", help="How to print the data.")
 ]
 PathsArgument = Annotated[
     list[str],
@@ -81,7 +87,8 @@ def options(
     """Read the options that stand before the command."""
     if verbose and quiet:
         raise typer.BadParameter("-v and -q exclude each other")
-    invocation = Invocation(directory, verbosity=int(verbose) - int(quiet), log=log)
+    verbosity = int(verbose) - int(quiet)
+    invocation = replace(_invocation(context), root=directory, verbosity=verbosity, log=log)
     context.obj = invocation
     from v6share.jobs import console
 
@@ -145,7 +152,7 @@ def inspect(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
     dialect: DialectOption = None,
-    form: FormOption = "table",
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Show what a flow file holds and how it would be read.
 
@@ -167,7 +174,7 @@ def explain(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
     row: Annotated[int, typer.Option(min=0, metavar="N", help="The row, counted from 0.")],
     dialect: DialectOption = None,
-    form: FormOption = "table",
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Show how one row is classified, and by which rule or prefix.
 
@@ -220,7 +227,10 @@ def run(
     publish: Annotated[
         bool, typer.Option(help="Replace the published snapshot when the checks pass.")
     ] = True,
-    form: FormOption = "table",
+    include_forgotten: Annotated[
+        bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
+    ] = False,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
     from v6share.jobs import run as job
@@ -235,6 +245,7 @@ def run(
         wait=wait,
         threads=threads,
         publish=publish,
+        include_forgotten=include_forgotten,
         form=form,
     )
     return job.main(_invocation(context), request)
@@ -276,7 +287,7 @@ def kpi(
       v6share -C mynet status
       v6share -C mynet status --format json"""
 )
-def status(context: typer.Context, form: FormOption = "table") -> ExitCode:
+def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
     """Show runs, files, rejected rows, exporters and versions."""
     from v6share.jobs import status as job
 
@@ -361,11 +372,12 @@ def call(arguments: list[str]) -> ExitCode:
     """Run one command line and return its exit code; every error ends as a message on stderr."""
     from v6share.jobs import console, output
 
-    console.configure(Invocation())
+    invocation = Invocation(command=shlex.join(["v6share", *arguments]))
+    console.configure(invocation)
     command = typer.main.get_command(app)
     try:
         returned: Any = command.main(
-            arguments or ["--help"], prog_name="v6share", standalone_mode=False
+            arguments or ["--help"], prog_name="v6share", standalone_mode=False, obj=invocation
         )
         output.flush()
         code = ExitCode(returned or 0)

@@ -46,6 +46,7 @@ def configure(invocation: Invocation) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     _LOG.setLevel(_LEVELS[invocation.verbosity])
+    handler.addFilter(_is_worth_saying)
 
 
 def detail(message: str, **fields: Any) -> None:
@@ -123,6 +124,11 @@ def _usage_message(error: typer.TyperException) -> str:
     return f"{message}{joint} See: {command} --help"
 
 
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Beam warns, from several loggers, of every cloud library that is not installed."""
+    return "apache_beam" not in record.pathname or record.levelno >= logging.ERROR
+
+
 class _StderrHandler(logging.Handler):
     """Writes to what ``sys.stderr`` is at that moment: a progress bar may stand in between."""
 
@@ -164,19 +170,20 @@ def _message(record: logging.LogRecord) -> str:
 class Progress(AbstractContextManager["Progress"]):
     """How far a long job is: a bar on a terminal, else a line every few seconds.
 
-    ``advance`` may be called from any thread.
+    ``show`` may be called from any thread.
     """
 
     def __init__(
         self,
         what: str,
-        total_bytes: int,
+        total: int,
         total_files: int,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Begin at nothing. total: in the unit of ``show``'s done, such as bytes."""
         self._what = what
-        self._total = max(total_bytes, 1)
+        self._total = max(total, 1)
         self._total_files = total_files
         self._done = self._files = self._rows = 0
         self._clock = clock
@@ -200,28 +207,32 @@ class Progress(AbstractContextManager["Progress"]):
         if self._bar is not None:
             self._bar[0].stop()
 
-    def advance(self, *, read_bytes: int = 0, files: int = 0, rows: int = 0) -> None:
-        """Add what has been done since the last call."""
+    def show(self, done: int, *, files: int = 0, rows: int = 0, total: int | None = None) -> None:
+        """Show what has been done since the beginning."""
         with self._lock:
-            self._done += read_bytes
-            self._files += files
-            self._rows += rows
+            self._done, self._files, self._rows = done, files, rows
+            self._total = total or self._total
             if self._bar is not None:
                 bar, task = self._bar
-                bar.update(task, completed=self._done, state=self._state())
+                bar.update(task, completed=done, total=self._total, state=self._state())
             elif self._clock() - self._last_line >= PLAIN_SECONDS:
                 self._last_line = self._clock()
                 self._write_line()
 
     def _state(self) -> str:
-        rate = self._rows / max(self._clock() - self._started, 1e-9)
-        rows = f", {self._rows:,} rows, {rate:,.0f} rows/s" if self._rows else ""
-        return f"{self._files:,} of {self._total_files:,} files{rows}"
+        parts = []
+        if self._total_files:
+            parts.append(f"{self._files:,} of {self._total_files:,} files")
+        if self._rows:
+            rate = self._rows / max(self._clock() - self._started, 1e-9)
+            parts.append(f"{self._rows:,} rows, {rate:,.0f} rows/s")
+        return ", ".join(parts)
 
     def _write_line(self) -> None:
         share = min(self._done / self._total, 1)
+        state = self._state()
         say(
-            f"{self._what}: {share:.0%}, {self._state()}",
+            f"{self._what}: {share:.0%}{', ' if state else ''}{state}",
             progress=round(share, 4),
             files=self._files,
             files_total=self._total_files,

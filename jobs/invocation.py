@@ -12,8 +12,10 @@ class Invocation:
     """The global options of one call.
 
     verbosity: -1 errors only, 0 normal, 1 details and tracebacks.
+    command: the whole command line, for the ledger and for whoever waits for the lock.
     """
 
     root: Path = Path()
     verbosity: int = 0
     log: LogForm = "text"
+    command: str = "v6share"

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Form = Literal["table", "json", "csv", "markdown", "parquet"]
+SeveralForm = Literal["table", "json", "markdown"]
+Record = Mapping[str, object]
 
+_SHARES: Final = ("ci_low", "ci_high", "completeness", "parity", "part", "penetration", "weight")
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
@@ -46,6 +49,42 @@ def write_table(
     if shown.num_rows < table.num_rows and form in ("table", "markdown"):
         left = table.num_rows - shown.num_rows
         write(f"... {left:,} more rows; --limit 0 shows all\n")
+
+
+def write_tables(tables: "Mapping[str, pa.Table | Record]", form: SeveralForm) -> None:
+    """Print several small tables: one after the other, or as one JSON object.
+
+    tables: by name; ``reject_reasons`` gets the title "Reject reasons". A Record is one thing
+    with named values: two columns for people, an object in JSON.
+    """
+    if form == "json":
+        parts = (f"{json.dumps(name)}: {_json_part(part)}" for name, part in tables.items())
+        write("{\n" + ",\n".join(parts) + "\n}\n")
+        return
+    for place, (name, part) in enumerate(tables.items()):
+        if place:
+            write("\n")
+        title = name.replace("_", " ").capitalize()
+        table = _record_table(part) if isinstance(part, Mapping) else part
+        if table.num_rows:
+            write_table(table, form, title=title, limit=0)
+        else:
+            write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
+
+
+def _json_part(part: "pa.Table | Record") -> str:
+    return json_value(part) if isinstance(part, Mapping) else _json_text(part).rstrip()
+
+
+def _record_table(record: "Record") -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "what": pa.array([name.replace("_", " ") for name in record], pa.string()),
+            "value": pa.array([value_for_people(*item) for item in record.items()], pa.string()),
+        }
+    )
 
 
 def text_of(table: "pa.Table", form: Form, *, title: str = "") -> str:
@@ -122,6 +161,8 @@ def _number_for_people(name: str, value: float | Decimal) -> str:
         return share_for_people(value)
     if is_bytes(name):
         return bytes_for_people(value)
+    if "port" in name.split("_"):
+        return str(value)
     if value == int(value):
         return f"{int(value):,}"
     return f"{float(value):,.4g}" if abs(value) < 1000 else f"{float(value):,.1f}"
@@ -129,7 +170,7 @@ def _number_for_people(name: str, value: float | Decimal) -> str:
 
 def is_share(name: str) -> bool:
     """Whether a column of this name holds a share between 0 and 1."""
-    return name in ("ci_low", "ci_high") or "share" in name.split("_")
+    return name in _SHARES or "share" in name.split("_")
 
 
 def is_bytes(name: str) -> bool:

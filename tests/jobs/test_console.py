@@ -90,10 +90,10 @@ def test_in_a_log_progress_is_a_line_every_few_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    with console.Progress("reading", total_bytes=200, total_files=20, clock=clock) as progress:
+    with console.Progress("reading", total=200, total_files=20, clock=clock) as progress:
         for second in range(1, 21):
             clock.now = float(second)
-            progress.advance(read_bytes=10, files=1, rows=100)
+            progress.show(10 * second, files=second, rows=100 * second)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4
     assert lines[0] == "reading: 25%, 5 of 20 files, 500 rows, 100 rows/s"
@@ -108,8 +108,8 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with console.Progress("reading", total_bytes=10, total_files=1) as progress:
-        progress.advance(read_bytes=10, files=1)
+    with console.Progress("reading", total=10, total_files=1) as progress:
+        progress.show(10, files=1)
     assert "reading" in terminal.getvalue()
     assert "\x1b[" in terminal.getvalue()
 
@@ -122,6 +122,6 @@ def test_no_bar_where_it_is_not_wanted(
 ) -> None:
     console.configure(invocation)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with console.Progress("reading", total_bytes=10, total_files=1) as progress:
-        progress.advance(read_bytes=10, files=1)
+    with console.Progress("reading", total=10, total_files=1) as progress:
+        progress.show(10, files=1)
     assert terminal.getvalue() == ""

@@ -1,0 +1,81 @@
+"""Wires a run's work to the pipeline, with the progress shown meanwhile."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from v6share.jobs import console
+from v6share.jobs.configure import Configured
+from v6share.pipelines.batch import run_local
+from v6share.pipelines.inputs import meter_of
+from v6share.pipelines.work import Work
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import FoundInput, Outcome
+
+_POLL_SECONDS: Final = 0.2
+
+
+def count_inputs(
+    configured: Configured,
+    inputs: Sequence[FoundInput],
+    *,
+    dialect: str | None,
+    run_id: str,
+    committed: frozenset[FragmentKey],
+) -> list[Outcome]:
+    """Turn inputs into fragments on this machine; one outcome each, by path.
+
+    committed: keys that need no counting. Outcome lines of this and of broken-off runs are
+    removed: what they say is in the journal, or is found out again.
+    """
+    work = Work(
+        workspace=configured.workspace,
+        run_id=run_id,
+        catalog=configured.catalog,
+        settings=configured.settings,
+        catalog_version=configured.catalog_version,
+        client_key=configured.client_key,
+        now_ns=time.time_ns(),
+        threads=configured.settings.run.threads or available_cores(),
+        dialect=dialect,
+        committed=committed,
+    )
+    shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
+    try:
+        with _progress_of(run_id, inputs):
+            return run_local(inputs, work)
+    finally:
+        shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which in a container are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _progress_of(run_id: str, inputs: Sequence[FoundInput]) -> Iterator[None]:
+    """Show the run's meter until the block ends."""
+    total = sum(one.size for one in inputs)
+    console.say(f"counting {len(inputs):,} inputs", inputs=len(inputs), size=total)
+    ended = threading.Event()
+    with console.Progress("counting", total, len(inputs)) as progress:
+        watcher = threading.Thread(
+            target=_watch, args=(run_id, progress, ended), name="v6share-progress", daemon=True
+        )
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def _watch(run_id: str, progress: console.Progress, ended: threading.Event) -> None:
+    meter = meter_of(run_id)
+    while not ended.wait(_POLL_SECONDS):
+        progress.show(meter.size, files=meter.inputs, rows=meter.rows)

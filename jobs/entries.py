@@ -1,0 +1,86 @@
+"""From the outcomes of a run to the journal entries that record it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import Outcome
+from v6share.warehouse.journal import Commit, CommittedInput, Entry, Quarantine, Seen
+from v6share.warehouse.reads import KnownInputs
+
+
+@dataclass
+class Sorted:
+    """Outcomes by what they mean for the ledger.
+
+    committed: one outcome for each new content. copies: files whose content is committed, now or
+    before. refused: one outcome for each newly refused content. refused_again: files whose
+    content was refused before, by the same versions. forgotten: files whose content is withdrawn.
+    busy: files still being written.
+    """
+
+    committed: list[Outcome] = field(default_factory=list)
+    copies: list[Outcome] = field(default_factory=list)
+    refused: list[Outcome] = field(default_factory=list)
+    refused_again: list[Outcome] = field(default_factory=list)
+    forgotten: list[Outcome] = field(default_factory=list)
+    busy: list[Outcome] = field(default_factory=list)
+
+
+def sort_outcomes(
+    outcomes: Iterable[Outcome], known: KnownInputs, *, include_forgotten: bool = False
+) -> Sorted:
+    """Sort outcomes, in the order of their paths; of equal contents the first path counts."""
+    result = Sorted()
+    committed, refused = set(known.committed.values()), set(known.quarantined)
+    withdrawn = frozenset() if include_forgotten else known.forgotten
+    for one in sorted(outcomes, key=lambda outcome: outcome.path):
+        if one.status == "busy":
+            result.busy.append(one)
+        elif _key(one).input_id in withdrawn:
+            result.forgotten.append(one)
+        elif one.status == "quarantined":
+            (result.refused_again if _key(one) in refused else result.refused).append(one)
+            refused.add(_key(one))
+        else:
+            again = one.status == "known" or _key(one) in committed
+            (result.copies if again else result.committed).append(one)
+            committed.add(_key(one))
+    return result
+
+
+def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry]:
+    """One commit of all new inputs, the refusals, and the files that hold nothing new."""
+    inputs = tuple(
+        CommittedInput(**vars(_key(one)), path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+        for one in result.committed
+    )
+    commits = [Commit(run_id, at, inputs)] if inputs else []
+    return [
+        *commits,
+        *(_quarantine(one, run_id, at) for one in result.refused),
+        *(
+            Seen(one.path, one.size, one.mtime_ns, _key(one).input_id)
+            for one in (*result.copies, *result.refused_again, *result.forgotten)
+        ),
+    ]
+
+
+def _quarantine(one: Outcome, run_id: str, at: datetime) -> Quarantine:
+    return Quarantine(
+        run_id=run_id,
+        at=at,
+        path=one.path,
+        size=one.size,
+        mtime_ns=one.mtime_ns,
+        reason=one.reason,
+        detail=one.detail,
+        **vars(_key(one)),
+    )
+
+
+def _key(one: Outcome) -> FragmentKey:
+    if one.key is None:
+        raise ValueError(f"an outcome of status {one.status} without a key: {one.path}")
+    return one.key

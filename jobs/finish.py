@@ -1,0 +1,63 @@
+"""What ends every job that may have changed the numbers: checks, then the published snapshot."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from v6share.jobs import console
+from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.output import bytes_for_people
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.checks import CheckResult, run_checks
+from v6share.warehouse.open import Connection
+from v6share.warehouse.publish import needs_publish, publish
+
+
+def new_run_id(now: datetime) -> str:
+    """The id of a run: its start, and a random part."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:
+    """Check the warehouse and replace the snapshot where readers would see a difference.
+
+    wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
+    when a check fails; the old snapshot stays.
+    """
+    if not needs_publish(connection, workspace):
+        console.detail(f"{workspace.published} is up to date")
+        return False
+    report_checks(run_checks(connection))
+    if not wanted:
+        console.say("not published, as --no-publish says")
+        return False
+    published = publish(connection, workspace)
+    console.say(
+        f"published {published.path} ({bytes_for_people(published.size_bytes)})",
+        published=published.path,
+    )
+    return True
+
+
+def report_checks(results: Sequence[CheckResult]) -> None:
+    """Say what the checks found. Raises JobStopped (GATE) when one of them must block."""
+    for result in results:
+        if not result.passed and not result.blocks:
+            console.warn(_described(result), check=result.name)
+    failed = [result for result in results if result.blocks]
+    for result in failed:
+        console.fail(_described(result), check=result.name)
+    if failed:
+        raise JobStopped(
+            ExitCode.GATE,
+            f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
+            "the state before. `v6share check` shows the rows",
+        )
+
+
+def _described(result: CheckResult) -> str:
+    return f"check {result.name}: {result.what}: {result.found:,} rows, such as {_example(result)}"
+
+
+def _example(result: CheckResult) -> str:
+    return ", ".join(f"{key}={value}" for key, value in result.sample[0].items())

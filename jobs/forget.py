@@ -1,0 +1,81 @@
+"""``v6share forget``: inputs that no longer count."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from v6share import __version__
+from v6share.jobs import console
+from v6share.jobs.configure import Configured, configure
+from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.finish import check_and_publish, new_run_id
+from v6share.jobs.invocation import Invocation
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.warehouse.commit import record
+from v6share.warehouse.journal import Forget, Run
+from v6share.warehouse.lock import hold
+from v6share.warehouse.open import Connection, open_warehouse
+from v6share.warehouse.reads import find_inputs
+
+
+def main(
+    invocation: Invocation, inputs: Sequence[str], *, reason: str, wait: float, publish: bool
+) -> ExitCode:
+    """Withdraw the named inputs: all of them, or none where one name is not clear."""
+    configured = configure(invocation.root)
+    workspace = configured.workspace
+    with hold(workspace, invocation.command, wait):
+        connection = open_warehouse(workspace, configured.settings.run.threads)
+        try:
+            ids = tuple(dict.fromkeys(_input_of(connection, name) for name in inputs))
+            record(connection, workspace, _entries(configured, invocation.command, ids, reason))
+            for input_id in ids:
+                console.say(f"withdrawn: {input_id}", input_id=input_id)
+            check_and_publish(connection, workspace, wanted=publish)
+        finally:
+            connection.close()
+    console.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")
+    return ExitCode.DONE
+
+
+def _input_of(connection: Connection, name: str) -> str:
+    """The one input that a name means. Raises JobStopped and UserError for none and several."""
+    # The ledger has absolute paths; a name that is there as it stands wins.
+    found = find_inputs(connection, name) or find_inputs(connection, os.path.abspath(name))  # noqa: PTH100
+    if not found:
+        raise JobStopped(
+            ExitCode.NO_INPUT,
+            f"{name}: no input that counts or is refused has this path or id; "
+            "nothing was withdrawn. The table ledger_files lists paths and ids",
+        )
+    if len(found) > 1:
+        raise UserError(
+            f"{name}: {len(found)} inputs have this name, nothing was withdrawn; give one of the "
+            f"ids {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}"
+        )
+    return found[0]
+
+
+def _entries(
+    configured: Configured, command: str, ids: tuple[str, ...], reason: str
+) -> tuple[Forget, Run]:
+    now = datetime.now(UTC)
+    run_id = new_run_id(now)
+    run = Run(
+        run_id=run_id,
+        command=command,
+        code_version=__version__,
+        rules_version=RULES_VERSION,
+        catalog_version=configured.catalog_version,
+        started_at=now,
+        finished_at=now,
+        inputs_committed=0,
+        inputs_known=0,
+        inputs_quarantined=0,
+        rows_in=0,
+        rows_counted=0,
+        rows_rejected=0,
+        outcome="committed",
+    )
+    return Forget(run_id, now, ids, reason), run

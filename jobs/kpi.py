@@ -1,0 +1,78 @@
+"""``v6share kpi``: the board, the views of a stage, or one view, from the published snapshot."""
+
+import re
+from pathlib import Path
+from typing import Final, cast
+
+from v6share.jobs import output
+from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
+from v6share.jobs.configure import find_workspace
+from v6share.jobs.exits import ExitCode
+from v6share.jobs.invocation import Invocation
+from v6share.schemas.errors import UserError
+from v6share.schemas.mistakes import nearest
+from v6share.warehouse.reads import list_relations, select
+
+_STAGE: Final = re.compile(r"(?:stage[-_ ]?)?(\d)", re.IGNORECASE)
+_STAGES: Final = ("stage1", "stage2", "stage3")
+
+
+def main(
+    invocation: Invocation, view: str | None, *, form: output.Form, limit: int | None
+) -> ExitCode:
+    """Print the board, a stage or a view."""
+    published = find_workspace(invocation.root).published
+    if not published.exists():
+        raise UserError(
+            f"{published}: not there, so nothing is published yet; use `v6share run PATH...`"
+        )
+    stage = _STAGE.fullmatch(view) if view is not None else None
+    if view is None:
+        _print_board(published, form)
+    elif stage is not None:
+        _print_stage(published, stage[1], form)
+    else:
+        output.write_table(
+            select(published, _view_name(published, view)), form, title=view, limit=limit
+        )
+    return ExitCode.DONE
+
+
+def _print_board(published: Path, form: output.Form) -> None:
+    """The whole board where several tables can stand together; else the headline."""
+    if form in ("csv", "parquet"):
+        output.write_table(select(published, "kpi_headline"), form)
+        return
+    sections = board({name: select(published, name) for name in BOARD_VIEWS})
+    if form == "json":
+        output.write_tables(sections, "json")
+        return
+    several = cast("output.SeveralForm", form)
+    shown = for_people(sections)
+    output.write_tables({"headline": shown.pop("headline")}, several)
+    output.write("\n" + "\n".join(f"- {note}" for note in notes(sections["headline"])) + "\n\n")
+    output.write_tables(shown, several)
+
+
+def _print_stage(published: Path, stage: str, form: output.Form) -> None:
+    prefix = f"kpi_stage{stage}_"
+    names = [name for name, _ in list_relations(published) if name.startswith(prefix)]
+    if not names:
+        raise UserError(f"there is no stage {stage}; stages are 1, 2 and 3")
+    if form in ("csv", "parquet"):
+        raise UserError(
+            f"stage {stage} has several views and {form} holds one; name one of {', '.join(names)}"
+        )
+    tables = {name: select(published, name) for name in names}
+    output.write_tables(tables, cast("output.SeveralForm", form))
+
+
+def _view_name(published: Path, wanted: str) -> str:
+    """The view of that name, with or without ``kpi_``. Raises UserError with the nearest names."""
+    known = [name for name, _ in list_relations(published)]
+    for name in (wanted, f"kpi_{wanted}"):
+        if name in known:
+            return name
+    close = nearest(wanted, [*_STAGES, *known])
+    hint = f'did you mean "{close}"?' if close else f"there are: {', '.join(known)}"
+    raise UserError(f'no stage or view is called "{wanted}"; {hint}')

@@ -1,0 +1,35 @@
+"""``v6share rebuild``: the warehouse from fragments and journal."""
+
+from v6share.jobs import console
+from v6share.jobs.configure import configure
+from v6share.jobs.exits import ExitCode
+from v6share.jobs.finish import check_and_publish
+from v6share.jobs.invocation import Invocation
+from v6share.schemas.catalog import dimension_tables
+from v6share.schemas.errors import UserError
+from v6share.warehouse.lock import hold
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.rebuild import rebuild
+
+
+def main(invocation: Invocation, *, wait: float, publish: bool) -> ExitCode:
+    """Make the warehouse anew, check it, publish it."""
+    configured = configure(invocation.root)
+    workspace, threads = configured.workspace, configured.settings.run.threads
+    if not workspace.journal.exists():
+        raise UserError(f"{workspace.journal}: not there; nothing was counted in this workspace")
+    dimensions = dimension_tables(configured.catalog, configured.settings)
+    with hold(workspace, invocation.command, wait):
+        applied = rebuild(workspace, dimensions, threads)
+        console.say(
+            f"rebuilt {workspace.warehouse}: {applied.entries:,} journal entries, "
+            f"{applied.added:,} inputs live",
+            entries=applied.entries,
+            inputs=applied.added,
+        )
+        connection = open_warehouse(workspace, threads)
+        try:
+            check_and_publish(connection, workspace, wanted=publish)
+        finally:
+            connection.close()
+    return ExitCode.DONE

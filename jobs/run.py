@@ -1,0 +1,233 @@
+"""``v6share run``: flow files -> fragments -> commit -> checks -> published snapshot."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from v6share import __version__
+from v6share.jobs import console, output
+from v6share.jobs.advice import interval_advice
+from v6share.jobs.configure import Configured, configure
+from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
+from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.find import find_inputs
+from v6share.jobs.finish import check_and_publish, new_run_id
+from v6share.jobs.invocation import Invocation
+from v6share.jobs.skip import Fate, Versions, sort_out
+from v6share.jobs.timespan import Span, choose_inputs, parse_span
+from v6share.schemas.catalog import dimension_tables
+from v6share.schemas.dialects import builtin_dialects, dialect_named
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.schemas.mistakes import did_you_mean
+from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.warehouse.commit import record
+from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.journal import Run
+from v6share.warehouse.lock import hold
+from v6share.warehouse.open import Connection, open_warehouse
+from v6share.warehouse.reads import KnownInputs, known_inputs
+from v6share.warehouse.run_figures import rejects_of_run
+
+_LATER_RUNNERS: Final = ("prism", "flink", "dataflow", "spark")
+_NAMED: Final = 10
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of one run, as given."""
+
+    paths: tuple[str, ...]
+    since: str | None = None
+    until: str | None = None
+    dialect: str | None = None
+    runner: str = "local"
+    unknown_sampling: str | None = None
+    wait: float = 0
+    threads: int | None = None
+    publish: bool = True
+    include_forgotten: bool = False
+    form: output.SeveralForm = "table"
+
+
+@dataclass(frozen=True)
+class _Started:
+    """What stays the same through a run."""
+
+    run_id: str
+    command: str
+    at: datetime
+    clock: float
+    configured: Configured
+    request: Request
+
+    @property
+    def versions(self) -> Versions:
+        return Versions(RULES_VERSION, self.configured.catalog_version, self.request.dialect)
+
+
+def main(invocation: Invocation, request: Request) -> ExitCode:
+    """Count what is new among the inputs and publish the result."""
+    _check_names(request)
+    span = parse_span(request.since, request.until)
+    overrides = {"sampling.unknown": request.unknown_sampling, "run.threads": request.threads}
+    configured = configure(invocation.root, overrides)
+    now = datetime.now(UTC)
+    started = _Started(
+        new_run_id(now), invocation.command, now, time.monotonic(), configured, request
+    )
+    with hold(configured.workspace, invocation.command, request.wait):
+        found = _find(request.paths)
+        connection = open_warehouse(configured.workspace, configured.settings.run.threads)
+        try:
+            return _run(connection, started, found, span)
+        finally:
+            connection.close()
+
+
+def _check_names(request: Request) -> None:
+    if request.dialect is not None:
+        dialect_named(request.dialect, builtin_dialects())
+    if request.runner in _LATER_RUNNERS:
+        raise UserError(f"--runner {request.runner} is not there yet; use --runner local")
+    if request.runner != "local":
+        hint = did_you_mean(request.runner, ("local", *_LATER_RUNNERS))
+        raise UserError(f'--runner: found "{request.runner}", expected local{hint}')
+
+
+def _find(paths: Sequence[str]) -> tuple[FoundInput, ...]:
+    """The inputs. Raises JobStopped (NO_INPUT) where there is none."""
+    found, empty = find_inputs(paths)
+    if not found:
+        raise JobStopped(
+            ExitCode.NO_INPUT,
+            f"no input matched {', '.join(empty)}; of a directory only *.parquet and *.parq are "
+            "taken, a file that you name is always tried",
+        )
+    for path in empty:
+        console.warn(f"{path}: nothing there")
+    return found
+
+
+def _run(
+    connection: Connection, started: _Started, found: Sequence[FoundInput], span: Span
+) -> ExitCode:
+    configured, request = started.configured, started.request
+    known = known_inputs(connection)
+    fates = sort_out(found, known, started.versions, include_forgotten=request.include_forgotten)
+    chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
+    outcomes = _count(started, chosen, known)
+    result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
+    run = _run_entry(started, fates, result)
+    record(
+        connection, configured.workspace, [*journal_entries(result, started.run_id, _now()), run]
+    )
+    replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
+    _say_what_needs_a_look(result, configured)
+    published = check_and_publish(connection, configured.workspace, wanted=request.publish)
+    summary = _summary(run, started, found, fates, outside, result, published=published)
+    rejects = rejects_of_run(connection, started.run_id)
+    output.write_tables({"run": summary, "rejects": rejects}, request.form)
+    _say_what_next(run, started)
+    return ExitCode.INPUT_FAILED if result.refused else ExitCode.DONE
+
+
+def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:
+    if not chosen:
+        return []
+    from v6share.jobs.count import count_inputs  # here: Beam takes seconds to load
+
+    return count_inputs(
+        started.configured,
+        chosen,
+        dialect=started.request.dialect,
+        run_id=started.run_id,
+        committed=frozenset(known.committed.values()),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: Sorted) -> Run:
+    known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
+    again = [*result.copies, *result.refused_again, *result.forgotten]
+    outcome = "committed" if result.committed else "no-op"
+    return Run(
+        run_id=started.run_id,
+        command=started.command,
+        code_version=__version__,
+        rules_version=started.versions.rules_version,
+        catalog_version=started.versions.catalog_version,
+        started_at=started.at,
+        finished_at=_now(),
+        inputs_committed=len(result.committed),
+        inputs_known=len(known) + len(again),
+        inputs_quarantined=len(result.refused),
+        rows_in=sum(one.rows_in for one in result.committed),
+        rows_counted=sum(one.rows_counted for one in result.committed),
+        rows_rejected=sum(one.rows_rejected for one in result.committed),
+        outcome="quarantined-some" if result.refused else outcome,
+    )
+
+
+def _summary(
+    run: Run,
+    started: _Started,
+    found: Sequence[FoundInput],
+    fates: dict[Fate, list[FoundInput]],
+    outside: Sequence[FoundInput],
+    result: Sorted,
+    *,
+    published: bool,
+) -> output.Record:
+    return {
+        "run_id": run.run_id,
+        "outcome": run.outcome,
+        "inputs_found": len(found),
+        "inputs_committed": run.inputs_committed,
+        "inputs_known": len(fates["known"]) + len(result.copies),
+        "inputs_quarantined": run.inputs_quarantined,
+        "inputs_quarantined_before": len(fates["refused"]) + len(result.refused_again),
+        "inputs_forgotten": len(fates["forgotten"]) + len(result.forgotten),
+        "inputs_outside_the_span": len(outside),
+        "inputs_still_being_written": len(result.busy),
+        "rows_in": run.rows_in,
+        "rows_counted": run.rows_counted,
+        "rows_rejected": run.rows_rejected,
+        "seconds": round(time.monotonic() - started.clock, 2),
+        "published": published,
+    }
+
+
+def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
+    for one in result.refused[:_NAMED]:
+        console.warn(
+            f"{one.path}: quarantined, {one.reason}: {one.detail}",
+            path=one.path,
+            reason=one.reason,
+        )
+    if len(result.refused) > _NAMED:
+        console.warn(f"{len(result.refused) - _NAMED} more inputs were quarantined")
+    if result.refused:
+        console.warn(f"how to try them again: {configured.workspace.quarantine}/*.json")
+    for one in result.busy:
+        console.say(f"{one.path}: still being written, left for the next run", path=one.path)
+    advice = interval_advice(result.committed, configured.catalog.exporters)
+    if advice is not None:
+        console.warn(advice)
+
+
+def _say_what_next(run: Run, started: _Started) -> None:
+    if run.outcome == "no-op":
+        console.say("nothing new: what was found is known already, nothing was opened or changed")
+        return
+    place = (
+        ""
+        if started.configured.workspace.root.samefile(".")
+        else (f" -C {started.configured.workspace.root}")
+    )
+    console.say(f"next: v6share{place} kpi")

@@ -1,0 +1,61 @@
+"""``v6share sample``: made-up flow files with the catalog that fits."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from v6share.jobs import console
+from v6share.jobs.exits import ExitCode
+from v6share.jobs.invocation import Invocation
+from v6share.jobs.output import bytes_for_people
+from v6share.pipelines.sample import write_sample
+from v6share.schemas.errors import UserError
+
+
+def main(
+    invocation: Invocation,  # noqa: ARG001 - every job takes one
+    directory: Path,
+    *,
+    flows: int | None,
+    seed: int | None,
+    start: str | None,
+    days: int | None,
+) -> ExitCode:
+    """Write the sample and say what to do with it."""
+    given: dict[str, Any] = {
+        "flows": flows,
+        "seed": seed,
+        "start": None if start is None else _parse_day(start),
+        "days": days,
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory}: exists and is not a directory; give another name")
+    with console.Progress("writing", 1, 0) as progress:
+
+        def show(done: int, of: int, name: str) -> None:
+            console.detail(f"{name} written")
+            progress.show(done, total=of)
+
+        report = write_sample(directory, **asked, progress=show)
+    console.say(
+        f"{report.directory}: {report.files:,} flow files, {report.records:,} rows, "
+        f"{bytes_for_people(report.size_bytes)}, with catalog and planted truth",
+        files=report.files,
+        rows=report.records,
+        size=report.size_bytes,
+    )
+    for note in report.notes:
+        console.warn(note)
+    console.say(
+        f"next: v6share -C {report.directory} run {report.directory}/flows\n"
+        f"      v6share -C {report.directory} kpi"
+    )
+    return ExitCode.DONE
+
+
+def _parse_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"--start: found {text!r}, expected a day such as 2026-01-01") from None

@@ -1,0 +1,77 @@
+"""Which found files need no work, because the ledger knows what they hold. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import FoundInput
+from v6share.warehouse.reads import KnownInputs
+
+Fate = Literal["todo", "known", "refused", "forgotten"]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What a run counts with. ``dialect``: the one that the user named, or None."""
+
+    rules_version: int
+    catalog_version: str
+    dialect: str | None = None
+
+    def match(self, key: FragmentKey) -> bool:
+        """Whether this run would count an input as ``key`` says."""
+        same = (key.rules_version, key.catalog_version) == (
+            self.rules_version,
+            self.catalog_version,
+        )
+        return same and self.dialect in (None, key.dialect)
+
+
+def sort_out(
+    found: Iterable[FoundInput],
+    known: KnownInputs,
+    versions: Versions,
+    *,
+    include_forgotten: bool = False,
+) -> dict[Fate, list[FoundInput]]:
+    """The found files by what is to be done with them, each list in the given order.
+
+    todo: new, changed, or counted by other versions. known: committed by these versions.
+    refused: quarantined by these versions. forgotten: withdrawn, and to be left out.
+    """
+    refused = defaultdict(list)
+    for key in known.quarantined:
+        refused[key.input_id].append(key)
+    sorted_out: dict[Fate, list[FoundInput]] = {
+        "todo": [],
+        "known": [],
+        "refused": [],
+        "forgotten": [],
+    }
+    for one in found:
+        input_id = known.input_of(one.path, one.size, one.mtime_ns)
+        fate = _fate(input_id, known, refused, versions, include_forgotten=include_forgotten)
+        sorted_out[fate].append(one)
+    return sorted_out
+
+
+def _fate(
+    input_id: str | None,
+    known: KnownInputs,
+    refused: dict[str, list[FragmentKey]],
+    versions: Versions,
+    *,
+    include_forgotten: bool,
+) -> Fate:
+    if input_id is None:
+        return "todo"
+    live = known.committed.get(input_id)
+    if live is not None and versions.match(live):
+        return "known"
+    if any(versions.match(key) for key in refused.get(input_id, ())):
+        return "refused"
+    if input_id in known.forgotten and not include_forgotten:
+        return "forgotten"
+    return "todo"

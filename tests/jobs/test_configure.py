@@ -1,0 +1,79 @@
+"""A workspace on disk becomes settings, catalog and key."""
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+
+from v6share.jobs import configure
+from v6share.schemas.errors import CatalogError, UserError
+from v6share.schemas.workspace import Workspace
+
+
+def test_an_empty_directory_is_a_workspace(tmp_path: Path) -> None:
+    found = configure.configure(tmp_path)
+    assert found.settings.sampling.unknown == "reject"
+    assert found.catalog.apps == ()
+
+
+def test_flag_beats_environment_beats_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "v6share.toml").write_text("[run]\nthreads = 1\n")
+    assert configure.configure(tmp_path).settings.run.threads == 1
+    monkeypatch.setenv("V6SHARE_RUN__THREADS", "2")
+    assert configure.configure(tmp_path).settings.run.threads == 2
+    assert configure.configure(tmp_path, {"run.threads": 3}).settings.run.threads == 3
+    assert configure.configure(tmp_path, {"run.threads": None}).settings.run.threads == 2
+
+
+def test_the_catalog_folder_is_read_and_foreign_files_are_not(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    catalog.mkdir()
+    (catalog / "products.toml").write_text('[[product]]\nid = "cdn"\nname = "CDN"\n')
+    (catalog / "README.md").write_bytes(b"\xff\xfe")
+    (catalog / ".apps.toml.swp").write_bytes(b"\xff\xfe")
+    assert [p.id for p in configure.configure(tmp_path).catalog.products] == ["cdn"]
+
+
+def test_a_mistake_in_the_catalog_has_its_place(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "products.toml").write_text('[[product]]\nid = "x"\nnmae = "X"\n')
+    with pytest.raises(CatalogError, match=r"products\.toml:3"):
+        configure.configure(tmp_path)
+
+
+def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
+    first = configure.configure(tmp_path)
+    path = Workspace(tmp_path).client_key
+    assert len(first.client_key) == 16
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert configure.configure(tmp_path).client_key == first.client_key
+    assert first.client_key_id == hashlib.sha256(first.client_key).hexdigest()[:16]
+    assert [p.name for p in path.parent.iterdir()] == ["client.key"]
+
+
+def test_two_workspaces_have_two_keys(tmp_path: Path) -> None:
+    keys = set()
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        keys.add(configure.configure(tmp_path / name).client_key)
+    assert len(keys) == 2
+
+
+def test_a_torn_key_is_not_replaced(tmp_path: Path) -> None:
+    path = Workspace(tmp_path).client_key
+    path.parent.mkdir()
+    path.write_bytes(b"short")
+    with pytest.raises(UserError, match="found 5 bytes, expected 16"):
+        configure.configure(tmp_path)
+    assert path.read_bytes() == b"short"
+
+
+def test_reading_makes_no_key(tmp_path: Path) -> None:
+    assert configure.configure_for_reading(tmp_path).client_key == bytes(16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_workspace_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such directory; `v6share init .*nowhere`"):
+        configure.configure(tmp_path / "nowhere")

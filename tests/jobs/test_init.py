@@ -1,0 +1,28 @@
+"""``v6share init``."""
+
+from pathlib import Path
+
+import pytest
+
+from v6share.jobs import cli, configure
+
+
+def test_a_starter_workspace_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.call(["init", str(tmp_path / "net")]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Next:" in said.err
+    configure.configure(tmp_path / "net")
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "catalog").mkdir()
+    mine = tmp_path / "catalog" / "products.toml"
+    mine.write_text("# mine\n")
+    assert cli.call(["-C", str(tmp_path), "init"]) == 0
+    assert mine.read_text() == "# mine\n"
+    assert (tmp_path / "catalog" / "apps.toml").exists()
+    assert (tmp_path / "v6share.toml").exists()
+    capsys.readouterr()
+    assert cli.call(["-C", str(tmp_path), "init"]) == 0
+    assert "nothing was changed" in capsys.readouterr().err
