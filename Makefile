@@ -2,10 +2,64 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+FLOWS  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint bench lock clean
+.PHONY: help setup setup-test setup-bench demo test lint bench lock sample clean
 
 help: ## show this help
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# Installs a lock file with its hashes, then the package itself without looking for anything else.
+define install
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'v6share needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+mkdir -p build/typed/v6share
+for room in schemas pipelines warehouse jobs sql data; do ln -sfn ../../../$$room build/typed/v6share/$$room; done
+for file in __init__.py __main__.py py.typed; do ln -sfn ../../../v6share/$$file build/typed/v6share/$$file; done
+endef
+
+$(VENV)/.run: locks/run.txt pyproject.toml
+	@echo 'installing v6share into $(VENV) (once)'
+	@$(call install,locks/run.txt)
+	@echo 'compiling the kernels into the user cache (once, up to a minute)'
+	@$(BIN)/python -m v6share.pipelines.warm
+	@touch $@
+
+$(VENV)/.test: locks/test.txt pyproject.toml
+	@echo 'installing v6share and its test tools into $(VENV) (once)'
+	@$(call install,locks/test.txt)
+	@touch $@ $(VENV)/.run
+
+setup: $(VENV)/.run ## install into .venv what a user needs
+
+setup-test: $(VENV)/.test ## install into .venv what the tests need as well
+
+demo: setup ## count the sample into demo/ and print the KPIs of every stage
+	@$(BIN)/python -m v6share.jobs.demo data/sample demo
+
+test: setup-test ## run every test, the type checker, the linter and the import contracts
+	@$(BIN)/python -m pytest
+
+lint: setup-test ## only the linter and the type checker
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: ## run the job side by side with its peers; FLOWS=24 for 24 million flows
+	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
+	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@$(MAKE) --no-print-directory setup
+	@build/bench-venv/bin/python -m bench.compare --flows $(FLOWS) --v6share $(BIN)/v6share
+
+sample: setup ## make data/sample/ again; the same bytes unless the generator changed
+	@$(BIN)/python -m v6share.pipelines.sample data/sample
+
+lock: ## resolve the lock files again (needs uv)
+	@for extras in 'run:' 'test:--extra test' 'bench:--extra bench'; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate $${extras#*:} pyproject.toml locks/build.in -o locks/$${extras%%:*}.txt || exit 1; \
+	done
+
+clean: ## remove what was built; the workspace demo/ too
+	@rm -rf build dist demo $(VENV) *.egg-info

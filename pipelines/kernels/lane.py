@@ -201,7 +201,7 @@ class Lane:
             return
         exporter = self.exporters.numbers_of(batch.exporter)
         decisions, places = classify_flows(batch, self.plan.rules)
-        measures = self._measure(batch, exporter)
+        measures = self.measure(batch, exporter)
         flows = t.TrafficInputs(
             batch.start_ms, batch.end_ms, batch.packets, batch.octets, batch.family, exporter
         )
@@ -222,7 +222,8 @@ class Lane:
         )
         self._note(batch, exporter, measures, places)
 
-    def _measure(self, batch: FlowBatch, exporter: I32) -> Measures:
+    def measure(self, batch: FlowBatch, exporter: I32) -> Measures:
+        """Weigh the flows of a batch; exporter: their numbers in this lane."""
         return measure(
             MeasureInputs(
                 batch.start_ms,

@@ -204,7 +204,7 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
             for p in distinct.tolist()
         ),
     )
-    hi, lo, length = _parsed(prefixes)
+    hi, lo, length = parsed_prefixes(prefixes)
     value = client.astype(np.int32) + 1
     _refuse_contradictions(prefixes, hi, lo, length, value)
     # ::/0 speaks for IPv6 only: IPv4's part of the space starts unknown again.
@@ -215,7 +215,8 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
     return flatten_prefixes(hi, lo, length, value, 0), clients
 
 
-def _parsed(prefixes: pa.Table) -> tuple[U64, U64, U8]:
+def parsed_prefixes(prefixes: pa.Table) -> tuple[U64, U64, U8]:
+    """Parse the operator's prefixes: (hi, lo, length). Raises CatalogError with the line."""
     texts = prefixes["prefix"].combine_chunks()
     hi, lo, length, ok = parse_prefixes(texts)
     if not ok.all():
@@ -259,7 +260,7 @@ def _rule_layer(
     """Sweep the apps' prefixes and the special ranges: intervals of interned rules."""
     everywhere = [i for i, m in enumerate(matches) if m.prefix is None]
     spans = [(m.prefix, ("match", i, 0)) for i, m in enumerate(matches) if m.prefix is not None]
-    spans += [(n, ("flag", f, e)) for n, f, e in _special_ranges(transition)]
+    spans += [(n, ("flag", f, e)) for n, f, e in special_ranges(transition)]
     swept = {
         version: _sweep([(n, tag) for n, tag in spans if n.version == version])
         for version in (4, 6)
@@ -340,7 +341,8 @@ def _rule(active: tuple[Tag, ...], everywhere: list[int]) -> tuple[tuple[int, ..
     return tuple(numbers), flags, embedded
 
 
-def _special_ranges(transition: Transition) -> list[tuple[Network, int, int]]:
+def special_ranges(transition: Transition) -> list[tuple[Network, int, int]]:
+    """Give the ranges that make a class: (prefix, flag, length of an embedding prefix or 0)."""
     found = [(ip_network(text), flag, embedded) for text, flag, embedded in _WELL_KNOWN]
     embeds: Callable[[Network], int] = lambda n: n.prefixlen  # noqa: E731
     for prefixes, flag, embedded in (

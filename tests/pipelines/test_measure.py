@@ -20,7 +20,7 @@ EXPORTERS = {"192.0.2.2": ("core", 500, True), "192.0.2.3": ("edge", 100, False)
 def measured(*rows: dict, **plan):
     lane = Lane(Plan(RULES, EXPORTERS, bytes(16), **plan))
     batch = flows(list(rows))
-    return lane._measure(batch, lane.exporters.numbers_of(batch.exporter))
+    return lane.measure(batch, lane.exporters.numbers_of(batch.exporter))
 
 
 def verdict(**row) -> str:

@@ -1,0 +1,44 @@
+"""``python -m v6share.pipelines.warm``: compile every kernel now, so that no run waits for it.
+
+Counts a tiny sample in a temporary workspace; machine code stays in the user's cache folder.
+"""
+
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+from v6share.pipelines.inputs import Crew
+from v6share.pipelines.sample.write import write_sample
+from v6share.pipelines.work import Work
+from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.outcome import FoundInput
+from v6share.schemas.settings import Settings
+from v6share.schemas.workspace import Workspace
+
+
+def compile_kernels() -> None:
+    """Run each kernel once, in every form of its arguments that flow files give it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_sample(root, flows=3_000, start=date(2025, 9, 1), days=28)
+        catalog = parse_catalog({p.name: p.read_bytes() for p in (root / "catalog").iterdir()})
+        work = Work(
+            workspace=Workspace(root),
+            run_id="warm",
+            catalog=catalog,
+            settings=Settings(),
+            catalog_version="warm",
+            client_key=bytes(16),
+            now_ns=time.time_ns(),
+            threads=2,
+        )
+        crew = Crew(work)
+        for path in sorted((root / "flows").iterdir()):
+            stat = path.stat()
+            list(crew.take(FoundInput(str(path), stat.st_size, stat.st_mtime_ns)))
+        list(crew.drain())
+
+
+if __name__ == "__main__":
+    compile_kernels()
