@@ -211,9 +211,10 @@ def _client_days(records: Records) -> pa.Table:
     rows, day = rows[keep], day[keep]
     named_client = flows.subscriber[rows] >= 0
     key = np.where(named_client, flows.subscriber[rows].astype(np.uint64), flows.client_key[rows])
-    seen = _client_table(
-        day, flows.network[rows], flows.family[rows], named_client.astype(np.int64), key
-    )
+    # A translated client speaks IPv6, also where only its NAT64's IPv4 pool is seen.
+    translated = flows.ip_class[rows] == IP_CLASSES.index("translated")
+    family = np.where(translated, FAMILIES.index("v6"), flows.family[rows])
+    seen = _client_table(day, flows.network[rows], family, named_client.astype(np.int64), key)
     return seen.group_by(seen.column_names).aggregate([])
 
 
