@@ -337,7 +337,13 @@ def _windows(
         return
     groups = t.Groups(t.MEASURES)
     flows = t.TrafficInputs(
-        batch.start_ms, batch.end_ms, batch.packets, batch.octets, batch.family, exporter
+        batch.start_ms,
+        batch.end_ms,
+        batch.packets,
+        batch.octets,
+        batch.family,
+        exporter,
+        np.zeros(1, np.int32),
     )
     t.add_flows(groups, flows, measures, decisions)
     keys, _, sums = groups.filled()

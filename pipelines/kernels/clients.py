@@ -136,7 +136,7 @@ def _make_room(
             held[count] = pool[at]
             count += 1
     if old == _LARGEST:
-        held = np.sort(held)[:_KEPT]
+        held = np.partition(held, _KEPT - 1)[:_KEPT]
         thetas[s] = held[_KEPT - 1]
         pool[base : base + old] = 0
     else:

@@ -202,12 +202,18 @@ class Lane:
         exporter = self.exporters.numbers_of(batch.exporter)
         decisions, places = classify_flows(batch, self.plan.rules)
         measures = self.measure(batch, exporter)
+        vantage = np.array(self.exporters.vantage, np.int32)[exporter]
         flows = t.TrafficInputs(
-            batch.start_ms, batch.end_ms, batch.packets, batch.octets, batch.family, exporter
+            batch.start_ms,
+            batch.end_ms,
+            batch.packets,
+            batch.octets,
+            batch.family,
+            exporter,
+            vantage,
         )
         t.add_flows(self.traffic, flows, measures, decisions)
         t.note_presence(self.presence, flows, measures)
-        vantage = np.array(self.exporters.vantage, np.int32)[exporter]
         self._add_clients(batch, vantage, measures, decisions)
         self._add_rtt(batch, vantage, measures, decisions)
         self._add_health(batch, vantage, measures, decisions)

@@ -148,7 +148,7 @@ def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
         CLIENTS_1D.name: _clients_table(plan, lanes),
         RTT_1H.name: _rtt_table(plan, lanes),
         HEALTH_1H.name: _health_table(plan, lanes),
-        EXPORTERS_1H.name: _exporters_table(lanes, traffic),
+        EXPORTERS_1H.name: _exporters_table(lanes),
         LEDGER_FAMILIES.name: _families_table(tally),
         REJECTS.name: _rejects_table(tally),
         FINDINGS.name: _findings_table(lanes),
@@ -170,49 +170,22 @@ def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
 
 
 class _Traffic(NamedTuple):
-    """Traffic groups of all lanes, exporters numbered alike: keys and measures, one row each."""
+    """Traffic groups of all lanes: keys and measures, one row each."""
 
     window: I64
-    exporter: I64
+    vantage: I64
     ip_class: I64
     underlay: I64
     direction: I64
     family: I64
-    vantage: I64
     service: I64
     client: I64
     measures: I64
-    exporters: tuple[str, ...]
-
-
-def _exporter_names(lanes: Sequence[Lane]) -> tuple[str, ...]:
-    return tuple(sorted({name for lane in lanes for name in lane.exporters.numbers}))
 
 
 def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
-    names = _exporter_names(lanes)
-    position = {name: i for i, name in enumerate(names)}
-    parts = []
-    for lane in lanes:
-        a, b, measures = lane.traffic.filled()
-        window, exporter, ip_class, underlay, direction, family = t.unpack_a(a)
-        of_lane = np.array([position[n] for n in lane.exporters.numbers], np.int64)
-        vantage = np.array(lane.exporters.vantage, np.int64)
-        parts.append(
-            (
-                window,
-                of_lane[exporter] if len(exporter) else exporter,
-                ip_class,
-                underlay,
-                direction,
-                family,
-                vantage[exporter] if len(exporter) else exporter,
-                (b >> np.uint64(32)).astype(np.int64),
-                (b & np.uint64(0xFFFFFFFF)).astype(np.int64),
-                measures,
-            )
-        )
-    return _Traffic(*(np.concatenate(column) for column in zip(*parts, strict=True)), names)
+    a, b, measures = _merged_counts([lane.traffic for lane in lanes])
+    return _Traffic(*t.unpack_a(a), b >> 32, b & 0xFFFFFFFF, measures)
 
 
 def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
@@ -256,25 +229,31 @@ def _summed_groups(values: I64, starts: NDArray[np.intp]) -> I64:
     return np.add.reduceat(values, starts) if len(starts) else values[:0]
 
 
-def _exporters_table(lanes: Sequence[Lane], traffic: _Traffic) -> pa.Table:
-    """Sums from the traffic groups, times and intervals from the presence notes."""
-    position = {name: i for i, name in enumerate(traffic.exporters)}
+def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
+    """Lanes number their exporters each for itself; here they get common numbers."""
+    names = tuple(sorted({name for lane in lanes for name in lane.exporters.numbers}))
+    position = {name: i for i, name in enumerate(names)}
     hours, exporters, families, notes = [], [], [], []
     for lane in lanes:
         a, b, measures = lane.presence.filled()
         of_lane = np.array([position[n] for n in lane.exporters.numbers], np.int64)
         number = (b >> np.uint64(8)).astype(np.int64)
-        hours.append(a.astype(np.int64))
+        hours.append(a.astype(np.int64) * HOUR_MS)
         exporters.append(of_lane[number] if len(number) else number)
         families.append((b & np.uint64(0xFF)).astype(np.int64))
         notes.append(measures)
-    keys = _exporter_keys(
-        np.concatenate(hours), np.concatenate(exporters), np.concatenate(families), traffic
-    )
+    keys = [
+        _Codes(np.concatenate(hours)),
+        _Codes(np.concatenate(exporters), names),
+        _ranked(np.concatenate(families), FAMILIES),
+    ]
     order, starts = _sorted_groups(keys)
     columns = _key_columns(keys, order[starts], EXPORTERS_1H)
     noted = np.concatenate(notes)[order]
     for name, m, merged in (
+        ("records", t.HOUR_RECORDS, np.add),
+        ("packets", t.HOUR_PACKETS, np.add),
+        ("bytes", t.HOUR_BYTES, np.add),
         ("sampling_min", t.SAMPLING_MIN, np.minimum),
         ("sampling_max", t.SAMPLING_MAX, np.maximum),
         ("first_seen", t.FIRST_SEEN, np.minimum),
@@ -285,18 +264,7 @@ def _exporters_table(lanes: Sequence[Lane], traffic: _Traffic) -> pa.Table:
         columns[name] = pa.array(values * 1000 if pa.types.is_timestamp(kind) else values).cast(
             kind
         )
-    # The same hours, exporters and families stand in the traffic groups, in the same order.
-    hour = traffic.window // (HOUR_MS // WINDOW_MS)
-    order, starts = _sorted_groups(
-        _exporter_keys(hour, traffic.exporter, traffic.family, traffic)
-    )
-    for name, m in (("records", t.RECORDS), ("packets", t.PACKETS), ("bytes", t.BYTES)):
-        columns[name] = pa.array(_summed_groups(traffic.measures[order, m], starts))
     return _table(EXPORTERS_1H, columns)
-
-
-def _exporter_keys(hour: I64, exporter: I64, family: I64, traffic: _Traffic) -> list[_Codes]:
-    return [_Codes(hour * HOUR_MS), _Codes(exporter, traffic.exporters), _ranked(family, FAMILIES)]
 
 
 def _merged_counts(groups: Sequence[Groups]) -> tuple[I64, I64, I64]:

@@ -29,15 +29,15 @@ VARIANCE_LO: Final = 7
 ERROR_UNKNOWN: Final = 8
 MEASURES: Final = 9
 
-# Word A of a key: window, exporter, then class, underlay, direction, family. Word B: service,
+# Word A of a key: window, vantage, then class, underlay, direction, family. Word B: service,
 # client.
-EXPORTER_BITS: Final = 17
+_VANTAGE_BITS: Final = 17
 _TRAIT_BITS: Final = 11
-_WINDOW_SHIFT: Final = EXPORTER_BITS + _TRAIT_BITS
+_WINDOW_SHIFT: Final = _VANTAGE_BITS + _TRAIT_BITS
 
 
 class TrafficInputs(NamedTuple):
-    """Columns of n flows. ``exporter``: number of the exporter within the input."""
+    """Columns of n flows. ``exporter``: number of the exporter within the lane."""
 
     start_ms: I64
     end_ms: I64
@@ -45,6 +45,7 @@ class TrafficInputs(NamedTuple):
     octets: I64
     family: U8
     exporter: I32
+    vantage: I32
 
 
 @compiled
@@ -70,14 +71,14 @@ def _traits(ip_class: int, underlay: int, direction: int, family: int) -> int:
 
 
 def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
-    """Give (window number, exporter, ip_class, underlay, direction, family) of words A."""
+    """Give (window number, vantage, ip_class, underlay, direction, family) of words A."""
     a = np.asarray(key_a, np.uint64)
 
     def field(shift: int, bits: int) -> np.ndarray:
         return ((a >> np.uint64(shift)) & np.uint64((1 << bits) - 1)).astype(np.int64)
 
     window = (a >> np.uint64(_WINDOW_SHIFT)).astype(np.int64)
-    return window, field(_TRAIT_BITS, EXPORTER_BITS), *(
+    return window, field(_TRAIT_BITS, _VANTAGE_BITS), *(
         field(shift, bits) for shift, bits in ((6, 5), (4, 2), (2, 2), (0, 2))
     )
 
@@ -136,35 +137,41 @@ def _add_flows(
     first: int,
 ) -> int:
     """Add flows from ``first`` on; give the flow for which room must be made, or n."""
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    starts, ends, families, vantages = flows.start_ms, flows.end_ms, flows.family, flows.vantage
+    sampled_packets, sampled_octets = flows.packets, flows.octets
+    verdicts, packets, octets = measures.verdict, measures.packets, measures.octets
+    opens, unknown = measures.tcp_opens, measures.error_unknown
+    variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
+    classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
+    services, clients = decisions.service, decisions.client
+    rows, count = table.measures, table.count
     room = len(table.key_a)
-    for i in range(first, len(flows.start_ms)):
-        if measures.verdict[i] != COUNTED:
+    for i in range(first, len(starts)):
+        if verdicts[i] != COUNTED:
             continue
-        start, end = flows.start_ms[i], flows.end_ms[i]
+        start, end = starts[i], ends[i]
         window = start // WINDOW_MS
         last = (end - 1) // WINDOW_MS if end > start else window
-        if table.count[0] + (last - window + 1) > room:
+        if count[0] + (last - window + 1) > room:
             return i
         traits = _traits(
-            int(decisions.ip_class[i]),
-            int(decisions.underlay[i]),
-            int(decisions.direction[i]),
-            int(flows.family[i]),
+            int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i])
         )
-        low = np.uint64(flows.exporter[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
-        key_b = np.uint64(decisions.service[i]) << np.uint64(32) | np.uint64(decisions.client[i])
+        low = np.uint64(vantages[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
+        key_b = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
         group = group_of(table, np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low, key_b)
-        row = table.measures[group]
+        row = rows[group]
         row[RECORDS] += 1
-        row[TCP_OPENS] += measures.tcp_opens[i]
+        row[TCP_OPENS] += opens[i]
         if last == window:
-            row[PACKETS] += measures.packets[i]
-            row[BYTES] += measures.octets[i]
-            row[SAMPLED_PACKETS] += flows.packets[i]
-            row[SAMPLED_BYTES] += flows.octets[i]
-            row[ERROR_UNKNOWN] += measures.error_unknown[i]
-            if measures.variance_hi[i] != 0 or measures.variance_lo[i] != 0:
-                _add_variance(row, measures.variance_hi[i], measures.variance_lo[i])
+            row[PACKETS] += packets[i]
+            row[BYTES] += octets[i]
+            row[SAMPLED_PACKETS] += sampled_packets[i]
+            row[SAMPLED_BYTES] += sampled_octets[i]
+            row[ERROR_UNKNOWN] += unknown[i]
+            if variance_hi[i] != 0 or variance_lo[i] != 0:
+                _add_variance(row, variance_hi[i], variance_lo[i])
             continue
         before = 0
         while window <= last:
@@ -173,7 +180,7 @@ def _add_flows(
             _add_piece(table, group, i, flows, measures, before, upto, end - start)
             before = upto
             window += 1
-    return len(flows.start_ms)
+    return len(starts)
 
 
 def add_flows(
@@ -190,33 +197,41 @@ SAMPLING_MAX: Final = 1
 FIRST_SEEN: Final = 2
 LAST_SEEN: Final = 3
 MET: Final = 4
-PRESENCE_MEASURES: Final = 5
+HOUR_RECORDS: Final = 5
+HOUR_PACKETS: Final = 6
+HOUR_BYTES: Final = 7
+PRESENCE_MEASURES: Final = 8
 
 
 @compiled
 def _note_presence(
-    table: GroupArrays, flows: TrafficInputs, intervals: I64, counted: Bool, first: int
+    table: GroupArrays, flows: TrafficInputs, measures: Measures, first: int
 ) -> int:
     """Note each flow in every hour that it touches; word A: hour, word B: exporter, family."""
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    starts, ends, exporters, families = flows.start_ms, flows.end_ms, flows.exporter, flows.family
+    verdicts, intervals = measures.verdict, measures.interval
+    packets, octets = measures.packets, measures.octets
+    rows, count = table.measures, table.count
     room = len(table.key_a)
     known_a = known_b = ~np.uint64(0)
     group = 0
-    for i in range(first, len(flows.start_ms)):
-        if not counted[i]:
+    for i in range(first, len(starts)):
+        if verdicts[i] != COUNTED:
             continue
-        start, end = flows.start_ms[i], flows.end_ms[i]
-        hour = start // HOUR_MS
-        last = (end - 1) // HOUR_MS if end > start else hour
-        if table.count[0] + (last - hour + 1) > room:
+        start, end = starts[i], ends[i]
+        first_hour = start // HOUR_MS
+        last_hour = (end - 1) // HOUR_MS if end > start else first_hour
+        if count[0] + (last_hour - first_hour + 1) > room:
             return i
-        b = np.uint64(flows.exporter[i]) << np.uint64(8) | np.uint64(flows.family[i])
-        while hour <= last:
+        b = np.uint64(exporters[i]) << np.uint64(8) | np.uint64(families[i])
+        for hour in range(first_hour, last_hour + 1):
             a = np.uint64(hour)
             # Neighbours mostly share the hour and the exporter.
             if a != known_a or b != known_b:
                 group = group_of(table, a, b)
                 known_a, known_b = a, b
-            row = table.measures[group]
+            row = rows[group]
             if row[MET] == 0:
                 row[SAMPLING_MIN] = row[SAMPLING_MAX] = intervals[i]
                 row[FIRST_SEEN], row[LAST_SEEN], row[MET] = start, end, 1
@@ -224,17 +239,29 @@ def _note_presence(
             row[SAMPLING_MAX] = max(row[SAMPLING_MAX], intervals[i])
             row[FIRST_SEEN] = min(row[FIRST_SEEN], start)
             row[LAST_SEEN] = max(row[LAST_SEEN], end)
-            hour += 1
-    return len(flows.start_ms)
+            row[HOUR_RECORDS] += hour == first_hour
+            if first_hour == last_hour:
+                row[HOUR_PACKETS] += packets[i]
+                row[HOUR_BYTES] += octets[i]
+            else:
+                # An hour's part is the sum of its windows' parts: both are differences of one
+                # running number.
+                before = max(hour * HOUR_MS - start, 0)
+                upto = min((hour + 1) * HOUR_MS, end) - start
+                duration = end - start
+                row[HOUR_PACKETS] += split_before(packets[i], upto, duration) - split_before(
+                    packets[i], before, duration
+                )
+                row[HOUR_BYTES] += split_before(octets[i], upto, duration) - split_before(
+                    octets[i], before, duration
+                )
+    return len(starts)
 
 
 def note_presence(groups: Groups, flows: TrafficInputs, measures: Measures) -> None:
-    """Note per hour, exporter and family: sampling intervals seen, first and last time."""
-    counted = measures.verdict == COUNTED
+    """Note per hour, exporter and family: its sums, sampling intervals, first and last time."""
     at = 0
-    while (
-        at := _note_presence(groups.arrays, flows, measures.interval, counted, at)
-    ) < len(flows.start_ms):
+    while (at := _note_presence(groups.arrays, flows, measures, at)) < len(flows.start_ms):
         groups.grow()
 
 
