@@ -115,7 +115,7 @@ def _usage_message(error: typer.TyperException) -> str:
     near = sorted(getattr(error, "possibilities", None) or ())
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "v6share"
-    if option in _GLOBAL_OPTIONS and command != "v6share":
+    if option in _GLOBAL_OPTIONS and context is not None and context.parent is not None:
         place = f"{option} DIR" if option == "-C" else option
         message += f". It stands before the command: v6share {place} {context.info_name}"
     elif near:

@@ -1,28 +1,37 @@
 """Exit codes: the one place that gives them numbers. Scripts rely on these; they never change."""
 
 from enum import IntEnum
+from typing import Final
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller, with the meaning that the docs print."""
+    """What the process tells its caller."""
 
-    meaning: str
+    DONE = 0
+    INPUT_FAILED = 1
+    USAGE = 2
+    GATE = 3
+    LOCKED = 4
+    NO_INPUT = 5
+    INTERNAL = 70
+    INTERRUPTED = 130
 
-    def __new__(cls, value: int, meaning: str) -> "ExitCode":
-        """A member that is its number and knows its meaning."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
+    @property
+    def meaning(self) -> str:
+        """What the docs say about it."""
+        return _MEANINGS[self]
 
-    DONE = 0, "everything found is committed, now or before (rejected rows are still 0)"
-    INPUT_FAILED = 1, "an input was newly quarantined or failed; the good ones are committed"
-    USAGE = 2, "a mistake in usage, settings or catalog; the message says where"
-    GATE = 3, "a check failed; nothing was published"
-    LOCKED = 4, "another run holds the workspace"
-    NO_INPUT = 5, "no input matched"
-    INTERNAL = 70, "an error that v6share did not expect; -v shows the traceback"
-    INTERRUPTED = 130, "interrupted; nothing is half done"
+
+_MEANINGS: Final = {
+    ExitCode.DONE: "everything found is committed, now or before (rejected rows are still 0)",
+    ExitCode.INPUT_FAILED: "an input was newly quarantined or failed; the good ones are committed",
+    ExitCode.USAGE: "a mistake in usage, settings or catalog; the message says where",
+    ExitCode.GATE: "a check failed; nothing was published",
+    ExitCode.LOCKED: "another run holds the workspace",
+    ExitCode.NO_INPUT: "no input matched",
+    ExitCode.INTERNAL: "an error that v6share did not expect; `v6share -v ...` shows where",
+    ExitCode.INTERRUPTED: "interrupted; nothing is half done",
+}
 
 
 class JobStopped(Exception):  # noqa: N818 - it may be no error: an empty directory is a fact

@@ -8,6 +8,7 @@ decimals keep their digits, times are UTC in ISO 8601.
 import csv
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ SeveralForm = Literal["table", "json", "markdown"]
 Record = Mapping[str, object]
 
 _SHARES: Final = ("ci_low", "ci_high", "completeness", "parity", "part", "penetration", "weight")
+# Enough to tell them apart, and to name an input to `forget`.
+_HASHES: Final = ("catalog_version", "input_id")
+_HASH_SHOWN: Final = 12
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
@@ -135,6 +139,8 @@ def value_for_people(name: str, value: object) -> str:
             return _utc(value).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
         case list():
             return ", ".join(value_for_people("", item) for item in value)
+        case str() if name in _HASHES:
+            return value[:_HASH_SHOWN]
         case dict():
             return ", ".join(f"{k}={value_for_people(k, v)}" for k, v in value.items())
     return str(value)
@@ -155,7 +161,8 @@ def share_for_people(share: float | Decimal) -> str:
 
 
 def _number_for_people(name: str, value: float | Decimal) -> str:
-    if isinstance(value, float) and value != value:  # NaN
+    number = float(value)
+    if not math.isfinite(number):
         return "-"
     if is_share(name):
         return share_for_people(value)
@@ -165,7 +172,7 @@ def _number_for_people(name: str, value: float | Decimal) -> str:
         return str(value)
     if value == int(value):
         return f"{int(value):,}"
-    return f"{float(value):,.4g}" if abs(value) < 1000 else f"{float(value):,.1f}"
+    return f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.1f}"
 
 
 def is_share(name: str) -> bool:

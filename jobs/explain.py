@@ -1,0 +1,64 @@
+"""``v6share explain``: how one row is classified."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from v6share.jobs import output
+from v6share.jobs.configure import configure_for_reading
+from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.invocation import Invocation
+from v6share.pipelines.explain import ExplainedFlow, explain_row
+from v6share.pipelines.sources import open_flow_file
+from v6share.pipelines.work import compile_plan
+
+_ROW_STEP = "row"
+
+
+def main(
+    invocation: Invocation, file: Path, *, row: int, dialect: str | None, form: output.SeveralForm
+) -> ExitCode:
+    """Print every decision about a row, and the windows that it is split over."""
+    if not file.is_file():
+        raise JobStopped(ExitCode.NO_INPUT, f"{file}: no such file")
+    configured = configure_for_reading(invocation.root)
+    plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
+    flows = explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
+    if form == "table":
+        # As a cell, the row's own columns would make the table too wide to read.
+        shown = [s.decision for s in flows[0].steps if s.step == _ROW_STEP] if flows else []
+        output.write("\n".join([f"Row {row} of {file}", *shown, "", ""]))
+    output.write_tables(
+        {"steps": _steps(flows, with_row=form != "table"), "windows": _windows(flows)}, form
+    )
+    return ExitCode.DONE
+
+
+def _steps(flows: Sequence[ExplainedFlow], *, with_row: bool) -> pa.Table:
+    rows = [
+        (number, step.step, step.decision, step.because)
+        for number, flow in enumerate(flows)
+        for step in flow.steps
+        if with_row or step.step != _ROW_STEP
+    ]
+    names = ("flow", "step", "decision", "because")
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+
+
+def _windows(flows: Sequence[ExplainedFlow]) -> pa.Table:
+    rows = [
+        (number, datetime.fromtimestamp(w.start_ms / 1000, UTC), w.packets, w.bytes)
+        for number, flow in enumerate(flows)
+        for w in flow.windows
+    ]
+    types = {
+        "flow": pa.int64(),
+        "window_start": pa.timestamp("us", "UTC"),
+        "packets": pa.int64(),
+        "bytes": pa.int64(),
+    }
+    return pa.table(
+        {n: pa.array([r[i] for r in rows], t) for i, (n, t) in enumerate(types.items())}
+    )

@@ -1,0 +1,418 @@
+"""``v6share run`` and what stands around it, from flow files to exit codes and output."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flow_files import DAY_MS, JANUARY_1, write_flows
+
+from v6share.jobs import cli
+from v6share.jobs.exits import ExitCode
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.lock import hold
+
+LONG_AGO = 1_600_000_000
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "ws").mkdir()
+    return tmp_path / "ws"
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    for day in range(3):
+        write_flows(
+            tmp_path / "flows" / f"day{day}.parquet",
+            start_ms=JANUARY_1 + day * DAY_MS,
+            octets=1000 + day,
+        )
+    return tmp_path / "flows"
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with three counted files, for tests that only read it."""
+    base = tmp_path_factory.mktemp("counted")
+    (base / "ws").mkdir()
+    for day in range(3):
+        write_flows(base / f"flows/{day}.parquet", start_ms=JANUARY_1 + day * DAY_MS)
+    assert cli.call(["-q", "-C", str(base / "ws"), "run", str(base / "flows")]) is ExitCode.DONE
+    return base / "ws"
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], root: Path, *arguments: object
+) -> tuple[ExitCode, str, str]:
+    code = cli.call(["-C", str(root), *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], root: Path, *arguments: object
+) -> tuple[ExitCode, dict[str, Any], str]:
+    code, out, err = call(capsys, root, "run", *arguments, "--format", "json")
+    return code, json.loads(out)["run"], err
+
+
+def spoil(path: Path, *, seconds_ago: float = 3600) -> Path:
+    path.write_bytes(b"not Parquet")
+    changed = time.time() - seconds_ago
+    os.utime(path, (changed, changed))
+    return path
+
+
+def test_a_run_counts_and_publishes(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["inputs_found"], done["inputs_committed"]) == (3, 3)
+    assert (done["rows_in"], done["rows_counted"], done["rows_rejected"]) == (12, 12, 0)
+    assert done["published"] is True
+    assert "next: v6share" in err
+    code, out, _ = call(capsys, root, "kpi", "kpi_headline", "--format", "json")
+    assert code is ExitCode.DONE
+    assert [row["stage"] for row in json.loads(out)] == [1, 1, 2, 3]
+
+
+def test_a_rerun_is_a_no_op_that_opens_nothing(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(capsys, root, flows)
+    published = Workspace(root).published.stat().st_mtime_ns
+    monkeypatch.setattr("v6share.jobs.count.count_inputs", None)
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["outcome"], done["inputs_known"]) == ("no-op", 3)
+    assert "nothing new" in err
+    assert Workspace(root).published.stat().st_mtime_ns == published
+
+
+def test_a_copy_and_a_rename_are_the_same_input(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    (flows / "copy.parquet").write_bytes((flows / "day0.parquet").read_bytes())
+    (flows / "day1.parquet").rename(flows / "renamed.parquet")
+    code, done, _ = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["outcome"], done["inputs_known"], done["inputs_committed"]) == ("no-op", 4, 0)
+
+
+def test_a_bad_file_is_quarantined_once_and_the_good_ones_count(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    spoil(flows / "bad.parquet")
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_committed"], done["inputs_quarantined"]) == (3, 1)
+    assert re.search(r"bad\.parquet: quarantined, unreadable: ", err)
+    (noted,) = Workspace(root).quarantine.glob("*.json")
+    assert json.loads(noted.read_text())["reason"] == "unreadable"
+    code, done, _ = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["inputs_quarantined"], done["inputs_quarantined_before"]) == (0, 1)
+
+
+def test_a_young_unreadable_file_is_left_for_the_next_run(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    spoil(flows / "young.parquet", seconds_ago=0)
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["inputs_still_being_written"], done["inputs_quarantined"]) == (1, 0)
+    assert "young.parquet: still being written" in err
+    write_flows(flows / "young.parquet", start_ms=JANUARY_1 + 9 * DAY_MS)
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 1)
+
+
+def test_no_input(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path) -> None:
+    code, out, err = call(capsys, root, "run", tmp_path / "nothing-*")
+    assert (code, out) == (ExitCode.NO_INPUT, "")
+    assert "no input matched" in err
+
+
+def test_a_path_without_input_beside_others_is_a_warning(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    code, done, err = run(capsys, root, flows, flows / "gone.parquet")
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
+    assert "gone.parquet: nothing there" in err
+
+
+def test_a_held_workspace(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
+    with hold(Workspace(root), "v6share run elsewhere"):
+        code, out, err = call(capsys, root, "run", flows)
+    assert (code, out) == (ExitCode.LOCKED, "")
+    assert "v6share run elsewhere" in err
+    assert str(os.getpid()) in err
+
+
+def test_since_and_until_choose_inputs(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    code, done, _ = run(capsys, root, flows, "--since", "2026-01-02", "--until", "2026-01-03")
+    assert code is ExitCode.DONE
+    assert (done["inputs_committed"], done["inputs_outside_the_span"]) == (1, 2)
+    assert run(capsys, root, flows)[1]["inputs_committed"] == 2
+
+
+def test_no_publish(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
+    code, done, _ = run(capsys, root, flows, "--no-publish")
+    assert (code, done["published"]) == (ExitCode.DONE, False)
+    assert not Workspace(root).published.exists()
+    assert run(capsys, root, flows)[1]["published"] is True
+
+
+def test_rows_without_interval_come_with_lines_to_paste(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    flows = write_flows(tmp_path / "a.parquet", interval=None, exporter="192.0.2.77")
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["rows_rejected"]) == (ExitCode.DONE, 4)
+    assert "\n  192.0.2.77,edge,,N,false\n" in err
+    code, done, _ = run(capsys, root, flows, "--unknown-sampling", "unsampled")
+    assert (code, done["rows_counted"]) == (ExitCode.DONE, 4)
+
+
+def test_endpoints_show_without_counting_again(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    assert call(capsys, root, "init")[0] is ExitCode.DONE
+    run(capsys, root, flows)
+    endpoints = root / "catalog" / "endpoints.csv"
+    endpoints.write_text("app,product,region,planned_on,enabled_on\n,object-storage,r1,,\n")
+    code, done, _ = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert (done["inputs_committed"], done["published"]) == (0, True)
+    out = call(capsys, root, "kpi", "dim_endpoints", "--format", "json")[1]
+    assert [row["region"] for row in json.loads(out)] == ["r1"]
+
+
+def test_forgotten_inputs_stay_out_until_they_are_wanted(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    code, _, err = call(capsys, root, "forget", flows / "day1.parquet")
+    assert code is ExitCode.DONE
+    assert "withdrawn: " in err
+    assert _committed(capsys, root) == 2
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_forgotten"], _committed(capsys, root)) == (ExitCode.DONE, 1, 2)
+    assert run(capsys, root, flows, "--include-forgotten")[1]["inputs_committed"] == 1
+    assert _committed(capsys, root) == 3
+
+
+def test_forget_changes_nothing_when_a_name_is_wrong(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    code, _, err = call(capsys, root, "forget", flows / "day1.parquet", "gone.parquet")
+    assert code is ExitCode.NO_INPUT
+    assert "nothing was withdrawn" in err
+    assert _committed(capsys, root) == 3
+
+
+def _committed(capsys: pytest.CaptureFixture[str], root: Path) -> int:
+    out = call(capsys, root, "kpi", "ledger_files", "--format", "json")[1]
+    return sum(row["status"] == "committed" for row in json.loads(out))
+
+
+def test_rebuild_gives_the_same_tables(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    before = call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1]
+    Workspace(root).warehouse.unlink()
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before
+
+
+def test_check_and_status(capsys: pytest.CaptureFixture[str], counted: Path) -> None:
+    code, out, _ = call(capsys, counted, "check", "--format", "json")
+    assert code is ExitCode.DONE
+    assert {row["result"] for row in json.loads(out)} <= {"ok", "warning"}
+    code, out, _ = call(capsys, counted, "status", "--format", "json")
+    assert code is ExitCode.DONE
+    (files,) = json.loads(out)["files"]
+    assert (files["status"], files["inputs"], files["rows_in"]) == ("committed", 3, 12)
+
+
+def test_a_failed_check_keeps_the_old_snapshot(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from v6share.warehouse.checks import CheckResult
+
+    run(capsys, root, flows / "day0.parquet")
+    before = Workspace(root).published.read_bytes()
+    failed = CheckResult("made_up", "always fails", "fail", 1, ({"row": 1},))
+    monkeypatch.setattr("v6share.jobs.finish.run_checks", lambda _: [failed])
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.GATE
+    assert "made_up" in err
+    assert Workspace(root).published.read_bytes() == before
+    monkeypatch.undo()
+    assert run(capsys, root, flows)[1]["published"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--dialect", "ipfx"], 'did you mean "ipfix"'),
+        (["--runner", "spark"], "use --runner local"),
+        (["--runner", "lokal"], 'did you mean "local"'),
+        (["--since", "yesterday"], "expected a day or a time in UTC"),
+        (["--since", "2026-01-02", "--until", "2026-01-01"], "is not before"),
+        (["--unknown-sampling", "rejct"], 'did you mean "reject"'),
+    ],
+)
+def test_mistakes_in_options(
+    capsys: pytest.CaptureFixture[str], root: Path, arguments: list[str], hint: str
+) -> None:
+    code, out, err = call(capsys, root, "run", root, *arguments)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert hint in err
+
+
+@pytest.mark.parametrize(
+    ("view", "hint"),
+    [("kpi_stage3_aps", 'did you mean "kpi_stage3_apps"'), ("stge1", 'did you mean "stage1"')],
+)
+def test_a_wrong_view_gets_the_nearest_one(
+    capsys: pytest.CaptureFixture[str], counted: Path, view: str, hint: str
+) -> None:
+    code, out, err = call(capsys, counted, "kpi", view)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert hint in err
+
+
+@pytest.mark.parametrize("command", ["kpi", "status", "check", "rebuild"])
+def test_an_empty_workspace_says_run_first(
+    capsys: pytest.CaptureFixture[str], root: Path, command: str
+) -> None:
+    code, out, _ = call(capsys, root, command)
+    assert (code, out) == (ExitCode.USAGE, "")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize("view", [None, "kpi_headline"])
+def test_the_board_and_a_view_in_each_form(
+    capsys: pytest.CaptureFixture[str], counted: Path, view: str | None, form: str
+) -> None:
+    code, out, _ = call(capsys, counted, "kpi", *([view] if view else []), "--format", form)
+    assert code is ExitCode.DONE
+    assert "\x1b" not in out
+    assert "500" in out
+
+
+@pytest.mark.parametrize("stage", ["1", "stage2", "Stage 3"])
+def test_a_stage_prints_its_views(
+    capsys: pytest.CaptureFixture[str], counted: Path, stage: str
+) -> None:
+    code, out, _ = call(capsys, counted, "kpi", stage, "--format", "json")
+    assert code is ExitCode.DONE
+    assert all(name.startswith(f"kpi_stage{stage[-1]}_") for name in json.loads(out))
+
+
+def test_inspect_needs_no_workspace(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
+) -> None:
+    code, out, err = call(
+        capsys, tmp_path / "nowhere", "inspect", flows / "day0.parquet", "--format", "json"
+    )
+    assert code is ExitCode.DONE
+    found = json.loads(out)
+    assert (found["file"]["dialect"], found["file"]["rows"]) == ("ipfix", 4)
+    assert found["file"]["first_start"] == "2026-01-01T00:00:00Z"
+    assert {row["family"]: row["rows"] for row in found["families"]} == {"v4": 2, "v6": 2}
+    assert found["sampling"] == [{"exporter": "192.0.2.1", "interval": "100", "rows": 4}]
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("interval", "warning"), [(None, "no sampling interval"), (1, "sampling interval 1 from")]
+)
+def test_inspect_warns_of_doubtful_intervals(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, interval: int | None, warning: str
+) -> None:
+    file = write_flows(tmp_path / "a.parquet", interval=interval)
+    assert warning in call(capsys, tmp_path, "inspect", file)[2]
+
+
+def test_an_interrupt_leaves_nothing_half_done(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    for number in range(20):
+        write_flows(tmp_path / "flows" / f"{number}.parquet", octets=100 + number, rows=5000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "v6share", "-C", root, "run", tmp_path / "flows"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "counting" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert out == ""
+    assert "Traceback" not in err
+    assert not Workspace(root).published.exists()
+    code, done, _ = run(capsys, root, tmp_path / "flows")
+    assert (code, done["inputs_committed"], done["rows_in"]) == (ExitCode.DONE, 20, 100_000)
+
+
+def test_explain_shows_decisions_and_windows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
+) -> None:
+    file = flows / "day0.parquet"
+    code, out, err = call(capsys, tmp_path, "explain", file, "--row", 1, "--format", "json")
+    assert (code, err) == (ExitCode.DONE, "")
+    told = json.loads(out)
+    decisions = {step["step"]: step["decision"] for step in told["steps"]}
+    assert (decisions["family"], decisions["verdict"]) == ("v6", "counted")
+    (window,) = told["windows"]
+    assert window["window_start"] == "2026-01-01T00:00:00Z"
+    assert (window["packets"], window["bytes"]) == (200, 100_000)
+    assert not (tmp_path / "state").exists()
+
+
+def test_explain_of_a_row_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
+) -> None:
+    code, out, err = call(capsys, tmp_path, "explain", flows / "day0.parquet", "--row", 4)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "0 to 3" in err
+
+
+def test_a_sample_is_deterministic_and_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    small = ("--flows", 2000, "--days", 30, "--start", "2026-01-01", "--seed", 7)
+    for name in "ab":
+        assert call(capsys, tmp_path, "sample", tmp_path / name, *small)[0] is ExitCode.DONE
+    files = [p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()]
+    assert files
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    code, out, _ = call(capsys, tmp_path, "sample", tmp_path / "a", *small)
+    assert (code, out) == (ExitCode.USAGE, "")
+    code, done, _ = run(capsys, tmp_path / "a", tmp_path / "a" / "flows")
+    assert (code, done["inputs_quarantined"]) == (ExitCode.DONE, 0)
