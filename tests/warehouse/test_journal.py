@@ -1,0 +1,135 @@
+# ruff: noqa: DTZ001 - times here are UTC without zone, as in the tables
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from fragment_maker import AT, input_id, quarantine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v6share.schemas.errors import UserError
+from v6share.schemas.ledger import LEDGER_RUNS
+from v6share.warehouse import journal
+from v6share.warehouse.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
+
+TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))
+NUMBERS = st.integers(0, 2**62)
+INPUTS = st.builds(CommittedInput, TEXT, TEXT, NUMBERS, TEXT, TEXT, NUMBERS, NUMBERS)
+ENTRIES = st.one_of(
+    st.builds(Commit, TEXT, TIMES, st.lists(INPUTS, max_size=3).map(tuple)),
+    st.builds(Seen, TEXT, NUMBERS, NUMBERS, TEXT),
+    st.builds(Forget, TEXT, TIMES, st.lists(TEXT, max_size=3).map(tuple), TEXT),
+    st.just(quarantine("x")),
+    st.just(Run("r", "c", "0", 1, "c", AT, AT, 1, 2, 3, 4, 5, 6, "committed")),
+)
+
+
+@given(ENTRIES)
+def test_an_entry_survives_its_line(entry: Entry) -> None:
+    line = journal.format_entry(entry)
+    assert "\n" not in line
+    assert journal.parse_entry(line) == entry
+
+
+def test_run_fields_are_the_columns_of_ledger_runs() -> None:
+    assert list(Run.__dataclass_fields__) == [c.name for c in LEDGER_RUNS.columns]
+
+
+def test_times_are_stored_as_utc() -> None:
+    local = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    for moment in (local, datetime(2026, 1, 1, tzinfo=UTC)):
+        entry = journal.parse_entry(journal.format_entry(Forget("r", moment, (), "")))
+        assert isinstance(entry, Forget)
+        assert entry.at == datetime(2026, 1, 1)
+
+
+def some(count: int) -> list[Entry]:
+    return [Seen(f"/a/{i}", i, i, input_id(str(i))) for i in range(count)]
+
+
+def entries_of(path: Path, offset: int = 0) -> list[Entry]:
+    return [entry for entry, _ in journal.read(path, offset)]
+
+
+def test_appending_and_reading_on(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "journal.jsonl"
+    assert entries_of(path) == []
+    one, two, three = some(3)
+    middle = journal.append(path, [one])
+    end = journal.append(path, [two, three])
+    assert entries_of(path) == [one, two, three]
+    assert entries_of(path, middle) == [two, three]
+    assert [offset for _, offset in journal.read(path, middle)][-1] == end == path.stat().st_size
+
+
+def test_every_torn_end_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first, second, third = some(3)
+    start = journal.append(path, [first])
+    journal.append(path, [second])
+    whole = path.read_bytes()
+    for cut in range(start, len(whole)):
+        path.write_bytes(whole[:cut])
+        assert entries_of(path) == [first]
+        journal.append(path, [third])
+        assert entries_of(path) == [first, third]
+
+
+def test_a_torn_end_with_a_newline_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first, second = some(2)
+    journal.append(path, [first])
+    path.write_bytes(path.read_bytes() + b"\0\0\0\0\n")
+    assert entries_of(path) == [first]
+    journal.append(path, [second])
+    assert entries_of(path) == [first, second]
+
+
+@pytest.mark.parametrize("size", [65_536, 200_000])
+def test_long_lines(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    long = Seen("x" * size, 1, 1, "i")
+    for _ in range(3):
+        journal.append(path, [long])
+    path.write_bytes(path.read_bytes() + b"y" * size)
+    journal.append(path, [long])
+    assert entries_of(path) == [long] * 4
+
+
+@pytest.mark.parametrize(
+    "line", [b"\0\0\n", b"{}\n", b'{"type": "later"}\n', b'{"type": "seen", "path": "x"}\n']
+)
+def test_a_bad_line_inside_is_said(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    end = journal.append(path, some(1))
+    path.write_bytes(path.read_bytes() + line + path.read_bytes())
+    with pytest.raises(UserError, match=f"byte {end}"):
+        entries_of(path)
+
+
+def test_an_offset_of_another_journal_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    end = journal.append(path, some(1))
+    for offset in (end + 1, end - 1):
+        with pytest.raises(UserError, match="rebuild"):
+            entries_of(path, offset)
+    path.unlink()
+    with pytest.raises(UserError, match="0 bytes"):
+        entries_of(path, end)
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal.append(path, some(1))
+    before = path.read_bytes()
+
+    def failing(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal.os, "fsync", failing)
+    with pytest.raises(OSError, match="No space"):
+        journal.append(path, some(2))
+    assert path.read_bytes() == before

@@ -1,0 +1,83 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.lock import WorkspaceBusy, hold
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.lock import hold
+with hold(Workspace(Path(sys.argv[1])), "v6share run 'x'"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def test_the_second_is_told_who_holds_it(workspace: Workspace) -> None:
+    with hold(workspace, "v6share run flows/"):
+        busy = pytest.raises(WorkspaceBusy, match="v6share run flows/")
+        with busy as caught, hold(workspace, "other"):
+            pass
+        assert caught.value.holder.pid == os.getpid()
+        assert json.loads(workspace.lock.read_text()).keys() == {"pid", "host", "command", "since"}
+    with hold(workspace, "afterwards"):
+        pass
+
+
+def test_a_killed_process_frees_it(workspace: Workspace) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(workspace.root)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline() == "held\n"
+    with pytest.raises(WorkspaceBusy, match=f"process {child.pid}"), hold(workspace, "second"):
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    with hold(workspace, "third"):
+        pass
+
+
+def test_waiting(workspace: Workspace) -> None:
+    release = threading.Event()
+    held = threading.Event()
+
+    def first() -> None:
+        with hold(workspace, "first"):
+            held.set()
+            release.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    held.wait()
+    start = time.monotonic()
+    with pytest.raises(WorkspaceBusy), hold(workspace, "second", wait_seconds=0.3):
+        pass
+    assert 0.3 <= time.monotonic() - start < 5
+    threading.Timer(0.2, release.set).start()
+    with hold(workspace, "second", wait_seconds=10):
+        pass
+    thread.join()
+
+
+def test_a_holder_that_has_not_written_its_name(workspace: Workspace) -> None:
+    with hold(workspace, "first"):
+        workspace.lock.write_bytes(b'{"pid": 1')
+        with pytest.raises(WorkspaceBusy, match="just starting"), hold(workspace, "second"):
+            pass

@@ -1,0 +1,184 @@
+"""Reading fragments: one row of nested tables each, back into flat Arrow tables.
+
+A fragment that is missing, damaged or not the one asked for is an error that names the input to
+run again; it is never skipped, because its rows would be missing without a trace.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from v6share.schemas.aggregates import FRAGMENT_TABLES
+from v6share.schemas.columns import Table
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.schemas.workspace import Workspace
+
+_NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
+_HEADER_COLUMNS: Final = [
+    name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
+]
+_DAY: Final = timedelta(days=1)
+_READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
+
+
+class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
+    """A fragment that the warehouse needs cannot be used."""
+
+    def __init__(self, source: "Source", problem: str) -> None:
+        super().__init__(
+            f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
+            f"(input {source.key.input_id}). Withdraw that input (`v6share forget "
+            f"{source.key.input_id}`) and run its file again"
+        )
+        self.source = source
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which fragment is wanted: its key, its file, and the input's path for messages."""
+
+    key: FragmentKey
+    file: Path
+    path: str
+
+
+def locate(workspace: Workspace, key: FragmentKey, path: str) -> Source:
+    """The source of a fragment in this workspace."""
+    return Source(key, workspace.fragment(key.fragment_id), path)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A fragment's own figures; times are UTC, None where no row was counted."""
+
+    key: FragmentKey
+    size: int
+    rows_in: int
+    rows_counted: int
+    rows_rejected: int
+    first_start: datetime | None
+    last_end: datetime | None
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A fragment in memory: header, and the flat tables by name; ledgers carry input_id."""
+
+    header: Header
+    tables: dict[str, pa.Table]
+
+
+def read_fragment(source: Source) -> Fragment:
+    """A whole fragment. Raises FragmentUnreadable."""
+    row = _read_row(source, None)
+    header = _header(row, source)
+    tables = {table.name: _flat(row, table, source) for table in _NESTED}
+    for table in FRAGMENT_TABLES:
+        _check_span(header, tables[table.name], table, source)
+    return Fragment(header, tables)
+
+
+def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) -> None:
+    """The header's times must cover the rows, a day more on each side for reporting offsets.
+
+    Which fragments cover a day is found by these times; one that lies would be left out.
+    """
+    if not rows.num_rows:
+        return
+    found = pc.min_max(_days(rows, table)).as_py()
+    first, last = header.first_start, header.last_end
+    if (
+        first is None
+        or last is None
+        or found["min"] < first.date() - _DAY
+        or found["max"] > last.date() + _DAY
+    ):
+        raise FragmentUnreadable(
+            source,
+            f"{table.name} has rows from {found['min']} to {found['max']}, the header says "
+            f"{first} to {last}",
+        )
+
+
+def read_headers(sources: Sequence[Source]) -> list[Header]:
+    """The headers alone, in the order of the sources. Raises FragmentUnreadable."""
+    return [_header(_read_row(source, _HEADER_COLUMNS), source) for source in sources]
+
+
+def read_table(sources: Sequence[Source], table: Table, days: pa.Array | None = None) -> pa.Table:
+    """One nested table of several fragments, one after the other; ledgers carry input_id.
+
+    days: date32, only rows of these UTC days; None means all. Raises FragmentUnreadable.
+    """
+    parts = [
+        _flat(_read_row(source, [*_HEADER_COLUMNS, table.name]), table, source)
+        for source in sources
+    ]
+    whole = pa.concat_tables(parts) if parts else table.arrow_schema.empty_table()
+    return whole if days is None else of_days(whole, table, days)
+
+
+def of_days(rows: pa.Table, table: Table, days: pa.Array) -> pa.Table:
+    """The rows whose UTC day is one of ``days`` (date32)."""
+    return rows.filter(pc.is_in(_days(rows, table), value_set=days))
+
+
+def distinct_days(rows: pa.Table, table: Table) -> pa.Array:
+    """The UTC days of the rows (date32), each once."""
+    days = pc.unique(_days(rows, table))
+    return days.combine_chunks() if isinstance(days, pa.ChunkedArray) else days
+
+
+def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
+    # Every aggregate table's first column is its window start or its day.
+    return pc.cast(rows.column(table.columns[0].name), pa.date32())
+
+
+def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
+    try:
+        with pq.ParquetFile(source.file) as file:
+            row = file.read(columns=columns)
+    except FileNotFoundError:
+        raise FragmentUnreadable(source, "the fragment is missing") from None
+    except _READ_ERRORS as error:
+        raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
+    wanted = columns or FRAGMENT_SCHEMA.names
+    if set(row.column_names) != set(wanted) or row.num_rows != 1:
+        raise FragmentUnreadable(
+            source,
+            f"not a fragment of this version: {row.num_rows} rows, columns "
+            f"{', '.join(row.column_names)}; expected 1 row, columns {', '.join(wanted)}",
+        )
+    return row
+
+
+def _header(row: pa.Table, source: Source) -> Header:
+    (values,) = row.select(_HEADER_COLUMNS).to_pylist()
+    key = FragmentKey(*(values.pop(name) for name in FragmentKey.__dataclass_fields__))
+    if key != source.key:
+        raise FragmentUnreadable(source, f"the fragment is of {key}, expected {source.key}")
+    return Header(key=key, **values)
+
+
+def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
+    schema = table.arrow_schema
+    if schema.names[0] == "input_id":
+        schema = schema.remove(0)
+    column = row.column(table.name)
+    try:
+        batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
+        flat = pa.Table.from_batches(batches).select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, AttributeError) as error:
+        raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
+    if table.columns[0].name == "input_id":
+        ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
+        flat = flat.add_column(0, pa.field("input_id", pa.string(), nullable=False), ids)
+    return flat

@@ -1,0 +1,304 @@
+"""The journal: what fragments cannot know, one JSON object a line, append only.
+
+Journal and fragments together are the truth; the warehouse can be made from them at any time.
+Every entry is safe to apply again, and carries its own time: applying never reads the clock.
+All times are UTC without zone.
+
+A crash during an append leaves at most one torn line at the end. Readers do not see it, and the
+next append cuts it off. A bad line anywhere else is damage, and said so.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FragmentKey
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file as the directory showed it when its content was identified."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    input_id: str
+
+
+@dataclass(frozen=True)
+class CommittedInput:
+    """One input of a commit: which fragment is live from now on, and where the file was."""
+
+    input_id: str
+    dialect: str
+    rules_version: int
+    catalog_version: str
+    path: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def key(self) -> FragmentKey:
+        """The fragment that this commit makes live."""
+        return FragmentKey(self.input_id, self.dialect, self.rules_version, self.catalog_version)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Fragments that count from now on; an older version of the same input no longer does."""
+
+    run_id: str
+    at: datetime
+    inputs: tuple[CommittedInput, ...]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """An input that could not be counted. An older committed version of it goes on counting."""
+
+    run_id: str
+    at: datetime
+    input_id: str
+    path: str
+    size: int
+    mtime_ns: int
+    dialect: str
+    rules_version: int
+    catalog_version: str
+    reason: str
+    detail: str
+
+    @property
+    def key(self) -> FragmentKey:
+        """The versions that refused it."""
+        return FragmentKey(self.input_id, self.dialect, self.rules_version, self.catalog_version)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A copy or a rename: another file with the content of an input that is known."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    input_id: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Inputs that no longer count."""
+
+    run_id: str
+    at: datetime
+    input_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of ledger_runs; the fields are its columns."""
+
+    run_id: str
+    command: str
+    code_version: str
+    rules_version: int
+    catalog_version: str
+    started_at: datetime
+    finished_at: datetime
+    inputs_committed: int
+    inputs_known: int
+    inputs_quarantined: int
+    rows_in: int
+    rows_counted: int
+    rows_rejected: int
+    outcome: str
+
+
+Entry = Commit | Quarantine | Seen | Forget | Run
+
+_TYPES: Final[dict[str, type[Entry]]] = {
+    "commit": Commit,
+    "quarantine": Quarantine,
+    "seen": Seen,
+    "forget": Forget,
+    "run": Run,
+}
+_NAMES: Final = {kind: name for name, kind in _TYPES.items()}
+_TIMES: Final = frozenset({"at", "started_at", "finished_at"})
+
+
+def format_entry(entry: Entry) -> str:
+    """One line of JSON, without the newline."""
+    return json.dumps({"type": _NAMES[type(entry)], **_plain(entry)})
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {f.name: _plain_value(getattr(value, f.name)) for f in fields(value)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _utc(value).isoformat(timespec="microseconds")
+    if isinstance(value, tuple):
+        return [_plain(v) if isinstance(v, CommittedInput) else v for v in value]
+    return value
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def parse_entry(line: str | bytes) -> Entry:
+    """The entry of one line. Raises ValueError for what is not an entry of this version."""
+    raw = json.loads(line)
+    if not isinstance(raw, dict) or raw.get("type") not in _TYPES:
+        raise ValueError(f"expected one of the types {', '.join(_TYPES)}")
+    kind = _TYPES[raw.pop("type")]
+    wanted = {f.name for f in fields(kind)}
+    if wanted != raw.keys():
+        odd = ", ".join(sorted(wanted ^ raw.keys()))
+        raise ValueError(f"missing or unknown fields: {odd}")
+    return kind(**{name: _parse_value(name, value) for name, value in raw.items()})
+
+
+def _parse_value(name: str, value: Any) -> Any:
+    if name in _TIMES:
+        return datetime.fromisoformat(value)
+    if name == "inputs":
+        return tuple(_parse_input(v) for v in value)
+    return tuple(value) if name == "input_ids" else value
+
+
+def _parse_input(raw: Mapping[str, Any]) -> CommittedInput:
+    try:
+        return CommittedInput(**raw)
+    except TypeError as error:
+        raise ValueError(f"not an input of a commit: {error}") from error
+
+
+def read(path: Path, from_offset: int = 0) -> Iterator[tuple[Entry, int]]:
+    """The entries from a byte offset on, each with the offset at which it ends.
+
+    A torn last line is not an entry. Raises UserError where the offset does not fit the file, or
+    a line inside is damaged.
+    """
+    if not path.exists() and not from_offset:
+        return
+    _check_offset(path, from_offset)
+    size = path.stat().st_size
+    offset = from_offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            end = offset + len(line)
+            entry = _whole_entry(line, path, offset, is_last=end >= size)
+            if entry is None:
+                return
+            yield entry, end
+            offset = end
+
+
+def _whole_entry(line: bytes, path: Path, offset: int, *, is_last: bool) -> Entry | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return parse_entry(line)
+    except ValueError as error:
+        if is_last and not _is_json(line):
+            return None
+        raise UserError(
+            f"{path}: the entry at byte {offset} is not readable: {error}. Either a newer v6share "
+            "wrote it (use that version), or the file is damaged (restore it from a backup)"
+        ) from error
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_offset(path: Path, offset: int) -> None:
+    """The warehouse must not have applied more than the journal holds."""
+    size = path.stat().st_size if path.exists() else 0
+    if offset > size or (offset and _byte_before(path, offset) != b"\n"):
+        raise UserError(
+            f"{path}: {size} bytes, but the warehouse has applied {offset}, up to the end of an "
+            "entry: this is another journal, or an older one. Restore the right one from a "
+            "backup, or run `v6share rebuild` to make the warehouse from this one"
+        )
+
+
+def _byte_before(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset - 1)
+        return file.read(1)
+
+
+def append(path: Path, entries: Sequence[Entry]) -> int:
+    """Write the entries durably, in one write, and return the offset at which they end.
+
+    A torn last line is cut off first. When the write fails, the file is as it was before.
+    """
+    created = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        start = _cut_torn_line(descriptor)
+        _write_at(descriptor, start, entries)
+        end = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    if created:
+        sync_directory(path.parent)
+    return end
+
+
+def _write_at(descriptor: int, start: int, entries: Sequence[Entry]) -> None:
+    data = "".join(format_entry(entry) + "\n" for entry in entries).encode()
+    try:
+        written = os.pwrite(descriptor, data, start)
+        if written < len(data):
+            raise OSError(f"only {written} of {len(data)} bytes of the journal were written")
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, start)
+        raise
+
+
+def _cut_torn_line(descriptor: int) -> int:
+    size = os.fstat(descriptor).st_size
+    start = _last_line_start(descriptor, size)
+    tail = os.pread(descriptor, size - start, start)
+    if tail and (not tail.endswith(b"\n") or not _is_json(tail)):
+        os.ftruncate(descriptor, start)
+        return start
+    return size
+
+
+def _last_line_start(descriptor: int, size: int) -> int:
+    """Where the last line starts: after the last newline that is not the file's last byte."""
+    step, end = 1 << 16, size - 1
+    while end > 0:
+        begin = max(0, end - step)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def sync_directory(path: Path) -> None:
+    """Make created, renamed and removed names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
