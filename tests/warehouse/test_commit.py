@@ -1,0 +1,299 @@
+"""Laws of the committer: the tables are a function of the set of live fragments."""
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fragment_maker import (
+    AT,
+    Made,
+    assert_equal,
+    commit,
+    contents,
+    empty_catalog,
+    expected_aggregates,
+    forget,
+    found_aggregates,
+    input_id,
+    make_fragment,
+    quarantine,
+    workspace_at,
+    write_fragment,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import v6share.warehouse.commit as committer
+from v6share.schemas.ledger import LEDGERS
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.checks import run_checks
+from v6share.warehouse.commit import SumTooLarge, apply, record
+from v6share.warehouse.fragments import FragmentUnreadable
+from v6share.warehouse.journal import Entry, Run, Seen
+from v6share.warehouse.merge import AGGREGATES
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.quarantine import refusal_file
+from v6share.warehouse.rebuild import rebuild
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return workspace_at(tmp_path / "w")
+
+
+def after(workspace: Workspace, *commits: list[Entry]) -> dict[str, pa.Table]:
+    """The tables of a fresh warehouse with these journal entries, then removed again."""
+    wipe(workspace)
+    connection = open_warehouse(workspace)
+    for entries in commits:
+        record(connection, workspace, entries)
+    tables = contents(connection)
+    assert failed_checks(connection) == []
+    connection.close()
+    return tables
+
+
+def failed_checks(connection) -> list[str]:
+    return [result.name for result in run_checks(connection) if result.blocks]
+
+
+def wipe(workspace: Workspace) -> None:
+    for file in (workspace.journal, *workspace.state.glob("warehouse.duckdb*")):
+        file.unlink(missing_ok=True)
+
+
+def made_several(workspace: Workspace, count: int = 6) -> list[Made]:
+    return [
+        make_fragment(workspace, f"f{i}", seed=i, first_day=i % 3, days=1 + i % 2)
+        for i in range(count)
+    ]
+
+
+def test_tables_equal_the_oracle(workspace: Workspace) -> None:
+    made = made_several(workspace)
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(*made[:3])])
+    record(connection, workspace, [commit(*made[3:])])
+    assert found_aggregates(connection) == expected_aggregates(made)
+    assert failed_checks(connection) == []
+    connection.close()
+
+
+def test_full_sketches_equal_the_oracle(workspace: Workspace) -> None:
+    made = [make_fragment(workspace, f"f{i}", i, days=1, rows=8, hashes=6000) for i in range(5)]
+    for order in (made, made[::-1]):
+        wipe(workspace)
+        connection = open_warehouse(workspace)
+        for one in order:
+            record(connection, workspace, [commit(one)])
+        found = found_aggregates(connection)["clients_1d"]
+        connection.close()
+        assert found == expected_aggregates(made)["clients_1d"]
+        assert any(len(row["client_hashes"]) == 4096 for row in found)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_order_and_partition_gives_the_same_tables(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    workspace = workspace_at(tmp_path_factory.mktemp("w") / "w")
+    made = made_several(workspace)
+    wanted = after(workspace, [commit(*made)])
+    order = data.draw(st.permutations(made))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(made) - 1))))
+    parts = [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(made)], strict=True)]
+    assert_equal(after(workspace, *([commit(*part)] for part in parts)), wanted)
+
+
+def test_small_batches_give_the_same_tables(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_several(workspace)
+    wanted = after(workspace, [commit(*made)])
+    monkeypatch.setattr(committer, "BATCH_BYTES", 1)
+    assert_equal(after(workspace, [commit(*made)]), wanted)
+
+
+def test_applying_twice_is_a_no_op(workspace: Workspace) -> None:
+    made = made_several(workspace)
+    once = after(workspace, [commit(*made), quarantine("bad")])
+    again = commit(*made, run_id="r9", at=AT + timedelta(days=1))
+    assert_equal(after(workspace, [commit(*made), quarantine("bad")], [again]), once)
+    connection = open_warehouse(workspace)
+    assert apply(connection, workspace).entries == 0
+    assert_equal(contents(connection), once)
+    connection.close()
+
+
+def test_replacement_is_as_if_only_the_new_existed(workspace: Workspace) -> None:
+    made = made_several(workspace)
+    new = make_fragment(workspace, "f1", seed=77, catalog_version="c2", first_day=2, days=2)
+    tables = after(workspace, [commit(*made)], [commit(new)])
+    only_new = after(workspace, [commit(made[0], new, *made[2:])])
+    for table in (*AGGREGATES, *LEDGERS[1:]):
+        assert tables[table.name].equals(only_new[table.name]), table.name
+    rows = tables["ledger_files"].to_pylist()
+    of_input = {r["catalog_version"]: r for r in rows if r["input_id"] == input_id("f1")}
+    assert {v: r["status"] for v, r in of_input.items()} == {"c1": "superseded", "c2": "committed"}
+    assert of_input["c1"]["rows_in"] == made[1].row["rows_in"]
+
+
+def test_going_back_to_an_old_version_replaces_again(workspace: Workspace) -> None:
+    old = make_fragment(workspace, "f", seed=1)
+    new = make_fragment(workspace, "f", seed=2, catalog_version="c2")
+    back = after(workspace, [commit(old)], [commit(new)], [commit(old)])
+    only_old = after(workspace, [commit(old)])
+    for table in AGGREGATES:
+        assert back[table.name].equals(only_old[table.name]), table.name
+    assert sorted(back["ledger_files"].column("status").to_pylist()) == ["committed", "superseded"]
+
+
+@pytest.mark.parametrize("fragment_is_gone", [False, True])
+def test_forgetting_is_as_if_never_there(workspace: Workspace, fragment_is_gone: bool) -> None:
+    made = made_several(workspace)
+    without = after(workspace, [commit(*made[1:])])
+    wipe(workspace)
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(*made)])
+    if fragment_is_gone:
+        workspace.fragment(made[0].key.fragment_id).unlink()
+    record(connection, workspace, [forget(made[0])])
+    tables = contents(connection)
+    connection.close()
+    for table in (*AGGREGATES, *LEDGERS[1:]):
+        assert tables[table.name].equals(without[table.name]), table.name
+    (row,) = (r for r in tables["ledger_files"].to_pylist() if r["status"] == "forgotten")
+    assert row["input_id"] == made[0].key.input_id
+    assert row["reason"] == "repeats others"
+
+
+def test_commit_after_forget_counts_again(workspace: Workspace) -> None:
+    made = made_several(workspace)
+    wanted = after(workspace, [commit(*made)])
+    assert_equal(after(workspace, [commit(*made)], [forget(made[2])], [commit(made[2])]), wanted)
+    assert_equal(after(workspace, [commit(*made), forget(made[2]), commit(made[2])]), wanted)
+
+
+def test_same_entries_in_one_or_many_commits(workspace: Workspace) -> None:
+    """Random histories: one by one, all at once, and rebuilt give the same tables."""
+    for seed in range(4):
+        entries, live = random_history(workspace, seed)
+        one_by_one = after(workspace, *([entry] for entry in entries))
+        assert_equal(after(workspace, entries), one_by_one)
+        applied = rebuild(workspace, empty_catalog())
+        assert applied.entries == len(entries)
+        connection = open_warehouse(workspace)
+        assert_equal(contents(connection), one_by_one)
+        assert found_aggregates(connection) == expected_aggregates(live)
+        connection.close()
+
+
+def random_history(workspace: Workspace, seed: int) -> tuple[list[Entry], list[Made]]:
+    rng = random.Random(seed)
+    live: dict[str, Made] = {}
+    entries: list[Entry] = []
+    for step in range(10):
+        name, version = f"s{seed}f{rng.randrange(4)}", f"c{rng.randrange(3)}"
+        action = rng.choice(["commit", "commit", "commit", "forget", "quarantine", "seen"])
+        if action == "commit":
+            made = make_fragment(
+                workspace, name, rng.randrange(10**6) if name not in live else step,
+                version + str(step), rng.randrange(3), 1 + rng.randrange(3),
+            )  # fmt: skip
+            live[name] = made
+            entries.append(commit(made, run_id=f"r{step}"))
+        elif action == "forget" and live:
+            gone = live.pop(rng.choice(sorted(live)))
+            entries.append(forget(gone))
+        elif action == "quarantine":
+            entries.append(quarantine(name, version))
+        else:
+            entries.append(Seen(f"/copy/{name}", 1, 2, input_id(name)))
+    return entries, list(live.values())
+
+
+def test_a_quarantined_input_that_commits_later(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [quarantine("f0")])
+    file = refusal_file(workspace, input_id("f0"))
+    assert "no_dialect" in file.read_text()
+    made = make_fragment(workspace, "f0", 0, "c2")
+    record(connection, workspace, [commit(made)])
+    assert not file.exists()
+    rows = connection.execute("SELECT status FROM ledger_files ORDER BY ALL").fetchall()
+    assert rows == [("committed",), ("superseded",)]
+    connection.close()
+
+
+def test_a_refused_new_version_keeps_the_old_one_counting(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    made = make_fragment(workspace, "f0", 0, "c1")
+    record(connection, workspace, [commit(made)])
+    record(connection, workspace, [quarantine("f0", "c2"), quarantine("f0", "c1", "ipfix")])
+    rows = connection.execute("SELECT status FROM ledger_files ORDER BY ALL").fetchall()
+    assert rows == [("committed",), ("quarantined",)]
+    assert found_aggregates(connection) == expected_aggregates([made])
+    connection.close()
+
+
+def test_runs_are_recorded_once(workspace: Workspace) -> None:
+    run = Run("r1", "run x", "0.1.0", 1, "c1", AT, AT, 1, 2, 3, 4, 5, 6, "committed")
+    tables = after(workspace, [run], [run])
+    assert tables["ledger_runs"].to_pylist() == [vars(run)]
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut", "foreign", "lying header"])
+def test_an_unusable_fragment_changes_nothing(workspace: Workspace, harm: str) -> None:
+    good, bad = make_fragment(workspace, "good", 1), make_fragment(workspace, "bad", 2)
+    file = workspace.fragment(bad.key.fragment_id)
+    if harm == "missing":
+        file.unlink()
+    elif harm == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif harm == "foreign":
+        file.write_bytes(workspace.fragment(good.key.fragment_id).read_bytes())
+    else:
+        write_fragment(workspace, bad.key, bad.row | {"first_start": AT, "last_end": AT})
+    connection = open_warehouse(workspace)
+    before = contents(connection)
+    with pytest.raises(FragmentUnreadable, match=r"/flows/bad.parquet.*run its file again"):
+        record(connection, workspace, [commit(good, bad)])
+    assert_equal(contents(connection), before)
+    assert not workspace.journal.exists()
+    record(connection, workspace, [commit(good)])
+    connection.close()
+
+
+def test_a_sum_beyond_the_column_changes_nothing(workspace: Workspace) -> None:
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
+    for one in made:
+        traffic = [row | {"bytes": 2**62} for row in made[0].row["traffic_5m"]]
+        write_fragment(workspace, one.key, one.row | {"traffic_5m": traffic})
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(made[0])])
+    before = contents(connection), workspace.journal.read_bytes()
+    with pytest.raises(SumTooLarge, match=r"f1\.parquet"):
+        record(connection, workspace, [commit(made[1])])
+    assert_equal(contents(connection), before[0])
+    assert workspace.journal.read_bytes() == before[1]
+    connection.close()
+
+
+def test_names_are_data(workspace: Workspace) -> None:
+    evil = "/flows/'; DROP TABLE traffic_5m; --\udcff\".parquet"
+    made = make_fragment(workspace, "f", 1)
+    connection = open_warehouse(workspace)
+    entry = commit(made)
+    (one,) = entry.inputs
+    entry = type(entry)(entry.run_id, entry.at, (type(one)(**vars(one) | {"path": evil}),))
+    record(connection, workspace, [entry])
+    (path,) = connection.execute("SELECT path FROM ledger_files").fetchall()[0]
+    assert path == "/flows/'; DROP TABLE traffic_5m; --\\xff\".parquet"
+    connection.close()
+    wanted = rebuild(workspace, None)
+    assert wanted.added == 1

@@ -1,0 +1,158 @@
+"""Crashes: whatever the moment, opening again (and running again) gives the undisturbed tables."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fragment_maker import (
+    Made,
+    assert_equal,
+    commit,
+    contents,
+    make_fragment,
+    workspace_at,
+)
+
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.commit import record
+from v6share.warehouse.open import open_warehouse
+
+# Does what a run does: commits what is not committed yet, one commit an input; dies where told.
+RUN = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from fragment_maker import commit, make_fragment
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse import commit as committer, journal, rebuild
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.reads import known_inputs
+
+def dying(function, after, calls):
+    def wrapped(*args, **named):
+        nonlocal calls
+        calls -= 1
+        if calls == 0 and not after:
+            os._exit(9)
+        result = function(*args, **named)
+        if calls == 0:
+            os._exit(9)
+        return result
+    return wrapped
+
+workspace, point, nth = Workspace(Path(sys.argv[2])), sys.argv[3], int(sys.argv[4])
+names = {
+    "before append": (journal, "append", False),
+    "after append": (journal, "append", True),
+    "in a merge": (committer, "merge_stage", True),
+    "in an emptied day": (committer, "delete_days", True),
+    "after refusals": (committer, "write_refusals", True),
+}
+if point in names:
+    module, name, after = names[point]
+    setattr(module, name, dying(getattr(module, name), after, nth))
+print("started", flush=True)
+connection = open_warehouse(workspace, threads=1)
+for version in ("c1", "c2"):
+    for i in range(3):
+        made = make_fragment(workspace, f"f{i}", 10 * i + int(version[1]), version, i % 3)
+        entry = commit(made)
+        known = known_inputs(connection).committed.get(made.key.input_id)
+        if known is None or known < made.key:
+            committer.record(connection, workspace, [entry])
+            print(version, i, flush=True)
+connection.close()
+"""
+
+
+def run(workspace: Workspace, point: str = "", nth: int = 0) -> int:
+    done = subprocess.run(command(workspace, point, nth), capture_output=True, text=True)
+    assert done.returncode in (0, 9), done.stderr
+    return done.returncode
+
+
+def command(workspace: Workspace, point: str = "", nth: int = 0) -> list[str]:
+    here = str(Path(__file__).parent)
+    return [sys.executable, "-c", RUN, here, str(workspace.root), point, str(nth)]
+
+
+def tables(workspace: Workspace) -> dict[str, pa.Table]:
+    connection = open_warehouse(workspace)
+    found = contents(connection)
+    connection.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+    workspace = workspace_at(tmp_path_factory.mktemp("undisturbed") / "w")
+    assert run(workspace) == 0
+    return tables(workspace)
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        ("before append", 4),
+        ("after append", 1),
+        ("after append", 5),
+        ("in a merge", 10),
+        ("in an emptied day", 7),
+        ("after refusals", 5),
+    ],
+)
+def test_a_crash_at_a_point(
+    tmp_path: Path, undisturbed: dict[str, pa.Table], point: str, nth: int
+) -> None:
+    workspace = workspace_at(tmp_path / "w")
+    assert run(workspace, point, nth) == 9
+    assert run(workspace) == 0
+    assert_equal(tables(workspace), undisturbed)
+
+
+def test_a_crash_while_the_last_crash_is_made_good(tmp_path: Path) -> None:
+    workspace = workspace_at(tmp_path / "w")
+    assert run(workspace, "after append", 1) == 9
+    assert run(workspace, "in a merge", 2) == 9
+    made = make_fragment(workspace, "f0", 1, "c1", 0)
+    assert tables(workspace)["traffic_5m"].num_rows == len(made.row["traffic_5m"])
+
+
+def test_a_crash_after_the_append_needs_no_rerun(tmp_path: Path) -> None:
+    crashed, plain = workspace_at(tmp_path / "a"), workspace_at(tmp_path / "b")
+    assert run(crashed, "after append", 3) == 9
+    made: list[Made] = []
+    for i in range(3):
+        make_fragment(crashed, f"f{i}", 10 * i + 1, "c1", i % 3)
+        made.append(make_fragment(plain, f"f{i}", 10 * i + 1, "c1", i % 3))
+    connection = open_warehouse(plain)
+    record(connection, plain, [commit(*made)])
+    connection.close()
+    assert_equal(tables(crashed), tables(plain))
+
+
+def test_random_kills(tmp_path: Path, undisturbed: dict[str, pa.Table]) -> None:
+    workspace = workspace_at(tmp_path / "w")
+    rng = random.Random(4)
+    kills = 0
+    while True:
+        child = subprocess.Popen(command(workspace), stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        with child.stdout:
+            child.stdout.readline()
+            if kills < 8:
+                time.sleep(rng.uniform(0, 0.8))
+                child.kill()
+                kills += 1
+            else:
+                child.stdout.read()
+        if child.wait() == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+    assert kills
+    assert_equal(tables(workspace), undisturbed)

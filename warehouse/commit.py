@@ -1,0 +1,381 @@
+"""The committer: journal entries and fragments become tables, in one transaction.
+
+``record`` first applies, then appends to the journal (durably), then commits. So an entry that
+cannot be applied never enters the journal, and a crash after the append is made good by the next
+``apply``. Every step is safe to redo.
+
+An addition touches only the rows whose keys it shares. Where an input is replaced or withdrawn,
+its days are emptied and made again from all live fragments that cover them. Both are the same
+merge; the only difference is what is deleted before it, and which fragments go in.
+"""
+
+# ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from v6share.schemas.aggregates import FRAGMENT_TABLES
+from v6share.schemas.columns import Table
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse import journal
+from v6share.warehouse.arrow import fetch_table, incoming, insert_rows
+from v6share.warehouse.fragments import (
+    Fragment,
+    FragmentUnreadable,
+    Header,
+    Source,
+    distinct_days,
+    locate,
+    of_days,
+    read_fragment,
+    read_headers,
+)
+from v6share.warehouse.journal import Entry, Run, SeenFile
+from v6share.warehouse.merge import (
+    delete_days,
+    drop_stage,
+    merge_stage,
+    stage_rows,
+    with_roll_ups,
+)
+from v6share.warehouse.plan import NO_ROWS, FileRow, Plan, inputs_named, plan_changes
+from v6share.warehouse.quarantine import write_refusals
+from v6share.warehouse.state import raise_revision, read_state, write_state
+from v6share.warehouse.transaction import transaction
+
+# Fragments that are in memory together; compressed, they grow about tenfold.
+BATCH_BYTES: Final = 16 << 20
+
+
+class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
+    """Inputs whose sums, with what is there already, pass the range of a column."""
+
+    def __init__(self, sources: Sequence[Source], problem: str) -> None:
+        super().__init__(
+            f"a sum passes the range of its column ({problem}); one of these inputs has absurd "
+            f"counters: {', '.join(source.path for source in sources)}. Run them one at a time to "
+            "find it, and leave it out"
+        )
+        self.sources = tuple(sources)
+
+
+# table name -> date32
+Days = Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did: journal entries, inputs that became live, inputs that no longer are."""
+
+    entries: int = 0
+    added: int = 0
+    removed: int = 0
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, entries: Sequence[Entry]
+) -> Applied:
+    """Apply new entries and write them to the journal: all of them, or none.
+
+    The fragments of commits must be on disk, durably. Raises FragmentUnreadable where one is not
+    usable, SumTooLarge where a sum passes its column's range, OSError or duckdb.Error where the
+    disk fails; then no table has changed, and what already stands in the journal is applied when
+    the warehouse is opened next.
+    """
+    return _apply(connection, workspace, entries)
+
+
+def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applied:
+    """Apply what the journal holds beyond the warehouse: what a crash left, or everything."""
+    return _apply(connection, workspace, ())
+
+
+def _apply(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, new: Sequence[Entry]
+) -> Applied:
+    with transaction(connection):
+        start = int(read_state(connection, "journal_offset", "0"))
+        pending = list(journal.read(workspace.journal, start))
+        entries = [*(entry for entry, _ in pending), *new]
+        if not entries:
+            return Applied()
+        plan = plan_changes(_file_rows(connection, inputs_named(entries)), entries)
+        _change_tables(connection, workspace, plan)
+        _write_ledger(connection, plan)
+        end = journal.append(workspace.journal, new) if new else pending[-1][1]
+        write_refusals(workspace, plan.refused)
+        write_state(connection, "journal_offset", str(end))
+    return Applied(len(entries), len(plan.added), len(plan.removed))
+
+
+# Tables
+
+
+def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, plan: Plan) -> None:
+    days = _days_to_rebuild(connection, workspace, plan.removed)
+    survivors = _survivors(connection, workspace, plan.removed, days)
+    _withdraw(connection, plan.removed, days)
+    added = [locate(workspace, row.key, row.path) for row in plan.added]
+    for batch in _batches([*added, *survivors]):
+        fragments = [read_fragment(source) for source in batch]
+        new = {f.header.key for f in fragments} & {row.key for row in plan.added}
+        _note_figures(plan, [f.header for f in fragments if f.header.key in new])
+        try:
+            _merge_batch(connection, fragments, new, days)
+        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+            raise SumTooLarge(batch, str(error).splitlines()[0]) from error
+    _note_figures(plan, _headers_of_the_dead(workspace, plan))
+    drop_stage(connection)
+
+
+def _merge_batch(
+    connection: duckdb.DuckDBPyConnection,
+    fragments: Sequence[Fragment],
+    new: set[FragmentKey],
+    days: Days,
+) -> None:
+    """New fragments count in full; the others only on the days that were emptied."""
+    for table in FRAGMENT_TABLES:
+        parts = [
+            rows if fragment.header.key in new else of_days(rows, table, days[table.name])
+            for fragment in fragments
+            if (rows := fragment.tables[table.name]).num_rows
+        ]
+        rows = pa.concat_tables([p for p in parts if p.num_rows] or [_empty(table)])
+        if rows.num_rows:
+            stage_rows(connection, table, rows)
+            for kept in with_roll_ups(table):
+                merge_stage(connection, kept)
+    for ledger in FRAGMENT_LEDGERS:
+        parts = [f.tables[ledger.name] for f in fragments if f.header.key in new]
+        insert_rows(connection, ledger.name, pa.concat_tables(parts or [_empty(ledger)]))
+
+
+def _batches(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    batch: list[Source] = []
+    total = 0
+    for source in sources:
+        size = source.file.stat().st_size if source.file.exists() else 0
+        if batch and total + size > BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+        batch.append(source)
+        total += size
+    if batch:
+        yield batch
+
+
+def _days_to_rebuild(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, removed: Sequence[FileRow]
+) -> Days:
+    """The days that the removed inputs touched, per table.
+
+    Their own fragments say it exactly. Where one is gone, its time range does, with a day more on
+    each side for the reporting offset.
+    """
+    found: dict[str, list[pa.Array]] = {table.name: [] for table in FRAGMENT_TABLES}
+    for row in removed:
+        source = locate(workspace, row.key, row.path)
+        try:
+            fragment = read_fragment(source)
+        except FragmentUnreadable:
+            for arrays in found.values():
+                arrays.append(_days_of_range(connection, row))
+            continue
+        for table in FRAGMENT_TABLES:
+            found[table.name].append(distinct_days(fragment.tables[table.name], table))
+    return {name: _union(arrays) for name, arrays in found.items()}
+
+
+def _days_of_range(connection: duckdb.DuckDBPyConnection, row: FileRow) -> pa.Array:
+    first, last = (row.figures or NO_ROWS)[3:]
+    days = fetch_table(
+        connection,
+        "SELECT CAST(day AS DATE) AS day FROM generate_series("
+        "CAST(? AS DATE) - 1, CAST(? AS DATE) + 1, INTERVAL 1 DAY) AS s(day)",
+        [first, last],
+    )
+    return days.column("day").combine_chunks()
+
+
+def _union(arrays: Sequence[pa.Array]) -> pa.Array:
+    return pc.unique(pa.concat_arrays([pa.array([], pa.date32()), *arrays]))
+
+
+def _survivors(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    removed: Sequence[FileRow],
+    days: Days,
+) -> list[Source]:
+    """The live fragments, apart from removed ones, that may cover a day to rebuild."""
+    all_days = _union(list(days.values()))
+    if not len(all_days):
+        return []
+    gone = [row.key.input_id for row in removed]
+    with incoming(connection, pa.table({"day": all_days})):
+        rows = connection.execute(
+            "SELECT input_id, dialect, rules_version, catalog_version, path FROM ledger_files f "
+            "WHERE status = 'committed' AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
+            "AND EXISTS (SELECT 1 FROM incoming WHERE day BETWEEN "
+            "CAST(f.first_start AS DATE) - 1 AND CAST(f.last_end AS DATE) + 1) "
+            "ORDER BY f.first_start, input_id",
+            [gone],
+        ).fetchall()
+    return [locate(workspace, FragmentKey(*row[:4]), row[4]) for row in rows]
+
+
+def _withdraw(
+    connection: duckdb.DuckDBPyConnection, removed: Sequence[FileRow], days: Days
+) -> None:
+    if not removed:
+        return
+    for table in FRAGMENT_TABLES:
+        if len(days[table.name]):
+            delete_days(connection, table, days[table.name])
+    gone = [row.key.input_id for row in removed]
+    for ledger in FRAGMENT_LEDGERS:
+        connection.execute(
+            f"DELETE FROM {ledger.name} WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+            [gone],
+        )
+
+
+def _note_figures(plan: Plan, headers: Iterable[Header]) -> None:
+    for header in headers:
+        versions = plan.rows[header.key.input_id]
+        versions[header.key] = replace(
+            versions[header.key],
+            figures=(
+                header.rows_in,
+                header.rows_counted,
+                header.rows_rejected,
+                header.first_start,
+                header.last_end,
+            ),
+        )
+
+
+def _headers_of_the_dead(workspace: Workspace, plan: Plan) -> Iterator[Header]:
+    """Headers of inputs that came and went within these entries, as far as they still exist.
+
+    Nothing depends on them but the figures of a row that no longer counts.
+    """
+    waiting = [row for rows in plan.rows.values() for row in rows.values() if row.figures is None]
+    for row in waiting:
+        try:
+            yield from read_headers([locate(workspace, row.key, row.path)])
+        except FragmentUnreadable:
+            continue
+
+
+# Ledger
+
+
+def _file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[FileRow]:
+    rows = connection.execute(
+        "SELECT input_id, dialect, rules_version, catalog_version, path, size, run_id, status, "
+        "reason, committed_at, rows_in, rows_counted, rows_rejected, first_start, last_end "
+        "FROM ledger_files WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        [sorted(named)],
+    ).fetchall()
+    return [_file_row(*row[:10], figures=tuple(row[10:])) for row in rows]
+
+
+def _file_row(
+    input_id: str,
+    dialect: str,
+    rules_version: int,
+    catalog_version: str,
+    *fields: Any,
+    figures: Any,
+) -> FileRow:
+    key = FragmentKey(input_id, dialect, rules_version, catalog_version)
+    path, size, run_id, status, reason, committed_at = fields
+    return FileRow(key, path, size, run_id, status, reason, committed_at, figures)
+
+
+def _write_ledger(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    _replace(connection, LEDGER_FILES, "input_id", _file_records(plan))
+    _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in plan.runs.values()])
+    _write_seen(connection, list(plan.seen.values()))
+    if plan.changes_tables:
+        raise_revision(connection)
+
+
+def _file_records(plan: Plan) -> list[dict[str, Any]]:
+    return [_file_record(row) for rows in plan.rows.values() for row in rows.values()]
+
+
+def _file_record(row: FileRow) -> dict[str, Any]:
+    rows_in, counted, rejected, first, last = row.figures or NO_ROWS
+    return {
+        **vars(row.key),
+        "path": storable(row.path),
+        "size": row.size,
+        "run_id": row.run_id,
+        "status": row.status,
+        "reason": row.reason,
+        "rows_in": rows_in,
+        "rows_counted": counted,
+        "rows_rejected": rejected,
+        "first_start": first,
+        "last_end": last,
+        "committed_at": row.committed_at,
+    }
+
+
+def _run_record(run: Run) -> dict[str, Any]:
+    return {**vars(run), "command": storable(run.command)}
+
+
+def storable(path: str) -> str:
+    """A path as text that is valid UTF-8: bytes that are not show as backslash escapes."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    key: str,
+    records: Sequence[Mapping[str, Any]],
+) -> None:
+    """Put these rows in the place of all rows with the same key."""
+    if not records:
+        return
+    keys = sorted({record[key] for record in records})
+    connection.execute(
+        f"DELETE FROM {table.name} WHERE {key} IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        [keys],
+    )
+    insert_rows(
+        connection, table.name, pa.Table.from_pylist(list(records), schema=table.arrow_schema)
+    )
+
+
+def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]) -> None:
+    if not files:
+        return
+    rows = pa.table(
+        {
+            "path": pa.array([storable(file.path) for file in files], pa.string()),
+            "size": pa.array([file.size for file in files], pa.int64()),
+            "mtime_ns": pa.array([file.mtime_ns for file in files], pa.int64()),
+            "input_id": pa.array([file.input_id for file in files], pa.string()),
+        }
+    )
+    with incoming(connection, rows):
+        connection.execute("DELETE FROM private.seen WHERE path IN (SELECT path FROM incoming)")
+    insert_rows(connection, "private.seen", rows)
+
+
+def _empty(table: Table) -> pa.Table:
+    return table.arrow_schema.empty_table()

@@ -1,0 +1,102 @@
+"""Opening the private warehouse and the published snapshot.
+
+The connection is set up for a bounded run: 1 GiB of memory, spilling below ``state/``, and no
+download of extensions.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from v6share.schemas.errors import UserError
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.commit import apply
+from v6share.warehouse.migrate import migrate
+
+MEMORY_LIMIT = "1GiB"
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
+    """The warehouse, created if need be, migrated, with every journal entry applied.
+
+    Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
+    where the file is held by another process, damaged, or of a newer version.
+    """
+    connection = connect(workspace.warehouse, workspace, threads)
+    try:
+        migrate(connection)
+        apply(connection, workspace)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
+    """A connection to a DuckDB file that this process may write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spill = workspace.state / "tmp"
+    # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
+    shutil.rmtree(spill, ignore_errors=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads:
+        config["threads"] = threads
+    with clear_errors(path):
+        return duckdb.connect(path, config=config)
+
+
+@contextmanager
+def open_snapshot(path: Path) -> Iterator[Connection]:
+    """A read-only connection to a published file. Raises UserError where there is none."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist: nothing is published yet; use `v6share run`")
+    with clear_errors(path):
+        connection = duckdb.connect(
+            path,
+            read_only=True,
+            config={
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """DuckDB's errors about a file as errors that say what to do."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise UserError(
+                f"{path} is open in another process: {_first_line(error)}. Close it there; to "
+                "look at the numbers, open the published file instead, read-only"
+            ) from error
+        raise UserError(
+            f"{path} cannot be opened: {_first_line(error)}. If the file is damaged, "
+            "`v6share rebuild` makes it again from the journal and the fragments"
+        ) from error
+    except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as e:
+        raise UserError(
+            f"{path} is damaged: {_first_line(e)}. `v6share rebuild` makes it again from the "
+            "journal and the fragments"
+        ) from e
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

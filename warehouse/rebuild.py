@@ -1,0 +1,64 @@
+"""Rebuilding: the warehouse made again from journal and fragments, and put in place at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.commit import Applied, apply
+from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.journal import sync_directory
+from v6share.warehouse.migrate import migrate
+from v6share.warehouse.open import connect
+
+
+def rebuild(
+    workspace: Workspace, catalog: Mapping[str, pa.Table] | None, threads: int = 0
+) -> Applied:
+    """Make a new warehouse file and replace the old one, readable or not.
+
+    catalog: the dimension tables, as for ``replace_dimensions``; None leaves them empty until the
+    next run. Hold the workspace, with no connection to the warehouse open. A failure leaves the
+    old file as it was.
+    """
+    new = workspace.warehouse.with_name(f".rebuild.{os.getpid()}.duckdb")
+    remove_leftovers(workspace)
+    try:
+        applied = _build(new, workspace, catalog, threads)
+        _put_in_place(new, workspace.warehouse)
+    finally:
+        remove_leftovers(workspace)
+    return applied
+
+
+def _build(
+    path: Path, workspace: Workspace, catalog: Mapping[str, pa.Table] | None, threads: int
+) -> Applied:
+    connection = connect(path, workspace, threads)
+    try:
+        migrate(connection)
+        applied = apply(connection, workspace)
+        if catalog is not None:
+            replace_dimensions(connection, catalog)
+        connection.execute("CHECKPOINT")
+    finally:
+        connection.close()
+    return applied
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    # The old write-ahead log would not fit the new file. Without it the old file is only older,
+    # and opening it applies the journal again, so a crash between the two steps loses nothing.
+    target.with_name(target.name + ".wal").unlink(missing_ok=True)
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    new.replace(target)
+    sync_directory(target.parent)
+
+
+def remove_leftovers(workspace: Workspace) -> None:
+    """Remove what a rebuild that was killed left behind."""
+    for file in workspace.state.glob(".rebuild.*.duckdb*"):
+        file.unlink(missing_ok=True)
