@@ -1,0 +1,39 @@
+-- what: per family, traffic_5m holds exactly what the ledger counted, to the byte
+-- severity: fail
+WITH ledger AS (
+  SELECT
+    family,
+    sum("rows") AS records,
+    sum(packets) AS packets,
+    sum(bytes) AS bytes,
+    sum(sampled_packets) AS sampled_packets,
+    sum(sampled_bytes) AS sampled_bytes
+  FROM ledger_families
+  WHERE disposition = 'counted'
+  GROUP BY family
+),
+traffic AS (
+  SELECT
+    family,
+    sum(records) AS records,
+    sum(packets) AS packets,
+    sum(bytes) AS bytes,
+    sum(sampled_packets) AS sampled_packets,
+    sum(sampled_bytes) AS sampled_bytes
+  FROM traffic_5m
+  GROUP BY family
+)
+SELECT
+  family,
+  coalesce(t.records, 0) - coalesce(l.records, 0) AS records_too_many,
+  coalesce(t.packets, 0) - coalesce(l.packets, 0) AS packets_too_many,
+  coalesce(t.bytes, 0) - coalesce(l.bytes, 0) AS bytes_too_many,
+  coalesce(t.sampled_packets, 0) - coalesce(l.sampled_packets, 0) AS sampled_packets_too_many,
+  coalesce(t.sampled_bytes, 0) - coalesce(l.sampled_bytes, 0) AS sampled_bytes_too_many
+FROM ledger l
+FULL JOIN traffic t USING (family)
+WHERE coalesce(t.records, 0) <> coalesce(l.records, 0)
+  OR coalesce(t.packets, 0) <> coalesce(l.packets, 0)
+  OR coalesce(t.bytes, 0) <> coalesce(l.bytes, 0)
+  OR coalesce(t.sampled_packets, 0) <> coalesce(l.sampled_packets, 0)
+  OR coalesce(t.sampled_bytes, 0) <> coalesce(l.sampled_bytes, 0)

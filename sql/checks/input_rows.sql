@@ -1,0 +1,5 @@
+-- what: every committed input has rows_in = rows_counted + rows_rejected
+-- severity: fail
+SELECT input_id, path, rows_in, rows_counted, rows_rejected
+FROM ledger_files
+WHERE status = 'committed' AND rows_in <> rows_counted + rows_rejected

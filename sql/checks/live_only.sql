@@ -1,0 +1,19 @@
+-- what: family sums, rejects and findings belong to committed inputs, one row a key
+-- severity: fail
+WITH parts AS (
+  SELECT 'ledger_families' AS "table", input_id, family || ' ' || disposition AS part
+  FROM ledger_families
+  UNION ALL
+  SELECT 'rejects', input_id, reason FROM rejects
+  UNION ALL
+  SELECT 'ledger_findings', input_id, exporter || ' ' || finding FROM ledger_findings
+)
+SELECT "table", input_id, part, count(*) AS times
+FROM parts
+ANTI JOIN (SELECT input_id FROM ledger_files WHERE status = 'committed') USING (input_id)
+GROUP BY ALL
+UNION ALL
+SELECT "table", input_id, part, count(*) AS times
+FROM parts
+GROUP BY ALL
+HAVING count(*) > 1

@@ -1,0 +1,7 @@
+-- what: an input is committed in one version only
+-- severity: fail
+SELECT input_id, count(*) AS committed
+FROM ledger_files
+WHERE status = 'committed'
+GROUP BY input_id
+HAVING count(*) > 1

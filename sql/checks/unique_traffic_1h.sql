@@ -1,0 +1,9 @@
+-- what: traffic_1h has each key once
+-- severity: fail
+SELECT
+  window_start, vantage, app, product, client_region, service_region, network, family,
+  ip_class, underlay, direction,
+  count(*) AS times
+FROM traffic_1h
+GROUP BY ALL
+HAVING count(*) > 1

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from fragment_maker import commit, make_fragment, quarantine, workspace_at
+
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.checks import parse_check, read_checks, run_checks
+from v6share.warehouse.commit import record
+from v6share.warehouse.merge import AGGREGATES
+from v6share.warehouse.open import open_warehouse
+
+HARM = {
+    "conservation": "UPDATE traffic_5m SET bytes = bytes + 1 WHERE rowid = 0",
+    "input_rows": "UPDATE ledger_files SET rows_in = rows_in + 1 WHERE rowid = 0",
+    "input_families": "UPDATE ledger_files SET rows_counted = rows_counted + 1, "
+    "rows_in = rows_in + 1",
+    "input_rejects": "DELETE FROM rejects WHERE rowid = 0",
+    "one_version": "INSERT INTO ledger_files SELECT * REPLACE ('c9' AS catalog_version) "
+    "FROM ledger_files WHERE status = 'committed' LIMIT 1",
+    "live_only": "INSERT INTO ledger_findings VALUES ('gone', '', 'odd', 1)",
+    "roll_up_hour": "UPDATE traffic_1h SET bytes_variance = bytes_variance + 1 WHERE rowid = 0",
+    "roll_up_day": "DELETE FROM traffic_1d WHERE rowid = 0",
+    "no_negatives": "UPDATE health_1h SET packets = -1 WHERE rowid = 0",
+    "sketches": "UPDATE clients_1d SET client_hashes = [2, 1]",
+    "silent_exporters": "INSERT INTO dim_exporters BY NAME SELECT 'x' AS exporter, "
+    "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override",
+    **{
+        f"unique_{table.name}": f"INSERT INTO {table.name} SELECT * FROM {table.name} LIMIT 1"
+        for table in AGGREGATES
+    },
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return workspace_at(tmp_path / "w")
+
+
+def test_every_check_finds_its_harm(workspace: Workspace) -> None:
+    assert {check.name for check in read_checks()} == HARM.keys()
+    connection = open_warehouse(workspace)
+    assert all(result.passed for result in run_checks(connection))
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
+    record(connection, workspace, [commit(*made), quarantine("bad")])
+    assert [r.name for r in run_checks(connection) if not r.passed] == []
+    for name, harm in HARM.items():
+        connection.execute(f"BEGIN; {harm}")
+        found = {result.name: result for result in run_checks(connection)}
+        assert found[name].found, name
+        assert 0 < len(found[name].sample) <= 5
+        assert found[name].blocks == (name != "silent_exporters")
+        connection.execute("ROLLBACK")
+    connection.close()
+
+
+def test_headers_are_complete() -> None:
+    text = "-- what: x is y\n-- severity: warn\nSELECT 1"
+    assert parse_check("a.sql", text).severity == "warn"
+    for bad in ("SELECT 1", text.replace("warn", "bad"), text.replace("-- what", "-- why")):
+        with pytest.raises(ValueError, match="expected the lines"):
+            parse_check("a.sql", bad)

@@ -1,0 +1,200 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from fragment_maker import (
+    assert_equal,
+    commit,
+    contents,
+    empty_catalog,
+    make_fragment,
+    workspace_at,
+)
+
+from v6share.schemas.errors import UserError
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse import publish as publishing
+from v6share.warehouse.commit import record
+from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.journal import Run
+from v6share.warehouse.open import open_snapshot, open_warehouse
+from v6share.warehouse.publish import PUBLIC_TABLES, needs_publish, publish
+from v6share.warehouse.reads import list_relations, select
+from v6share.warehouse.views import View, read_views
+
+# Opens the published file again and again: every opening must find whole commits only.
+READER = """
+import sys, duckdb
+path, seen, opens = sys.argv[1], set(), 0
+print("reading", flush=True)
+while 30 not in seen:
+    with duckdb.connect(path, read_only=True) as connection:
+        (files, families, records, counted) = connection.execute(
+            "SELECT (SELECT count(*) FROM ledger_files), "
+            "(SELECT count(DISTINCT input_id) FROM ledger_families), "
+            "(SELECT sum(records) FROM traffic_5m), "
+            "(SELECT sum(rows_counted) FROM ledger_files)"
+        ).fetchall()[0]
+    assert files == families, (files, families)
+    assert records == counted, (records, counted)
+    assert not seen or files >= max(seen), (files, seen)
+    seen.add(files)
+    opens += 1
+print(opens, len(seen))
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return workspace_at(tmp_path / "it's")
+
+
+def test_the_snapshot_holds_the_public_tables_and_views(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    replace_dimensions(connection, empty_catalog())
+    record(connection, workspace, [commit(*(make_fragment(workspace, f"f{i}", i) for i in (1, 2)))])
+    published = publish(connection, workspace)
+    wanted = contents(connection, PUBLIC_TABLES)
+    assert published.size_bytes == workspace.published.stat().st_size
+    assert [file.name for file in workspace.published.parent.iterdir()] == ["v6share.duckdb"]
+    # The warehouse is still open for writing; readers do not mind.
+    with open_snapshot(workspace.published) as snapshot:
+        assert_equal(contents(snapshot, PUBLIC_TABLES), wanted)
+        assert snapshot.execute("SELECT DISTINCT schema_name FROM duckdb_tables()").fetchall() == [
+            ("main",)
+        ]
+        comments = snapshot.execute("SELECT count(comment), count(*) FROM duckdb_columns() "
+                                    "WHERE table_name = 'traffic_5m'").fetchall()  # fmt: skip
+        assert comments == [(19, 19)]
+    connection.close()
+
+
+def test_every_view_works_under_any_name(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    replace_dimensions(connection, empty_catalog())
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    publish(connection, workspace)
+    connection.close()
+    other = duckdb.connect()
+    other.execute('ATTACH ? AS "any name" (READ_ONLY)', [str(workspace.published)])
+    for view in read_views():
+        other.execute(f'SELECT * FROM "any name".{view.name}').fetchall()
+    other.close()
+
+
+def test_views_are_selected_by_name_only(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [
+        View("base", "CREATE VIEW base AS SELECT app, bytes FROM traffic_5m", (), "it's a base"),
+        View("top", "CREATE VIEW top AS SELECT sum(bytes) AS bytes FROM base", ("base",), ""),
+    ]
+    monkeypatch.setattr(publishing, "read_views", lambda: views)
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    publish(connection, workspace)
+    connection.close()
+    assert select(workspace.published, "top").num_rows == 1
+    assert list_relations(workspace.published)[0] == ("base", "it's a base")
+    with pytest.raises(UserError, match="did you mean top"):
+        select(workspace.published, "topp")
+    with pytest.raises(UserError, match="there are: base"):
+        select(workspace.published, "x; DROP TABLE y")
+    other = duckdb.connect()
+    other.execute("ATTACH ? AS renamed (READ_ONLY)", [str(workspace.published)])
+    assert other.execute("SELECT count(*) FROM renamed.top").fetchall() == [(1,)]
+    other.close()
+
+
+def test_nothing_published_yet(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match="nothing is published yet"):
+        select(workspace.published, "kpi_headline")
+
+
+def test_publishing_is_needed_when_readers_would_see_a_difference(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    made = make_fragment(workspace, "f", 1)
+    assert needs_publish(connection, workspace)
+    publish(connection, workspace)
+    assert not needs_publish(connection, workspace)
+    record(connection, workspace, [commit(made)])
+    assert needs_publish(connection, workspace)
+    publish(connection, workspace)
+    at = commit(made).at
+    run = Run("r1", "run x", "0.1.0", 1, "c1", at, at, 0, 1, 0, 0, 0, 0, "no-op")
+    record(connection, workspace, [commit(made), run])
+    assert not needs_publish(connection, workspace)
+    replace_dimensions(connection, empty_catalog())
+    assert needs_publish(connection, workspace)
+    publish(connection, workspace)
+    workspace.published.unlink()
+    assert needs_publish(connection, workspace)
+    connection.close()
+
+
+def test_a_failed_publish_keeps_the_old_snapshot(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    before = workspace.published.read_bytes()
+    leftover = workspace.published.parent / ".v6share.1.duckdb.wal"
+    leftover.write_bytes(b"of a run that was killed")
+    bad = View("bad", "CREATE VIEW bad AS SELECT * FROM nothing", (), "")
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "read_views", lambda: [bad])
+        with pytest.raises(duckdb.CatalogException):
+            publish(connection, workspace)
+    assert workspace.published.read_bytes() == before
+    assert [file.name for file in workspace.published.parent.iterdir()] == ["v6share.duckdb"]
+    publish(connection, workspace)
+    connection.close()
+
+
+def test_readers_see_whole_commits_during_30_publishes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "read_views", list)
+    connection = open_warehouse(workspace, threads=1)
+    reader = None
+    for i in range(30):
+        record(connection, workspace, [commit(make_fragment(workspace, f"f{i}", i, rows=4))])
+        publish(connection, workspace)
+        if reader is None:
+            reader = subprocess.Popen(
+                [sys.executable, "-c", READER, str(workspace.published)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "reading\n"
+    out, _ = reader.communicate(timeout=60)
+    assert reader.returncode == 0
+    opens, states = map(int, out.split())
+    assert opens >= states > 1
+    connection.close()
+
+
+def test_a_warehouse_in_use_is_a_clear_error(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from v6share.schemas.workspace import Workspace\n"
+        "from v6share.schemas.errors import UserError\n"
+        "from v6share.warehouse.open import open_warehouse\n"
+        "try: open_warehouse(Workspace(Path(sys.argv[1])))\n"
+        "except UserError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(workspace.root)], capture_output=True, text=True
+    )
+    connection.close()
+    assert "is open in another process" in done.stdout, done.stderr
+
+
+def test_a_damaged_warehouse_is_a_clear_error(workspace: Workspace) -> None:
+    workspace.warehouse.write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="v6share rebuild"):
+        open_warehouse(workspace)

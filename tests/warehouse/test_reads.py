@@ -1,0 +1,121 @@
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fragment_maker import (
+    AT,
+    commit,
+    empty_catalog,
+    forget,
+    input_id,
+    make_fragment,
+    quarantine,
+    workspace_at,
+)
+
+from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
+from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.commit import record
+from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
+from v6share.warehouse.journal import Run, Seen
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.reads import find_inputs, known_inputs, status_report
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return workspace_at(tmp_path / "w")
+
+
+def test_known_inputs(workspace: Workspace) -> None:
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
+    connection = open_warehouse(workspace)
+    copy = Seen("/copy/\udcff", 7, 8, made[0].key.input_id)
+    record(connection, workspace, [commit(*made), copy, quarantine("bad"), forget(made[2])])
+    known = known_inputs(connection)
+    assert known.committed == {one.key.input_id: one.key for one in made[:2]}
+    assert {key.input_id for key in known.quarantined} == {input_id("bad")}
+    assert known.forgotten == {made[2].key.input_id}
+    (entry,) = commit(made[1]).inputs
+    assert known.input_of(entry.path, entry.size, entry.mtime_ns) == made[1].key.input_id
+    assert known.input_of(entry.path, entry.size, entry.mtime_ns + 1) is None
+    assert known.input_of(entry.path, entry.size + 1, entry.mtime_ns) is None
+    assert known.input_of(copy.path, 7, 8) == made[0].key.input_id
+    assert known.input_of("/flows/bad.parquet", 99, 5) == input_id("bad")
+    assert known.input_of("/other", 7, 8) is None
+    record(connection, workspace, [Seen("/copy/\udcff", 9, 9, input_id("new"))])
+    assert known_inputs(connection).input_of(copy.path, 9, 9) == input_id("new")
+    assert known_inputs(connection).input_of(copy.path, 7, 8) is None
+    connection.close()
+
+
+def test_finding_inputs_by_what_people_type(workspace: Workspace) -> None:
+    made = make_fragment(workspace, "f", 1)
+    connection = open_warehouse(workspace)
+    wanted = [made.key.input_id]
+    record(connection, workspace, [commit(made), Seen("/copy/x", 7, 8, wanted[0])])
+    for name in ("/flows/f.parquet", "f.parquet", "/copy/x", wanted[0], wanted[0][:8]):
+        assert find_inputs(connection, name) == wanted
+    for name in ("", "f", wanted[0][:7], "' OR 1=1 --"):
+        assert find_inputs(connection, name) == []
+    record(connection, workspace, [forget(made)])
+    assert find_inputs(connection, "f.parquet") == []
+    connection.close()
+
+
+def test_status(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    empty = status_report(connection)
+    assert empty.runs.num_rows == empty.files.num_rows == empty.inputs_of_old_versions == 0
+    old, new = make_fragment(workspace, "a", 1, "c1"), make_fragment(workspace, "b", 2, "c2")
+    run = Run("r1", "run x", "0.1.0", 1, "c2", AT, AT, 2, 0, 1, 9, 8, 1, "quarantined-some")
+    record(connection, workspace, [commit(old, new), quarantine("bad"), run])
+    exporter = {"exporter": "192.0.2.1", "vantage": "edge", "role": "pe"}
+    listed = pa.Table.from_pylist(
+        [exporter | {"white_box": True, "override": False}], schema=DIM_EXPORTERS.arrow_schema
+    )
+    replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
+    report = status_report(connection)
+    assert report.runs.to_pylist() == [vars(run)]
+    assert report.files.column("status").to_pylist() == ["committed", "quarantined"]
+    assert report.rejects.column("reason").to_pylist() == ["no_time"]
+    assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
+    assert report.findings.column("rows").to_pylist() == [6]
+    assert report.unlisted.column("exporter").to_pylist() == [""]
+    assert report.inputs_of_old_versions == 1
+    assert report.quarantined.column("path").to_pylist() == ["/flows/bad.parquet"]
+    for row in report.exporters.to_pylist():
+        assert 0 < row["hours_seen"] <= row["hours_expected"]
+        assert row["minutes_behind"] >= 0
+    connection.close()
+
+
+def test_dimensions_are_replaced_only_when_changed(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    assert replace_dimensions(connection, empty_catalog())
+    assert not replace_dimensions(connection, empty_catalog())
+    target = {
+        "stage": 3, "metric": "top_apps_ipv6_share", "target": Decimal("0.9"),
+        "by_date": date(2027, 1, 1), "ranking_apps": ["a", "it's"],
+    }  # fmt: skip
+    targets = pa.Table.from_pylist([target], schema=DIM_TARGETS.arrow_schema)
+    changed = empty_catalog() | {"dim_targets": targets}
+    assert replace_dimensions(connection, changed)
+    found = connection.sql("SELECT * FROM dim_targets").to_arrow_table().to_pylist()
+    assert found == targets.to_pylist()
+    assert not replace_dimensions(connection, changed)
+    (count,) = connection.execute("SELECT count(*) FROM dim_ip_class").fetchall()[0]
+    assert count == len(IP_CLASSES) * len(FAMILIES)
+    connection.close()
+
+
+def test_rtt_buckets_leave_no_gap() -> None:
+    rows = rtt_buckets().to_pylist()
+    assert [row["bucket"] for row in rows] == list(range(len(rows)))
+    assert rows[0]["over_us"] == -1
+    assert all(a["to_us"] == b["over_us"] for a, b in pairwise(rows))
+    assert rows[-1]["to_us"] > timedelta(hours=1) / timedelta(microseconds=1)

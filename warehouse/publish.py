@@ -1,0 +1,118 @@
+"""Publishing: a new file with the public tables and the views, put in place in one step.
+
+Readers open the published file read-only and never meet the warehouse. Rows are written sorted by
+key, which packs better and lets time ranges skip. The views are stored without a database name,
+so the file can be attached under any name. What is private (journal offset, seen files) stays out.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from v6share.schemas.columns import Table
+from v6share.schemas.dimensions import DIMENSIONS
+from v6share.schemas.ledger import LEDGERS
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.journal import sync_directory
+from v6share.warehouse.merge import AGGREGATES
+from v6share.warehouse.state import read_state, write_state
+from v6share.warehouse.transaction import transaction
+from v6share.warehouse.views import View, quoted, read_macros, read_views
+
+PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
+
+# Readable by DuckDB 1.5 tools, too.
+_STORAGE_VERSION: Final = "v1.5.0"
+
+
+@dataclass(frozen=True)
+class Published:
+    """The new snapshot."""
+
+    path: Path
+    size_bytes: int
+
+
+def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
+    """Whether the published file misses something that readers would see.
+
+    A run that changed nothing is no reason; it shows with the next publish.
+    """
+    stamp = _stamp(connection, read_views())
+    return not workspace.published.exists() or read_state(connection, "published") != stamp
+
+
+def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
+    """Write the snapshot and replace the published one atomically.
+
+    Hold the workspace, and run the checks before. A failure leaves the old snapshot in place.
+    """
+    views = read_views()
+    target = workspace.published
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(target.parent)
+    temporary = target.parent / f".v6share.{os.getpid()}.duckdb"
+    try:
+        _write_snapshot(connection, temporary, views)
+        _sync_file(temporary)
+        temporary.replace(target)
+    finally:
+        remove_leftovers(target.parent)
+    sync_directory(target.parent)
+    write_state(connection, "published", _stamp(connection, views))
+    return Published(target, target.stat().st_size)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove half-written snapshots. Whoever holds the workspace is the only one who writes."""
+    for file in folder.glob(".v6share.*.duckdb*"):
+        file.unlink(missing_ok=True)
+
+
+def _write_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, views: list[View]) -> None:
+    (home,) = connection.execute("SELECT current_database()").fetchall()[0]
+    connection.execute(f"ATTACH ? AS snapshot (STORAGE_VERSION '{_STORAGE_VERSION}')", [str(path)])
+    try:
+        # Inside the snapshot names resolve to its own tables, and views keep no database name.
+        connection.execute("USE snapshot")
+        with transaction(connection):
+            for table in PUBLIC_TABLES:
+                _copy(connection, table, quoted(home))
+            connection.execute(read_macros())
+            for view in views:
+                connection.execute(view.sql)
+                connection.execute(view.comment)
+    finally:
+        connection.execute(f"USE {quoted(home)}")
+        connection.execute("DETACH snapshot")
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> None:
+    connection.execute(table.ddl())
+    for comment in table.comments():
+        connection.execute(comment)
+    connection.execute(
+        f"INSERT INTO {table.name} BY NAME SELECT * FROM {home}.main.{table.name} "  # noqa: S608
+        f"ORDER BY {', '.join(table.key)}"
+    )
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _stamp(connection: duckdb.DuckDBPyConnection, views: list[View]) -> str:
+    """What the published content depends on: the revision, the tables' shape and the views."""
+    sha = hashlib.sha256(read_state(connection, "revision", "0").encode())
+    for text in (
+        *(t.ddl() + "".join(t.comments()) for t in PUBLIC_TABLES),
+        read_macros(),
+        *(v.sql for v in views),
+    ):
+        sha.update(b"\n" + text.encode())
+    return sha.hexdigest()

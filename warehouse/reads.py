@@ -1,0 +1,213 @@
+"""Typed reads for the command line: what is known, how things stand, and a view's rows."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FragmentKey
+from v6share.warehouse.arrow import fetch_table
+from v6share.warehouse.commit import storable
+from v6share.warehouse.open import open_snapshot
+from v6share.warehouse.views import quoted
+
+
+@dataclass(frozen=True)
+class KnownInputs:
+    """What a rerun can skip.
+
+    files: (size, mtime_ns, input_id) by path, as last seen. committed: the live version of each
+    input. quarantined: the versions that refused an input. forgotten: withdrawn inputs that are
+    not committed again.
+    """
+
+    files: dict[str, tuple[int, int, str]]
+    committed: dict[str, FragmentKey]
+    quarantined: frozenset[FragmentKey]
+    forgotten: frozenset[str]
+
+    def input_of(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """The input that a file holds, if it is unchanged since it was last seen."""
+        found = self.files.get(storable(path))
+        if found is None or found[:2] != (size, mtime_ns):
+            return None
+        return found[2]
+
+
+def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
+    """All of it at once: a few hundred bytes an input."""
+    files = connection.execute("SELECT path, size, mtime_ns, input_id FROM private.seen")
+    known = {path: (size, mtime, input_id) for path, size, mtime, input_id in files.fetchall()}
+    committed = _keys(connection, "committed")
+    return KnownInputs(
+        files=known,
+        committed={key.input_id: key for key in committed},
+        quarantined=frozenset(_keys(connection, "quarantined")),
+        forgotten=frozenset(key.input_id for key in _keys(connection, "forgotten"))
+        - {key.input_id for key in committed},
+    )
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKey]:
+    rows = connection.execute(
+        "SELECT input_id, dialect, rules_version, catalog_version FROM ledger_files "
+        "WHERE status = ?",
+        [status],
+    ).fetchall()
+    return [FragmentKey(*row) for row in rows]
+
+
+def find_inputs(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    """The inputs that a person means by a path, a file name, or an id's first 8+ characters.
+
+    Only inputs that count or are refused. Several where the name fits several.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT f.input_id FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
+        "WHERE f.status IN ('committed', 'quarantined') AND ("
+        "f.path = $name OR s.path = $name OR parse_filename(f.path) = $name "
+        "OR (len($name) >= 8 AND starts_with(f.input_id, $name))) ORDER BY 1",
+        {"name": storable(name)},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """How things stand, as small tables in the order of reading.
+
+    runs: the newest first. files: inputs and rows by status. rejects: by reason, largest first.
+    findings: by kind and exporter. exporters: hours with data out of the hours between its first
+    record and the newest of all, and how far it is behind. unlisted: exporters with traffic that
+    the catalog does not list. versions: committed inputs by version; ``current`` marks the
+    versions of the newest run. quarantined: refused inputs with their reason.
+    """
+
+    runs: pa.Table
+    files: pa.Table
+    rejects: pa.Table
+    findings: pa.Table
+    exporters: pa.Table
+    unlisted: pa.Table
+    versions: pa.Table
+    quarantined: pa.Table
+
+    @property
+    def inputs_of_old_versions(self) -> int:
+        """Committed inputs that keep an older version than the newest run's."""
+        rows = self.versions.to_pylist()
+        return sum(row["inputs"] for row in rows if not row["current"])
+
+
+_STATUS: Final = {
+    "runs": "SELECT * FROM ledger_runs ORDER BY started_at DESC, run_id DESC LIMIT 20",
+    "files": """
+        SELECT
+          status,
+          count(*) AS inputs,
+          CAST(sum(rows_in) AS BIGINT) AS rows_in,
+          CAST(sum(rows_counted) AS BIGINT) AS rows_counted,
+          CAST(sum(rows_rejected) AS BIGINT) AS rows_rejected
+        FROM ledger_files GROUP BY status ORDER BY status""",
+    "rejects": """
+        SELECT
+          reason,
+          CAST(sum("rows") AS BIGINT) AS "rows",
+          count(DISTINCT input_id) AS inputs,
+          CAST(sum(sampled_packets) AS DECIMAL(38, 0)) AS sampled_packets,
+          CAST(sum(sampled_bytes) AS DECIMAL(38, 0)) AS sampled_bytes
+        FROM rejects GROUP BY reason ORDER BY "rows" DESC, reason""",
+    "findings": """
+        SELECT
+          finding,
+          exporter,
+          CAST(sum("rows") AS BIGINT) AS "rows",
+          count(DISTINCT input_id) AS inputs
+        FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
+    "exporters": """
+        WITH newest AS (SELECT max(last_seen) AS moment FROM exporters_1h)
+        SELECT
+          exporter,
+          CAST(sum(records) AS BIGINT) AS records,
+          min(sampling_min) AS sampling_min,
+          max(sampling_max) AS sampling_max,
+          min(first_seen) AS first_seen,
+          max(last_seen) AS last_seen,
+          count(DISTINCT window_start) AS hours_seen,
+          date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
+            AS hours_expected,
+          date_diff('minute', max(last_seen), any_value(moment)) AS minutes_behind
+        FROM exporters_1h, newest GROUP BY exporter ORDER BY exporter""",
+    "unlisted": """
+        SELECT
+          exporter,
+          CAST(sum(records) AS BIGINT) AS records,
+          CAST(sum(bytes) AS DECIMAL(38, 0)) AS bytes
+        FROM exporters_1h ANTI JOIN dim_exporters USING (exporter)
+        GROUP BY exporter ORDER BY bytes DESC, exporter""",
+    "versions": """
+        WITH newest AS (
+          SELECT rules_version, catalog_version FROM ledger_runs
+          ORDER BY started_at DESC, run_id DESC LIMIT 1
+        )
+        SELECT
+          f.rules_version,
+          f.catalog_version,
+          f.dialect,
+          count(*) AS inputs,
+          coalesce(
+            bool_and(f.rules_version = n.rules_version AND f.catalog_version = n.catalog_version),
+            TRUE
+          ) AS current
+        FROM ledger_files f LEFT JOIN newest n ON TRUE
+        WHERE f.status = 'committed'
+        GROUP BY f.rules_version, f.catalog_version, f.dialect
+        ORDER BY current DESC, inputs DESC, f.catalog_version, f.dialect""",
+    "quarantined": """
+        SELECT path, reason, size, dialect, input_id, committed_at AS at
+        FROM ledger_files WHERE status = 'quarantined' ORDER BY path, input_id""",
+}
+
+
+def status_report(connection: duckdb.DuckDBPyConnection) -> StatusReport:
+    """How things stand, from the warehouse or from a published file."""
+    return StatusReport(**{part: fetch_table(connection, sql) for part, sql in _STATUS.items()})
+
+
+def list_relations(published: Path) -> list[tuple[str, str]]:
+    """The views and tables of a published file with what they are about; views first."""
+    with open_snapshot(published) as connection:
+        return _relations(connection)
+
+
+def select(published: Path, name: str) -> pa.Table:
+    """All rows of one view or table of a published file.
+
+    Raises UserError, with the nearest names, for one that the file does not hold.
+    """
+    with open_snapshot(published) as connection:
+        names = [known for known, _ in _relations(connection)]
+        if name not in names:
+            raise UserError(_unknown_view(name, names))
+        return fetch_table(connection, f"SELECT * FROM {quoted(name)}")  # noqa: S608
+
+
+def _relations(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT name, coalesce(comment, '') FROM ("
+        "SELECT 0 AS place, view_name AS name, comment, internal, database_name "
+        "FROM duckdb_views() UNION ALL "
+        "SELECT 1, table_name, comment, internal, database_name FROM duckdb_tables()"
+        ") WHERE NOT internal AND database_name = current_database() ORDER BY place, name"
+    ).fetchall()
+    return [(name, comment) for name, comment in rows]
+
+
+def _unknown_view(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+    return f"there is no view '{name}' in the published file; {hint}"
