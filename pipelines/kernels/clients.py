@@ -1,7 +1,9 @@
-"""Distinct clients as theta sketches of keyed hashes: one per day, vantage, scope and family.
+"""Distinct clients as theta sketches of keyed hashes: per day, vantage, family, unit and cell.
 
-A sketch keeps the smallest distinct hashes; with at most 4,096 it is exact. Kept here are up to
-the 4,097 smallest, so that any merge of any parts gives the same sketch (Dasgupta et al., 2016).
+A sketch keeps the smallest distinct hashes; with at most 4,096 it is exact. Kept here are at
+least the 4,097 smallest, so that any merge of any parts gives the same sketch (Dasgupta et al.,
+2016). That is why a flow goes into two cells only, its (app, product) pair's and its (region,
+network) client's: the sketches of all scopes are unions of these.
 """
 
 from typing import Final, NamedTuple
@@ -20,8 +22,6 @@ _TRANSLATED: Final = IP_CLASSES.index("translated")
 _KEPT: Final = THETA_SIZE + 1
 _SMALLEST: Final = 128
 _LARGEST: Final = 8192
-# Scopes of a flow: all, app, product, client_region, network.
-_SCOPES: Final = 5
 
 
 class ClientInputs(NamedTuple):
@@ -41,19 +41,18 @@ class ClientInputs(NamedTuple):
 
 
 class ClientRules(NamedTuple):
-    """Per client number: prefix lengths, user or relay, region, network; per pair: product.
+    """Per client number: prefix lengths, and whether it is a user or a relay.
 
-    scope_starts: where each scope's sketches begin within a group; the last entry is their sum.
+    regions: how many there are, as a service number holds pair * regions + region; pairs,
+    clients: how many cells of either kind a group has, the pairs' first.
     """
 
     length_v4: U8
     length_v6: U8
     is_user: Bool
-    region: I32
-    network: I32
-    product: I32
     regions: int
-    scope_starts: I64
+    pairs: int
+    clients: int
     key_0: np.uint64
     key_1: np.uint64
     offset_ms: int
@@ -201,20 +200,15 @@ def _add_clients(
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
     vantages, subscribers = flows.vantage, flows.subscriber
     classes, services = decisions.ip_class, decisions.service
-    clients, apps = decisions.client, decisions.app
-    products, regions, networks = rules.product, rules.region, rules.network
-    scopes = rules.scope_starts
-    positions = np.zeros(_SCOPES, np.int64)
+    clients = decisions.client
+    width = rules.pairs + rules.clients
     group = 0
     for i in range(first, len(hashes)):
         h = hashes[i]
         if h == 0:
             continue
-        client = clients[i]
-        positions[1] = scopes[1] + apps[i]
-        positions[2] = scopes[2] + products[services[i] // rules.regions]
-        positions[3] = scopes[3] + regions[client]
-        positions[4] = scopes[4] + networks[client]
+        pair = services[i] // rules.regions
+        cell = rules.pairs + clients[i]
         family = V6 if classes[i] == _TRANSLATED else int(families[i])
         unit = 1 if len(subscribers) > 0 and subscribers[i] != 0 else 0
         starts = starts_ms[i] + rules.offset_ms
@@ -225,9 +219,7 @@ def _add_clients(
                 group = _group_number(groups, used, key)
             if group < 0:
                 return i
-            base = group * scopes[_SCOPES]
-            for scope in range(_SCOPES):
-                s = base + positions[scope]
+            for s in (group * width + pair, group * width + cell):
                 # Asked here as well: a full sketch takes few, and the call costs more.
                 if h <= thetas[s] and not _insert(
                     s, h, counts, capacities, offsets, thetas, pool, used
@@ -242,7 +234,7 @@ def unpack_group(key: int) -> tuple[int, int, int, int]:
 
 
 class Sketches:
-    """Owns the sketches of one lane. Bounded by groups x scopes x 64 KiB."""
+    """Owns the sketches of one lane. Bounded by groups x cells x 73 KiB."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -285,7 +277,7 @@ class Sketches:
         self.arrays = a
 
     def kept(self) -> dict[tuple[int, int], U64]:
-        """Give the distinct hashes of each non-empty sketch by (group key, position in group)."""
+        """Give the distinct hashes of each non-empty sketch by (group key, cell)."""
         a = self.arrays
         found = {}
         for s in np.flatnonzero(a.counts[: a.used[0] * self._width]).tolist():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,30 +139,6 @@ def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, NDArray[n
     return decide(_arrays(batch), rules.arrays, _names(batch, rules), places), places
 
 
-class Scopes(NamedTuple):
-    """Vocabularies of the client scopes, and the product of each pair, the network of each."""
-
-    products: tuple[str, ...]
-    networks: tuple[str, ...]
-    starts: I64
-    product_of_pair: I32
-    network_of_client: I32
-
-
-def client_scopes(rules: Rules) -> Scopes:
-    """Number the scopes' ids and lay out the sketches of a group."""
-    products = tuple(sorted({p for _, p in rules.pairs}))
-    networks = tuple(sorted({n for _, n in rules.clients}))
-    sizes = [1, len(rules.apps), len(products), len(rules.regions), len(networks)]
-    return Scopes(
-        products,
-        networks,
-        np.cumsum([0, *sizes]).astype(np.int64),
-        np.array([products.index(p) for _, p in rules.pairs], np.int32),
-        np.array([networks.index(n) for _, n in rules.clients], np.int32),
-    )
-
-
 class Lane:
     """Everything one thread has counted of one input."""
 
@@ -178,18 +154,15 @@ class Lane:
         self.without_interval: dict[str, int] = {}
         self.first_ms: int | None = None
         self.last_ms: int | None = None
-        scopes = client_scopes(plan.rules)
-        self.clients = sketches.Sketches(int(scopes.starts[-1]))
+        self.clients = sketches.Sketches(len(plan.rules.pairs) + len(plan.rules.clients))
         k0, k1 = np.frombuffer(plan.client_key, "<u8")
         self._client_rules = sketches.ClientRules(
             plan.rules.client_length_v4,
             plan.rules.client_length_v6,
             plan.rules.client_is_user,
-            plan.rules.arrays.client_region,
-            scopes.network_of_client,
-            scopes.product_of_pair,
             len(plan.rules.regions),
-            scopes.starts,
+            len(plan.rules.pairs),
+            len(plan.rules.clients),
             k0,
             k1,
             plan.reporting_offset_ms,

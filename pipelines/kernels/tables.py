@@ -18,8 +18,9 @@ from v6share.pipelines.kernels import tally as accounts
 from v6share.pipelines.kernels import traffic as t
 from v6share.pipelines.kernels.flows import I64, U64
 from v6share.pipelines.kernels.groups import Groups
-from v6share.pipelines.kernels.lane import Lane, Plan, client_scopes
+from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.measure import COUNTED
+from v6share.pipelines.kernels.rules import Rules
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,
@@ -29,7 +30,6 @@ from v6share.schemas.aggregates import (
     HOUR_MS,
     IP_CLASSES,
     RTT_1H,
-    SCOPES,
     SIDES,
     TRAFFIC_5M,
     UNDERLAYS,
@@ -39,6 +39,7 @@ from v6share.schemas.columns import Table
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
 
 _EXACT: Final = Context(prec=40)
+_UNITS: Final = ("prefix", "subscriber")
 
 
 
@@ -309,37 +310,24 @@ def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
     return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
 
 
+def _scopes_of(rules: Rules, cell: int) -> list[tuple[str, str]]:
+    """Give the (scope, id) that a cell of client sketches is part of."""
+    if cell < len(rules.pairs):
+        app, product = rules.pairs[cell]
+        return [("all", ""), ("app", app), ("product", product)]
+    region, network = rules.clients[cell - len(rules.pairs)]
+    return [("client_region", region), ("network", network)]
+
+
 def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    scopes = client_scopes(plan.rules)
-    ids: list[Sequence[str]] = [
-        ("",),
-        plan.rules.apps,
-        scopes.products,
-        plan.rules.regions,
-        scopes.networks,
-    ]
-    parts: dict[tuple[int, int], list[U64]] = {}
+    parts: dict[tuple[int, str, str, str, str, str], list[U64]] = {}
     for lane in lanes:
-        for key, hashes in lane.clients.kept().items():
-            parts.setdefault(key, []).append(hashes)
-    rows = []
-    for (group, position), hashes in parts.items():
-        day, vantage, family, unit = sketches.unpack_group(group)
-        scope = int(np.searchsorted(scopes.starts, position, "right")) - 1
-        theta, kept = sketches.trim(np.concatenate(hashes))
-        rows.append(
-            (
-                day,
-                plan.vantages[vantage],
-                SCOPES[scope],
-                ids[scope][position - int(scopes.starts[scope])],
-                FAMILIES[family],
-                ("prefix", "subscriber")[unit],
-                theta,
-                kept,
-            )
-        )
-    rows.sort(key=lambda row: row[:6])
+        for (group, cell), hashes in lane.clients.kept().items():
+            day, vantage, family, unit = sketches.unpack_group(group)
+            for scope, name in _scopes_of(plan.rules, cell):
+                key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
+                parts.setdefault(key, []).append(hashes)
+    rows = [(*key, *sketches.trim(np.concatenate(parts[key]))) for key in sorted(parts)]
     columns = list(zip(*rows, strict=True)) or [[] for _ in CLIENTS_1D.columns]
     return pa.table(
         [
