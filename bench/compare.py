@@ -86,8 +86,8 @@ def _v6share(run: Run) -> list[str]:
     workspace = _workspace(run)
     shutil.rmtree(workspace, ignore_errors=True)
     shutil.copytree(run.data / "catalog", workspace / "catalog")
-    words = [sys.executable, "-m", "v6share", "-C", str(workspace), "--format", "json", "run"]
-    return [*words, str((run.data / run.flows).absolute()), "--threads", str(run.threads)]
+    words = [sys.executable, "-m", "v6share", "-C", str(workspace), "run", "--format", "json"]
+    return [*words, "--threads", str(run.threads), str((run.data / run.flows).absolute())]
 
 
 PEERS: Final = (
@@ -150,7 +150,7 @@ def same_sums(peers: list[Peer], run: Run) -> bool:
     results = {peer.name: peer.result(run) for peer in peers}
     named = [f"{name}={path}" for name, path in results.items() if path]
     if len(named) < 2:
-        say("nothing to compare: fewer than two engines with a result")
+        say("sums not compared: fewer than two engines with a result")
         return True
     command = [sys.executable, "-m", "bench.sums", *named]
     return subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
@@ -232,6 +232,14 @@ def phase_lines(peers: list[Peer], measured: dict[str, Measured]) -> list[str]:
     return lines if len(lines) > 2 else []
 
 
+def verdict(peers: list[Peer], same: bool) -> str:
+    """What was found about the sums, of the engines that have any."""
+    names = [peer.name for peer in peers if peer.name != LIMIT]
+    if len(names) < 2:
+        return "Sums not compared: only one engine."
+    return f"The same sums from {', '.join(names)}." if same else "THE SUMS DIFFER."
+
+
 def machine() -> str:
     """What this ran on."""
     model = platform.processor() or platform.machine()
@@ -304,7 +312,7 @@ def main() -> int:
         *slice_line(on_slice, whole, flows),
         *phase_lines(large, whole),
         "",
-        "All engines gave the same sums." if same else "THE SUMS DIFFER.",
+        verdict(large, same),
     ]
     report = "\n".join(lines) + "\n"
     print(report, end="")

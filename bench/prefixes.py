@@ -56,7 +56,8 @@ class PrefixTable:
     @property
     def is_v4(self) -> NDArray[np.bool_]:
         """Which prefixes are IPv4."""
-        return np.logical_and(self.hi == 0, self.lo >> np.uint64(32) == np.uint64(0xFFFF))
+        mapped: NDArray[np.bool_] = (self.hi == 0) & (self.lo >> np.uint64(32) == 0xFFFF)
+        return mapped
 
 
 @dataclass(frozen=True)
