@@ -51,9 +51,14 @@ def test_a_bare_name_is_a_source():
         ('[[layer2]]\noctets = 0\nwhen = [{ column = "t", in = [1] }]', 9, "layer2[0].octets", "1"),
         ('[[pre_scaled]]\nwhen = [{ column = "t" }]', 9, "pre_scaled[0].when[0]", "exactly one"),
         ('[[interval]]\nden = "t"', 8, "interval[0]", "exactly one of num"),
-        ('[[interval]]\nnum = []', 9, "interval[0].num", "at least 1"),
-        ('[[reject]]\nreason = "bad"\nwhen = [{ column = "t", in = [1] }]', 9, "reject[0].reason", ""),
-        ('src = 5', 8, "", "not TOML"),
+        ("[[interval]]\nnum = []", 9, "interval[0].num", "at least 1"),
+        (
+            '[[reject]]\nreason = "bad"\nwhen = [{ column = "t", in = [1] }]',
+            9,
+            "reject[0].reason",
+            "",
+        ),
+        ("src = 5", 8, "", "not TOML"),
         ('end = [{ column = 5, unit = "s" }]', 8, "columns.end[0].column", "expected text"),
     ],
 )

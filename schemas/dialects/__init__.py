@@ -1,0 +1,370 @@
+"""Dialects: how the columns of one collector's files become the canonical flow. Data, not code.
+
+A dialect is one TOML file; ``docs/dialects.md`` shows how to write one. Here stand its model,
+its validation, and the choice of a dialect by a file's columns. Nothing here opens a flow file.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache, cached_property
+from importlib import resources
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from v6share.schemas.errors import InputRefused, UserError
+from v6share.schemas.mistakes import did_you_mean, mistake
+from v6share.schemas.toml_text import read_toml
+
+Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
+Marker: TypeAlias = int | str
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+
+_SHOWN_COLUMNS: Final = 40
+_SHOWN_WIDTH: Final = 60
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _as_tuple(value)
+
+
+def _as_sources(value: Any) -> Any:
+    """A bare column name is short for a source without further keys."""
+    if not isinstance(value, list):
+        return value
+    return tuple({"column": v} if isinstance(v, str) else v for v in value)
+
+
+Names: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(_as_names), Field(min_length=1)]
+Markers: TypeAlias = Annotated[tuple[Marker, ...], BeforeValidator(_as_tuple)]
+_Sources: Final = BeforeValidator(_as_sources)
+_Tables: Final = BeforeValidator(_as_tuple)
+
+
+class Test(_Part):
+    """A condition on a row's source columns; of several columns, one must fulfil it.
+
+    Exactly one of: ``in`` / ``not_in`` (text and whole numbers; null is in no list), ``present``
+    (not null; a list: not empty), ``zero`` (null, empty, 0, or nothing but zeros as
+    ``0000-00-00`` or ``::``). A column that the file lacks is null.
+    """
+
+    column: Names
+    is_in: Markers | None = Field(default=None, alias="in")
+    not_in: Markers | None = None
+    present: bool | None = None
+    zero: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> "Test":
+        given = (self.is_in, self.not_in, self.present, self.zero)
+        if sum(g is not None for g in given) != 1:
+            raise mistake("expected exactly one of in, not_in, present, zero")
+        return self
+
+
+Tests: TypeAlias = Annotated[tuple[Test, ...], _Tables, Field(min_length=1)]
+
+
+class Source(_Part):
+    """One column that may give a value. ``missing``: values that mean "none"."""
+
+    column: Name
+    missing: Markers = ()
+
+
+class TimeSource(Source):
+    """A time: whole or decimal numbers in ``unit``, ISO text, or Arrow timestamps.
+
+    base: a column (in ``base_unit``) that the value is added to, as a boot time to an uptime.
+    utc_offset_minutes: of text without a zone.
+    """
+
+    unit: Unit
+    base: Name | None = None
+    base_unit: Unit = "ms"
+    utc_offset_minutes: int = Field(default=0, ge=-1439, le=1439)
+
+
+class NumberSource(Source):
+    """A whole number. ``names`` and ``prefixes``: numbers for texts, and for how texts begin.
+
+    times: the number is multiplied by it (a time in ms that is wanted in us: 1000).
+    """
+
+    names: dict[str, int] = Field(default_factory=dict)
+    prefixes: dict[str, int] = Field(default_factory=dict)
+    times: int = Field(default=1, ge=1, le=1_000_000)
+
+
+class FamilySource(_Part):
+    """A column that tells the IP version where addresses are missing, and its values."""
+
+    column: Name
+    v4: Markers
+    v6: Markers
+
+
+Times: TypeAlias = Annotated[tuple[TimeSource, ...], _Sources]
+Numbers: TypeAlias = Annotated[tuple[NumberSource, ...], _Sources]
+Sources: TypeAlias = Annotated[tuple[Source, ...], _Sources]
+
+
+class Columns(_Part):
+    """Canonical columns and their sources, best first; the first with a value wins, row by row.
+
+    start, end: of the flow. export: when the record was exported, else received.
+    src, dst: addresses; the sources may be one combined column, or one for each family.
+    outer_src, outer_dst, outer_protocol: of the outer header, where ``src`` is an inner one.
+    packets, octets: of this record. total_packets, total_octets: since the flow began.
+    """
+
+    start: Times = ()
+    end: Times = ()
+    export: Times = ()
+    src: Sources = ()
+    dst: Sources = ()
+    outer_src: Sources = ()
+    outer_dst: Sources = ()
+    outer_protocol: Numbers = ()
+    family: Annotated[tuple[FamilySource, ...], _Tables] = ()
+    protocol: Numbers = ()
+    src_port: Numbers = ()
+    dst_port: Numbers = ()
+    tcp_flags: Numbers = ()
+    packets: Numbers = ()
+    octets: Numbers = ()
+    total_packets: Numbers = ()
+    total_octets: Numbers = ()
+    forwarding_status: Numbers = ()
+    src_as: Numbers = ()
+    dst_as: Numbers = ()
+    exporter: Sources = ()
+    server_name: Sources = ()
+    app_name: Sources = ()
+    app_id: Sources = ()
+    subscriber: Sources = ()
+    rtt_client_us: Numbers = ()
+    rtt_server_us: Numbers = ()
+    retransmits: Numbers = ()
+
+
+class Reverse(_Part):
+    """The other direction in the same record (a biflow). Where times are absent, the flow's."""
+
+    packets: Numbers
+    octets: Numbers
+    start: Times = ()
+    end: Times = ()
+    tcp_flags: Numbers = ()
+
+
+class Rule(_Part):
+    """Rows for which every test of ``when`` holds. For "or", write the table again."""
+
+    when: Tests
+
+
+class Interval(_Part):
+    """One way to know the sampling interval N = num / den, both sums of columns.
+
+    Unknown where a column is null, or where N would be under 1. ``probability``: a column with
+    1 / N. ``constant``: N itself.
+    """
+
+    num: Names | None = None
+    den: Names | None = None
+    probability: Name | None = None
+    constant: int | None = Field(default=None, ge=1)
+    when: Annotated[tuple[Test, ...], _Tables] = ()
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Interval":
+        if sum(f is not None for f in (self.num, self.probability, self.constant)) != 1:
+            raise mistake("expected exactly one of num, probability, constant")
+        if self.den is not None and self.num is None:
+            raise mistake("den without num")
+        return self
+
+
+class Layer2(Rule):
+    """Bytes of layer 2 that every packet of these rows counts."""
+
+    octets: int = Field(ge=1, le=1000)
+
+
+class Underlay(Rule):
+    """Rows whose addresses are inner ones, and the family of the outer header."""
+
+    family: Literal["v4", "v6"]
+
+
+class Inner(Rule):
+    """Rows that show addresses of both families, and the family that is the inner one."""
+
+    family: Literal["v4", "v6"]
+
+
+class Reject(Rule):
+    """Rows that carry no traffic to count, by the record's own word."""
+
+    reason: Literal["action_reject", "no_data", "skip_data"]
+
+
+class Finding(Rule):
+    """Rows that a reader should know of."""
+
+    name: Name
+
+
+class Dialect(_Part):
+    """One dialect. ``requires``: columns that must be there; in a list, one of them must."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    title: Name
+    requires: Annotated[tuple[Names, ...], _Tables, Field(min_length=1)]
+    columns: Columns
+    reverse: Reverse | None = None
+    interval: Annotated[tuple[Interval, ...], _Tables] = ()
+    pre_scaled: Annotated[tuple[Rule, ...], _Tables] = ()
+    layer2: Annotated[tuple[Layer2, ...], _Tables] = ()
+    inner: Annotated[tuple[Inner, ...], _Tables] = ()
+    underlay: Annotated[tuple[Underlay, ...], _Tables] = ()
+    segment_routing: Annotated[tuple[Rule, ...], _Tables] = ()
+    reject: Annotated[tuple[Reject, ...], _Tables] = ()
+    finding: Annotated[tuple[Finding, ...], _Tables] = ()
+
+    @cached_property
+    def source_columns(self) -> frozenset[str]:
+        """Every column that this dialect may read."""
+        return frozenset(name for _, name in _uses(self))
+
+    def missing(self, columns: Collection[str]) -> tuple[tuple[str, ...], ...]:
+        """The requirements that a file with these columns does not meet."""
+        return tuple(group for group in self.requires if not any(c in columns for c in group))
+
+
+def parse_dialect(file: str, data: bytes) -> Dialect:
+    """A dialect from its TOML text. Raises CatalogError with file, line and key."""
+    return read_toml(file, data).validate(Dialect)
+
+
+@cache
+def builtin_dialects() -> tuple[Dialect, ...]:
+    """The dialects that come with the package, by name."""
+    folder = resources.files(__name__)
+    files = sorted(f.name for f in folder.iterdir() if f.name.endswith(".toml"))
+    return tuple(parse_dialect(f, (folder / f).read_bytes()) for f in files)
+
+
+def dialect_named(name: str, dialects: Iterable[Dialect]) -> Dialect:
+    """The dialect of that name. Raises UserError with the nearest known name."""
+    by_name = {d.name: d for d in dialects}
+    if name not in by_name:
+        raise UserError(f'unknown dialect "{name}"{did_you_mean(name, by_name)}')
+    return by_name[name]
+
+
+def choose_dialect(columns: Collection[str], dialects: Sequence[Dialect]) -> Dialect:
+    """The dialect whose requirements these columns meet; of several, the one that knows most.
+
+    Raises InputRefused ``no_dialect`` where none fits, UserError where two fit equally well.
+    """
+    fitting = [d for d in dialects if not d.missing(columns)]
+    if not fitting:
+        raise InputRefused("no_dialect", _why_none(columns, dialects))
+    best = max(_known(d, columns) for d in fitting)
+    first, *others = [d for d in fitting if _known(d, columns) == best]
+    if others:
+        names = ", ".join(d.name for d in (first, *others))
+        raise UserError(
+            f"the dialects {names} fit the columns {_shown(columns)} equally well; give one of "
+            "them a column in `requires` that the other lacks, or name one with --dialect"
+        )
+    return first
+
+
+def require_dialect(columns: Collection[str], dialect: Dialect) -> None:
+    """Raise InputRefused ``no_dialect`` where a named dialect does not fit."""
+    if dialect.missing(columns):
+        raise InputRefused(
+            "no_dialect", f"found the columns {_shown(columns)}; {_misses(dialect, columns)}"
+        )
+
+
+def mapped_columns(dialect: Dialect, columns: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """(canonical column or rule, source column) for every use of one of these columns."""
+    pairs = dict.fromkeys(pair for pair in _uses(dialect) if pair[1] in columns)
+    return tuple(pairs)
+
+
+def dialects_digest(dialects: Sequence[Dialect] | None = None) -> str:
+    """Hex SHA-256 of what the dialects do: titles, comments and file order do not count."""
+    every = builtin_dialects() if dialects is None else dialects
+    parts = sorted(
+        json.dumps(d.model_dump(exclude={"title"}), sort_keys=True, ensure_ascii=False)
+        for d in every
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _uses(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    for field, sources in dialect.columns:
+        yield from ((field, name) for s in sources for name in _source_names(s))
+    if dialect.reverse is not None:
+        for field, sources in dialect.reverse:
+            yield from ((f"reverse {field}", n) for s in sources for n in _source_names(s))
+    for i in dialect.interval:
+        names = (*(i.num or ()), *(i.den or ()), *((i.probability,) if i.probability else ()))
+        yield from (("interval", n) for n in (*names, *_tested(i.when)))
+    for kind in ("pre_scaled", "layer2", "inner", "underlay", "segment_routing", "reject"):
+        yield from ((kind, n) for rule in getattr(dialect, kind) for n in _tested(rule.when))
+    yield from (("finding", n) for rule in dialect.finding for n in _tested(rule.when))
+
+
+def _source_names(source: Source | FamilySource) -> tuple[str, ...]:
+    base = getattr(source, "base", None)
+    return (source.column,) if base is None else (source.column, base)
+
+
+def _tested(tests: Iterable[Test]) -> Iterator[str]:
+    return (name for test in tests for name in test.column)
+
+
+def _known(dialect: Dialect, columns: Collection[str]) -> int:
+    return len(dialect.source_columns & frozenset(columns))
+
+
+def _why_none(columns: Collection[str], dialects: Sequence[Dialect]) -> str:
+    if not dialects:
+        return f"found the columns {_shown(columns)}; no dialect is known"
+    near = min(dialects, key=lambda d: (len(d.missing(columns)), -_known(d, columns), d.name))
+    return (
+        f"found the columns {_shown(columns)}; the nearest dialect, {_misses(near, columns)}; "
+        "name one with --dialect, or add one (docs/dialects.md)"
+    )
+
+
+def _misses(dialect: Dialect, columns: Collection[str]) -> str:
+    groups = (g[0] if len(g) == 1 else f"one of ({', '.join(g)})" for g in dialect.missing(columns))
+    return f"{dialect.name}, misses {' and '.join(groups)}"
+
+
+def _shown(columns: Collection[str]) -> str:
+    """The columns in order, bounded: a hostile file may have millions, or one of a megabyte."""
+    names = [
+        c if len(c) <= _SHOWN_WIDTH else c[: _SHOWN_WIDTH - 3] + "..."
+        for c, _ in zip(columns, range(_SHOWN_COLUMNS), strict=False)
+    ]
+    more = len(columns) - len(names)
+    text = ", ".join(names) or "(none)"
+    return f"{text} and {more} more" if more else text
