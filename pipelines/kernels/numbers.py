@@ -1,0 +1,74 @@
+"""Whole numbers of a canonical column, from the sources that its dialect names."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from v6share.pipelines.kernels.cells import Whole, holds_in, whole
+from v6share.pipelines.kernels.compiled import compiled
+from v6share.pipelines.kernels.faults import whole_mask
+from v6share.pipelines.kernels.flows import I32, I64, Bool
+from v6share.schemas.dialects import NumberSource
+
+
+def source_number(
+    array: pa.Array, source: NumberSource, words: Callable[[str], int | None]
+) -> Whole:
+    """One column as whole numbers, its missing-markers absent, its names numbers."""
+    number = whole(array, _with_names(source, words))
+    values, absent = number.values, number.absent
+    if source.missing:
+        gone = holds_in(array, source.missing)
+        if gone.any():
+            absent = gone | absent if len(absent) else gone
+            values = np.where(gone, 0, values)
+    bad = number.bad
+    if source.times != 1:
+        over = np.abs(values) > (2**62) // source.times
+        values = np.where(over, 0, values) * source.times
+        bad = (bad | over if len(bad) else over) if over.any() else bad
+    return Whole(values, absent, bad)
+
+
+def _with_names(
+    source: NumberSource, words: Callable[[str], int | None]
+) -> Callable[[str], int | None]:
+    if not source.names and not source.prefixes:
+        return words
+
+    def read(text: str) -> int | None:
+        if text in source.names:
+            return source.names[text]
+        for prefix, value in source.prefixes.items():
+            if text.startswith(prefix):
+                return value
+        return words(text)
+
+    return read
+
+
+def first_number(first: Whole, other: Whole) -> Whole:
+    """Row by row the first that is not absent."""
+    rows = len(first.values)
+    holes = whole_mask(first.absent, rows)
+    absent = holes & whole_mask(other.absent, rows)
+    bad = np.where(holes, whole_mask(other.bad, rows), whole_mask(first.bad, rows))
+    return Whole(
+        np.where(holes, other.values, first.values),
+        absent if absent.any() else np.empty(0, np.bool_),
+        bad if bad.any() else np.empty(0, np.bool_),
+    )
+
+
+@compiled
+def narrow_numbers(values: I64, absent: Bool, bad: Bool, high: int, out: I32) -> None:
+    """Numbers from 0 to high, else -1. Masks may be empty: then no row is in them."""
+    for i in range(len(out)):
+        out[i] = values[i] if 0 <= values[i] <= high else -1
+    for i in range(len(absent)):
+        if absent[i]:
+            out[i] = -1
+    for i in range(len(bad)):
+        if bad[i]:
+            out[i] = -1

@@ -1,0 +1,129 @@
+"""Flow files: a Parquet file to canonical batches, bounded in memory.
+
+Only the columns that the file's dialect knows are read. Whatever is wrong with a file ends in
+``InputRefused``. The file is read, never mapped: a mapped file that shrinks kills the process.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v6share.pipelines.kernels.addresses import is_bytes_or_text
+from v6share.pipelines.kernels.flows import FlowBatch
+from v6share.pipelines.kernels.normalise import normalise
+from v6share.pipelines.kernels.source_types import check_types
+from v6share.schemas.dialects import (
+    Dialect,
+    builtin_dialects,
+    choose_dialect,
+    dialect_named,
+    require_dialect,
+)
+from v6share.schemas.errors import InputRefused
+
+_LONGEST_DETAIL: Final = 300
+# Everything that pyarrow is known to raise for damaged files; ArrowException covers the most.
+_DAMAGE: Final = (OSError, pa.ArrowException, ValueError, MemoryError, OverflowError, TypeError)
+
+
+@dataclass(frozen=True)
+class FlowFile:
+    """A flow file that was opened and fits a dialect. Holds no open file; threads may share it.
+
+    columns: the names of all top-level columns, in order.
+    """
+
+    path: str
+    definition: Dialect
+    rows: int
+    row_groups: int
+    columns: tuple[str, ...]
+    schema: pa.Schema
+    metadata: pq.FileMetaData
+
+    @property
+    def dialect(self) -> str:
+        """The dialect's name."""
+        return self.definition.name
+
+    def read(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[FlowBatch]:
+        """The flows of some row groups, in order, at most ``batch_rows`` a batch.
+
+        The reverse halves of a batch's biflows follow it as a batch of their own. Raises
+        InputRefused ``unreadable``.
+        """
+        for batch in self.raw_batches(row_groups, batch_rows):
+            yield from normalise(batch, self.definition)
+
+    def raw_batches(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The source columns that the dialect knows, undecoded. Raises InputRefused."""
+        wanted = [c for c in self.columns if c in self.definition.source_columns]
+        with _refusing(self.path):
+            file = pq.ParquetFile(
+                self.path,
+                metadata=self.metadata,
+                read_dictionary=self._dictionaries(),
+                page_checksum_verification=True,
+            )
+        with file:
+            batches = file.iter_batches(
+                batch_rows, row_groups=list(row_groups), columns=wanted, use_threads=False
+            )
+            while True:
+                with _refusing(self.path):
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
+                    batch.validate()
+                yield batch
+
+    def _dictionaries(self) -> list[str]:
+        """Text that is looked at value by value; addresses are parsed faster row by row."""
+        columns = self.definition.columns
+        of_addresses = (columns.src, columns.dst, columns.outer_src, columns.outer_dst)
+        addresses = {s.column for sources in of_addresses for s in sources}
+        times = {s.column for sources in (columns.start, columns.end) for s in sources}
+        known = self.definition.source_columns - addresses - times
+        return [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
+
+
+def open_flow_file(
+    path: str, dialect: str | None = None, dialects: Sequence[Dialect] | None = None
+) -> FlowFile:
+    """Open a flow file and find its dialect (or take the one that is named).
+
+    Reads the footer only. Raises InputRefused (``empty_file``, ``unreadable``, ``no_dialect``),
+    and UserError where no dialect has the given name.
+    """
+    every = builtin_dialects() if dialects is None else tuple(dialects)
+    named = None if dialect is None else dialect_named(dialect, every)
+    with _refusing(path):
+        if Path(path).stat().st_size == 0:
+            raise InputRefused("empty_file", "found 0 bytes, expected a Parquet file")
+        with pq.ParquetFile(path) as file:
+            metadata, schema = file.metadata, file.schema_arrow
+            columns = tuple(schema.names)
+    if named is not None:
+        require_dialect(columns, named)
+    definition = choose_dialect(columns, every) if named is None else named
+    check_types(schema, definition)
+    return FlowFile(
+        path, definition, metadata.num_rows, metadata.num_row_groups, columns, schema, metadata
+    )
+
+
+@contextmanager
+def _refusing(path: str) -> Iterator[None]:
+    """What pyarrow and the operating system say about a damaged file, as a refusal."""
+    try:
+        yield
+    except _DAMAGE as error:
+        said = " ".join(str(error).replace(path, "the file").split()) or type(error).__name__
+        if len(said) > _LONGEST_DETAIL:
+            said = said[: _LONGEST_DETAIL - 3] + "..."
+        raise InputRefused("unreadable", f"not readable as Parquet: {said}") from error

@@ -1,0 +1,640 @@
+"""The ipfix dialect on hand-made rows, and on the same rows in every form."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from v6share.pipelines.kernels.flows import FlowBatch
+from v6share.pipelines.kernels.normalise import normalise
+from v6share.pipelines.kernels.source_types import check_types
+from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
+from v6share.schemas.dialects import builtin_dialects, dialect_named, parse_dialect
+from v6share.schemas.errors import InputRefused
+from v6share.schemas.ledger import REJECT_REASONS
+
+IPFIX = dialect_named("ipfix", builtin_dialects())
+T = 1_767_225_600_000
+ROW: dict[str, Any] = {
+    "flowStartMilliseconds": T,
+    "flowEndMilliseconds": T + 1500,
+    "sourceIPAddress": "2001:db8::1",
+    "destinationIPAddress": "2001:db8::2",
+    "protocolIdentifier": 6,
+    "sourceTransportPort": 50000,
+    "destinationTransportPort": 443,
+    "packetDeltaCount": 3,
+    "octetDeltaCount": 1000,
+}
+
+
+def table(*rows: dict[str, Any], **types: pa.DataType) -> pa.RecordBatch:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.record_batch({n: pa.array([row.get(n) for row in rows], types.get(n)) for n in names})
+
+
+def flows(*changes: dict[str, Any], dialect=IPFIX, **types: pa.DataType) -> tuple[FlowBatch, ...]:
+    batch = table(*(ROW | c for c in changes), **types)
+    check_types(batch.schema, dialect)
+    return normalise(batch, dialect)
+
+
+def one(change: dict[str, Any] | None = None, without: tuple[str, ...] = (), **types: Any):
+    row = {k: v for k, v in (ROW | (change or {})).items() if k not in without}
+    batch = table(row, **types)
+    check_types(batch.schema, IPFIX)
+    return normalise(batch, IPFIX)[0]
+
+
+def address(flow: FlowBatch, end: str, i: int = 0):
+    value = int(getattr(flow, f"{end}_hi")[i]) << 64 | int(getattr(flow, f"{end}_lo")[i])
+    found = ip_address(value.to_bytes(16, "big"))
+    return str(found.ipv4_mapped or found)
+
+
+def reason(flow: FlowBatch, i: int = 0) -> str | None:
+    bits = int(flow.faults[i])
+    return REJECT_REASONS[(bits & -bits).bit_length() - 1] if bits else None
+
+
+def text(coded, i: int = 0):
+    return None if coded.codes[i] < 0 else coded.values[coded.codes[i]]
+
+
+def family(flow, i=0):
+    return FAMILIES[flow.family[i]]
+
+
+def assert_same(a: FlowBatch, b: FlowBatch) -> None:
+    for name, x in vars(a).items():
+        y = getattr(b, name)
+        if isinstance(x, np.ndarray):
+            assert x.dtype == y.dtype, name
+            assert x.tolist() == y.tolist(), name
+        elif hasattr(x, "codes"):
+            assert [text(x, i) for i in range(a.rows)] == [text(y, i) for i in range(a.rows)]
+        elif name == "findings":
+            assert [(n, m.tolist()) for n, m in x] == [(n, m.tolist()) for n, m in y]
+        else:
+            assert x == y, name
+
+
+def test_a_plain_row():
+    flow = one()
+    assert (address(flow, "src"), address(flow, "dst")) == ("2001:db8::1", "2001:db8::2")
+    assert family(flow) == "v6"
+    assert reason(flow) is None
+    assert (flow.start_ms[0], flow.end_ms[0]) == (T, T + 1500)
+    assert (flow.packets[0], flow.octets[0], flow.protocol[0]) == (3, 1000, 6)
+    assert (flow.src_port[0], flow.dst_port[0], flow.tcp_flags[0]) == (50000, 443, -1)
+    assert flow.sampling_num is None
+    assert flow.underlay is None
+    assert text(flow.exporter) == ""
+    kinds = {n: getattr(flow, n).dtype.name for n in ("family", "faults", "protocol", "src_port")}
+    assert kinds == {
+        "family": "uint8",
+        "faults": "uint16",
+        "protocol": "int16",
+        "src_port": "int32",
+    }
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_every_form_of_an_address_is_the_same_flow(version):
+    src, dst = ("10.0.0.1", "203.0.113.9") if version == 4 else ("2001:db8::1", "fd00::2")
+    want = one({"sourceIPAddress": src, "destinationIPAddress": dst})
+    parts = {"sourceIPAddress": ip_address(src), "destinationIPAddress": ip_address(dst)}
+    forms: list[tuple[dict[str, Any], Any]] = [
+        ({k: v.packed for k, v in parts.items()}, pa.binary()),
+        ({k: v.packed for k, v in parts.items()}, pa.binary(4 if version == 4 else 16)),
+    ]
+    mapped = {
+        k: (b"\0" * 10 + b"\xff\xff" + v.packed if version == 4 else v.packed)
+        for k, v in parts.items()
+    }
+    forms += [(mapped, pa.binary(16)), (mapped, pa.large_binary())]
+    if version == 4:
+        forms.append(({k: f"::ffff:{v}" for k, v in parts.items()}, pa.large_string()))
+    for change, kind in forms:
+        assert_same(one(change, **dict.fromkeys(parts, kind)), want)
+    none = ("sourceIPAddress", "destinationIPAddress")
+    names = {k: k.replace("IPAddress", f"IPv{version}Address") for k in parts}
+    zero = "0.0.0.0" if version == 6 else "::"
+    other = {k.replace("IPAddress", f"IPv{10 - version}Address"): zero for k in parts}
+    apart = {names[k]: str(v) for k, v in parts.items()}
+    assert_same(one(apart, without=none), want)
+    assert_same(one(apart | other, without=none), want)
+    assert_same(one(apart | dict.fromkeys(other), without=none), want)
+    if version == 4:
+        numbers = {names[k]: int(v) for k, v in parts.items()}
+        for kind in (pa.uint32(), pa.int64()):
+            assert_same(one(numbers, without=none, **dict.fromkeys(numbers, kind)), want)
+        compatible = {k: f"::{apart[k.replace('v6', 'v4')]}" for k in other}
+        assert_same(one(apart | compatible, without=none), want)
+
+
+@pytest.mark.parametrize("form", ["s", "us", "ns", "ts", "iso", "uptime", "uint64", "float"])
+def test_every_form_of_a_time_is_the_same_flow(form):
+    start, end = T, T + 2000
+    want = one({"flowEndMilliseconds": end})
+    gone = ("flowStartMilliseconds", "flowEndMilliseconds")
+    names = {"s": ("Seconds", 1), "us": ("Microseconds", 10**6), "ns": ("Nanoseconds", 10**9)}
+    types: dict[str, Any] = {}
+    if form in names:
+        name, unit = names[form]
+        change = {f"flow{k}{name}": v * unit // 1000 for k, v in (("Start", start), ("End", end))}
+    elif form == "uptime":
+        change = {
+            "systemInitTimeMilliseconds": T - 5000,
+            "flowStartSysUpTime": 5000,
+            "flowEndSysUpTime": 7000,
+        }
+    else:
+        gone = ()
+        change = dict(
+            zip(("flowStartMilliseconds", "flowEndMilliseconds"), (start, end), strict=True)
+        )
+        if form == "iso":
+            change = {
+                k: datetime.fromtimestamp(v / 1000, UTC).isoformat() for k, v in change.items()
+            }
+        kind = {"ts": pa.timestamp("ms", "UTC"), "uint64": pa.uint64(), "float": pa.float64()}
+        types = dict.fromkeys(change, kind[form]) if form in kind else {}
+    assert_same(one(change, without=gone, **types), want)
+
+
+def test_uptime_without_the_boot_time_is_no_time():
+    gone = ("flowStartMilliseconds", "flowEndMilliseconds")
+    flow = one({"flowStartSysUpTime": 5000, "systemInitTimeMilliseconds": None}, without=gone)
+    assert reason(flow) == "no_time"
+
+
+@pytest.mark.parametrize(
+    ("change", "want"),
+    [
+        ({}, None),
+        ({"sourceIPAddress": "2001:db8::x"}, "bad_address"),
+        ({"flowStartMilliseconds": None, "flowEndMilliseconds": 0}, "no_time"),
+        ({"flowEndMilliseconds": T - 1}, "end_before_start"),
+        ({"exportTime": T // 1000 - 700}, "future"),
+        ({"exportTime": T // 1000 - 500}, None),
+        ({"forwardingStatus": 0b10000001}, "action_reject"),
+        ({"forwardingStatus": 0b01000000}, None),
+        ({"packetDeltaCount": None}, "no_counters"),
+        ({"octetDeltaCount": None}, "no_counters"),
+        (
+            {"octetDeltaCount": None, "packetDeltaCount": None, "octetTotalCount": 5},
+            "total_counters",
+        ),
+        (
+            {"octetDeltaCount": None, "packetDeltaCount": None, "packetTotalCount": None},
+            "no_counters",
+        ),
+        (
+            {"octetDeltaCount": None, "packetDeltaCount": None, "postOctetDeltaCount": 9},
+            "no_counters",
+        ),
+        ({"octetDeltaCount": -1}, "bad_counter"),
+        ({"octetDeltaCount": 1.5}, "bad_counter"),
+        ({"octetDeltaCount": float("nan")}, "bad_counter"),
+        ({"octetDeltaCount": str(2**64 - 1)}, "bad_counter"),
+        ({"packetDeltaCount": 0}, "zero_packets"),
+        ({"octetDeltaCount": 1000.0}, None),
+        ({"octetDeltaCount": Decimal("1000.00")}, None),
+        ({"octetDeltaCount": "1000"}, None),
+        ({"octetDeltaCount": "10k"}, "bad_counter"),
+    ],
+)
+def test_reject_reasons(change, want):
+    flow = one(change)
+    assert reason(flow) == want
+    if want is None:
+        assert flow.octets[0] == 1000
+
+
+def test_a_counter_over_63_bits_is_bad_and_counts_nothing():
+    batch = table(ROW).drop_columns(["octetDeltaCount"])
+    batch = batch.append_column("octetDeltaCount", pa.array([2**64 - 1], pa.uint64()))
+    flow = normalise(batch, IPFIX)[0]
+    assert (reason(flow), flow.octets[0]) == ("bad_counter", 0)
+
+
+def test_one_absent_time_falls_back_and_says_so():
+    flow = flows(
+        {"flowStartMilliseconds": 0},
+        {"flowEndMilliseconds": None},
+        {"flowStartMilliseconds": None, "flowEndMilliseconds": None, "exportTime": T // 1000},
+        {},
+    )[0]
+    assert flow.start_ms.tolist() == [T + 1500, T, T, T]
+    assert flow.end_ms.tolist() == [T + 1500, T, T, T + 1500]
+    assert dict(flow.findings)["time fallback"].tolist() == [True, True, True, False]
+
+
+def test_families_apart():
+    none = {"sourceIPAddress": None, "destinationIPAddress": None}
+
+    def row(s4, d4, s6, d6, **more):
+        return (
+            none
+            | {
+                "sourceIPv4Address": s4,
+                "destinationIPv4Address": d4,
+                "sourceIPv6Address": s6,
+                "destinationIPv6Address": d6,
+            }
+            | more
+        )
+
+    flow = flows(
+        row("10.0.0.1", "10.0.0.2", "::", "::"),
+        row("0.0.0.0", "0.0.0.0", "fe80::1", "::"),
+        row("0.0.0.0", "255.255.255.255", "::", "::"),
+        row("0.0.0.0", "0.0.0.0", "::", "::"),
+        row("0.0.0.0", "0.0.0.0", "::", "::", ipVersion=6),
+        row(None, None, None, None, ipVersion=4),
+        row("10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2"),
+        row("10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2", srhActiveSegmentIPv6="fc00::1"),
+        row("10.0.0.1", "10.0.0.2", "::10.0.0.1", "::10.0.0.2", ipVersion=6),
+    )[0]
+    assert [family(flow, i) for i in range(9)] == [
+        "v4",
+        "v6",
+        "v4",
+        "unknown",
+        "v6",
+        "v4",
+        "unknown",
+        "v6",
+        "v4",
+    ]
+    assert [UNDERLAYS[u] for u in flow.underlay] == ["none"] * 7 + ["v6", "none"]
+    assert address(flow, "src", 7) == "10.0.0.1"
+    assert address(flow, "src", 2) == "0.0.0.0"
+    assert address(flow, "dst", 2) == "255.255.255.255"
+    for absent in (3, 4, 5, 6):
+        assert (address(flow, "src", absent), address(flow, "dst", absent)) == ("::", "::")
+    assert (
+        dict(flow.findings)["two address families"].tolist() == [False] * 6 + [True] + [False] * 2
+    )
+    assert flow.segment_routing.tolist() == [False] * 7 + [True, False]
+
+
+def test_families_of_one_column():
+    flow = flows(
+        {"sourceIPAddress": "10.0.0.1"},
+        {"sourceIPAddress": "0.0.0.0", "destinationIPAddress": "::"},
+        {"sourceIPAddress": "", "destinationIPAddress": None, "ethernetType": 2048},
+        {"sourceIPAddress": "::", "destinationIPAddress": "ff02::1"},
+    )[0]
+    assert [family(flow, i) for i in range(4)] == ["unknown", "unknown", "v4", "v6"]
+
+
+def test_protocol_0_is_hop_by_hop_only_in_ipv6():
+    flow = flows(
+        {"protocolIdentifier": 0},
+        {
+            "protocolIdentifier": 0,
+            "sourceIPAddress": "10.0.0.1",
+            "destinationIPAddress": "10.0.0.2",
+        },
+        {"protocolIdentifier": 0, "sourceIPAddress": None, "destinationIPAddress": None},
+        {"protocolIdentifier": 256},
+    )[0]
+    assert flow.protocol.tolist() == [0, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("change", "interval"),
+    [
+        ({"samplingInterval": 1000}, (1000, 1)),
+        ({"samplingInterval": 0}, (0, 1)),
+        ({"samplingInterval": 0, "samplerRandomInterval": 50}, (50, 1)),
+        ({"samplingPacketInterval": 1}, (0, 1)),
+        ({"samplingPacketInterval": 1, "samplingSize": 1, "samplingPopulation": 256}, (256, 1)),
+        ({"samplingPacketInterval": 10, "samplingPacketSpace": 90}, (10, 1)),
+        ({"samplingPacketInterval": 2, "samplingPacketSpace": 5}, (7, 2)),
+        ({"samplingTimeInterval": 3, "samplingTimeSpace": 7}, (10, 3)),
+        ({"samplingSize": 6, "samplingPopulation": 1000}, (500, 3)),
+        ({"samplingSize": 2, "samplingPopulation": 1, "samplingInterval": 9}, (9, 1)),
+        ({"samplingSize": 0, "samplingPopulation": 0, "samplingInterval": 9}, (9, 1)),
+        (
+            {
+                "selectorAlgorithm": 1,
+                "samplingPacketInterval": 1,
+                "samplingPacketSpace": 99,
+                "samplingSize": 1,
+                "samplingPopulation": 7,
+            },
+            (100, 1),
+        ),
+        (
+            {
+                "selectorAlgorithm": 3,
+                "samplingPacketInterval": 1,
+                "samplingPacketSpace": 99,
+                "samplingSize": 1,
+                "samplingPopulation": 7,
+            },
+            (7, 1),
+        ),
+        ({"selectorAlgorithm": 2, "samplingTimeInterval": 1, "samplingTimeSpace": 3}, (4, 1)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 0.01}, (100, 1)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 2 / 3}, (3, 2)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 0.0}, (0, 1)),
+        ({"selectorAlgorithm": 4, "samplingProbability": float("nan")}, (0, 1)),
+        (
+            {
+                "selectorAlgorithm": 3,
+                "samplingPacketInterval": 1,
+                "samplingPacketSpace": 9,
+                "samplingInterval": 5,
+            },
+            (5, 1),
+        ),
+        ({"selectorAlgorithm": 6, "samplingSize": 1, "samplingPopulation": 7}, (0, 1)),
+        ({"samplingAlgorithm": 2, "samplingInterval": 5}, (5, 1)),
+    ],
+)
+def test_sampling_intervals(change, interval):
+    flow = one(change)
+    num = 0 if flow.sampling_num is None else int(flow.sampling_num[0])
+    den = 1 if flow.sampling_den is None else int(flow.sampling_den[0])
+    assert (num, den) == interval
+
+
+def test_sampling_is_chosen_row_by_row():
+    flow = flows(
+        {"samplingSize": 1, "samplingPopulation": 256, "samplingInterval": 9},
+        {"samplingSize": None, "samplingPopulation": None, "samplingInterval": 9},
+        {},
+    )[0]
+    assert flow.sampling_num.tolist() == [256, 9, 0]
+
+
+def test_a_biflow_is_two_flows():
+    both = flows(
+        {
+            "reversePacketDeltaCount": 5,
+            "reverseOctetDeltaCount": 700,
+            "reverseTcpControlBits": 18,
+            "tcpControlBits": 27,
+            "bgpSourceAsNumber": 64500,
+            "samplingInterval": 10,
+            "rttClientMicroseconds": 5,
+            "reverseFlowStartMilliseconds": T + 100,
+        },
+        {"reversePacketDeltaCount": 0, "reverseOctetDeltaCount": 0},
+        {},
+        {
+            "sourceIPAddress": "2001:db8::7",
+            "packetDeltaCount": 0,
+            "reversePacketDeltaCount": 1,
+            "reverseOctetDeltaCount": 40,
+        },
+    )
+    assert len(both) == 2
+    forward, reverse = both
+    assert forward.rows == 4
+    assert [reason(forward, i) for i in range(4)] == [None, None, None, "zero_packets"]
+    assert reverse.rows == 2
+    assert [reason(reverse, i) for i in range(2)] == [None, None]
+    assert address(reverse, "src") == "2001:db8::2"
+    assert address(reverse, "dst", 1) == "2001:db8::7"
+    assert (reverse.packets.tolist(), reverse.octets.tolist()) == ([5, 1], [700, 40])
+    assert (reverse.src_port.tolist(), reverse.dst_port.tolist()) == ([443] * 2, [50000] * 2)
+    assert (forward.tcp_flags[0], reverse.tcp_flags.tolist()) == (27, [18, -1])
+    assert (reverse.dst_as.tolist(), reverse.src_as) == ([64500, -1], None)
+    assert (reverse.start_ms.tolist(), reverse.end_ms.tolist()) == (
+        [T + 100, T],
+        [T + 100, T + 1500],
+    )
+    assert reverse.sampling_num.tolist() == [10, 0]
+    assert reverse.rtt_client_us is None
+    assert dict(reverse.findings)["time fallback"].tolist() == [True, False]
+
+
+def test_reverse_counters_that_are_wrong_are_seen():
+    _, reverse = flows(
+        {"reversePacketDeltaCount": None, "reverseOctetDeltaCount": 7},
+        {"reversePacketDeltaCount": -1, "reverseOctetDeltaCount": 7},
+    )
+    assert [reason(reverse, i) for i in range(2)] == ["no_counters", "bad_counter"]
+
+
+def test_names():
+    flow = flows(
+        {
+            "tlsServerName": "a.example",
+            "httpRequestHost": "b.example",
+            "exporterIPv4Address": "10.0.0.1",
+            "applicationId": b"\x0d\x00\x04\xd2",
+            "subscriberId": "",
+            "userName": "u1",
+        },
+        {
+            "tlsServerName": None,
+            "httpRequestHost": "a.example",
+            "exporterIPv6Address": "2001:DB8::0:1",
+            "exporterIPv4Address": "0.0.0.0",
+            "userName": None,
+        },
+        {"exporter": "edge-1"},
+        {},
+    )[0]
+    assert [text(flow.server_name, i) for i in range(4)] == ["a.example", "a.example", None, None]
+    assert len(set(flow.server_name.values)) == len(flow.server_name.values)
+    assert [text(flow.exporter, i) for i in range(4)] == ["10.0.0.1", "2001:db8::1", "edge-1", ""]
+    assert text(flow.app_id) == "13:1234"
+    assert [text(flow.subscriber, i) for i in range(2)] == ["u1", None]
+
+
+def test_exporters_of_every_form():
+    v4 = 0x0A000001
+    for value, kind in (
+        (v4, pa.uint32()),
+        (v4.to_bytes(4, "big"), pa.binary(4)),
+        ("::ffff:10.0.0.1", pa.string()),
+        (b"\0" * 10 + b"\xff\xff" + v4.to_bytes(4, "big"), pa.binary()),
+    ):
+        assert (
+            text(one({"exporterIPv4Address": value}, exporterIPv4Address=kind).exporter)
+            == "10.0.0.1"
+        )
+    printable = one({"exporterIPAddress": b"ABCD"}, exporterIPAddress=pa.binary())
+    assert text(printable.exporter) == "65.66.67.68"
+
+
+def test_text_that_is_not_utf8():
+    bad = pa.Array.from_buffers(
+        pa.string(),
+        2,
+        [None, pa.py_buffer(np.array([0, 2, 4], np.int32)), pa.py_buffer(b"a\xffa\xfe")],
+    )
+    batch = table(ROW, ROW).append_column("serverName", bad)
+    names = normalise(batch, IPFIX)[0].server_name
+    assert [text(names, i) for i in range(2)] == ["a\ufffd"] * 2
+    assert names.values == ("a\ufffd",)
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        (18, 18),
+        ("18", 18),
+        ("0x12", 18),
+        ("...A..S.", 18),
+        (["ACK", "SYN"], 18),
+        ([], 0),
+        (None, -1),
+        ("", -1),
+        (0x1018, 24),
+        ("what", -1),
+        (-5, -1),
+    ],
+)
+def test_tcp_flags(value, want):
+    assert one({"tcpControlBits": value}).tcp_flags[0] == want
+
+
+def test_egress_and_consumed():
+    flow = flows({"flowDirection": 1, "forwardingStatus": 195}, {"flowDirection": 0})[0]
+    assert dict(flow.findings)["egress record"].tolist() == [True, False]
+    assert flow.consumed.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("kind", [pa.null(), pa.int32(), pa.uint64(), pa.string()])
+def test_columns_without_a_value(kind):
+    nothing = dict.fromkeys(
+        (
+            "tcpControlBits",
+            "samplingInterval",
+            "bgpSourceAsNumber",
+            "flowDirection",
+            "ipVersion",
+            "exporterIPAddress",
+            "serverName",
+            "forwardingStatus",
+        )
+    )
+    flow = one(nothing, **dict.fromkeys(nothing, kind))
+    assert reason(flow) is None
+    assert flow.tcp_flags[0] == -1
+    assert text(flow.exporter) == ""
+    assert flow.consumed is None or not flow.consumed[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("flowStartMilliseconds", pa.time64("us")),
+        ("sourceIPAddress", pa.list_(pa.uint8())),
+        ("sourceIPAddress", pa.binary(6)),
+        ("octetDeltaCount", pa.struct({"a": pa.int64()})),
+        ("tlsServerName", pa.float64()),
+        ("packetDeltaCount", pa.binary()),
+        ("samplingProbability", pa.struct({"a": pa.int64()})),
+        ("flowDirection", pa.struct({"a": pa.int64()})),
+    ],
+)
+def test_types_that_cannot_be_read_are_refused_by_name(column, kind):
+    schema = pa.schema([(column, kind)])
+    with pytest.raises(InputRefused) as caught:
+        check_types(schema, IPFIX)
+    assert caught.value.reason == "unreadable"
+    assert column in caught.value.detail
+    assert str(kind)[:6] in caught.value.detail
+
+
+def test_columns_that_no_dialect_knows_are_ignored():
+    odd = table(ROW | {"odd": {"a": 1}, "list": [1]})
+    check_types(odd.schema, IPFIX)
+    assert normalise(odd, IPFIX)[0].rows == 1
+
+
+def test_a_column_twice_is_refused():
+    schema = pa.schema([("octetDeltaCount", pa.int64())] * 2)
+    with pytest.raises(InputRefused, match='"octetDeltaCount" 2 times'):
+        check_types(schema, IPFIX)
+
+
+def test_slices_and_dictionaries_are_the_same_flows():
+    rows = [
+        ROW
+        | {
+            "octetDeltaCount": i,
+            "serverName": f"n{i % 3}",
+            "tcpControlBits": i % 30,
+            "sourceIPAddress": f"2001:db8::{i:x}",
+            "exporterIPAddress": f"10.0.0.{i % 2 + 1}",
+        }
+        for i in range(40)
+    ]
+    batch = table(*rows)
+    encoded = pa.record_batch(
+        {n: c.dictionary_encode() for n, c in zip(batch.schema.names, batch.columns, strict=True)}
+    )
+    want = normalise(table(*rows[7:29]), IPFIX)[0]
+    assert_same(normalise(batch.slice(7, 22), IPFIX)[0], want)
+    check_types(encoded.schema, IPFIX)
+    assert_same(normalise(encoded.slice(7, 22), IPFIX)[0], want)
+
+
+def test_no_rows():
+    empty = table(ROW | {"samplingInterval": 5, "reversePacketDeltaCount": 1}).slice(0, 0)
+    (flow,) = normalise(empty, IPFIX)
+    assert flow.rows == 0
+
+
+def test_what_later_dialects_need():
+    dialect = parse_dialect(
+        "x.toml",
+        b"""
+name = "x"
+title = "rejects, pre-scaled rows, a constant interval, milliseconds to microseconds"
+requires = ["s"]
+[columns]
+start = [{ column = "t", unit = "s", utc_offset_minutes = 480 }]
+src = [{ column = "s", missing = ["-"] }]
+dst = ["d"]
+packets = [{ column = "p", missing = ["-"] }]
+octets = ["b"]
+rtt_client_us = [{ column = "rtt", times = 1000 }]
+[[interval]]
+constant = 1
+[[pre_scaled]]
+when = [{ column = "sampled", in = [1] }]
+[[reject]]
+reason = "no_data"
+when = [{ column = "status", in = ["NODATA"] }]
+[[reject]]
+reason = "skip_data"
+when = [{ column = "status", in = ["SKIPDATA"] }]
+""",
+    )
+    row = {
+        "t": "2026-01-01 08:00:00",
+        "s": "10.0.0.1",
+        "d": "10.0.0.2",
+        "p": "5",
+        "b": 7,
+        "rtt": 3,
+        "sampled": 1,
+        "status": "OK",
+    }
+    batch = table(
+        row,
+        row | {"status": "NODATA", "sampled": 0, "s": "-", "d": "", "p": "-"},
+        row | {"status": "SKIPDATA"},
+    )
+    flow = normalise(batch, dialect)[0]
+    assert [reason(flow, i) for i in range(3)] == [None, "no_data", "skip_data"]
+    assert flow.start_ms[0] == T
+    assert flow.pre_scaled.tolist() == [True, False, True]
+    assert flow.sampling_num.tolist() == [1] * 3
+    assert flow.rtt_client_us.tolist() == [3000] * 3
+    assert family(flow, 1) == "unknown"
