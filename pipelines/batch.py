@@ -9,10 +9,12 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.pvalue import PCollection
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -34,23 +36,28 @@ class MakeFragments(beam.DoFn):
 
     def process(self, found: FoundInput) -> Iterator[Outcome]:
         """Begin an input and give the outcomes that are due."""
-        assert self._crew is not None
+        crew = self._gathered()
         try:
-            yield from self._crew.take(found)
+            yield from crew.take(found)
         except BaseException:
-            self._crew.stop()
+            crew.stop()
             raise
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Give the outcomes of all inputs still under way."""
-        assert self._crew is not None
+        crew = self._gathered()
         window = GlobalWindow()
         try:
-            for outcome in self._crew.drain():
-                yield WindowedValue(outcome, window.max_timestamp(), [window])
+            for outcome in crew.drain():
+                yield WindowedValue(outcome, window.max_timestamp(), (window,))
         except BaseException:
-            self._crew.stop()
+            crew.stop()
             raise
+
+    def _gathered(self) -> Crew:
+        if self._crew is None:
+            raise RuntimeError("a bundle must be started before it is processed")
+        return self._crew
 
 
 class RecordOutcomes(beam.DoFn):
@@ -76,14 +83,15 @@ class RecordOutcomes(beam.DoFn):
         self._file.close()
 
 
-def build(pipeline: beam.Pipeline, source: beam.PTransform, work: Work) -> beam.PCollection:
-    """Build the pipeline: a source of ``FoundInput`` to recorded ``Outcome`` elements."""
-    return (
+def build(pipeline: beam.Pipeline, source: Any, work: Work) -> PCollection[Outcome]:
+    """Build the pipeline: a source transform of ``FoundInput`` to recorded ``Outcome``."""
+    outcomes: PCollection[Outcome] = (
         pipeline
         | "FindInputs" >> source
         | "MakeFragments" >> beam.ParDo(MakeFragments(work))
         | "RecordOutcomes" >> beam.ParDo(RecordOutcomes(work.outcomes))
     )
+    return outcomes
 
 
 def run_local(found: Sequence[FoundInput], work: Work) -> list[Outcome]:

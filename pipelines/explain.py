@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels import traffic as t
-from v6share.pipelines.kernels.flows import FlowBatch
+from v6share.pipelines.kernels.flows import I32, U8, U64, Bool, FlowBatch
+from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.lane import Lane, Plan, classify_flows
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.pipelines.kernels.normalise import normalise
@@ -75,11 +76,15 @@ class ExplainedFlow:
     windows: tuple[Window, ...]
 
 
-def explain_row(file: FlowFile, row: int, catalog: Catalog, plan: Plan) -> tuple[ExplainedFlow, ...]:
+def explain_row(
+    file: FlowFile, row: int, catalog: Catalog, plan: Plan
+) -> tuple[ExplainedFlow, ...]:
     """Explain a row, counted from 0. Raises UserError where the file has no such row."""
     raw = _raw_row(file, row)
     return tuple(
-        _explain(batch, raw, catalog, plan) for batch in normalise(raw, file.definition) if batch.rows
+        _explain(batch, raw, catalog, plan)
+        for batch in normalise(raw, file.definition)
+        if batch.rows
     )
 
 
@@ -99,7 +104,7 @@ def _raw_row(file: FlowFile, row: int) -> pa.RecordBatch:
 
 
 def _holds(file: FlowFile, group: int, row: int, first: int) -> bool:
-    return first <= row < first + file.metadata.row_group(group).num_rows
+    return first <= row < first + int(file.metadata.row_group(group).num_rows)
 
 
 def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan) -> ExplainedFlow:
@@ -117,8 +122,8 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         _times(batch),
         _sampling(batch, measures, plan),
         _verdict(measures),
-        _class_step(int(decisions.ip_class[0]), int(decisions.underlay[0]), batch, places, plan, catalog, src, dst),
-        _app(int(decisions.match[0]), int(decisions.app[0]), plan, catalog, service),
+        _class_step(batch, decisions, places, plan, catalog),
+        _app(int(decisions.match[0]), int(decisions.app[0]), plan, service),
         Step(
             "direction",
             DIRECTIONS[decisions.direction[0]],
@@ -205,16 +210,12 @@ def _verdict(measures: Measures) -> Step:
 
 
 def _class_step(
-    ip_class: int,
-    underlay: int,
-    batch: FlowBatch,
-    places: np.ndarray,
-    plan: Plan,
-    catalog: Catalog,
-    src: Address | None,
-    dst: Address | None,
+    batch: FlowBatch, decisions: c.Decisions, places: I32, plan: Plan, catalog: Catalog
 ) -> Step:
-    flags = plan.rules.arrays.place_flags[places[0, 0]] | plan.rules.arrays.place_flags[places[1, 0]]
+    flags = np.bitwise_or.reduce(plan.rules.arrays.place_flags[places[:2, 0]])
+    src = address_of(batch.src_hi[0], batch.src_lo[0])
+    dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
+    underlay = decisions.underlay[0]
     ranges = [
         f"{side} {address} in {network} ({_FLAG_NAMES[flag]})"
         for side, address in (("source", src), ("destination", dst))
@@ -227,10 +228,10 @@ def _class_step(
     why = [*ranges, f"protocol {int(batch.protocol[0])}, destination port {int(batch.dst_port[0])}"]
     if UNDERLAYS[underlay] != "none":
         why.append(f"carried in IP{UNDERLAYS[underlay]}")
-    return Step("class", IP_CLASSES[ip_class], "; ".join(why))
+    return Step("class", IP_CLASSES[decisions.ip_class[0]], "; ".join(why))
 
 
-def _app(match: int, app: int, plan: Plan, catalog: Catalog, service: Address | None) -> Step:
+def _app(match: int, app: int, plan: Plan, service: Address | None) -> Step:
     name = plan.rules.apps[app]
     if match < 0:
         return Step("app", name, "no match of apps.toml fits either side")
@@ -238,8 +239,9 @@ def _app(match: int, app: int, plan: Plan, catalog: Catalog, service: Address | 
     return Step(
         "app",
         name,
-        f"match {match - first + 1} of app {app + 1} in apps.toml ({_conditions(plan.rules.matches[match])}) "
-        f"is the first that fits, on the side of {_text(service)}",
+        f"match {match - first + 1} of app {app + 1} in apps.toml "
+        f"({_conditions(plan.rules.matches[match])}) is the first that fits, "
+        f"on the side of {_text(service)}",
     )
 
 
@@ -280,24 +282,25 @@ def _longest_prefix(catalog: Catalog, address: Address | None) -> str | None:
     return None if best is None else str(catalog.prefixes["prefix"][best].as_py())
 
 
-def _masked(hi: np.ndarray, lo: np.ndarray, length: np.ndarray, value: int) -> np.ndarray:
+def _masked(hi: U64, lo: U64, length: U8, value: int) -> Bool:
     bits = length.astype(np.int64)
-    high = np.array(
-        [value >> 64 & ~((1 << 64 - min(n, 64)) - 1) for n in range(129)], np.uint64
-    )
+    high = np.array([value >> 64 & ~((1 << 64 - min(n, 64)) - 1) for n in range(129)], np.uint64)
     low = np.array(
         [value & (2**64 - 1) & ~((1 << 128 - max(n, 64)) - 1) for n in range(129)], np.uint64
     )
     # A short IPv6 prefix does not speak for IPv4.
     family = (bits >= 96) & (hi == 0) & (lo >> np.uint64(32) == 0xFFFF)
-    return (hi == high[bits]) & (lo == low[bits]) & (family == (value >> 32 == 0xFFFF))
+    held: Bool = (hi == high[bits]) & (lo == low[bits]) & (family == (value >> 32 == 0xFFFF))
+    return held
 
 
 def _home(side: str, address: Address | None, client: int, plan: Plan, catalog: Catalog) -> Step:
     region, network = plan.rules.clients[client]
     prefix = _longest_prefix(catalog, address)
-    why = f"{prefix} of prefixes.csv is the longest that holds {_text(address)}" if prefix else (
-        f"no prefix of prefixes.csv holds {_text(address)}"
+    why = (
+        f"{prefix} of prefixes.csv is the longest that holds {_text(address)}"
+        if prefix
+        else (f"no prefix of prefixes.csv holds {_text(address)}")
     )
     return Step(side, f"region {region}, network {network}", why)
 
@@ -320,22 +323,27 @@ def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: 
     counted = bool(lane.clients.kept())
     number = int(decisions.client[0])
     rules = lane.plan.rules
-    lengths = f"/{rules.client_length_v4[number]} of IPv4, /{rules.client_length_v6[number]} of IPv6"
+    v4, v6 = rules.client_length_v4[number], rules.client_length_v6[number]
     if counted:
-        return Step("active client", "counted", f"one client is a subscriber id, else {lengths}")
-    why = "rejected" if measures.verdict[0] != COUNTED else (
-        f"class {IP_CLASSES[decisions.ip_class[0]]}, port or kind of network: name look-ups, ICMP, "
-        "infrastructure and relays show no user"
+        why = f"one client is a subscriber id, else a /{v4} of IPv4 or a /{v6} of IPv6"
+        return Step("active client", "counted", why)
+    why = (
+        "rejected"
+        if measures.verdict[0] != COUNTED
+        else (
+            f"class {IP_CLASSES[decisions.ip_class[0]]}, port or kind of network: name look-ups, ICMP, "
+            "infrastructure and relays show no user"
+        )
     )
     return Step("active client", "not counted", why)
 
 
 def _windows(
-    batch: FlowBatch, measures: Measures, decisions: c.Decisions, exporter: np.ndarray
+    batch: FlowBatch, measures: Measures, decisions: c.Decisions, exporter: I32
 ) -> Iterator[Window]:
     if measures.verdict[0] != COUNTED:
         return
-    groups = t.Groups(t.MEASURES)
+    groups = Groups(t.MEASURES)
     flows = t.TrafficInputs(
         batch.start_ms,
         batch.end_ms,

@@ -7,7 +7,6 @@ rows a thread.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -113,7 +112,7 @@ class Crew:
         """Identify and open an input; hand its lanes to the pool, or settle it at once."""
         try:
             opened = self._open(found, result)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this input's outcome
+        except BaseException as error:
             self._settle(found, result, error)
             return
         if isinstance(opened, Outcome):
@@ -141,7 +140,7 @@ class Crew:
             self._count_groups(opened, lane)
         except (InputRefused, Stopped, OSError) as error:
             opened.failure = opened.failure or error
-        except BaseException as error:  # noqa: BLE001 - bad input harms only itself, whatever it does
+        except BaseException as error:
             opened.failure = opened.failure or _unexpected(error)
         with opened.lock:
             opened.lanes.append(lane)
@@ -152,7 +151,7 @@ class Crew:
                 if opened.failure is not None:
                     raise opened.failure
                 self._done(self._write(opened), opened.result)
-            except BaseException as error:  # noqa: BLE001 - see above
+            except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
     def _count_groups(self, opened: _Opened, lane: Lane) -> None:
@@ -231,7 +230,7 @@ def _unexpected(error: BaseException) -> InputRefused:
 def _changed(found: FoundInput) -> bool:
     """Tell whether the file is no longer the one that was found."""
     try:
-        now = os.stat(found.path)
+        now = Path(found.path).stat()
     except FileNotFoundError:
         return True
     return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)

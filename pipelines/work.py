@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -17,6 +16,7 @@ from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
 
 _MINUTE_MS: Final = 60_000
+_UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,11 @@ def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Pla
     return Plan(
         rules=compile_rules(catalog),
         exporters={
-            exporter_name(e.exporter): (e.vantage, e.sampling_interval or 0, e.override)
-            for e in catalog.exporters
+            e.exporter: (e.vantage, e.sampling_interval or 0, e.override) for e in catalog.exporters
         },
         client_key=client_key,
-        unknown_interval={"reject": 0, "unsampled": 1}.get(unknown, unknown)
-        if isinstance(unknown, str)
-        else unknown,
+        unknown_interval=_UNKNOWN_INTERVAL[unknown] if isinstance(unknown, str) else unknown,
         max_packet_bytes=settings.sampling.max_packet_bytes,
         max_duration_ms=settings.time.max_duration_hours * HOUR_MS,
         reporting_offset_ms=settings.time.reporting_utc_offset_minutes * _MINUTE_MS,
     )
-
-
-def exporter_name(text: str) -> str:
-    """Give an exporter's canonical name: an address in its shortest form, other text as it is."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return text

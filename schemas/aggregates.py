@@ -68,7 +68,9 @@ _TRAFFIC_KEY = (
     _NETWORK,
     _FAMILY,
     _key("ip_class", "native, which transition technology, or which encapsulation"),
-    _key("underlay", "outer family of an infrastructure tunnel whose inner header shows; else none"),
+    _key(
+        "underlay", "outer family of an infrastructure tunnel whose inner header shows; else none"
+    ),
     _key("direction", "to_client, to_service or unknown"),
 )
 _TRAFFIC_MEASURES = (
@@ -177,9 +179,7 @@ EXPORTERS_1H: Final = Table(
             "1 in N",
             Merge.MIN,
         ),
-        Column(
-            "sampling_max", Kind.BIGINT, "largest sampling interval", "1 in N", Merge.MAX
-        ),
+        Column("sampling_max", Kind.BIGINT, "largest sampling interval", "1 in N", Merge.MAX),
         Column("first_seen", Kind.TIMESTAMP, "earliest start of a record", "UTC", Merge.MIN),
         Column("last_seen", Kind.TIMESTAMP, "latest end of a record", "UTC", Merge.MAX),
     ),

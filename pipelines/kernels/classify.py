@@ -59,8 +59,11 @@ _ROCEV2: Final = IP_CLASSES.index("rocev2")
 _SRV6: Final = IP_CLASSES.index("srv6")
 CONTROL: Final = IP_CLASSES.index("control")
 # The classes whose clients are users: IPv6 or IPv4 that reaches an app, carried or translated.
-QUALIFYING: Final = (1 << _NATIVE_V4) | (1 << _NATIVE_V6) | (1 << _TRANSLATED) | (
-    (1 << _6IN4) | (1 << _6TO4) | (1 << _6RD) | (1 << _ISATAP) | (1 << _TEREDO) | (1 << _4IN6)
+QUALIFYING: Final = (
+    (1 << _NATIVE_V4)
+    | (1 << _NATIVE_V6)
+    | (1 << _TRANSLATED)
+    | ((1 << _6IN4) | (1 << _6TO4) | (1 << _6RD) | (1 << _ISATAP) | (1 << _TEREDO) | (1 << _4IN6))
 )
 
 _ICMP: Final = 1
@@ -275,10 +278,10 @@ def _class_of_v4(protocol: int, src_port: int, dst_port: int, flags: int) -> int
         if flags & SIX_TO_FOUR_RELAY:
             return _6TO4
         return _6RD if flags & SIXRD_RELAY else _6IN4
-    if protocol == _UDP and (src_port == _TEREDO_PORT or dst_port == _TEREDO_PORT):
-        # Without an inner address or a known relay this port proves nothing.
-        if flags & TEREDO_RELAY:
-            return _TEREDO
+    # Without an inner address or a known relay Teredo's port proves nothing.
+    teredo_port = protocol == _UDP and (src_port == _TEREDO_PORT or dst_port == _TEREDO_PORT)
+    if teredo_port and flags & TEREDO_RELAY:
+        return _TEREDO
     if protocol == _IPIP_PROTOCOL:
         return _IPIP
     return _class_of_encapsulation(protocol, dst_port)
@@ -484,10 +487,8 @@ def _class_of(
 
 
 @compiled
-def find_embedded(
-    flags: I32, lengths: U8, places: I32, hi: U64, lo: U64
-) -> tuple[NDArray[np.intp], U64]:
-    """Rows whose address embeds an IPv4 address, and that address in ``::ffff:0:0/96``."""
+def find_embedded(lengths: U8, places: I32, hi: U64, lo: U64) -> tuple[NDArray[np.intp], U64]:
+    """Give the rows whose address embeds an IPv4 address, and that address in ``::ffff:0:0/96``."""
     count = 0
     for i in range(len(places)):
         if lengths[places[i]] > 0:

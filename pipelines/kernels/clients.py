@@ -214,7 +214,7 @@ def _add_clients(
         starts = starts_ms[i] + rules.offset_ms
         ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
         for day in range(starts // DAY_MS, ends // DAY_MS + 1):
-            key = ((day << 16 | np.int64(vantages[i])) << 2 | family) << 1 | unit
+            key = int(((day << 16 | np.int64(vantages[i])) << 2 | family) << 1 | unit)
             if group >= used[0] or groups[group] != key:
                 group = _group_number(groups, used, key)
             if group < 0:
@@ -254,9 +254,7 @@ class Sketches:
         """Add the clients of a batch. A flow that found no room is done again: sets allow it."""
         hashes = _client_hashes(flows, rules, verdict, decisions)
         at = 0
-        while (
-            at := _add_clients(self.arrays, flows, rules, hashes, decisions, at)
-        ) < len(hashes):
+        while (at := _add_clients(self.arrays, flows, rules, hashes, decisions, at)) < len(hashes):
             self._grow()
 
     def _grow(self) -> None:

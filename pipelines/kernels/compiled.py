@@ -15,6 +15,4 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     Integers wrap as in NumPy, so a kernel must say why its sums cannot; a kernel must not
     allocate per row.
     """
-    return cast(
-        "Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    )
+    return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))

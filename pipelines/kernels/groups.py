@@ -22,7 +22,7 @@ class GroupArrays(NamedTuple):
     key_a: U64
     key_b: U64
     measures: I64
-    count: I64
+    used: I64
 
 
 @compiled
@@ -42,11 +42,11 @@ def group_of(table: GroupArrays, a: np.uint64, b: np.uint64) -> int:
     while True:
         group = table.slots[at]
         if group < 0:
-            group = table.count[0]
+            group = table.used[0]
             table.slots[at] = group
             table.key_a[group] = a
             table.key_b[group] = b
-            table.count[0] = group + 1
+            table.used[0] = group + 1
             return int(group)
         if table.key_a[group] == a and table.key_b[group] == b:
             return int(group)
@@ -76,7 +76,7 @@ class Groups:
         )
 
     def __len__(self) -> int:
-        return int(self.arrays.count[0])
+        return int(self.arrays.used[0])
 
     def grow(self) -> None:
         """Double the room."""
@@ -88,7 +88,7 @@ class Groups:
         key_a[:count], key_b[:count] = old.key_a[:count], old.key_b[:count]
         measures[:count] = old.measures[:count]
         _refill(slots, key_a, key_b, count)
-        self.arrays = GroupArrays(slots, key_a, key_b, measures, old.count)
+        self.arrays = GroupArrays(slots, key_a, key_b, measures, old.used)
 
     def filled(self) -> tuple[U64, U64, NDArray[np.int64]]:
         """Give the keys and measures so far: shapes (n,), (n,), (n, m)."""

@@ -276,4 +276,3 @@ def find_values(index: Index, hi: U64, lo: U64) -> I32:
                 found = index.v6_values[a]
         out[i] = found
     return out
-

@@ -1,6 +1,6 @@
 """One lane of work: flow batches in, groups kept. A lane belongs to one thread and one input."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -130,9 +130,7 @@ def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, NDArray[n
     places = np.full((4, batch.rows), -1, np.int32)
     for side, hi, lo in ((0, batch.src_hi, batch.src_lo), (1, batch.dst_hi, batch.dst_lo)):
         places[side] = find_values(rules.index, hi, lo)
-        rows, embedded = find_embedded(
-            rules.arrays.place_flags, rules.arrays.place_embedded, places[side], hi, lo
-        )
+        rows, embedded = find_embedded(rules.arrays.place_embedded, places[side], hi, lo)
         if len(rows):
             zeros = np.zeros(len(rows), np.uint64)
             places[2 + side, rows] = find_values(rules.index, zeros, embedded)
@@ -312,22 +310,18 @@ class Lane:
         flags = self.plan.rules.arrays.place_flags
         documented = (flags[places[0]] | flags[places[1]]) & DOCUMENTATION != 0
         for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
-            self._count_by_exporter(
-                exporter, mask & counted, lambda name, f=finding: (name, f), self.findings
-            )
-        self._count_by_exporter(
-            exporter, measures.verdict == _NO_INTERVAL, lambda name: name, self.without_interval
-        )
+            for name, rows in self._rows_by_exporter(exporter, mask & counted):
+                self.findings[name, finding] = self.findings.get((name, finding), 0) + rows
+        for name, rows in self._rows_by_exporter(exporter, measures.verdict == _NO_INTERVAL):
+            self.without_interval[name] = self.without_interval.get(name, 0) + rows
 
-    def _count_by_exporter(
-        self, exporter: I32, mask: Bool, key: Callable[[str], object], into: dict
-    ) -> None:
+    def _rows_by_exporter(self, exporter: I32, mask: Bool) -> Iterator[tuple[str, int]]:
         if not mask.any():
             return
         rows = np.bincount(exporter[mask], minlength=len(self.exporters.numbers))
         for name, number in self.exporters.numbers.items():
             if rows[number]:
-                into[key(name)] = into.get(key(name), 0) + int(rows[number])
+                yield name, int(rows[number])
 
 
 def _cell(decisions: Decisions, batch: FlowBatch, rows: NDArray[np.intp]) -> I64:

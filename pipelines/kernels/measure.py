@@ -102,9 +102,9 @@ def scale(count: int, num: int, den: int) -> int:
 
 
 @compiled
-def variance(interval: int, octets: int, packets: int, smallest: int, largest: int) -> (
-    tuple[np.uint64, np.uint64]
-):
+def variance(
+    interval: int, octets: int, packets: int, smallest: int, largest: int
+) -> tuple[np.uint64, np.uint64]:
     """Give V as (high, low) for a whole interval below 2^32 and octets below 2^46."""
     all_octets = np.uint64(interval) * np.uint64(octets)
     other_octets = np.uint64(interval - 1) * np.uint64(octets)
@@ -214,9 +214,7 @@ def _measure(
     )
 
 
-def _measure_exactly(
-    flows: MeasureInputs, measures: Measures, row: int, max_packet: int
-) -> None:
+def _measure_exactly(flows: MeasureInputs, measures: Measures, row: int, max_packet: int) -> None:
     """Fill in the variance of a row whose interval is a fraction or whose numbers are huge."""
     num, den, pre_scaled, _ = _interval_of(flows, row, 0)
     interval = Fraction(int(num), int(den))
@@ -239,4 +237,3 @@ def exact_variance(
     if packets > 1:
         q = max(q, Fraction(octets * (smallest + largest) - packets * smallest * largest))
     return ceil(interval * (interval - 1) * q)
-

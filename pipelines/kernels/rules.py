@@ -234,17 +234,15 @@ def _refuse_contradictions(prefixes: pa.Table, hi: U64, lo: U64, length: U8, val
     """Refuse the same prefix with two homes; the same line twice is harmless."""
     order = np.lexsort((length, lo, hi))
     first, second = order[:-1], order[1:]
-    same = (
-        (hi[first] == hi[second]) & (lo[first] == lo[second]) & (length[first] == length[second])
-    )
+    same = (hi[first] == hi[second]) & (lo[first] == lo[second]) & (length[first] == length[second])
     wrong = np.flatnonzero(same & (value[first] != value[second]))
     if len(wrong):
         a, b = sorted((int(first[wrong[0]]), int(second[wrong[0]])))
         raise prefix_error(
             prefixes,
             b,
-            f"{prefixes['prefix'][b].as_py()} stands before, in row {a + 1}, with another region or "
-            "network; keep one of the two",
+            f"{prefixes['prefix'][b].as_py()} stands before, in row {a + 1}, with another "
+            "region or network; keep one of the two",
         )
 
 
@@ -267,9 +265,7 @@ def _rule_layer(
     }
     starts = _joined(swept[4], swept[6])
     rules: dict[tuple[tuple[int, ...], int, int], int] = {}
-    values = [
-        rules.setdefault(_rule(active, everywhere), len(rules)) for _, active in starts
-    ]
+    values = [rules.setdefault(_rule(active, everywhere), len(rules)) for _, active in starts]
     lists: dict[tuple[int, ...], int] = {}
     of_rule = [lists.setdefault(numbers, len(lists)) for numbers, _, _ in rules]
     return (

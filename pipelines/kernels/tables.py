@@ -7,7 +7,7 @@ neither batches, nor threads, nor their order show.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -39,8 +39,8 @@ from v6share.schemas.columns import Table
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
 
 _EXACT: Final = Context(prec=40)
+K = TypeVar("K", str, tuple[str, str])
 _UNITS: Final = ("prefix", "subscriber")
-
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def _packed(columns: Sequence[I64]) -> list[I64]:
     return words
 
 
-def _key_columns(
-    keys: Sequence[_Codes], at: NDArray[np.intp], table: Table
-) -> dict[str, pa.Array]:
+def _key_columns(keys: Sequence[_Codes], at: NDArray[np.intp], table: Table) -> dict[str, pa.Array]:
     found = {}
     for name, key in zip(table.key, keys, strict=True):
         kind = table.arrow_schema.field(name).type
@@ -186,7 +184,18 @@ class _Traffic(NamedTuple):
 
 def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
     a, b, measures = _merged_counts([lane.traffic for lane in lanes])
-    return _Traffic(*t.unpack_a(a), b >> 32, b & 0xFFFFFFFF, measures)
+    window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
+    return _Traffic(
+        window,
+        vantage,
+        ip_class,
+        underlay,
+        direction,
+        family,
+        b >> 32,
+        b & 0xFFFFFFFF,
+        measures,
+    )
 
 
 def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
@@ -328,7 +337,7 @@ def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
                 key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
                 parts.setdefault(key, []).append(hashes)
     rows = [(*key, *sketches.trim(np.concatenate(parts[key]))) for key in sorted(parts)]
-    columns = list(zip(*rows, strict=True)) or [[] for _ in CLIENTS_1D.columns]
+    columns = _transposed(rows, len(CLIENTS_1D.columns))
     return pa.table(
         [
             pa.array(column, pa.int32()).cast(pa.date32())
@@ -338,6 +347,10 @@ def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
         ],
         schema=CLIENTS_1D.arrow_schema,
     )
+
+
+def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def _huge(values: Sequence[int]) -> pa.Array:
@@ -354,7 +367,7 @@ def _families_table(tally: I64) -> pa.Table:
             if totals[accounts.ROWS]:
                 rows.append((family, disposition, *totals))
     rows.sort()
-    columns = list(zip(*rows, strict=True)) or [[]] * 7
+    columns = _transposed(rows, 7)
     return _table(
         LEDGER_FAMILIES,
         {
@@ -376,7 +389,7 @@ def _rejects_table(tally: I64) -> pa.Table:
         if totals[accounts.ROWS]:
             rows.append((reason, *totals[:3]))
     rows.sort()
-    columns = list(zip(*rows, strict=True)) or [[]] * 4
+    columns = _transposed(rows, 4)
     return _table(
         REJECTS,
         {
@@ -388,12 +401,12 @@ def _rejects_table(tally: I64) -> pa.Table:
     )
 
 
-def _summed(counts: Sequence[Mapping]) -> dict:
-    found: dict = {}
+def _summed(counts: Sequence[Mapping[K, int]]) -> dict[K, int]:
+    found: dict[K, int] = {}
     for part in counts:
         for key, rows in part.items():
             found[key] = found.get(key, 0) + rows
-    return dict(sorted(found.items()))
+    return {key: found[key] for key in sorted(found)}
 
 
 def _findings_table(lanes: Sequence[Lane]) -> pa.Table:

@@ -12,7 +12,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8, Bool
+from v6share.pipelines.kernels.flows import I32, I64, U8
 from v6share.pipelines.kernels.groups import GroupArrays, Groups, group_of
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.pipelines.kernels.wide import add, divide, multiply
@@ -78,8 +78,10 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
         return ((a >> np.uint64(shift)) & np.uint64((1 << bits) - 1)).astype(np.int64)
 
     window = (a >> np.uint64(_WINDOW_SHIFT)).astype(np.int64)
-    return window, field(_TRAIT_BITS, _VANTAGE_BITS), *(
-        field(shift, bits) for shift, bits in ((6, 5), (4, 2), (2, 2), (0, 2))
+    return (
+        window,
+        field(_TRAIT_BITS, _VANTAGE_BITS),
+        *(field(shift, bits) for shift, bits in ((6, 5), (4, 2), (2, 2), (0, 2))),
     )
 
 
@@ -108,9 +110,9 @@ def _add_piece(
     row[SAMPLED_BYTES] += split_before(flows.octets[i], upto, duration) - split_before(
         flows.octets[i], before, duration
     )
-    row[ERROR_UNKNOWN] += split_before(
-        measures.error_unknown[i], upto, duration
-    ) - split_before(measures.error_unknown[i], before, duration)
+    row[ERROR_UNKNOWN] += split_before(measures.error_unknown[i], upto, duration) - split_before(
+        measures.error_unknown[i], before, duration
+    )
     hi, lo = measures.variance_hi[i], measures.variance_lo[i]
     if hi != 0 or lo != 0:
         upto_hi, upto_lo = split_wide_before(hi, lo, upto, duration)
@@ -121,9 +123,7 @@ def _add_piece(
 
 @compiled
 def _add_variance(row: I64, hi: np.uint64, lo: np.uint64) -> None:
-    sum_hi, sum_lo = add(
-        np.uint64(row[VARIANCE_HI]), np.uint64(row[VARIANCE_LO]), hi, lo
-    )
+    sum_hi, sum_lo = add(np.uint64(row[VARIANCE_HI]), np.uint64(row[VARIANCE_LO]), hi, lo)
     row[VARIANCE_HI] = np.int64(sum_hi)
     row[VARIANCE_LO] = np.int64(sum_lo)
 
@@ -145,7 +145,7 @@ def _add_flows(
     variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
     classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
     services, clients = decisions.service, decisions.client
-    rows, count = table.measures, table.count
+    rows, count = table.measures, table.used
     room = len(table.key_a)
     for i in range(first, len(starts)):
         if verdicts[i] != COUNTED:
@@ -155,9 +155,7 @@ def _add_flows(
         last = (end - 1) // WINDOW_MS if end > start else window
         if count[0] + (last - window + 1) > room:
             return i
-        traits = _traits(
-            int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i])
-        )
+        traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
         low = np.uint64(vantages[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
         key_b = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
         group = group_of(table, np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low, key_b)
@@ -204,15 +202,13 @@ PRESENCE_MEASURES: Final = 8
 
 
 @compiled
-def _note_presence(
-    table: GroupArrays, flows: TrafficInputs, measures: Measures, first: int
-) -> int:
+def _note_presence(table: GroupArrays, flows: TrafficInputs, measures: Measures, first: int) -> int:
     """Note each flow in every hour that it touches; word A: hour, word B: exporter, family."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     starts, ends, exporters, families = flows.start_ms, flows.end_ms, flows.exporter, flows.family
     verdicts, intervals = measures.verdict, measures.interval
     packets, octets = measures.packets, measures.octets
-    rows, count = table.measures, table.count
+    rows, count = table.measures, table.used
     room = len(table.key_a)
     known_a = known_b = ~np.uint64(0)
     group = 0
@@ -268,7 +264,7 @@ def note_presence(groups: Groups, flows: TrafficInputs, measures: Measures) -> N
 @compiled
 def _add_counts(table: GroupArrays, a: I64, b: I64, values: I64, first: int) -> int:
     for i in range(first, len(a)):
-        if table.count[0] == len(table.key_a):
+        if table.used[0] == len(table.key_a):
             return i
         row = table.measures[group_of(table, np.uint64(a[i]), np.uint64(b[i]))]
         for m in range(values.shape[1]):

@@ -30,9 +30,7 @@ def add(
 
 
 @compiled
-def divide(
-    hi: np.uint64, lo: np.uint64, d: np.uint64
-) -> tuple[np.uint64, np.uint64, np.uint64]:
+def divide(hi: np.uint64, lo: np.uint64, d: np.uint64) -> tuple[np.uint64, np.uint64, np.uint64]:
     """Divide by 0 < d < 2^32: (quotient high, quotient low, remainder)."""
     quotient_hi = hi // d
     rest = hi % d

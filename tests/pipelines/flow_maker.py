@@ -85,9 +85,7 @@ def family_of(src: str, dst: str) -> int:
 
 def coded(texts: list[str | None]) -> Coded:
     values = tuple(sorted({t for t in texts if t is not None}))
-    return Coded(
-        np.array([-1 if t is None else values.index(t) for t in texts], np.int32), values
-    )
+    return Coded(np.array([-1 if t is None else values.index(t) for t in texts], np.int32), values)
 
 
 def flows(rows: list[dict]) -> FlowBatch:

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import numpy as np
 import pytest
-
 from flow_maker import catalog, flows
+
 from v6share.pipelines.kernels.classify import embedded_v4
 from v6share.pipelines.kernels.lane import classify_flows
 from v6share.pipelines.kernels.rules import compile_rules
@@ -71,8 +71,10 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4789}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 2152}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4791}, "rocev2"),
-        ({"src": V4C, "dst": SHOP4, "protocol": 17, "src_port": 4791, "dst_port": 443},
-         "native_v4"),
+        (
+            {"src": V4C, "dst": SHOP4, "protocol": 17, "src_port": 4791, "dst_port": 443},
+            "native_v4",
+        ),
         ({"src": V4C, "dst": SHOP4, "protocol": 6, "dst_port": 4789}, "native_v4"),
         # 4: outer IPv6
         ({"src": V6C, "dst": SHOP6, "segment_routing": True}, "srv6"),
@@ -127,13 +129,22 @@ def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
         ({"src": V6C, "dst": VIDEO6, "dst_port": 8010, "protocol": 17}, "video", "to_service"),
         ({"src": V6C, "dst": VIDEO6, "dst_port": 8011}, "unclassified", "to_service"),
         ({"src": V6C, "dst": VIDEO6, "protocol": 132}, "unclassified", "to_service"),
-        ({"src": V6C, "dst": "2a00:100::2", "server_name": "cdn.Video.example."}, "video",
-         "to_service"),
-        ({"src": V6C, "dst": "2a00:100::2", "server_name": "notvideo.example"}, "unclassified",
-         "to_service"),
+        (
+            {"src": V6C, "dst": "2a00:100::2", "server_name": "cdn.Video.example."},
+            "video",
+            "to_service",
+        ),
+        (
+            {"src": V6C, "dst": "2a00:100::2", "server_name": "notvideo.example"},
+            "unclassified",
+            "to_service",
+        ),
         ({"src": V4C, "dst": "10.5.5.5", "dst_port": 80, "dst_as": 64500}, "shop", "to_service"),
-        ({"src": V4C, "dst": "10.5.5.5", "dst_port": 81, "dst_as": 64500}, "unclassified",
-         "to_service"),
+        (
+            {"src": V4C, "dst": "10.5.5.5", "dst_port": 81, "dst_as": 64500},
+            "unclassified",
+            "to_service",
+        ),
         ({"src": V4C, "dst": "10.5.5.5", "app_name": "Shopping"}, "shop", "to_service"),
         # both sides match: the earlier app is the service
         ({"src": VIDEO4, "dst": SHOP4, "src_port": 443, "dst_port": 80}, "video", "to_client"),
@@ -141,12 +152,21 @@ def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
         ({"src": SHOP4, "dst": "198.18.7.7", "src_port": 80, "dst_port": 90}, "shop", "to_client"),
         ({"src": SHOP4, "dst": "198.18.7.7", "src_port": 90, "dst_port": 90}, "shop", "unknown"),
         # no match: the lower port; no ports: unknown
-        ({"src": V4C, "dst": "10.5.5.5", "src_port": 22, "dst_port": 9999}, "unclassified",
-         "to_client"),
-        ({"src": V4C, "dst": "10.5.5.5", "protocol": 47, "src_port": 1, "dst_port": 2},
-         "unclassified", "unknown"),
-        ({"src": V4C, "dst": "10.5.5.5", "src_port": -1, "dst_port": -1}, "unclassified",
-         "unknown"),
+        (
+            {"src": V4C, "dst": "10.5.5.5", "src_port": 22, "dst_port": 9999},
+            "unclassified",
+            "to_client",
+        ),
+        (
+            {"src": V4C, "dst": "10.5.5.5", "protocol": 47, "src_port": 1, "dst_port": 2},
+            "unclassified",
+            "unknown",
+        ),
+        (
+            {"src": V4C, "dst": "10.5.5.5", "src_port": -1, "dst_port": -1},
+            "unclassified",
+            "unknown",
+        ),
         # a fragment without ports: by prefix only
         ({"src": V4C, "dst": SHOP4, "src_port": -1, "dst_port": -1}, "shop", "to_service"),
         # NAT64 and 6to4: the embedded address names the app

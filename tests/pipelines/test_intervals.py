@@ -4,8 +4,8 @@ import ipaddress
 import random
 
 import numpy as np
-import pytricia
 import pytest
+import pytricia
 
 from v6share.pipelines.kernels.intervals import (
     build_index,
@@ -19,9 +19,13 @@ MAPPED = 0xFFFF << 32
 
 def as_128(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[int, int]:
     start = int(network.network_address)
-    return (start | MAPPED, network.prefixlen + 96) if network.version == 4 else (
-        start,
-        network.prefixlen,
+    return (
+        (start | MAPPED, network.prefixlen + 96)
+        if network.version == 4
+        else (
+            start,
+            network.prefixlen,
+        )
     )
 
 
@@ -60,9 +64,11 @@ def probes(rng: random.Random, networks: list) -> list:
         first, last = int(n.network_address), int(n.broadcast_address)
         top = 2**n.max_prefixlen - 1
         kind = ipaddress.IPv4Address if n.version == 4 else ipaddress.IPv6Address
-        for a in (first, last, first - 1, last + 1, rng.randint(first, last)):
-            if 0 <= a <= top and not (n.version == 6 and a >> 32 == 0xFFFF):
-                found.append(kind(a))
+        found += [
+            kind(a)
+            for a in (first, last, first - 1, last + 1, rng.randint(first, last))
+            if 0 <= a <= top and not (n.version == 6 and a >> 32 == 0xFFFF)
+        ]
     return found
 
 
@@ -83,9 +89,7 @@ def test_agrees_with_a_trie(seed: int, count: int, whole: bool) -> None:
     if not any(n.version == 4 and n.prefixlen == 0 for n in networks):
         starts.append(MAPPED), lengths.append(96), values.append(0)
     hi, lo = halves(starts)
-    flat = flatten_prefixes(
-        hi, lo, np.array(lengths, np.uint8), np.array(values, np.int32), 0
-    )
+    flat = flatten_prefixes(hi, lo, np.array(lengths, np.uint8), np.array(values, np.int32), 0)
     asked = probes(rng, networks)
     hi, lo = halves([int(a) | MAPPED if a.version == 4 else int(a) for a in asked])
     got = find_values(build_index(flat), hi, lo)
@@ -115,6 +119,6 @@ def test_overlay_keeps_both_values() -> None:
     addresses = [rng.getrandbits(128) for _ in range(2000)]
     addresses += [rng.getrandbits(32) | MAPPED for _ in range(2000)]
     hi, lo = halves(addresses)
-    assert (find_values(build_index(cut), hi, lo) == find_values(build_index(layers[0]), hi, lo)).all()
-    second = type(cut)(cut.hi, cut.lo, other)
-    assert (find_values(build_index(second), hi, lo) == find_values(build_index(layers[1]), hi, lo)).all()
+    for kept, layer in ((cut, layers[0]), (type(cut)(cut.hi, cut.lo, other), layers[1])):
+        got = find_values(build_index(kept), hi, lo)
+        assert (got == find_values(build_index(layer), hi, lo)).all()

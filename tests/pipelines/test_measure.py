@@ -28,17 +28,13 @@ def verdict(**row) -> str:
     return "counted" if got == COUNTED else REJECT_REASONS[got]
 
 
-@given(
-    st.integers(0, 2**53), st.integers(1, 2**40), st.integers(1, 2**32 - 1)
-)
+@given(st.integers(0, 2**53), st.integers(1, 2**40), st.integers(1, 2**32 - 1))
 def test_scale(count: int, num: int, den: int) -> None:
     exact = (count * num + den // 2) // den
     assert scale(count, num, den) == (exact if exact <= 2**53 else -1)
 
 
-@given(
-    st.integers(2, 2**32 - 1), st.integers(1, 2**32 - 1), st.integers(1, 2**45), st.booleans()
-)
+@given(st.integers(2, 2**32 - 1), st.integers(1, 2**32 - 1), st.integers(1, 2**45), st.booleans())
 def test_variance_is_the_definition(interval: int, packets: int, octets: int, v6: bool) -> None:
     octets = min(octets, 2**53 // interval)
     smallest = 60 if v6 else 40
