@@ -8,8 +8,8 @@
 --            attained from the day the rule of the attainment view was first met until it is lost
 --          ci_low, ci_high  sampling error (share), sketch error (clients), NULL for plain counts
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
---          kpi_stage3_concentration, attainment
--- needs: kpi_stage1_enablement, kpi_stage2_active_clients, kpi_stage3_concentration, attainment, as_of, target_share, top_apps
+--          attainment
+-- needs: kpi_stage1_enablement, kpi_stage2_active_clients, attainment, as_of, target_share
 CREATE VIEW kpi_headline AS
 WITH metrics AS (
   SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of
@@ -60,20 +60,15 @@ clients AS (
     END AS note
   FROM active
 ),
-week AS (
-  SELECT c.*
-  FROM kpi_stage3_concentration c
-  JOIN as_of a ON c.week_end = a.as_of
-  JOIN target_share t ON c.denominator = t.denominator
-  WHERE c.basis = 'bytes' AND c.share_kind = 'strict'
+judged AS (
+  SELECT * FROM attainment
 ),
 history AS (
   SELECT
     min(day) FILTER (met) AS first_attained,
     max(day) FILTER (met) AS last_met,
-    max(day) FILTER (below) AS last_below,
-    arg_max(weeks_met, day) AS weeks_met
-  FROM attainment
+    max(day) FILTER (below) AS last_below
+  FROM judged
 ),
 concentration AS (
   SELECT
@@ -83,12 +78,14 @@ concentration AS (
     concat_ws('; ',
       CASE
         WHEN h.first_attained IS NULL
-          THEN format('{:d} of {:d} weeks meet the rule', coalesce(h.weeks_met, 0), t.weeks)
+          THEN format('{:d} of {:d} weeks meet the rule', w.weeks_met, t.weeks)
         WHEN coalesce(h.last_met > h.last_below, true)
           THEN format('first attained {}', h.first_attained::VARCHAR)
         ELSE format('lost {}, first attained {}',
           h.last_below::VARCHAR, h.first_attained::VARCHAR)
       END,
+      CASE WHEN w.differences BETWEEN 1 AND 11
+        THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,
       CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
       CASE WHEN w.ranking = 'live'
         THEN 'live ranking of the last 28 days, as the data hold no full quarter before' END,
@@ -98,10 +95,11 @@ concentration AS (
       CASE WHEN w.suppressed THEN 'too few samples for the interval' END,
       CASE WHEN w.completeness < 0.98
         THEN format('completeness {:.1f} %', 100 * w.completeness) END,
-      CASE WHEN w.denominator <> 'all'
-        THEN format('among {} traffic', w.denominator) END
+      CASE WHEN t.denominator <> 'all'
+        THEN format('among {} traffic', t.denominator) END
     ) AS note
-  FROM week w
+  FROM judged w
+  JOIN as_of a ON a.as_of = w.day
   CROSS JOIN history h
   CROSS JOIN target_share t
 )

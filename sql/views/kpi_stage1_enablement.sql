@@ -7,10 +7,13 @@
 -- source:  endpoint_status, dim_apps, dim_products
 -- needs: endpoint_status, as_of
 CREATE VIEW kpi_stage1_enablement AS
-WITH owned AS (
-  SELECT 'app' AS level, app AS id, e.* FROM endpoint_status e WHERE app <> ''
+WITH status AS MATERIALIZED (
+  SELECT * FROM endpoint_status
+),
+owned AS (
+  SELECT 'app' AS level, app AS id, e.* FROM status e WHERE app <> ''
   UNION ALL
-  SELECT 'product', product, e.* FROM endpoint_status e
+  SELECT 'product', product, e.* FROM status e
 ),
 counted AS (
   SELECT
@@ -65,5 +68,5 @@ SELECT
   e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,
   1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
   e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
-FROM endpoint_status e
+FROM status e
 ORDER BY level, app, product, region

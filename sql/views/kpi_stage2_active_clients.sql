@@ -121,7 +121,7 @@ SELECT
     WHEN r.unit = 'subscriber' THEN r.clients_union / nullif(r.union_any, 0)
     ELSE r.clients / nullif(n.subscribers, 0)
   END AS penetration,
-  CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END AS standard_error
+  CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error
 FROM rows r
 CROSS JOIN as_of a
 CROSS JOIN days d

@@ -75,28 +75,24 @@ sums AS (
   FROM chosen
   GROUP BY scope, id, day, denominator, share_kind
 )
+-- One reference to the sums, not one per basis: a filter on the scope then reaches the scan.
 SELECT
-  scope, id, day, 'bytes' AS basis, denominator, share_kind,
-  coalesce(bytes_hit, 0)::HUGEINT AS numerator,
-  coalesce(bytes_all, 0)::HUGEINT AS denominator_value,
-  coalesce(bytes_undecided, 0)::HUGEINT AS undecided,
-  coalesce(bytes_loose, 0)::HUGEINT AS loose,
-  coalesce(variance_hit, 0)::HUGEINT AS variance_num,
-  coalesce(variance_all, 0)::HUGEINT AS variance_all,
-  coalesce(error_unknown, 0)::HUGEINT AS error_unknown,
-  NULL::HUGEINT AS offloaded
+  scope, id, day, b.basis, denominator, share_kind,
+  coalesce(CASE b.basis
+    WHEN 'bytes' THEN bytes_hit WHEN 'tcp_opens' THEN opens_hit ELSE normalised_hit
+  END, 0)::HUGEINT AS numerator,
+  coalesce(CASE b.basis
+    WHEN 'bytes' THEN bytes_all WHEN 'tcp_opens' THEN opens_all ELSE normalised_all
+  END, 0)::HUGEINT AS denominator_value,
+  coalesce(CASE b.basis
+    WHEN 'bytes' THEN bytes_undecided WHEN 'tcp_opens' THEN opens_undecided ELSE normalised_undecided
+  END, 0)::HUGEINT AS undecided,
+  coalesce(CASE b.basis
+    WHEN 'bytes' THEN bytes_loose WHEN 'tcp_opens' THEN opens_loose ELSE normalised_loose
+  END, 0)::HUGEINT AS loose,
+  CASE b.basis WHEN 'bytes' THEN coalesce(variance_hit, 0)::HUGEINT END AS variance_num,
+  CASE b.basis WHEN 'bytes' THEN coalesce(variance_all, 0)::HUGEINT END AS variance_all,
+  CASE b.basis WHEN 'bytes' THEN coalesce(error_unknown, 0)::HUGEINT END AS error_unknown,
+  CASE b.basis WHEN 'bytes_normalised' THEN coalesce(offloaded, 0)::HUGEINT END AS offloaded
 FROM sums
-UNION ALL
-SELECT
-  scope, id, day, 'bytes_normalised', denominator, share_kind,
-  coalesce(normalised_hit, 0)::HUGEINT, coalesce(normalised_all, 0)::HUGEINT,
-  coalesce(normalised_undecided, 0)::HUGEINT, coalesce(normalised_loose, 0)::HUGEINT,
-  NULL, NULL, NULL, coalesce(offloaded, 0)::HUGEINT
-FROM sums
-UNION ALL
-SELECT
-  scope, id, day, 'tcp_opens', denominator, share_kind,
-  coalesce(opens_hit, 0)::HUGEINT, coalesce(opens_all, 0)::HUGEINT,
-  coalesce(opens_undecided, 0)::HUGEINT, coalesce(opens_loose, 0)::HUGEINT,
-  NULL, NULL, NULL, NULL
-FROM sums
+CROSS JOIN (VALUES ('bytes'), ('bytes_normalised'), ('tcp_opens')) AS b(basis)

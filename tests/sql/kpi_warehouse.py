@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     EXPORTERS_1H,

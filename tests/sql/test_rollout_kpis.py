@@ -1,0 +1,475 @@
+"""Golden cases of time, stages 1 and 2, attainment and headline, computed by hand."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from kpi_warehouse import Warehouse
+
+D = date(2024, 5, 14)
+ONE = timedelta(days=1)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+# --- the last final day ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "as_of"),
+    [
+        (at("2024-05-15 01:00"), D),  # the day's end + 1 h: final
+        (at("2024-05-15 00:00"), D - ONE),
+    ],
+)
+def test_a_day_is_final_one_hour_after_its_end(w: Warehouse, end: datetime, as_of: date) -> None:
+    w.heard(at("2024-05-13 00:00"), end)
+    for day in (D - ONE, D, D + ONE):
+        w.traffic(day)
+    assert w.one("SELECT as_of, first_day FROM as_of") == (as_of, D - ONE)
+
+
+def test_the_slowest_exporter_holds_the_day_back_unless_it_is_silent(w: Warehouse) -> None:
+    for day in (D - 2 * ONE, D - ONE, D):
+        w.traffic(day)
+    w.heard(at("2024-05-10 00:00"), at("2024-05-15 02:00"), "fast")
+    w.heard(at("2024-05-10 00:00"), at("2024-05-14 02:00"), "slow")  # 24 h behind: not silent
+    assert w.one("SELECT as_of FROM as_of") == (D - ONE,)
+    w.heard(at("2024-05-15 02:00"), at("2024-05-15 03:00"), "fast")  # now 25 h behind
+    assert w.one("SELECT as_of FROM as_of") == (D,)
+
+
+def test_an_exporter_of_another_vantage_holds_nothing_back(w: Warehouse) -> None:
+    w.traffic(D)
+    w.exporter("core1", "core")
+    w.heard(at("2024-05-14 00:00"), at("2024-05-15 02:00"))
+    w.heard(at("2024-05-14 00:00"), at("2024-05-14 20:00"), "core1")
+    assert w.one("SELECT as_of FROM as_of") == (D,)
+
+
+def test_a_lone_record_from_the_future_does_not_move_as_of_past_the_traffic(w: Warehouse) -> None:
+    w.traffic(D)
+    w.final_days(D, D)
+    w.heard(at("2036-01-01 00:00"), at("2036-01-01 01:00"), "bad clock")
+    assert w.one("SELECT as_of FROM as_of") == (D,)
+
+
+# --- completeness ---------------------------------------------------------------------------
+
+
+def test_completeness_counts_hours(w: Warehouse) -> None:
+    w.traffic(D)
+    w.exporter("listed")
+    # e1: 14 May 06:00 to 15 May 03:00 without 10:00-12:00
+    w.heard(at("2024-05-14 06:00"), at("2024-05-14 10:00"))
+    w.heard(at("2024-05-14 12:00"), at("2024-05-15 03:00"))
+    # listed: 13 May 00:00-12:00, then silent for over 24 h
+    w.heard(at("2024-05-13 00:00"), at("2024-05-13 12:00"), "listed")
+    rows = w.query(
+        "SELECT period_start, exporter, hours_seen, hours_expected, silent, final "
+        "FROM completeness WHERE period = 'day' ORDER BY period_start, exporter NULLS FIRST"
+    )
+    assert rows == [
+        (D - ONE, None, 12, 24, True, True),
+        (D - ONE, "listed", 12, 24, True, True),
+        (D, None, 16, 42, True, True),  # 18 - 2 of 18, and 0 of 24
+        (D, "e1", 16, 18, False, True),
+        (D, "listed", 0, 24, True, True),
+        (D + ONE, None, 3, 6, True, False),
+        (D + ONE, "e1", 3, 3, False, False),
+        (D + ONE, "listed", 0, 3, True, False),
+    ]
+    # week 8-14 May: e1 16 of 18, listed 12 of 48
+    assert w.query(
+        "SELECT period_start, period_end, hours_seen, hours_expected, completeness "
+        "FROM completeness WHERE period = 'week' AND exporter IS NULL"
+    ) == [(date(2024, 5, 8), D, 28, 66, 28 / 66)]
+
+
+def test_an_unlisted_exporter_that_left_is_not_expected_any_more(w: Warehouse) -> None:
+    w.final_days(D - 5 * ONE, D)
+    w.heard(at("2024-05-09 00:00"), at("2024-05-09 12:00"), "guest")
+    assert w.one(
+        "SELECT hours_seen, hours_expected FROM completeness "
+        "WHERE exporter = 'guest' AND period = 'day'"
+    ) == (12, 12)
+
+
+# --- stage 1 --------------------------------------------------------------------------------
+
+
+def pilot(w: Warehouse, sampling: int = 1000) -> None:
+    w.final_days(D, D, sampling=sampling)
+    for position, app in enumerate(("a", "b", "c")):
+        w.app(app, position)
+    w.product("p")
+    w.product("q")
+    w.endpoint("a", "p", "r", D - 20 * ONE, D - 10 * ONE)  # 10 days late, carrying
+    w.endpoint("a", "p", "s", D - 20 * ONE, D - 20 * ONE)  # on time, silent
+    w.endpoint("a", "p", "t", D + ONE)  # not due
+    w.endpoint("b", "q", "r", D - 5 * ONE, D)  # enabled today: 5 days late; silent
+    w.endpoint("b", "q", "s", D - 5 * ONE)  # overdue by 5 days
+    w.endpoint("c", "q", "r", D - 3 * ONE, D + ONE)  # enabled tomorrow only
+    w.traffic(D, app="a", family="v6", records=2, bytes=100)
+    w.traffic(D, app="a", family="v4", records=2, bytes=300)
+    w.traffic(D, app="a", service_region="s", family="v6", direction="to_service", bytes=9)
+    w.traffic(D, app="b", product="q", family="v6", records=1, bytes=10)
+    w.clients(D, [1, 2], scope="app", id="a")
+    w.clients(D, [1], scope="app", id="b")
+    w.clients(D - ONE, [1], scope="app", id="b")
+
+
+def test_endpoints_by_name(w: Warehouse) -> None:
+    pilot(w)
+    rows = w.query(
+        "SELECT app, product, region, due, enabled, enabled AND carrying > 0, silent, status, "
+        "late_days FROM (SELECT app, product, region, due = 1 AS due, enabled = 1 AS enabled, "
+        "carrying, silent = 1 AS silent, status, late_days FROM kpi_stage1_enablement "
+        "WHERE level = 'endpoint') ORDER BY app, product, region"
+    )
+    assert rows == [
+        ("a", "p", "r", True, True, True, False, "carrying", 10),
+        ("a", "p", "s", True, True, False, True, "silent", 0),
+        ("a", "p", "t", False, False, False, False, "planned", 0),
+        ("b", "q", "r", True, True, False, True, "silent", 5),  # 1 record, 1 client: too little
+        ("b", "q", "s", True, False, False, False, "overdue", 5),
+        ("c", "q", "r", True, False, False, False, "overdue", 3),
+    ]
+
+
+def test_apps_and_products_are_dual_stacked_when_all_that_is_due_is_enabled(w: Warehouse) -> None:
+    pilot(w)
+    rows = w.query(
+        "SELECT level, coalesce(app, product), planned, due, enabled, carrying, silent, "
+        "dual_stacked, partial, status, late_days FROM kpi_stage1_enablement "
+        "WHERE level <> 'endpoint' ORDER BY level, 2"
+    )
+    assert rows == [
+        ("app", "a", 3, 2, 2, 1, 1, True, False, "dual-stacked", 10),
+        ("app", "b", 2, 2, 1, 0, 1, False, True, "partial", 5),
+        ("app", "c", 1, 1, 0, 0, 0, False, False, "overdue", 3),
+        ("product", "p", 3, 2, 2, 1, 1, True, False, "dual-stacked", 10),
+        ("product", "q", 3, 3, 1, 0, 1, False, True, "partial", 5),
+    ]
+
+
+def test_linkage_counts_pairs(w: Warehouse) -> None:
+    pilot(w)
+    rows = w.query(
+        "SELECT app, product, planned, due, enabled, carrying, silent, missing_regions, "
+        "ipv6_bytes, bytes FROM kpi_stage1_linkage"
+    )
+    assert rows == [
+        ("a", "p", 3, 2, 2, 1, 1, None, 100, 400),
+        ("b", "q", 2, 2, 1, 0, 1, ["s"], 10, 10),
+        ("c", "q", 1, 1, 0, 0, 0, ["r"], 0, 0),
+    ]
+
+
+def test_silence_says_what_sampling_could_have_missed(w: Warehouse) -> None:
+    pilot(w, sampling=1000)
+    rows = w.query(
+        "SELECT app, region, days_since_enabled, ipv6_records, note FROM kpi_stage1_silent"
+    )
+    assert rows == [
+        (
+            "a",
+            "s",
+            20,
+            0,
+            "no IPv6 seen: fewer than about 3000 packets in 30 days (sampling 1 in 1000)",
+        ),
+        ("b", "r", 0, 1, "IPv6 seen, but too little: fewer than 2 records or 2 clients"),
+    ]
+
+
+def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.endpoint("b", "p", "r", enabled_on=D)
+    w.endpoint("b", "q", "r", enabled_on=D)
+    w.endpoint("", "z", "r", enabled_on=D)
+    for app in ("a", "b"):
+        w.traffic(D, app=app, product="unclassified", family="v6", records=5, bytes=10)
+        w.clients(D, [1, 2], scope="app", id=app)
+    w.traffic(D, app="any", product="z", family="v6", records=5, bytes=10)
+    w.clients(D, [1, 2], scope="product", id="z")
+    assert w.query("SELECT app, product, carrying FROM endpoint_status ORDER BY ALL") == [
+        ("", "z", True),
+        ("a", "p", True),
+        ("b", "p", False),
+        ("b", "q", False),
+    ]
+
+
+# --- stage 2 --------------------------------------------------------------------------------
+
+
+def active(w: Warehouse, where: str) -> list[tuple[object, ...]]:
+    return w.query(
+        'SELECT clients, clients_union, rotation_ratio, "both", penetration, standard_error '
+        f"FROM kpi_stage2_active_clients WHERE period = '30_days' AND {where}"
+    )
+
+
+def test_prefixes_mean_union_and_rotation(w: Warehouse) -> None:
+    w.final_days(D - ONE, D)
+    w.traffic(D)
+    w.network("n", subscribers=10)
+    for scope, name in (("all", ""), ("network", "n")):
+        w.clients(D - ONE, [1, 2, 3], scope=scope, id=name)
+        w.clients(D, [3, 4], scope=scope, id=name)
+        w.clients(D, [4, 5], scope=scope, id=name, vantage="unlisted")  # the same day elsewhere
+        w.clients(D, [6, 7, 8, 9], scope=scope, id=name, vantage="core")  # feeds no KPI
+        w.clients(D, [10], scope=scope, id=name, family="v4")
+    # days: {1, 2, 3} = 3 and {3, 4, 5} = 3: mean 3; union {1..5} = 5; rotation 5/3
+    assert active(w, "scope = 'all' AND family = 'v6'") == [(3.0, 5.0, 5 / 3, None, None, 0.0)]
+    # penetration = mean day / subscribers = 3 / 10
+    assert active(w, "scope = 'network' AND family = 'v6'") == [(3.0, 5.0, 5 / 3, None, 0.3, 0.0)]
+    # IPv4: 0 on the first of the two days, 1 on the second
+    assert active(w, "scope = 'all' AND family = 'v4'")[0][:2] == (0.5, 1.0)
+    assert w.query(
+        "SELECT day, clients FROM kpi_stage2_active_clients "
+        "WHERE period = 'day' AND scope = 'all' AND family = 'v6' ORDER BY day"
+    ) == [(D - ONE, 3.0), (D, 3.0)]
+
+
+def test_sketches_unite_by_the_smaller_theta(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    quarter = 2**62  # theta / 2^64 = 1/4
+    w.clients(D, [10, 20, quarter - 1], theta=quarter)
+    w.clients(D, [20, 30, quarter + 5], vantage="unlisted", theta=2**63)
+    # theta = 2^62; below it {10, 20, 30, 2^62 - 1} = 4; 4 / (1/4) = 16
+    assert active(w, "scope = 'all'") == [(16.0, 16.0, 1.0, None, None, 0.016)]
+
+
+def test_subscribers_are_observed_on_both_families(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.clients(D, [1, 2, 3], unit="subscriber", family="v6")
+    w.clients(D, [3, 4], unit="subscriber", family="v4")
+    # any = {1, 2, 3, 4}, both = {3}; penetration = 3 / 4
+    assert active(w, "family = 'any'") == [(4.0, 4.0, 1.0, 1.0, None, 0.0)]
+    assert active(w, "family = 'v6'") == [(3.0, 3.0, 1.0, None, 0.75, 0.0)]
+
+
+def test_clients_of_a_relay_are_no_users(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.network("vpn", kind="relay")
+    w.clients(D, [1, 2, 3])
+    w.clients(D, [2, 3], scope="network", id="vpn")
+    assert active(w, "scope = 'all'")[0][0] == 1.0
+    assert active(w, "scope = 'network'")[0][0] == 2.0
+
+
+def test_coverage_by_month(w: Warehouse) -> None:
+    april = date(2024, 4, 30)
+    w.final_days(april, D)
+    w.app("a")
+    w.app("b", 1)
+    w.product("p")
+    w.traffic(april, app="a", family="v6", bytes=1, client_region="x")
+    w.traffic(D, app="a", family="v6", bytes=1, client_region="y")
+    w.traffic(D, app="b", family="v4", bytes=9, client_region="x")
+    w.traffic(D, app="b", family="v6", ip_class="translated", bytes=9, client_region="unknown")
+    w.traffic(D + ONE, app="b", family="v6", bytes=1)  # not final
+    assert w.query(
+        'SELECT month, days, dimension, with_ipv6, "of", without FROM kpi_stage2_coverage'
+    ) == [
+        (date(2024, 4, 1), 1, "app", 1, 2, ["b"]),
+        (date(2024, 4, 1), 1, "client_region", 1, 2, ["y"]),
+        (date(2024, 4, 1), 1, "product", 1, 1, None),
+        (date(2024, 5, 1), 1, "app", 1, 2, ["b"]),
+        (date(2024, 5, 1), 1, "client_region", 1, 2, ["x"]),
+        (date(2024, 5, 1), 1, "product", 1, 1, None),
+    ]
+
+
+# --- stage 3: parity and attainment ---------------------------------------------------------
+
+
+def test_parity_is_a_matrix(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.product("p", core=True)
+    w.product("q", core=True)
+    w.product("side")
+    w.endpoint("", "p", "r", enabled_on=D)
+    w.endpoint("", "side", "s")
+    w.traffic(D, product="p", family="v6", records=2, bytes=50)
+    w.traffic(D, product="q", family="v4", records=2, bytes=70, service_region="t")
+    w.traffic(D, product="side", family="v6", records=2, bytes=90)
+    w.clients(D, [1, 2], scope="product", id="p")
+    rows = w.query(
+        "SELECT product, region, planned, enabled, carrying, ipv6_bytes, bytes, cells_carrying, "
+        "cells FROM kpi_stage3_parity"
+    )
+    # 2 core products x regions r, s (catalog), t (seen): 1 of 6 cells carries
+    assert rows == [
+        ("p", "r", 1, 1, True, 50, 50, 1, 6),
+        ("p", "s", 0, 0, False, 0, 0, 1, 6),
+        ("p", "t", 0, 0, False, 0, 0, 1, 6),
+        ("q", "r", 0, 0, False, 0, 0, 1, 6),
+        ("q", "s", 0, 0, False, 0, 0, 1, 6),
+        ("q", "t", 0, 0, False, 0, 70, 1, 6),
+    ]
+    assert w.one("SELECT DISTINCT parity FROM kpi_stage3_parity") == (1 / 6,)
+
+
+FIRST = date(2024, 1, 1)
+
+
+def weekly_shares(w: Warehouse, shares: list[int], target: float = 0.9) -> None:
+    """Week i (7 days from 1 January 2024) has 1,000 bytes a day, shares[i] of them IPv6."""
+    last = FIRST + timedelta(days=7 * len(shares) - 1)
+    w.final_days(FIRST, last)
+    w.target(3, "top_apps_ipv6_share", target, top_n=20, weeks=4, ranking="live")
+    for i, share in enumerate(shares):
+        for day in range(7):
+            when = FIRST + timedelta(days=7 * i + day)
+            w.traffic(when, family="v6", bytes=share)
+            w.traffic(when, family="v4", bytes=1000 - share)
+
+
+def headline(w: Warehouse, metric: str = "top_apps_ipv6_share") -> tuple[object, ...]:
+    return w.one(
+        "SELECT value, ci_low, ci_high, target, attained, as_of, note FROM kpi_headline "
+        f"WHERE metric = '{metric}'"
+    )
+
+
+def test_four_good_weeks_attain(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920])
+    row = headline(w)
+    last = FIRST + timedelta(days=27)
+    assert row[:6] == (0.92, 0.92, 0.92, 0.9, True, last)
+    assert f"first attained {last}" in str(row[6])
+    assert "live ranking" in str(row[6])
+
+
+def test_the_headline_is_the_newest_row_of_concentration(w: Warehouse) -> None:
+    weekly_shares(w, [900, 910, 920])
+    w.traffic(FIRST + timedelta(days=20), family="v6", bytes=0, bytes_variance=9_000)
+    w.traffic(FIRST + timedelta(days=20), app="unclassified", bytes=70)
+    where = "basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'"
+    newest = w.one(
+        "SELECT share, ci_low, ci_high, share_low, share_high, completeness, ranking "
+        f"FROM kpi_stage3_concentration WHERE {where} ORDER BY week_end DESC LIMIT 1"
+    )
+    assert headline(w)[:3] == newest[:3]
+    assert newest == w.one(
+        "SELECT share, ci_low, ci_high, share_low, share_high, completeness, ranking "
+        "FROM attainment ORDER BY day DESC LIMIT 1"
+    )
+
+
+def test_a_cut_week_is_shown_and_not_judged(w: Warehouse) -> None:
+    w.final_days(D - 2 * ONE, D)
+    w.target(3, "top_apps_ipv6_share", 0.5, weeks=1)
+    w.traffic(D - 2 * ONE, family="v6", bytes=1)
+    w.traffic(D, family="v6", bytes=9)
+    row = headline(w)
+    assert (row[0], row[4]) == (1.0, False)
+    assert "only 3 days of data" in str(row[6])
+
+
+def test_three_good_weeks_do_not(w: Warehouse) -> None:
+    weekly_shares(w, [890, 920, 920, 920])
+    # The difference of the first pair is 0.03, of the others 0: MAD = 0, so s_w = 0.
+    assert headline(w)[4] is False
+    assert "3 of 4 weeks" in str(headline(w)[6])
+
+
+def test_week_to_week_noise_counts(w: Warehouse) -> None:
+    weekly_shares(w, [800, 910, 930, 910, 930, 910])
+    # differences, newest first: -0.02, 0.02, -0.02, 0.02, 0.11; median 0.02; distances from it
+    # 0.04, 0, 0.04, 0, 0.09; MAD 0.04; s_w = 1.4826 * 0.04 / sqrt 2 = 0.041934;
+    # judged = 0.91 - 1.645 * 0.041934 = 0.84102 < 0.9
+    row = w.one(
+        "SELECT differences, week_to_week, judged_share, weeks_met FROM attainment "
+        "ORDER BY day DESC LIMIT 1"
+    )
+    assert row == (5, pytest.approx(0.041934, abs=1e-6), pytest.approx(0.84102, abs=1e-5), 0)
+    assert headline(w)[4] is False
+
+
+def test_sampling_error_and_bounds_count(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920])
+    last = FIRST + timedelta(days=27)
+    # V = 30,000 on each family's side of the last day: v = (0.08^2 * 3e4 + 0.92^2 * 3e4) / 7000^2
+    # = 0.8528 * 3e4 / 4.9e7 = 5.2212e-4; se = 0.022850; 0.92 - 1.645 * 0.02285 = 0.88241
+    w.traffic(last, family="v6", bytes=0, bytes_variance=30_000)
+    w.traffic(last, family="v4", bytes=0, bytes_variance=30_000)
+    row = w.one("SELECT standard_error, judged_share FROM attainment ORDER BY day DESC LIMIT 1")
+    assert row == (pytest.approx(0.02285, abs=1e-5), pytest.approx(0.88241, abs=1e-5))
+    # 700 unclassified bytes in that week: share_low = 6440 / 7700
+    w.traffic(last, app="unclassified", bytes=700)
+    row = w.one("SELECT share, share_low FROM attainment ORDER BY day DESC LIMIT 1")
+    assert row == (0.92, pytest.approx(6440 / 7700))
+
+
+def test_an_incomplete_week_is_not_attained(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920])
+    w.connection.execute(
+        "DELETE FROM exporters_1h WHERE window_start >= TIMESTAMP '2024-01-10' "
+        "AND window_start < TIMESTAMP '2024-01-10 04:00:00'"
+    )
+    # 164 of 168 hours = 97.6 %
+    assert headline(w)[4] is False
+    assert "3 of 4 weeks" in str(headline(w)[6])
+
+
+def test_one_week_below_keeps_what_was_attained_and_two_lose_it(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920, 890])
+    first = FIRST + timedelta(days=27)
+    assert headline(w)[4] is True
+    assert f"first attained {first}" in str(headline(w)[6])
+
+
+def test_two_weeks_below_lose_it_and_keep_the_date(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920, 890, 890])
+    first, last = FIRST + timedelta(days=27), FIRST + timedelta(days=41)
+    assert headline(w)[4] is False
+    assert f"lost {last}, first attained {first}" in str(headline(w)[6])
+
+
+def test_an_unknown_sampling_error_is_never_attained(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920, 920, 920])
+    w.connection.execute("UPDATE traffic_1d SET bytes_error_unknown = bytes")
+    row = headline(w)
+    assert (row[0], row[1], row[4]) == (0.92, None, False)
+    assert "sampling error not known" in str(row[6])
+
+
+# --- headline, stages 1 and 2 ---------------------------------------------------------------
+
+
+def test_headline_of_the_pilot(w: Warehouse) -> None:
+    pilot(w)
+    w.target(1, "apps_dual_stacked", 1)
+    w.target(1, "products_dual_stacked", 2, by_date=D - 4 * ONE)
+    assert headline(w, "apps_dual_stacked") == (
+        *(1.0, None, None, 1.0, True, D),
+        "1 dual-stacked, 1 partial, 1 overdue, of 3 in the catalog",
+    )
+    assert headline(w, "products_dual_stacked") == (
+        *(1.0, None, None, 2.0, False, D),
+        "1 dual-stacked, 1 partial, 0 overdue, of 2 in the catalog; "
+        "target date 2024-05-10 passed 4 days ago",
+    )
+
+
+def test_headline_of_users_needs_subscriber_ids(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.target(2, "active_ipv6_clients_30d", 2)
+    w.clients(D, [1, 2, 3])
+    value, _, _, target, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, target, attained) == (3.0, 2.0, None)
+    assert "a prefix is not a user" in str(note)
+    w.clients(D, [7, 8], unit="subscriber")
+    value, low, high, target, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, low, high, target, attained) == (2.0, 2.0, 2.0, 2.0, True)
+    assert "3 IPv6 prefixes a day" in str(note)

@@ -1,0 +1,200 @@
+"""Every view: is there, has its header, runs on nothing, and runs from an attached file."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from kpi_warehouse import SQL, Warehouse, build, view_files
+
+from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
+from v6share.schemas.dimensions import DIM_IP_CLASS
+
+CONTRACT = (
+    "kpi_headline",
+    "kpi_stage1_enablement",
+    "kpi_stage1_linkage",
+    "kpi_stage1_silent",
+    "kpi_stage2_active_clients",
+    "kpi_stage2_coverage",
+    "kpi_stage3_concentration",
+    "kpi_stage3_apps",
+    "kpi_stage3_waterfall",
+    "kpi_stage3_change",
+    "kpi_stage3_parity",
+    "completeness",
+    "share_by_app",
+    "share_by_region",
+    "share_by_network",
+)
+SHARE_COLUMNS = (
+    "basis",
+    "denominator",
+    "share_kind",
+    "numerator",
+    "denominator_value",
+    "share",
+    "ci_low",
+    "ci_high",
+    "share_low",
+    "share_high",
+)
+
+
+@pytest.fixture(scope="module")
+def empty() -> Warehouse:
+    return Warehouse()
+
+
+def test_every_view_of_the_contract_is_there() -> None:
+    assert set(CONTRACT) <= set(view_files())
+
+
+@pytest.mark.parametrize("name", sorted(view_files()))
+def test_a_view_has_a_header_and_makes_what_its_file_says(name: str) -> None:
+    text = view_files()[name].read_text()
+    for part in ("-- what:", "-- unit:", "-- formula:", "-- source:", "-- needs:"):
+        assert part in text, f"{name}.sql: no '{part}' line in its header"
+    assert f"CREATE VIEW {name} AS" in text
+
+
+@pytest.mark.parametrize("name", sorted(view_files()))
+def test_the_needs_line_names_exactly_the_views_that_the_text_uses(name: str) -> None:
+    text = view_files()[name].read_text()
+    needs = next(line for line in text.splitlines() if line.startswith("-- needs:"))
+    body = text.split("CREATE VIEW", 1)[1]
+    sources = {
+        after
+        for before, after in zip(body.split(), body.split()[1:], strict=False)
+        if before in ("FROM", "JOIN")
+    }
+    named = {n.strip() for n in needs.removeprefix("-- needs:").split(",") if n.strip()}
+    cleaned = {s.strip("();,") for s in sources}
+    assert named == (cleaned & set(view_files()))
+
+
+@pytest.mark.parametrize("name", sorted(view_files()))
+def test_a_view_runs_on_an_empty_warehouse(name: str, empty: Warehouse) -> None:
+    empty.query(f"SELECT * FROM {name}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "share_by_app",
+        "share_by_region",
+        "share_by_network",
+        "kpi_stage3_apps",
+        "kpi_stage3_concentration",
+    ],
+)
+def test_share_rows_have_the_columns_of_the_contract(name: str, empty: Warehouse) -> None:
+    columns = {row[0] for row in empty.query(f"DESCRIBE {name}")}
+    assert set(SHARE_COLUMNS) <= columns
+
+
+def test_the_headline_has_its_four_rows_on_an_empty_warehouse(empty: Warehouse) -> None:
+    rows = empty.query("SELECT stage, metric, attained, as_of, note FROM kpi_headline")
+    assert [(r[0], r[1]) for r in rows] == [
+        (1, "apps_dual_stacked"),
+        (1, "products_dual_stacked"),
+        (2, "active_ipv6_clients_30d"),
+        (3, "top_apps_ipv6_share"),
+    ]
+    assert all(r[2] is None and r[3] is None and "no final day" in r[4] for r in rows)
+
+
+def test_the_headline_has_the_columns_of_the_contract(empty: Warehouse) -> None:
+    columns = [row[0] for row in empty.query("DESCRIBE kpi_headline")]
+    assert columns == [
+        "stage",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "target",
+        "attained",
+        "as_of",
+        "note",
+    ]
+
+
+def test_every_view_runs_from_a_file_attached_under_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "published.duckdb"
+    with duckdb.connect() as writer:
+        writer.execute(f"ATTACH '{path}' AS made (STORAGE_VERSION 'v1.5.0')")
+        writer.execute("USE made")
+        build(writer)
+        w = Warehouse.__new__(Warehouse)
+        w.connection = writer
+        fill(w)
+        writer.execute("USE memory")
+        writer.execute("DETACH made")
+    with duckdb.connect() as reader:
+        reader.execute(f"ATTACH '{path}' AS x (READ_ONLY)")
+        for name in view_files():
+            reader.execute(f"SELECT * FROM x.main.{name}").fetchall()
+        assert reader.execute("SELECT count(*) FROM x.main.kpi_stage3_apps").fetchone() == (27,)
+
+
+def fill(w: Warehouse) -> None:
+    """One day, one app, both families: enough for every view to have something to do."""
+    w.connection.execute("INSERT INTO dim_vantages VALUES ('edge', true), ('unlisted', true)")
+    day = date(2024, 5, 1)
+    w.final_days(day, day)
+    w.app("a")
+    w.traffic(day, family="v6", bytes=60)
+    w.traffic(day, family="v4", bytes=40)
+    w.clients(day, [1, 2])
+
+
+def test_dim_ip_class_has_every_class_and_family_once(empty: Warehouse) -> None:
+    rows = empty.query("SELECT ip_class, family FROM dim_ip_class")
+    assert sorted(rows) == sorted((c, f) for c in IP_CLASSES for f in FAMILIES)
+    types = {row[0]: row[1] for row in empty.query("DESCRIBE dim_ip_class")}
+    assert types == {c.name: c.kind.value for c in DIM_IP_CLASS.columns}
+
+
+# (class, family) -> in_denominator, in_strict, in_wire, in_service, is_transition
+GOLDEN_CLASSES = {
+    ("native_v4", "v4"): (True, False, False, False, False),
+    ("native_v6", "v6"): (True, True, True, True, False),
+    ("native_v6", "v4"): (True, False, False, True, False),  # native, inside an IPv4 underlay
+    ("native_v4", "v6"): (True, False, True, False, False),  # IPv4 inside SRv6
+    ("6in4", "v4"): (True, False, False, True, True),
+    ("6to4", "v6"): (True, False, True, True, True),
+    ("6rd", "v4"): (True, False, False, True, True),
+    ("isatap", "v6"): (True, False, True, True, True),
+    ("teredo", "v4"): (True, False, False, True, True),
+    ("4in6", "v6"): (True, False, True, False, True),
+    ("translated", "v6"): (True, False, True, False, True),
+    ("translated", "v4"): (True, False, False, False, True),
+    ("overlay", "v6"): (False, False, False, False, False),
+    ("gre", "v4"): (False, False, False, False, False),
+    ("ipip", "v4"): (False, False, False, False, False),
+    ("6in6", "v6"): (False, False, False, False, False),
+    ("rocev2", "v6"): (False, False, False, False, False),
+    ("srv6", "v6"): (False, False, False, False, False),
+    ("control", "v6"): (False, False, False, False, False),
+    ("unknown", "v4"): (False, False, False, False, False),
+    ("native_v6", "unknown"): (False, False, False, False, False),
+    ("6in4", "unknown"): (False, False, False, False, True),
+}
+
+
+@pytest.mark.parametrize(("key", "flags"), GOLDEN_CLASSES.items(), ids=str)
+def test_how_a_class_counts(
+    key: tuple[str, str], flags: tuple[bool, ...], empty: Warehouse
+) -> None:
+    row = empty.one(
+        "SELECT in_denominator, in_strict, in_wire, in_service, is_transition "
+        f"FROM dim_ip_class WHERE ip_class = '{key[0]}' AND family = '{key[1]}'"
+    )
+    assert row == flags
+
+
+def test_the_sql_names_no_catalog_and_reads_no_file() -> None:
+    for path in [SQL / "macros.sql", SQL / "dim_ip_class.sql", *view_files().values()]:
+        text = path.read_text().lower()
+        for word in ("main.", "read_parquet", "read_csv", "current_date", "now()"):
+            assert word not in text, f"{path.name}: {word}"
