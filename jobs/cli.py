@@ -2,9 +2,7 @@
 ``v6share --help`` needs nothing but typer.
 """
 
-import os
 import shlex
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -370,7 +368,7 @@ def _invocation(context: typer.Context) -> Invocation:
 
 def call(arguments: list[str]) -> ExitCode:
     """Run one command line and return its exit code; every error ends as a message on stderr."""
-    from v6share.jobs import console, output
+    from v6share.jobs import console, interrupt, output
 
     invocation = Invocation(command=shlex.join(["v6share", *arguments]))
     console.configure(invocation)
@@ -380,24 +378,20 @@ def call(arguments: list[str]) -> ExitCode:
             arguments or ["--help"], prog_name="v6share", standalone_mode=False, obj=invocation
         )
         output.flush()
-        code = ExitCode(returned or 0)
+        return ExitCode(returned or 0)
     except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:  # the outermost frame: nothing may pass it
-        code = console.report_failure(error)
-    if code is ExitCode.INTERRUPTED:
-        console.report_interrupt()
-    return code
+        # Beam turns an interrupt that reaches it into an error of its own.
+        return ExitCode.INTERRUPTED if interrupt.was_asked() else console.report_failure(error)
 
 
 def main() -> NoReturn:
     """The ``v6share`` program."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from v6share.jobs import interrupt
+
+    interrupt.install()
     code = call(sys.argv[1:])
     if code is ExitCode.INTERRUPTED:
-        # Worker threads may sit in a long read. Whatever they were making has a temporary
-        # name and is not in the journal, so leaving at once loses nothing.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        interrupt.leave()
     sys.exit(code)

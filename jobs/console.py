@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import typer
 
+from v6share.jobs import interrupt
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import InputRefused, UserError
@@ -125,8 +126,10 @@ def _usage_message(error: typer.TyperException) -> str:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Beam warns, from several loggers, of every cloud library that is not installed."""
-    return "apache_beam" not in record.pathname or record.levelno >= logging.ERROR
+    """Beam warns of every cloud library that is not installed, and of being interrupted."""
+    if "apache_beam" not in record.pathname:
+        return True
+    return record.levelno >= logging.ERROR and not interrupt.was_asked()
 
 
 class _StderrHandler(logging.Handler):

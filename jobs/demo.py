@@ -1,0 +1,48 @@
+"""What ``make demo`` prints at its end: ``python -m v6share.jobs.demo WORKSPACE``.
+
+Where the numbers are, three queries that are worth trying, and what to run next.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from v6share.jobs import output
+from v6share.schemas.workspace import Workspace
+
+QUERIES: Final = {
+    "How did the headline share move, week by week?": (
+        "SELECT week_end, share, ci_low, ci_high FROM kpi_stage3_concentration "
+        "WHERE basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict' ORDER BY week_end"
+    ),
+    "Which apps and client regions still send the most IPv4?": (
+        "SELECT app, client_region, sum(bytes) AS ipv4_bytes FROM traffic_1d "
+        "WHERE ip_class = 'native_v4' GROUP BY ALL ORDER BY ipv4_bytes DESC LIMIT 10"
+    ),
+    "Is every row of every file accounted for?": (
+        "SELECT path, rows_in, rows_counted, rows_rejected FROM ledger_files "
+        "ORDER BY rows_rejected DESC LIMIT 10"
+    ),
+}
+
+
+def closing_words(workspace: Path) -> str:
+    """The text, for a workspace as the user would name it."""
+    published = Workspace(workspace).published
+    queries = "\n".join(f"  -- {question}\n  {sql};\n" for question, sql in QUERIES.items())
+    return f"""
+The numbers are in {published}
+(any DuckDB client opens it read-only: duckdb -readonly {published})
+
+Worth trying:
+{queries}
+Next:
+  v6share -C {workspace} kpi 1         one stage in full; also 2, 3, and any view by name
+  v6share -C {workspace} status        files, rejected rows, exporters
+  v6share init mynet                your own network: edit mynet/catalog/, then
+  v6share -C mynet run YOUR_FLOWS/
+"""
+
+
+if __name__ == "__main__":
+    output.write(closing_words(Path(sys.argv[1])))
