@@ -12,7 +12,7 @@ merge; the only difference is what is deleted before it, and which fragments go 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 import duckdb
@@ -38,13 +38,13 @@ from v6share.warehouse.fragments import (
     read_fragment,
     read_headers,
 )
-from v6share.warehouse.journal import Entry, Run, SeenFile
+from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
 from v6share.warehouse.merge import (
+    create_stage,
     delete_days,
     drop_stage,
     merge_stage,
     stage_rows,
-    with_roll_ups,
 )
 from v6share.warehouse.plan import NO_ROWS, FileRow, Plan, inputs_named, plan_changes
 from v6share.warehouse.quarantine import write_refusals
@@ -53,6 +53,8 @@ from v6share.warehouse.transaction import transaction
 
 # Fragments that are in memory together; compressed, they grow about tenfold.
 BATCH_BYTES: Final = 16 << 20
+# Inputs of one transaction when a long journal is applied.
+SLICE_INPUTS: Final = 500
 
 
 class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
@@ -90,27 +92,54 @@ def record(
     disk fails; then no table has changed, and what already stands in the journal is applied when
     the warehouse is opened next.
     """
-    return _apply(connection, workspace, entries)
+    apply(connection, workspace)
+    return _commit(connection, workspace, entries, is_new=True)
 
 
 def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applied:
-    """Apply what the journal holds beyond the warehouse: what a crash left, or everything."""
-    return _apply(connection, workspace, ())
+    """Apply what the journal holds beyond the warehouse: what a crash left, or everything.
+
+    A long journal is applied in several transactions; each leaves a state that was true once.
+    """
+    start = int(read_state(connection, "journal_offset", "0"))
+    total = Applied()
+    for entries, end in _slices(journal.read(workspace.journal, start)):
+        done = _commit(connection, workspace, entries, end=end)
+        total = Applied(*(a + b for a, b in zip(astuple(total), astuple(done), strict=True)))
+    return total
 
 
-def _apply(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, new: Sequence[Entry]
+def _slices(entries: Iterable[tuple[Entry, int]]) -> Iterator[tuple[list[Entry], int]]:
+    """Entries and the offset at which they end, cut so that few inputs are under way at once."""
+    some: list[Entry] = []
+    inputs = end = 0
+    for entry, end in entries:
+        some.append(entry)
+        inputs += len(entry.inputs) if isinstance(entry, Commit) else 0
+        if inputs >= SLICE_INPUTS:
+            yield some, end
+            some, inputs = [], 0
+    if some:
+        yield some, end
+
+
+def _commit(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    entries: Sequence[Entry],
+    *,
+    is_new: bool = False,
+    end: int = 0,
 ) -> Applied:
+    """One transaction. New entries go to the journal; others end there at ``end``."""
+    if not entries:
+        return Applied()
     with transaction(connection):
-        start = int(read_state(connection, "journal_offset", "0"))
-        pending = list(journal.read(workspace.journal, start))
-        entries = [*(entry for entry, _ in pending), *new]
-        if not entries:
-            return Applied()
         plan = plan_changes(_file_rows(connection, inputs_named(entries)), entries)
         _change_tables(connection, workspace, plan)
         _write_ledger(connection, plan)
-        end = journal.append(workspace.journal, new) if new else pending[-1][1]
+        if is_new:
+            end = journal.append(workspace.journal, entries)
         write_refusals(workspace, plan.refused)
         write_state(connection, "journal_offset", str(end))
     return Applied(len(entries), len(plan.added), len(plan.removed))
@@ -124,39 +153,42 @@ def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, 
     survivors = _survivors(connection, workspace, plan.removed, days)
     _withdraw(connection, plan.removed, days)
     added = [locate(workspace, row.key, row.path) for row in plan.added]
-    for batch in _batches([*added, *survivors]):
-        fragments = [read_fragment(source) for source in batch]
-        new = {f.header.key for f in fragments} & {row.key for row in plan.added}
-        _note_figures(plan, [f.header for f in fragments if f.header.key in new])
-        try:
-            _merge_batch(connection, fragments, new, days)
-        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-            raise SumTooLarge(batch, str(error).splitlines()[0]) from error
+    if added or survivors:
+        create_stage(connection)
+        for batch in _batches([*added, *survivors]):
+            _stage_batch(connection, plan, [read_fragment(source) for source in batch], days)
+        _merge_all(connection, added)
     _note_figures(plan, _headers_of_the_dead(workspace, plan))
+
+
+def _merge_all(connection: duckdb.DuckDBPyConnection, added: Sequence[Source]) -> None:
+    try:
+        for table in FRAGMENT_TABLES:
+            merge_stage(connection, table)
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        raise SumTooLarge(added, str(error).splitlines()[0]) from error
     drop_stage(connection)
 
 
-def _merge_batch(
+def _stage_batch(
     connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
     fragments: Sequence[Fragment],
-    new: set[FragmentKey],
     days: Days,
 ) -> None:
     """New fragments count in full; the others only on the days that were emptied."""
+    new = {f.header.key for f in fragments} & {row.key for row in plan.added}
+    _note_figures(plan, [f.header for f in fragments if f.header.key in new])
     for table in FRAGMENT_TABLES:
         parts = [
             rows if fragment.header.key in new else of_days(rows, table, days[table.name])
             for fragment in fragments
             if (rows := fragment.tables[table.name]).num_rows
         ]
-        rows = pa.concat_tables([p for p in parts if p.num_rows] or [_empty(table)])
-        if rows.num_rows:
-            stage_rows(connection, table, rows)
-            for kept in with_roll_ups(table):
-                merge_stage(connection, kept)
+        stage_rows(connection, table, pa.concat_tables([_empty(table), *parts]))
     for ledger in FRAGMENT_LEDGERS:
         parts = [f.tables[ledger.name] for f in fragments if f.header.key in new]
-        insert_rows(connection, ledger.name, pa.concat_tables(parts or [_empty(ledger)]))
+        insert_rows(connection, ledger.name, pa.concat_tables([_empty(ledger), *parts]))
 
 
 def _batches(sources: Sequence[Source]) -> Iterator[list[Source]]:

@@ -90,7 +90,7 @@ def make_fragment(
     row: dict[str, Any] = {
         table.name: _rows(rng, table, start, days, rows, hashes) for table in FRAGMENT_TABLES
     }
-    row |= _ledgers(rng, row["traffic_5m"])
+    row |= ledgers(row["traffic_5m"], rng.randrange(1, 9))
     counted = sum(r["rows"] for r in row["ledger_families"] if r["disposition"] == "counted")
     rejected = sum(r["rows"] for r in row["rejects"])
     row |= {
@@ -167,7 +167,8 @@ def trimmed(parts: list[set[int]], theta: int) -> dict[str, Any]:
     return {"theta": theta, "client_hashes": kept[:THETA_SIZE]}
 
 
-def _ledgers(rng: random.Random, traffic: list[dict[str, Any]]) -> dict[str, Any]:
+def ledgers(traffic: list[dict[str, Any]], rejected: int) -> dict[str, Any]:
+    """The ledger parts that fit these traffic rows, and some rejected rows."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in traffic:
         for name in ("records", "sampled_packets", "sampled_bytes", "packets", "bytes"):
@@ -181,7 +182,7 @@ def _ledgers(rng: random.Random, traffic: list[dict[str, Any]]) -> dict[str, Any
         }
         for family, one in sorted(sums.items())
     ]
-    bad = {"rows": rng.randrange(1, 9), "sampled_packets": 7, "sampled_bytes": 10**25}
+    bad = {"rows": rejected, "sampled_packets": 7, "sampled_bytes": 10**25}
     families.append({"family": "v4", "disposition": "rejected", "packets": 0, "bytes": 0, **bad})
     return {
         "ledger_families": families,

@@ -1,7 +1,7 @@
 """Laws of the committer: the tables are a function of the set of live fragments."""
 
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from fragment_maker import (
     forget,
     found_aggregates,
     input_id,
+    ledgers,
     make_fragment,
     quarantine,
     workspace_at,
@@ -26,6 +27,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import v6share.warehouse.commit as committer
+import v6share.warehouse.merge as merging
+from v6share.schemas.aggregates import TRAFFIC_5M
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import run_checks
@@ -117,6 +120,57 @@ def test_small_batches_give_the_same_tables(
     wanted = after(workspace, [commit(*made)])
     monkeypatch.setattr(committer, "BATCH_BYTES", 1)
     assert_equal(after(workspace, [commit(*made)]), wanted)
+    # Days one by one, and each in several buckets of keys.
+    monkeypatch.setattr(merging, "PART_WEIGHT", 5)
+    assert_equal(after(workspace, [commit(*made)]), wanted)
+
+
+def test_a_long_journal_is_applied_in_slices(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_several(workspace)
+    wanted = after(workspace, *([commit(one)] for one in made), [forget(made[0])])
+    monkeypatch.setattr(committer, "SLICE_INPUTS", 2)
+    assert rebuild(workspace, None).added == 6
+    connection = open_warehouse(workspace)
+    assert_equal(contents(connection), wanted)
+    connection.close()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 50)), unique_by=lambda d: d[0]),
+    st.integers(1, 60),
+)
+def test_parts_cover_each_day_once_and_are_small(days: list[tuple[int, int]], limit: int) -> None:
+    weights = {date(2026, 1, 1) + timedelta(days=day): weight for day, weight in sorted(days)}
+    parts = list(merging.divide_days(list(weights.items()), limit))
+    for day, weight in weights.items():
+        of_day = [p for p in parts if p.first_day <= day <= p.last_day]
+        assert [p.bucket for p in of_day] == list(range(of_day[0].buckets))
+        assert weight / of_day[0].buckets <= limit
+    for part in parts:
+        inside = [w for day, w in weights.items() if part.first_day <= day <= part.last_day]
+        assert sum(inside) <= limit or len(inside) == 1
+
+
+def test_parts_that_fill_row_groups(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction must not delete what it inserted: DuckDB 2.0.0 reads garbage then."""
+    monkeypatch.setattr(merging, "PART_WEIGHT", 60_000)
+    small = {c.name: 3 for c in TRAFFIC_5M.measures}
+    made = []
+    for i in range(3):
+        one = make_fragment(workspace, f"f{i}", i, days=1)
+        rows = one.row["traffic_5m"]
+        many = [row | small | {"app": f"app{n}"} for n in range(6_000) for row in rows]
+        figures = {"rows_counted": 3 * len(many), "rows_rejected": 1, "rows_in": 3 * len(many) + 1}
+        row = one.row | {"traffic_5m": many} | ledgers(many, rejected=1)
+        write_fragment(workspace, one.key, row | figures)
+        made.append(one)
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(*made[:2])])
+    record(connection, workspace, [commit(made[2])])
+    assert failed_checks(connection) == []
+    connection.close()
 
 
 def test_applying_twice_is_a_no_op(workspace: Workspace) -> None:
