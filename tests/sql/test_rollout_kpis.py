@@ -190,6 +190,10 @@ def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) ->
     w.endpoint("b", "p", "r", enabled_on=D)
     w.endpoint("b", "q", "r", enabled_on=D)
     w.endpoint("", "z", "r", enabled_on=D)
+    w.endpoint("lonely", "p", "r", enabled_on=D)
+    w.traffic(D, app="lonely", family="v6", records=5, bytes=10)
+    for day in (D - ONE, D):
+        w.clients(day, [1], scope="app", id="lonely")  # one client, on two days
     for app in ("a", "b"):
         w.traffic(D, app=app, product="unclassified", family="v6", records=5, bytes=10)
         w.clients(D, [1, 2], scope="app", id=app)
@@ -200,6 +204,7 @@ def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) ->
         ("a", "p", True),
         ("b", "p", False),
         ("b", "q", False),
+        ("lonely", "p", False),
     ]
 
 
@@ -301,7 +306,10 @@ def test_parity_is_a_matrix(w: Warehouse) -> None:
     w.traffic(D, product="p", family="v6", records=2, bytes=50)
     w.traffic(D, product="q", family="v4", records=2, bytes=70, service_region="t")
     w.traffic(D, product="side", family="v6", records=2, bytes=90)
+    w.traffic(D, product="p", family="v6", records=1, bytes=5, service_region="s")  # too little
+    w.traffic(D, product="q", family="v6", records=9, bytes=8)  # of one client only
     w.clients(D, [1, 2], scope="product", id="p")
+    w.clients(D, [1], scope="product", id="q")
     rows = w.query(
         "SELECT product, region, planned, enabled, carrying, ipv6_bytes, bytes, cells_carrying, "
         "cells FROM kpi_stage3_parity"
@@ -309,9 +317,9 @@ def test_parity_is_a_matrix(w: Warehouse) -> None:
     # 2 core products x regions r, s (catalog), t (seen): 1 of 6 cells carries
     assert rows == [
         ("p", "r", 1, 1, True, 50, 50, 1, 6),
-        ("p", "s", 0, 0, False, 0, 0, 1, 6),
+        ("p", "s", 0, 0, False, 5, 5, 1, 6),
         ("p", "t", 0, 0, False, 0, 0, 1, 6),
-        ("q", "r", 0, 0, False, 0, 0, 1, 6),
+        ("q", "r", 0, 0, False, 8, 8, 1, 6),
         ("q", "s", 0, 0, False, 0, 0, 1, 6),
         ("q", "t", 0, 0, False, 0, 70, 1, 6),
     ]

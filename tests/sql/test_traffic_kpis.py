@@ -344,11 +344,11 @@ def test_change_adds_up_when_an_app_comes_or_goes(w: Warehouse) -> None:
 
 
 def test_the_waterfall_puts_every_byte_in_one_place(w: Warehouse) -> None:
-    w.final_days(D - 30 * ONE, D)
+    w.final_days(D - 28 * ONE, D)
     w.target(3, "top_apps_ipv6_share", 0.9, top_n=1, ranking="live")
     w.endpoint("a", "p", "r", enabled_on=D - 40 * ONE)
     w.network("n", ipv6_since=D - 40 * ONE)
-    w.traffic(D - 30 * ONE, bytes=1)  # before the 28 days
+    w.traffic(D - 28 * ONE, bytes=1)  # before the 28 days
     w.traffic(D, family="v6", bytes=1000)  # strict: not in the queue
     w.traffic(D, family="v4", bytes=7)  # enabled, capable: residual
     w.traffic(D - 27 * ONE, family="v4", bytes=100)  # the first of the 28 days: residual

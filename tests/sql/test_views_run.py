@@ -1,5 +1,6 @@
 """Every view: is there, has its header, runs on nothing, and runs from an attached file."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from kpi_warehouse import SQL, Warehouse, build, view_files
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_IP_CLASS
 
+DOCS = SQL.parent / "docs"
 CONTRACT = (
     "kpi_headline",
     "kpi_stage1_enablement",
@@ -135,6 +137,19 @@ def test_every_view_runs_from_a_file_attached_under_another_name(tmp_path: Path)
         for name in view_files():
             reader.execute(f"SELECT * FROM x.main.{name}").fetchall()
         assert reader.execute("SELECT count(*) FROM x.main.kpi_stage3_apps").fetchone() == (27,)
+
+
+def test_the_sql_of_the_docs_runs(empty: Warehouse) -> None:
+    blocks = re.findall(r"```sql\n(.*?)```", (DOCS / "kpis.md").read_text(), re.DOTALL)
+    queries = [b for b in blocks if not b.startswith("ATTACH")]
+    assert len(queries) == 2
+    for query in queries:
+        empty.query(query)
+
+
+def test_the_docs_name_every_view() -> None:
+    text = (DOCS / "kpis.md").read_text()
+    assert [name for name in view_files() if f"`{name}`" not in text] == []
 
 
 def fill(w: Warehouse) -> None:
