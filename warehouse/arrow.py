@@ -1,28 +1,34 @@
-"""Arrow tables in and out of DuckDB."""
+"""Arrow tables in and out of DuckDB.
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+Rows go in by DuckDB's replacement scan: SQL that names ``incoming`` reads the Python variable of
+that name in the calling function. Decided against ``connection.register``: inside a transaction
+its dropped views stay in the catalog, and keep every Arrow table in memory until the commit.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 
-@contextmanager
-def incoming(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> Iterator[None]:
-    """Let SQL read the rows as the table ``incoming`` inside the block."""
-    connection.register("incoming", rows)
-    try:
-        yield
-    finally:
-        connection.unregister("incoming")
-
-
-def insert_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+def insert_rows(connection: duckdb.DuckDBPyConnection, table: str, incoming: pa.Table) -> None:
     """Append rows to a table of the schemas, column by column name."""
-    if rows.num_rows:
-        with incoming(connection, rows):
-            connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608
+    if incoming.num_rows:
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608
+
+
+def delete_matching(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    expression: str,
+    incoming: pa.Table,
+) -> None:
+    """Delete the rows of a table whose ``expression`` is among the values of the one column."""
+    (column,) = incoming.column_names
+    connection.execute(
+        f"DELETE FROM {table} WHERE {expression} IN (SELECT {column} FROM incoming)"  # noqa: S608
+    )
 
 
 def fetch_table(

@@ -26,7 +26,7 @@ from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse import journal
-from v6share.warehouse.arrow import fetch_table, incoming, insert_rows
+from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
 from v6share.warehouse.fragments import (
     Fragment,
     FragmentUnreadable,
@@ -253,15 +253,15 @@ def _survivors(
     if not len(all_days):
         return []
     gone = [row.key.input_id for row in removed]
-    with incoming(connection, pa.table({"day": all_days})):
-        rows = connection.execute(
-            "SELECT input_id, dialect, rules_version, catalog_version, path FROM ledger_files f "
-            "WHERE status = 'committed' AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
-            "AND EXISTS (SELECT 1 FROM incoming WHERE day BETWEEN "
-            "CAST(f.first_start AS DATE) - 1 AND CAST(f.last_end AS DATE) + 1) "
-            "ORDER BY f.first_start, input_id",
-            [gone],
-        ).fetchall()
+    incoming = pa.table({"day": all_days})  # noqa: F841 - the SQL below reads it
+    rows = connection.execute(
+        "SELECT input_id, dialect, rules_version, catalog_version, path FROM ledger_files f "
+        "WHERE status = 'committed' AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
+        "AND EXISTS (SELECT 1 FROM incoming WHERE day BETWEEN "
+        "CAST(f.first_start AS DATE) - 1 AND CAST(f.last_end AS DATE) + 1) "
+        "ORDER BY f.first_start, input_id",
+        [gone],
+    ).fetchall()
     return [locate(workspace, FragmentKey(*row[:4]), row[4]) for row in rows]
 
 
@@ -404,8 +404,7 @@ def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]
             "input_id": pa.array([file.input_id for file in files], pa.string()),
         }
     )
-    with incoming(connection, rows):
-        connection.execute("DELETE FROM private.seen WHERE path IN (SELECT path FROM incoming)")
+    delete_matching(connection, "private.seen", "path", rows.select(["path"]))
     insert_rows(connection, "private.seen", rows)
 
 

@@ -23,7 +23,7 @@ from v6share.schemas.aggregates import (
     TRAFFIC_5M,
 )
 from v6share.schemas.columns import Column, Kind, Merge, Table
-from v6share.warehouse.arrow import incoming, insert_rows
+from v6share.warehouse.arrow import delete_matching, insert_rows
 
 _GRAINS: Final = {TRAFFIC_1H.name: "hour", TRAFFIC_1D.name: "day"}
 # Rows (and, for sketches, hashes) that are merged at once.
@@ -212,8 +212,6 @@ def drop_stage(connection: duckdb.DuckDBPyConnection) -> None:
 
 def delete_days(connection: duckdb.DuckDBPyConnection, table: Table, days: pa.Array) -> None:
     """Empty these UTC days (date32) of a table and of its roll-ups."""
-    with incoming(connection, pa.table({"day": days})):
-        for kept in with_roll_ups(table):
-            connection.execute(
-                f"DELETE FROM {kept.name} WHERE {kept.day} IN (SELECT day FROM incoming)"
-            )
+    for kept in with_roll_ups(table):
+        if kept.day is not None:
+            delete_matching(connection, kept.name, kept.day, pa.table({"utc_day": days}))
