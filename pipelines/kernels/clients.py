@@ -22,6 +22,8 @@ _TRANSLATED: Final = IP_CLASSES.index("translated")
 _KEPT: Final = THETA_SIZE + 1
 _SMALLEST: Final = 128
 _LARGEST: Final = 8192
+_FIRST_POOL: Final = 16
+_LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3
 
 
 class ClientInputs(NamedTuple):
@@ -59,18 +61,17 @@ class ClientRules(NamedTuple):
 
 
 class SketchArrays(NamedTuple):
-    """Sketches of one lane. A group is a (day, vantage, family, unit) with one sketch an entry.
+    """Sketches of one lane. A group is a (day, vantage, family, unit) with one sketch a cell.
 
-    groups (g, 1): packed group keys; counts, capacities, offsets, thetas (g * sketches,); pool:
-    open-addressed hash sets, 0 = free.
+    groups (g,): packed group keys. sketches (g * cells, 4): largest hash admitted, how many are
+    held, room for how many, where in the pool. pool: hashes as they came, repeats among them.
+    scratch: a set for finding repeats. used: groups made, pool filled.
     """
 
     groups: I64
-    counts: I32
-    capacities: I32
-    offsets: I64
-    thetas: U64
+    sketches: U64
     pool: U64
+    scratch: U64
     used: I64
 
 
@@ -122,71 +123,54 @@ def _group_number(groups: I64, used: I64, key: int) -> int:
 
 
 @compiled
-def _make_room(
-    s: int, counts: I32, capacities: I32, offsets: I64, thetas: U64, pool: U64, used: I64
-) -> bool:
-    """Enlarge a sketch's set, or trim a full one to the smallest hashes; False: pool is full."""
-    old = capacities[s]
-    base = offsets[s]
-    held = np.empty(counts[s], np.uint64)
-    count = 0
-    for at in range(base, base + old):
-        if pool[at] != 0:
-            held[count] = pool[at]
-            count += 1
-    if old == _LARGEST:
-        held = np.partition(held, _KEPT - 1)[:_KEPT]
-        thetas[s] = held[_KEPT - 1]
-        pool[base : base + old] = 0
-    else:
-        capacity = _SMALLEST if old == 0 else old * 8
-        if used[1] + capacity > len(pool):
-            return False
-        base = used[1]
-        used[1] += capacity
-        offsets[s] = base
-        capacities[s] = capacity
-    counts[s] = len(held)
-    mask = np.uint64(capacities[s] - 1)
-    for h in held:
-        slot = h & mask
-        while pool[base + np.int64(slot)] != 0:
-            slot = (slot + np.uint64(1)) & mask
-        pool[base + np.int64(slot)] = h
+def _make_room(s: int, sketches: U64, pool: U64, scratch: U64, used: I64) -> bool:
+    """Drop repeats; then enlarge a sketch, or cut a full one to the smallest hashes.
+
+    Gives False where the pool has no room: nothing is lost, the hash is tried again.
+    """
+    count, room = np.int64(sketches[s, _COUNT]), np.int64(sketches[s, _ROOM])
+    base = np.int64(sketches[s, _BASE])
+    kept = _drop_repeats(pool[base : base + count], scratch[: 2 * room])
+    if room == _LARGEST and kept > _KEPT:
+        smallest = np.partition(pool[base : base + kept], _KEPT - 1)[:_KEPT]
+        pool[base : base + _KEPT] = smallest
+        kept = _KEPT
+        sketches[s, _LIMIT] = smallest[_KEPT - 1]
+    sketches[s, _COUNT] = kept
+    if room == _LARGEST or 2 * kept < room:
+        return True
+    wider = _SMALLEST if room == 0 else room * 8
+    if used[1] + wider > len(pool):
+        return False
+    pool[used[1] : used[1] + kept] = pool[base : base + kept]
+    sketches[s, _BASE], sketches[s, _ROOM] = used[1], wider
+    used[1] += wider
     return True
 
 
 @compiled
-def _insert(
-    s: int,
-    h: np.uint64,
-    counts: I32,
-    capacities: I32,
-    offsets: I64,
-    thetas: U64,
-    pool: U64,
-    used: I64,
-) -> bool:
-    """Put a hash into sketch s; False where the pool has no room for it."""
-    if 4 * (counts[s] + 1) > 3 * capacities[s]:
-        if not _make_room(s, counts, capacities, offsets, thetas, pool, used):
-            return False
-        if h > thetas[s]:
-            return True
-    base, mask = offsets[s], np.uint64(capacities[s] - 1)
-    slot = h & mask
-    while pool[base + np.int64(slot)] != 0:
-        if pool[base + np.int64(slot)] == h:
-            return True
-        slot = (slot + np.uint64(1)) & mask
-    pool[base + np.int64(slot)] = h
-    counts[s] += 1
-    return True
+def _drop_repeats(hashes: U64, scratch: U64) -> int:
+    """Move the distinct hashes to the front, in order of their first coming; give their number.
+
+    scratch: twice as long, a power of two. One scratch serves all sketches, so it stays cached.
+    """
+    scratch[:] = 0
+    mask = np.uint64(len(scratch) - 1)
+    kept = 0
+    for h in hashes:
+        slot = h & mask
+        while scratch[slot] != 0 and scratch[slot] != h:
+            slot = (slot + np.uint64(1)) & mask
+        if scratch[slot] == 0:
+            scratch[slot] = h
+            hashes[kept] = h
+            kept += 1
+    return kept
 
 
 @compiled
 def _add_clients(
-    sketches: SketchArrays,
+    arrays: SketchArrays,
     flows: ClientInputs,
     rules: ClientRules,
     hashes: U64,
@@ -194,13 +178,11 @@ def _add_clients(
     first: int,
 ) -> int:
     """Add clients from flow ``first`` on; give the flow for which room must be made, or n."""
-    groups, used, pool = sketches.groups, sketches.used, sketches.pool
-    counts, capacities = sketches.counts, sketches.capacities
-    offsets, thetas = sketches.offsets, sketches.thetas
+    groups, sketches, pool = arrays.groups, arrays.sketches, arrays.pool
+    scratch, used = arrays.scratch, arrays.used
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
     vantages, subscribers = flows.vantage, flows.subscriber
-    classes, services = decisions.ip_class, decisions.service
-    clients = decisions.client
+    classes, services, clients = decisions.ip_class, decisions.service, decisions.client
     width = rules.pairs + rules.clients
     group = 0
     for i in range(first, len(hashes)):
@@ -220,11 +202,15 @@ def _add_clients(
             if group < 0:
                 return i
             for s in (group * width + pair, group * width + cell):
-                # Asked here as well: a full sketch takes few, and the call costs more.
-                if h <= thetas[s] and not _insert(
-                    s, h, counts, capacities, offsets, thetas, pool, used
-                ):
-                    return i
+                if h > sketches[s, _LIMIT]:
+                    continue
+                if sketches[s, _COUNT] == sketches[s, _ROOM]:
+                    if not _make_room(s, sketches, pool, scratch, used):
+                        return i
+                    if h > sketches[s, _LIMIT]:
+                        continue
+                pool[sketches[s, _BASE] + sketches[s, _COUNT]] = h
+                sketches[s, _COUNT] += np.uint64(1)
     return len(hashes)
 
 
@@ -240,11 +226,9 @@ class Sketches:
         self._width = width
         self.arrays = SketchArrays(
             np.zeros(0, np.int64),
-            np.zeros(0, np.int32),
-            np.zeros(0, np.int32),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.uint64),
-            np.zeros(_LARGEST, np.uint64),
+            np.zeros((0, 4), np.uint64),
+            np.empty(_LARGEST * _FIRST_POOL, np.uint64),
+            np.empty(2 * _LARGEST, np.uint64),
             np.zeros(2, np.int64),
         )
 
@@ -262,26 +246,26 @@ class Sketches:
         groups = len(a.groups)
         if a.used[0] == groups:
             more = max(4, groups)
-            wide = more * self._width
+            fresh = np.zeros((more * self._width, 4), np.uint64)
+            fresh[:, _LIMIT] = THETA_MAX
             a = a._replace(
                 groups=np.append(a.groups, np.zeros(more, np.int64)),
-                counts=np.append(a.counts, np.zeros(wide, np.int32)),
-                capacities=np.append(a.capacities, np.zeros(wide, np.int32)),
-                offsets=np.append(a.offsets, np.zeros(wide, np.int64)),
-                thetas=np.append(a.thetas, np.full(wide, THETA_MAX, np.uint64)),
+                sketches=np.concatenate((a.sketches, fresh)),
             )
         if len(a.pool) - a.used[1] < _LARGEST:
-            a = a._replace(pool=np.append(a.pool, np.zeros(len(a.pool), np.uint64)))
+            pool = np.empty(2 * len(a.pool), np.uint64)
+            pool[: a.used[1]] = a.pool[: a.used[1]]
+            a = a._replace(pool=pool)
         self.arrays = a
 
     def kept(self) -> dict[tuple[int, int], U64]:
-        """Give the distinct hashes of each non-empty sketch by (group key, cell)."""
+        """Give the hashes of each non-empty sketch by (group key, cell), repeats among them."""
         a = self.arrays
         found = {}
-        for s in np.flatnonzero(a.counts[: a.used[0] * self._width]).tolist():
-            base = a.offsets[s]
-            held = a.pool[base : base + a.capacities[s]]
-            found[(int(a.groups[s // self._width]), s % self._width)] = held[held != 0]
+        for s in np.flatnonzero(a.sketches[: a.used[0] * self._width, _COUNT]).tolist():
+            base, count = int(a.sketches[s, _BASE]), int(a.sketches[s, _COUNT])
+            key = int(a.groups[s // self._width])
+            found[key, s % self._width] = a.pool[base : base + count]
         return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U64
+from v6share.pipelines.kernels.flows import I32, I64, U64, Bool
 
 _FIRST_CAPACITY: Final = 1024
 
@@ -54,6 +54,32 @@ def group_of(table: GroupArrays, a: np.uint64, b: np.uint64) -> int:
 
 
 @compiled
+def _find_groups(table: GroupArrays, a: U64, b: U64, wanted: Bool, group: I32, first: int) -> int:
+    """Find or make the groups of rows from ``first`` on; give the row that needs room, or n."""
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    slots, key_a, key_b, used = table.slots, table.key_a, table.key_b, table.used
+    mask = np.uint64(len(slots) - 1)
+    for i in range(first, len(a)):
+        if not wanted[i]:
+            group[i] = -1
+            continue
+        at = _hash(a[i], b[i]) & mask
+        found = slots[at]
+        while found >= 0 and (key_a[found] != a[i] or key_b[found] != b[i]):
+            at = (at + np.uint64(1)) & mask
+            found = slots[at]
+        if found < 0:
+            if used[0] == len(key_a):
+                return i
+            found = np.int32(used[0])
+            slots[at] = found
+            key_a[found], key_b[found] = a[i], b[i]
+            used[0] += 1
+        group[i] = found
+    return len(a)
+
+
+@compiled
 def _refill(slots: I32, key_a: U64, key_b: U64, count: int) -> None:
     mask = np.uint64(len(slots) - 1)
     for group in range(count):
@@ -77,6 +103,14 @@ class Groups:
 
     def __len__(self) -> int:
         return int(self.arrays.used[0])
+
+    def find(self, a: U64, b: U64, wanted: Bool) -> I32:
+        """Give the group number of each key, made where it is new; -1 for rows not wanted."""
+        group = np.empty(len(a), np.int32)
+        at = 0
+        while (at := _find_groups(self.arrays, a, b, wanted, group, at)) < len(a):
+            self.grow()
+        return group
 
     def grow(self) -> None:
         """Double the room."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8
+from v6share.pipelines.kernels.flows import I32, I64, U8, U64, Bool
 from v6share.pipelines.kernels.groups import GroupArrays, Groups, group_of
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.pipelines.kernels.wide import add, divide, multiply
@@ -87,8 +87,7 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
 
 @compiled
 def _add_piece(
-    table: GroupArrays,
-    group: int,
+    row: I64,
     i: int,
     flows: TrafficInputs,
     measures: Measures,
@@ -96,8 +95,7 @@ def _add_piece(
     upto: int,
     duration: int,
 ) -> None:
-    """Add the part of flow i between two offsets of its duration to a group."""
-    row = table.measures[group]
+    """Add the part of flow i between two offsets of its duration to a group's measures."""
     row[PACKETS] += split_before(measures.packets[i], upto, duration) - split_before(
         measures.packets[i], before, duration
     )
@@ -118,75 +116,108 @@ def _add_piece(
         upto_hi, upto_lo = split_wide_before(hi, lo, upto, duration)
         before_hi, before_lo = split_wide_before(hi, lo, before, duration)
         borrow = np.uint64(1) if upto_lo < before_lo else np.uint64(0)
-        _add_variance(row, upto_hi - before_hi - borrow, upto_lo - before_lo)
+        sum_hi, sum_lo = add(
+            np.uint64(row[VARIANCE_HI]),
+            np.uint64(row[VARIANCE_LO]),
+            upto_hi - before_hi - borrow,
+            upto_lo - before_lo,
+        )
+        row[VARIANCE_HI], row[VARIANCE_LO] = np.int64(sum_hi), np.int64(sum_lo)
 
 
 @compiled
-def _add_variance(row: I64, hi: np.uint64, lo: np.uint64) -> None:
-    sum_hi, sum_lo = add(np.uint64(row[VARIANCE_HI]), np.uint64(row[VARIANCE_LO]), hi, lo)
-    row[VARIANCE_HI] = np.int64(sum_hi)
-    row[VARIANCE_LO] = np.int64(sum_lo)
-
-
-@compiled
-def _add_flows(
-    table: GroupArrays,
-    flows: TrafficInputs,
-    measures: Measures,
-    decisions: Decisions,
-    first: int,
-) -> int:
-    """Add flows from ``first`` on; give the flow for which room must be made, or n."""
+def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[U64, U64, Bool]:
+    """Give the key of each flow in the window of its start, and which flows go on behind it."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     starts, ends, families, vantages = flows.start_ms, flows.end_ms, flows.family, flows.vantage
-    sampled_packets, sampled_octets = flows.packets, flows.octets
-    verdicts, packets, octets = measures.verdict, measures.packets, measures.octets
-    opens, unknown = measures.tcp_opens, measures.error_unknown
-    variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
     classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
     services, clients = decisions.service, decisions.client
-    rows, count = table.measures, table.used
-    room = len(table.key_a)
-    for i in range(first, len(starts)):
-        if verdicts[i] != COUNTED:
-            continue
-        start, end = starts[i], ends[i]
-        window = start // WINDOW_MS
-        last = (end - 1) // WINDOW_MS if end > start else window
-        if count[0] + (last - window + 1) > room:
-            return i
+    n = len(starts)
+    a, b, longer = np.empty(n, np.uint64), np.empty(n, np.uint64), np.zeros(n, np.bool_)
+    for i in range(n):
+        window = starts[i] // WINDOW_MS
+        longer[i] = verdict[i] == COUNTED and ends[i] > (window + 1) * WINDOW_MS
         traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
         low = np.uint64(vantages[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
-        key_b = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
-        group = group_of(table, np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low, key_b)
-        row = rows[group]
-        row[RECORDS] += 1
-        row[TCP_OPENS] += opens[i]
-        if last == window:
-            row[PACKETS] += packets[i]
-            row[BYTES] += octets[i]
-            row[SAMPLED_PACKETS] += sampled_packets[i]
-            row[SAMPLED_BYTES] += sampled_octets[i]
-            row[ERROR_UNKNOWN] += unknown[i]
-            if variance_hi[i] != 0 or variance_lo[i] != 0:
-                _add_variance(row, variance_hi[i], variance_lo[i])
+        a[i] = np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low
+        b[i] = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
+    return a, b, longer
+
+
+@compiled
+def _add_starts(
+    table: GroupArrays,
+    group: I32,
+    flows: TrafficInputs,
+    measures: Measures,
+    longer: Bool,
+) -> None:
+    """Add to each flow's group what falls into the window of its start."""
+    sums = table.measures
+    sampled_packets, sampled_octets = flows.packets, flows.octets
+    packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
+    variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
+    unknown = measures.error_unknown
+    for i in range(len(group)):
+        g = group[i]
+        if g < 0:
             continue
-        before = 0
-        while window <= last:
-            upto = min((window + 1) * WINDOW_MS, end) - start
-            group = group_of(table, np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low, key_b)
-            _add_piece(table, group, i, flows, measures, before, upto, end - start)
+        sums[g, RECORDS] += 1
+        sums[g, TCP_OPENS] += opens[i]
+        if longer[i]:
+            start = flows.start_ms[i]
+            upto = (start // WINDOW_MS + 1) * WINDOW_MS - start
+            _add_piece(sums[g], i, flows, measures, 0, upto, flows.end_ms[i] - start)
+            continue
+        sums[g, PACKETS] += packets[i]
+        sums[g, BYTES] += octets[i]
+        sums[g, SAMPLED_PACKETS] += sampled_packets[i]
+        sums[g, SAMPLED_BYTES] += sampled_octets[i]
+        sums[g, ERROR_UNKNOWN] += unknown[i]
+        low = np.uint64(sums[g, VARIANCE_LO]) + variance_lo[i]
+        carry = np.uint64(1) if low < variance_lo[i] else np.uint64(0)
+        sums[g, VARIANCE_LO] = np.int64(low)
+        sums[g, VARIANCE_HI] += np.int64(variance_hi[i] + carry)
+
+
+@compiled
+def _add_rest(
+    table: GroupArrays,
+    a: U64,
+    b: U64,
+    longer: Bool,
+    flows: TrafficInputs,
+    measures: Measures,
+    first: int,
+) -> int:
+    """Add the later windows of longer flows; give the flow that needs room, or n."""
+    for i in range(first, len(longer)):
+        if not longer[i]:
+            continue
+        start, end = flows.start_ms[i], flows.end_ms[i]
+        window = start // WINDOW_MS
+        last = (end - 1) // WINDOW_MS
+        if table.used[0] + (last - window) > len(table.key_a):
+            return i
+        before = (window + 1) * WINDOW_MS - start
+        for later in range(1, last - window + 1):
+            key = a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT))
+            upto = min((window + later + 1) * WINDOW_MS, end) - start
+            row = table.measures[group_of(table, key, b[i])]
+            _add_piece(row, i, flows, measures, before, upto, end - start)
             before = upto
-            window += 1
-    return len(starts)
+    return len(longer)
 
 
 def add_flows(
     groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
 ) -> None:
     """Add every counted flow of a batch to the traffic groups."""
+    a, b, longer = _keys(flows, measures.verdict, decisions)
+    group = groups.find(a, b, measures.verdict == COUNTED)
+    _add_starts(groups.arrays, group, flows, measures, longer)
     at = 0
-    while (at := _add_flows(groups.arrays, flows, measures, decisions, at)) < len(flows.start_ms):
+    while (at := _add_rest(groups.arrays, a, b, longer, flows, measures, at)) < len(longer):
         groups.grow()
 
 
@@ -262,18 +293,13 @@ def note_presence(groups: Groups, flows: TrafficInputs, measures: Measures) -> N
 
 
 @compiled
-def _add_counts(table: GroupArrays, a: I64, b: I64, values: I64, first: int) -> int:
-    for i in range(first, len(a)):
-        if table.used[0] == len(table.key_a):
-            return i
-        row = table.measures[group_of(table, np.uint64(a[i]), np.uint64(b[i]))]
+def _add_counts(table: GroupArrays, group: I32, values: I64) -> None:
+    for i in range(len(group)):
         for m in range(values.shape[1]):
-            row[m] += values[i, m]
-    return len(a)
+            table.measures[group[i], m] += values[i, m]
 
 
 def add_counts(groups: Groups, a: I64, b: I64, values: I64) -> None:
     """Add rows of counts under their keys; shapes (n,), (n,), (n, m)."""
-    at = 0
-    while (at := _add_counts(groups.arrays, a, b, values, at)) < len(a):
-        groups.grow()
+    group = groups.find(a.view(np.uint64), b.view(np.uint64), np.ones(len(a), np.bool_))
+    _add_counts(groups.arrays, group, values)
