@@ -109,7 +109,8 @@ def integer_view(array: pa.Array) -> np.ndarray[Any, np.dtype[Any]]:
     Where a row is null the value is whatever the buffer holds.
     """
     is_time = pt.is_timestamp(array.type)
-    width = np.dtype(np.int64 if is_time else array.type.to_pandas_dtype())
+    # An integer type has the same name in both; asking Arrow for it would need pandas.
+    width = np.dtype("int64" if is_time else str(array.type))
     buffer = array.buffers()[1]
     if buffer is None or len(array) == 0:
         return np.zeros(len(array), width)
