@@ -3,22 +3,19 @@ what the texts mean is the business of ``schemas``.
 """
 
 import contextlib
-import hashlib
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from v6share.schemas.catalog import CATALOG_FILES, Catalog, catalog_version, parse_catalog
+from v6share.pipelines.declared import KEY_BYTES, key_id, read_catalog, read_client_key
+from v6share.schemas.catalog import Catalog, catalog_version
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings, parse_settings
 from v6share.schemas.workspace import Workspace
-
-KEY_BYTES: Final = 16
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Configured:
     @property
     def client_key_id(self) -> str:
         """What may be shown of the key: 16 hex digits of its SHA-256."""
-        return hashlib.sha256(self.client_key).hexdigest()[:16]
+        return key_id(self.client_key)
 
     @cached_property
     def catalog_version(self) -> str:
@@ -82,54 +79,6 @@ def read_settings(workspace: Workspace, overrides: Mapping[str, Any] | None = No
     with contextlib.suppress(FileNotFoundError):
         text = _read_text(workspace.settings)
     return parse_settings(text, os.environ, overrides or {})
-
-
-def read_catalog(workspace: Workspace) -> Catalog:
-    """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
-    texts = {}
-    if workspace.catalog.is_dir():
-        texts = {
-            file.name: file.read_bytes()
-            for file in sorted(workspace.catalog.iterdir())
-            if file.is_file() and file.suffix in _SUFFIXES and not file.name.startswith(".")
-        }
-    return parse_catalog(texts)
-
-
-_SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
-
-
-def read_client_key(workspace: Workspace) -> bytes:
-    """The key of the client hash; made at the first run, readable by its owner alone.
-
-    Never replaced: with another key no client would be recognised any more. Raises UserError
-    where the file does not hold a key.
-    """
-    path = workspace.client_key
-    if not path.exists():
-        _write_client_key(path)
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise UserError(
-            f"{path}: found {len(key)} bytes, expected {KEY_BYTES}. Restore it from a backup; "
-            "without it the clients of earlier days cannot be recognised"
-        )
-    return key
-
-
-def _write_client_key(path: Path) -> None:
-    """Write under another name first: a torn key would be worse than none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    # A link, unlike a rename, never replaces the key that another process has just made.
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(temporary)
-    temporary.unlink()
 
 
 def _read_text(path: Path) -> str:

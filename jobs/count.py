@@ -35,15 +35,14 @@ def count_inputs(
     work = Work(
         workspace=configured.workspace,
         run_id=run_id,
-        catalog=configured.catalog,
         settings=configured.settings,
         catalog_version=configured.catalog_version,
-        client_key=configured.client_key,
         now_ns=time.time_ns(),
         threads=configured.settings.run.threads or available_cores(),
         dialect=dialect,
         committed=committed,
     )
+    work.prepare(configured.catalog, configured.client_key)
     shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
     try:
         with _progress_of(run_id, inputs):

@@ -331,8 +331,8 @@ def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: 
         "rejected"
         if measures.verdict[0] != COUNTED
         else (
-            f"class {IP_CLASSES[decisions.ip_class[0]]}, port or kind of network: name look-ups, ICMP, "
-            "infrastructure and relays show no user"
+            f"class {IP_CLASSES[decisions.ip_class[0]]}, port or kind of network: name look-ups, "
+            "ICMP, infrastructure and relays show no user"
         )
     )
     return Step("active client", "not counted", why)

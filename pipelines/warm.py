@@ -8,10 +8,10 @@ import time
 from datetime import date
 from pathlib import Path
 
+from v6share.pipelines.declared import KEY_BYTES, read_catalog
 from v6share.pipelines.inputs import Crew
 from v6share.pipelines.sample.write import write_sample
 from v6share.pipelines.work import Work
-from v6share.schemas.catalog import parse_catalog
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
@@ -22,17 +22,15 @@ def compile_kernels() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_sample(root, flows=3_000, start=date(2025, 9, 1), days=28)
-        catalog = parse_catalog({p.name: p.read_bytes() for p in (root / "catalog").iterdir()})
         work = Work(
             workspace=Workspace(root),
             run_id="warm",
-            catalog=catalog,
             settings=Settings(),
             catalog_version="warm",
-            client_key=bytes(16),
             now_ns=time.time_ns(),
             threads=2,
         )
+        work.prepare(read_catalog(work.workspace), bytes(KEY_BYTES))
         crew = Crew(work)
         for path in sorted((root / "flows").iterdir()):
             stat = path.stat()

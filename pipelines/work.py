@@ -1,16 +1,17 @@
 """What a run is to do, in a form that travels to any worker, and the plan compiled from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from v6share.pipelines.declared import key_id, read_catalog, read_client_key
 from v6share.pipelines.kernels.lane import Plan
 from v6share.pipelines.kernels.rules import compile_rules
 from v6share.schemas.aggregates import HOUR_MS
-from v6share.schemas.catalog import Catalog
+from v6share.schemas.catalog import Catalog, catalog_version
+from v6share.schemas.dialects import dialects_digest
+from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION, FragmentKey
 from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
@@ -21,7 +22,7 @@ _UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}
 
 @dataclass(frozen=True)
 class Work:
-    """One run's work.
+    """One run's work: small, and without secrets. Catalog and key are read where they are.
 
     dialect: forced, or None to recognise each file's. committed: keys that need no counting.
     now_ns: when the run began; a file that cannot be read and is younger than the settings'
@@ -30,10 +31,8 @@ class Work:
 
     workspace: Workspace
     run_id: str
-    catalog: Catalog
     settings: Settings
     catalog_version: str
-    client_key: bytes = field(repr=False)
     now_ns: int
     threads: int
     dialect: str | None = None
@@ -48,29 +47,36 @@ class Work:
         """Where the workers of this run write what became of the inputs."""
         return self.workspace.outcomes / self.run_id
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
-        """Compile the catalog. Raises CatalogError."""
-        return _plan_of(self)
+        """The compiled catalog, once a process: a runner copies its work for every stage.
 
-    def __getstate__(self) -> Mapping[str, object]:
-        """Leave the compiled plan behind: it is large, and a worker compiles it in a second."""
-        return {k: v for k, v in self.__dict__.items() if k != "plan"}
+        Raises CatalogError, and UserError where the catalog is no longer the run's.
+        """
+        with _compiling:
+            if self.catalog_version not in _plans:
+                self._compile()
+            return _plans[self.catalog_version]
+
+    def prepare(self, catalog: Catalog, client_key: bytes) -> None:
+        """Compile a catalog that is read already, for the workers in this process."""
+        with _compiling:
+            _plans.clear()
+            _plans[self.catalog_version] = compile_plan(catalog, self.settings, client_key)
+
+    def _compile(self) -> None:
+        catalog, client_key = read_catalog(self.workspace), read_client_key(self.workspace)
+        now = catalog_version(catalog, self.settings, key_id(client_key), dialects_digest())
+        if now != self.catalog_version:
+            raise UserError(
+                f"{self.workspace.catalog}: changed while the run was under way; run again"
+            )
+        _plans.clear()
+        _plans[now] = compile_plan(catalog, self.settings, client_key)
 
 
 _plans: dict[str, Plan] = {}
 _compiling: Final = Lock()
-
-
-def _plan_of(work: Work) -> Plan:
-    """Compile once a process: a runner may copy its work for every stage."""
-    with _compiling:
-        if work.catalog_version not in _plans:
-            _plans.clear()
-            _plans[work.catalog_version] = compile_plan(
-                work.catalog, work.settings, work.client_key
-            )
-        return _plans[work.catalog_version]
 
 
 def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Plan:

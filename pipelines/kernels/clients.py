@@ -6,6 +6,7 @@ least the 4,097 smallest, so that any merge of any parts gives the same sketch (
 network) client's: the sketches of all scopes are unions of these.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -219,6 +220,13 @@ def unpack_group(key: int) -> tuple[int, int, int, int]:
     return key >> 19, (key >> 3) & 0xFFFF, (key >> 1) & 3, key & 1
 
 
+class Part(NamedTuple):
+    """One sketch as it is kept: it lacks no hash up to ``limit``; repeats may be among them."""
+
+    limit: int
+    hashes: U64
+
+
 class Sketches:
     """Owns the sketches of one lane. Bounded by groups x cells x 73 KiB."""
 
@@ -258,20 +266,26 @@ class Sketches:
             a = a._replace(pool=pool)
         self.arrays = a
 
-    def kept(self) -> dict[tuple[int, int], U64]:
-        """Give the hashes of each non-empty sketch by (group key, cell), repeats among them."""
+    def kept(self) -> dict[tuple[int, int], Part]:
+        """Give what each non-empty sketch holds, by (group key, cell)."""
         a = self.arrays
         found = {}
         for s in np.flatnonzero(a.sketches[: a.used[0] * self._width, _COUNT]).tolist():
             base, count = int(a.sketches[s, _BASE]), int(a.sketches[s, _COUNT])
             key = int(a.groups[s // self._width])
-            found[key, s % self._width] = a.pool[base : base + count]
+            found[key, s % self._width] = Part(
+                int(a.sketches[s, _LIMIT]), a.pool[base : base + count]
+            )
         return found
 
 
-def trim(hashes: U64) -> tuple[int, U64]:
-    """Give the canonical sketch of any hashes: (theta, the kept ones ascending)."""
-    distinct = np.unique(hashes)
+def unite(parts: Sequence[Part]) -> tuple[int, U64]:
+    """Unite parts into the canonical sketch: (theta, the kept hashes ascending)."""
+    # A part that was cut holds 4,097 distinct hashes up to its limit, so the union needs none
+    # above the smallest limit.
+    limit = min(part.limit for part in parts)
+    hashes = np.sort(np.concatenate([p.hashes[p.hashes <= np.uint64(limit)] for p in parts]))
+    distinct = hashes[np.append(True, hashes[1:] != hashes[:-1])]
     if len(distinct) <= THETA_SIZE:
         return THETA_MAX, distinct
     return int(distinct[THETA_SIZE]), distinct[:THETA_SIZE]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ class Plan:
     max_duration_ms: int = 86_400_000
     reporting_offset_ms: int = 0
 
-    @property
+    @cached_property
     def vantages(self) -> tuple[str, ...]:
         """The vantages there are, ascending."""
         return tuple(sorted({UNLISTED, *(v for v, _, _ in self.exporters.values())}))

@@ -329,14 +329,14 @@ def _scopes_of(rules: Rules, cell: int) -> list[tuple[str, str]]:
 
 
 def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    parts: dict[tuple[int, str, str, str, str, str], list[U64]] = {}
+    parts: dict[tuple[int, str, str, str, str, str], list[sketches.Part]] = {}
     for lane in lanes:
-        for (group, cell), hashes in lane.clients.kept().items():
+        for (group, cell), part in lane.clients.kept().items():
             day, vantage, family, unit = sketches.unpack_group(group)
             for scope, name in _scopes_of(plan.rules, cell):
                 key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
-                parts.setdefault(key, []).append(hashes)
-    rows = [(*key, *sketches.trim(np.concatenate(parts[key]))) for key in sorted(parts)]
+                parts.setdefault(key, []).append(part)
+    rows = [(*key, *sketches.unite(parts[key])) for key in sorted(parts)]
     columns = _transposed(rows, len(CLIENTS_1D.columns))
     return pa.table(
         [

@@ -1,0 +1,68 @@
+"""What a workspace declares, read from its files: the catalog, and the key of the client hash.
+
+Here and not in ``jobs``, because a worker on another machine reads them, too.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from v6share.schemas.catalog import CATALOG_FILES, Catalog, parse_catalog
+from v6share.schemas.errors import UserError
+from v6share.schemas.workspace import Workspace
+
+KEY_BYTES: Final = 16
+_SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
+
+
+def read_catalog(workspace: Workspace) -> Catalog:
+    """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
+    texts = {}
+    if workspace.catalog.is_dir():
+        texts = {
+            file.name: file.read_bytes()
+            for file in sorted(workspace.catalog.iterdir())
+            if file.is_file() and file.suffix in _SUFFIXES and not file.name.startswith(".")
+        }
+    return parse_catalog(texts)
+
+
+def read_client_key(workspace: Workspace) -> bytes:
+    """The key of the client hash; made at the first run, readable by its owner alone.
+
+    Never replaced: with another key no client would be recognised any more. Raises UserError
+    where the file does not hold a key.
+    """
+    path = workspace.client_key
+    if not path.exists():
+        _write_client_key(path)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise UserError(
+            f"{path}: found {len(key)} bytes, expected {KEY_BYTES}. Restore it from a backup; "
+            "without it the clients of earlier days cannot be recognised"
+        )
+    return key
+
+
+def _write_client_key(path: Path) -> None:
+    """Write under another name first: a torn key would be worse than none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    # A link, unlike a rename, never replaces the key that another process has just made.
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(temporary)
+    temporary.unlink()
+
+
+def key_id(client_key: bytes) -> str:
+    """Give what may be shown of the client key: 16 hex digits of its SHA-256."""
+    return hashlib.sha256(client_key).hexdigest()[:16]
