@@ -105,23 +105,20 @@ def scale(count: int, num: int, den: int) -> int:
 def variance(
     interval: int, octets: int, packets: int, smallest: int, largest: int
 ) -> tuple[np.uint64, np.uint64]:
-    """Give V as (high, low) for a whole interval below 2^32 and octets below 2^46."""
+    """Give V as (high, low) for a whole interval below 2^32 and octets below 2^46.
+
+    The bound less o^2 / k is k (M - o / k) (o / k - m), so it is the greater one exactly where
+    the mean packet lies between m and M.
+    """
+    if packets > 1 and packets * smallest <= octets <= packets * largest:
+        bound = octets * (smallest + largest) - packets * smallest * largest
+        return multiply(np.uint64(interval) * np.uint64(interval - 1), np.uint64(bound))
     all_octets = np.uint64(interval) * np.uint64(octets)
-    other_octets = np.uint64(interval - 1) * np.uint64(octets)
-    hi, lo = multiply(all_octets, other_octets)
+    hi, lo = multiply(all_octets, all_octets - np.uint64(octets))
     if packets == 1:
         return hi, lo
-    floor_hi, floor_lo, rest = divide(hi, lo, np.uint64(packets))
-    if rest != 0:
-        floor_hi, floor_lo = add(floor_hi, floor_lo, np.uint64(0), np.uint64(1))
-    bound = octets * (smallest + largest) - packets * smallest * largest
-    if bound <= 0:
-        return floor_hi, floor_lo
-    pairs = np.uint64(interval) * np.uint64(interval - 1)
-    bound_hi, bound_lo = multiply(pairs, np.uint64(bound))
-    if bound_hi > floor_hi or (bound_hi == floor_hi and bound_lo > floor_lo):
-        return bound_hi, bound_lo
-    return floor_hi, floor_lo
+    hi, lo, rest = divide(hi, lo, np.uint64(packets))
+    return add(hi, lo, np.uint64(0), np.uint64(1 if rest != 0 else 0))
 
 
 @compiled

@@ -86,35 +86,22 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @compiled
-def _add_piece(
-    row: I64,
-    i: int,
-    flows: TrafficInputs,
-    measures: Measures,
-    before: int,
-    upto: int,
-    duration: int,
-) -> None:
-    """Add the part of flow i between two offsets of its duration to a group's measures."""
-    row[PACKETS] += split_before(measures.packets[i], upto, duration) - split_before(
-        measures.packets[i], before, duration
+def _add_piece(row: I64, weights: I64, wide: U64, before: int, upto: int, duration: int) -> None:
+    """Add the part of a flow between two offsets of its duration to a group's measures.
+
+    weights: its measures from ``PACKETS`` to ``SAMPLED_BYTES``, then its unknown error;
+    wide: its variance, high and low.
+    """
+    for m in range(4):
+        row[PACKETS + m] += split_before(weights[m], upto, duration) - split_before(
+            weights[m], before, duration
+        )
+    row[ERROR_UNKNOWN] += split_before(weights[4], upto, duration) - split_before(
+        weights[4], before, duration
     )
-    row[BYTES] += split_before(measures.octets[i], upto, duration) - split_before(
-        measures.octets[i], before, duration
-    )
-    row[SAMPLED_PACKETS] += split_before(flows.packets[i], upto, duration) - split_before(
-        flows.packets[i], before, duration
-    )
-    row[SAMPLED_BYTES] += split_before(flows.octets[i], upto, duration) - split_before(
-        flows.octets[i], before, duration
-    )
-    row[ERROR_UNKNOWN] += split_before(measures.error_unknown[i], upto, duration) - split_before(
-        measures.error_unknown[i], before, duration
-    )
-    hi, lo = measures.variance_hi[i], measures.variance_lo[i]
-    if hi != 0 or lo != 0:
-        upto_hi, upto_lo = split_wide_before(hi, lo, upto, duration)
-        before_hi, before_lo = split_wide_before(hi, lo, before, duration)
+    if wide[0] != 0 or wide[1] != 0:
+        upto_hi, upto_lo = split_wide_before(wide[0], wide[1], upto, duration)
+        before_hi, before_lo = split_wide_before(wide[0], wide[1], before, duration)
         borrow = np.uint64(1) if upto_lo < before_lo else np.uint64(0)
         sum_hi, sum_lo = add(
             np.uint64(row[VARIANCE_HI]),
@@ -145,14 +132,10 @@ def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[U64,
 
 
 @compiled
-def _add_starts(
-    table: GroupArrays,
-    group: I32,
-    flows: TrafficInputs,
-    measures: Measures,
-    longer: Bool,
+def _add_within(
+    table: GroupArrays, group: I32, flows: TrafficInputs, measures: Measures, longer: Bool
 ) -> None:
-    """Add to each flow's group what falls into the window of its start."""
+    """Add each flow to the group of its start: all of it, unless it goes on behind its window."""
     sums = table.measures
     sampled_packets, sampled_octets = flows.packets, flows.octets
     packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
@@ -165,9 +148,6 @@ def _add_starts(
         sums[g, RECORDS] += 1
         sums[g, TCP_OPENS] += opens[i]
         if longer[i]:
-            start = flows.start_ms[i]
-            upto = (start // WINDOW_MS + 1) * WINDOW_MS - start
-            _add_piece(sums[g], i, flows, measures, 0, upto, flows.end_ms[i] - start)
             continue
         sums[g, PACKETS] += packets[i]
         sums[g, BYTES] += octets[i]
@@ -181,32 +161,31 @@ def _add_starts(
 
 
 @compiled
-def _add_rest(
+def _add_over_windows(
     table: GroupArrays,
     a: U64,
     b: U64,
-    longer: Bool,
-    flows: TrafficInputs,
-    measures: Measures,
+    starts: I64,
+    ends: I64,
+    weights: I64,
+    wide: U64,
     first: int,
 ) -> int:
-    """Add the later windows of longer flows; give the flow that needs room, or n."""
-    for i in range(first, len(longer)):
-        if not longer[i]:
-            continue
-        start, end = flows.start_ms[i], flows.end_ms[i]
+    """Add flows to every window that they touch; give the flow that needs room, or n."""
+    sums, used, room = table.measures, table.used, len(table.key_a)
+    for i in range(first, len(a)):
+        start, end = starts[i], ends[i]
         window = start // WINDOW_MS
-        last = (end - 1) // WINDOW_MS
-        if table.used[0] + (last - window) > len(table.key_a):
+        windows = (end - 1) // WINDOW_MS - window + 1
+        if used[0] + windows > room:
             return i
-        before = (window + 1) * WINDOW_MS - start
-        for later in range(1, last - window + 1):
-            key = a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT))
+        before = 0
+        for later in range(windows):
             upto = min((window + later + 1) * WINDOW_MS, end) - start
-            row = table.measures[group_of(table, key, b[i])]
-            _add_piece(row, i, flows, measures, before, upto, end - start)
+            group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
+            _add_piece(sums[group], weights[i], wide[i], before, upto, end - start)
             before = upto
-    return len(longer)
+    return len(a)
 
 
 def add_flows(
@@ -215,9 +194,27 @@ def add_flows(
     """Add every counted flow of a batch to the traffic groups."""
     a, b, longer = _keys(flows, measures.verdict, decisions)
     group = groups.find(a, b, measures.verdict == COUNTED)
-    _add_starts(groups.arrays, group, flows, measures, longer)
-    at = 0
-    while (at := _add_rest(groups.arrays, a, b, longer, flows, measures, at)) < len(longer):
+    _add_within(groups.arrays, group, flows, measures, longer)
+    rows = np.flatnonzero(longer)
+    weights = np.stack(
+        [
+            column[rows]
+            for column in (
+                measures.packets,
+                measures.octets,
+                flows.packets,
+                flows.octets,
+                measures.error_unknown,
+            )
+        ],
+        axis=1,
+    )
+    wide = np.stack([measures.variance_hi[rows], measures.variance_lo[rows]], axis=1)
+    starts, ends = flows.start_ms[rows], flows.end_ms[rows]
+    a, b, at = a[rows], b[rows], 0
+    while (at := _add_over_windows(groups.arrays, a, b, starts, ends, weights, wide, at)) < len(
+        rows
+    ):
         groups.grow()
 
 
