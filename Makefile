@@ -38,7 +38,10 @@ setup: $(VENV)/.run ## install into .venv what a user needs
 setup-test: $(VENV)/.test ## install into .venv what the tests need as well
 
 demo: setup ## count the sample into demo/ and print the KPIs of every stage
-	@$(BIN)/python -m v6share.jobs.demo data/sample demo
+	@mkdir -p demo && cp -R data/sample/catalog demo/
+	@$(BIN)/v6share -C demo run data/sample/flows
+	@$(BIN)/v6share -C demo kpi
+	@$(BIN)/python -m v6share.jobs.demo demo
 
 test: setup-test ## run every test, the type checker, the linter and the import contracts
 	@$(BIN)/python -m pytest

@@ -3,6 +3,7 @@
 Where the numbers are, three queries that are worth trying, and what to run next.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -29,19 +30,29 @@ QUERIES: Final = {
 def closing_words(workspace: Path) -> str:
     """The text, for a workspace as the user would name it."""
     published = Workspace(workspace).published
+    command, python = _as_typed("v6share"), _as_typed("python")
     queries = "\n".join(f"  -- {question}\n  {sql};\n" for question, sql in QUERIES.items())
     return f"""
 The numbers are in {published}
-(any DuckDB client opens it read-only: duckdb -readonly {published})
+(any DuckDB client opens it read-only: duckdb -readonly {published}
+ or here: {python} -c "import duckdb; duckdb.connect('{published}', read_only=True).sql('...').show()")
 
 Worth trying:
 {queries}
 Next:
-  v6share -C {workspace} kpi 1         one stage in full; also 2, 3, and any view by name
-  v6share -C {workspace} status        files, rejected rows, exporters
-  v6share init mynet                your own network: edit mynet/catalog/, then
-  v6share -C mynet run YOUR_FLOWS/
+  {command} -C {workspace} kpi 1         one stage in full; also 2, 3, and any view by name
+  {command} -C {workspace} status        files, rejected rows, exporters
+  {command} init mynet                your own network: edit mynet/catalog/, then
+  {command} -C mynet run YOUR_FLOWS/
 """
+
+
+def _as_typed(program: str) -> str:
+    """How a user calls a program of this environment: by name where that finds it."""
+    here = Path(sys.executable).parent / program
+    if shutil.which(program) == str(here):
+        return program
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 if __name__ == "__main__":
