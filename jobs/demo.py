@@ -40,9 +40,12 @@ The numbers are in {published}
 Worth trying:
 {queries}
 Next:
-  {command} -C {workspace} kpi 1         one stage in full; also 2, 3, and any view by name
-  {command} -C {workspace} status        files, rejected rows, exporters
-  {command} init mynet                your own network: edit mynet/catalog/, then
+  {command} -C {workspace} kpi 1
+      one stage in full; also 2, 3, and any view by name
+  {command} -C {workspace} status
+      files, rejected rows, exporters
+  {command} init mynet
+      your own network: edit mynet/catalog/, then
   {command} -C mynet run YOUR_FLOWS/
 """
 
