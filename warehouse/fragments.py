@@ -36,7 +36,7 @@ class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
         super().__init__(
             f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
             f"(input {source.key.input_id}). Withdraw that input (`v6share forget "
-            f"{source.key.input_id}`) and run its file again"
+            f"{source.key.input_id}`) and run its file again with --include-forgotten"
         )
         self.source = source
 

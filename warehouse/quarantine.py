@@ -42,9 +42,9 @@ def _describe(entry: Quarantine) -> dict[str, str | int]:
         "detail": entry.detail,
         "how_to_retry": (
             "Mend or replace the file and run again: changed content is a new input. The same "
-            "bytes are tried again when the rules, the catalog or the dialect change, or after "
-            f"`v6share forget {entry.input_id}`. Where an older version of this input is "
-            "committed, that one goes on counting."
+            "bytes are tried again when the rules, the catalog or the dialect change, or with "
+            f"`v6share forget {entry.input_id}` and then `v6share run --include-forgotten`. Where "
+            "an older version of this input is committed, that one goes on counting."
         ),
         "input_id": entry.input_id,
         "size": entry.size,
