@@ -41,7 +41,8 @@ weeks AS (
     sum(offloaded) FILTER (is_top) AS offloaded,
     count(*) FILTER (is_top AND denominator_value > 0) AS apps,
     count(*) FILTER (is_top AND share >= t.target) AS at_target,
-    arg_min(id, share) FILTER (is_top AND share IS NOT NULL) AS min_app,
+    -- Ties by app id: else the first row that a thread happens to read would win.
+    arg_min(id, (share, id)) FILTER (is_top AND share IS NOT NULL) AS min_app,
     min(share) FILTER (is_top) AS min_share,
     avg(share) FILTER (is_top) AS mean_share
   FROM apps
