@@ -97,19 +97,21 @@ LEDGER_RUNS: Final = Table(
 FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
 LEDGERS: Final = (LEDGER_FILES, LEDGER_FAMILIES, REJECTS, FINDINGS, LEDGER_RUNS)
 
-REJECT_REASONS: Final = (
-    "bad_address",
-    "no_time",
-    "end_before_start",
-    "duration_too_long",
-    "future",
-    "action_reject",
-    "no_data",
-    "skip_data",
-    "no_counters",
-    "bad_counter",
-    "zero_packets",
-    "total_counters",
-    "no_sampling_interval",
-    "counter_overflow",
-)
+# Why a row is not counted, in order: a row has the first reason that applies to it.
+REJECT_MEANINGS: Final = {
+    "bad_address": "an address has the wrong length or cannot be read",
+    "no_time": "no start, end, export or receive time, or one outside 1970 to 9999",
+    "end_before_start": "the end is before the start",
+    "duration_too_long": "it lasts longer than the setting time.max_duration_hours",
+    "future": "it ends over 10 minutes after its own export or receive time",
+    "action_reject": "the router dropped these packets, as the record says",
+    "no_data": "the exporter says that there was no traffic",
+    "skip_data": "the exporter says that it lost records, so some traffic is missing",
+    "no_counters": "packets or bytes are null or absent",
+    "bad_counter": "packets or bytes are negative, a fraction or not a number",
+    "zero_packets": "no packets",
+    "total_counters": "only counters since the flow began, none of this record alone",
+    "no_sampling_interval": "neither the record nor exporters.csv nor the settings know it",
+    "counter_overflow": "packets or bytes, as exported or scaled, are over 2^53",
+}
+REJECT_REASONS: Final = tuple(REJECT_MEANINGS)
