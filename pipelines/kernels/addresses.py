@@ -235,7 +235,7 @@ def _parse_quad(data: Bytes, start: int, end: int) -> int:
 
 
 @compiled
-def _parse_groups(  # noqa: C901 - one pass over the text, in machine code
+def _parse_groups(
     data: Bytes, start: int, end: int
 ) -> tuple[np.uint64, np.uint64, int]:
     """IPv6 text that has a colon. ``::`` splits it into a head and a tail of 16-bit groups."""

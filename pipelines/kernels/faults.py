@@ -71,7 +71,7 @@ def _settle_times(
 
 
 @compiled
-def counter_faults(  # noqa: C901 - one pass for each mask, in machine code
+def counter_faults(
     packets: I64,
     packets_absent: Bool,
     packets_bad: Bool,

@@ -164,7 +164,7 @@ def _read_text(data: NDArray[np.uint8], start: int, end: int, per_second: int, z
 
 
 @compiled
-def _read_decimal(  # noqa: C901 - one pass over the text, in machine code
+def _read_decimal(
     data: NDArray[np.uint8], start: int, end: int, per_second: int
 ) -> int:
     """``1677577599.25`` in units of a second's part, to milliseconds, rounded down."""
@@ -211,7 +211,7 @@ def _read_decimal(  # noqa: C901 - one pass over the text, in machine code
 
 
 @compiled
-def _read_date(  # noqa: C901 - one pass over the text, in machine code
+def _read_date(
     data: NDArray[np.uint8], start: int, end: int, zone_ms: int
 ) -> int:
     """``YYYY-MM-DD``, then ``[T ]HH:MM[:SS[.fff]]``, then ``Z``, ``+HH:MM``, ``+HHMM`` or none."""
