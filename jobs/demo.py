@@ -35,7 +35,8 @@ def closing_words(workspace: Path) -> str:
     return f"""
 The numbers are in {published}
 (any DuckDB client opens it read-only: duckdb -readonly {published}
- or here: {python} -c "import duckdb; duckdb.connect('{published}').sql('...').show()")
+ or {python}, and there: import duckdb
+ duckdb.connect("{published}", read_only=True).sql("...").show())
 
 Worth trying:
 {queries}
