@@ -17,7 +17,7 @@ class Sorted:
     committed: one outcome for each new content. copies: files whose content is committed, now or
     before. refused: one outcome for each newly refused content. refused_again: files whose
     content was refused before, by the same versions. forgotten: files whose content is withdrawn.
-    busy: files still being written.
+    busy: files still being written. failed: files whose bytes could not be had.
     """
 
     committed: list[Outcome] = field(default_factory=list)
@@ -26,6 +26,7 @@ class Sorted:
     refused_again: list[Outcome] = field(default_factory=list)
     forgotten: list[Outcome] = field(default_factory=list)
     busy: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
 
 
 def sort_outcomes(
@@ -38,6 +39,8 @@ def sort_outcomes(
     for one in sorted(outcomes, key=lambda outcome: outcome.path):
         if one.status == "busy":
             result.busy.append(one)
+        elif one.status == "failed":
+            result.failed.append(one)
         elif _key(one).input_id in withdrawn:
             result.forgotten.append(one)
         elif one.status == "quarantined":

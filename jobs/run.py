@@ -131,7 +131,7 @@ def _run(
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
     _say_what_next(run, started)
-    return ExitCode.INPUT_FAILED if result.refused else ExitCode.DONE
+    return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
 
 
 def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:
@@ -195,6 +195,7 @@ def _summary(
         "inputs_forgotten": len(fates["forgotten"]) + len(result.forgotten),
         "inputs_outside_the_span": len(outside),
         "inputs_still_being_written": len(result.busy),
+        "inputs_failed": len(result.failed),
         "rows_in": run.rows_in,
         "rows_counted": run.rows_counted,
         "rows_rejected": run.rows_rejected,
@@ -214,6 +215,8 @@ def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
         console.warn(f"{len(result.refused) - _NAMED} more inputs were quarantined")
     if result.refused:
         console.warn(f"how to try them again: {configured.workspace.quarantine}/*.json")
+    for one in result.failed:
+        console.warn(f"{one.path}: {one.detail}; tried again at the next run", path=one.path)
     for one in result.busy:
         console.say(f"{one.path}: still being written, left for the next run", path=one.path)
     advice = interval_advice(result.committed, configured.catalog.exporters)

@@ -27,6 +27,7 @@ from v6share.schemas.outcome import FoundInput, Outcome
 
 _UNDER_WAY: Final = 8
 _SECOND_NS: Final = 1_000_000_000
+_MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
 
 @dataclass
@@ -122,7 +123,19 @@ class Crew:
             self._pool.submit(self._run_lane, opened)
 
     def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
-        input_id = input_id_of(found.path)
+        try:
+            input_id = input_id_of(found.path)
+        except FileNotFoundError:
+            return _busy(found, "it disappeared while the run was under way")
+        except OSError as error:
+            return Outcome(
+                found.path,
+                found.size,
+                found.mtime_ns,
+                "failed",
+                reason="unreadable",
+                detail=f"its bytes cannot be read: {error.strerror or error}",
+            )
         try:
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as refused:
@@ -135,15 +148,13 @@ class Crew:
 
     def _run_lane(self, opened: _Opened) -> None:
         """Count row groups until none is left; the last lane to end writes the fragment."""
-        lane = Lane(self._plan)
         try:
-            self._count_groups(opened, lane)
+            self._count_groups(opened)
         except (InputRefused, Stopped, OSError) as error:
             opened.failure = opened.failure or error
         except BaseException as error:
             opened.failure = opened.failure or _unexpected(error)
         with opened.lock:
-            opened.lanes.append(lane)
             opened.lanes_left -= 1
             last = opened.lanes_left == 0
         if last:
@@ -154,8 +165,10 @@ class Crew:
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
-    def _count_groups(self, opened: _Opened, lane: Lane) -> None:
-        file = opened.file
+    def _count_groups(self, opened: _Opened) -> None:
+        file, lane = opened.file, Lane(self._plan)
+        with opened.lock:
+            opened.lanes.append(lane)
         size_of_row = opened.found.size / max(file.rows, 1)
         while opened.failure is None:
             with opened.lock:
@@ -169,16 +182,23 @@ class Crew:
                 self._meter.add(rows=batch.rows, size=int(batch.rows * size_of_row))
 
     def _write(self, opened: _Opened) -> Outcome:
-        sums = merge_lanes(self._plan, opened.lanes)
+        try:
+            sums = merge_lanes(self._plan, opened.lanes)
+            table = fragment_table(opened.key, opened.found.size, sums)
+        except InputRefused:
+            raise
+        except Exception as error:
+            raise _unexpected(error) from error
         if _changed(opened.found):
             return _busy(opened.found)
-        table = fragment_table(opened.key, opened.found.size, sums)
         write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
         return _counted(opened.found, opened.key, sums)
 
     def _refused(self, found: FoundInput, key: FragmentKey, refused: InputRefused) -> Outcome:
         age_ns = self._work.now_ns - found.mtime_ns
-        if _changed(found) or age_ns < self._work.settings.run.settle_seconds * _SECOND_NS:
+        young = age_ns < self._work.settings.run.settle_seconds * _SECOND_NS
+        # A half-written file cannot be read; one that can be read will not change its columns.
+        if _changed(found) or (young and refused.reason in _MAY_BE_HALF_WRITTEN):
             return _busy(found)
         return Outcome(
             found.path,
@@ -200,8 +220,6 @@ class Crew:
         """End an input that failed: refused input is an outcome, anything else ends the run."""
         if isinstance(error, InputRefused) and key is not None:
             self._done(self._refused(found, key, error), result)
-        elif isinstance(error, FileNotFoundError) and not Path(found.path).exists():
-            self._done(_busy(found, "it disappeared while the run was under way"), result)
         else:
             result.set_exception(error)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from v6share.schemas.fragment import FragmentKey
 
-Status = Literal["fragment", "known", "quarantined", "busy"]
+Status = Literal["fragment", "known", "quarantined", "busy", "failed"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Outcome:
 
     status: ``fragment`` - a fragment is written; ``known`` - the content is committed already
     (a copy or a rename); ``quarantined`` - refused, with reason and detail; ``busy`` - still
-    being written, left for the next run.
+    being written, left for the next run; ``failed`` - its bytes could not be had (no permission,
+    an I/O error), so it has no identity to keep it by: it is tried again at every run.
     key: set for fragment and known; for quarantined it names the versions that refused it.
     """
 
