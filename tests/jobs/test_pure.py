@@ -59,8 +59,11 @@ def test_forgotten_inputs_come_back_when_asked() -> None:
     assert fates["todo"] == [FILE]
 
 
+UNKNOWN_CONTENT = ("busy", "failed")
+
+
 def outcome(path: str, status: str = "fragment", content: str = "a") -> Outcome:
-    key = None if status == "busy" else replace(KEY, input_id=content * 64)
+    key = None if status in UNKNOWN_CONTENT else replace(KEY, input_id=content * 64)
     return Outcome(path, 10, 7, status, key, rows_in=5)  # type: ignore[arg-type]
 
 
@@ -98,7 +101,7 @@ def test_a_copy_of_a_forgotten_input_stays_out() -> None:
         st.builds(
             outcome,
             st.sampled_from([f"/{name}" for name in "abcdefgh"]),
-            st.sampled_from(["fragment", "known", "quarantined", "busy"]),
+            st.sampled_from(["fragment", "known", "quarantined", "busy", "failed"]),
             st.sampled_from("abc"),
         ),
         unique_by=lambda one: one.path,
@@ -119,7 +122,9 @@ def test_every_outcome_has_one_fate_and_leaves_one_trace(
                 traces.extend(one.path for one in entry.inputs)
             case Quarantine() | Seen():
                 traces.append(entry.path)
-    assert sorted(traces) == sorted(one.path for one in outcomes if one.status != "busy")
+    assert sorted(traces) == sorted(
+        one.path for one in outcomes if one.status not in UNKNOWN_CONTENT
+    )
 
 
 def advised(rows: int, without: dict[str, int], *exporters: Exporter) -> str | None:

@@ -1,0 +1,167 @@
+"""What becomes of single inputs: each one ends in exactly one outcome, whatever it is."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from v6share.pipelines.inputs import Crew
+from v6share.pipelines.kernels.lane import Lane
+from v6share.pipelines.work import Work
+from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.settings import Settings
+from v6share.schemas.workspace import Workspace
+
+HOUR_NS = 3_600_000_000_000
+
+
+def write_flows(path: Path, rows: int, row_group: int = 1000) -> Path:
+    start = 1_750_000_000_000
+    table = pa.table(
+        {
+            "flowStartMilliseconds": pa.array([start + i for i in range(rows)], pa.int64()),
+            "flowEndMilliseconds": pa.array([start + 500 + i for i in range(rows)], pa.int64()),
+            "sourceIPAddress": [f"10.0.{i >> 8 & 255}.{i & 255}" for i in range(rows)],
+            "destinationIPAddress": ["198.18.0.1"] * rows,
+            "protocolIdentifier": pa.array([6] * rows, pa.uint8()),
+            "sourceTransportPort": pa.array([40_000] * rows, pa.uint16()),
+            "destinationTransportPort": pa.array([443] * rows, pa.uint16()),
+            "octetDeltaCount": pa.array([1000] * rows, pa.int64()),
+            "packetDeltaCount": pa.array([2] * rows, pa.int64()),
+            "samplingInterval": pa.array([10] * rows, pa.uint32()),
+        }
+    )
+    pq.write_table(table, path, row_group_size=row_group)
+    return path
+
+
+def found(path: Path) -> FoundInput:
+    status = path.stat()
+    return FoundInput(str(path), status.st_size, status.st_mtime_ns)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    made = Work(
+        workspace=Workspace(tmp_path / "workspace"),
+        run_id="test",
+        settings=Settings(),
+        catalog_version="test",
+        now_ns=time.time_ns(),
+        threads=3,
+    )
+    made.prepare(parse_catalog({}), bytes(16))
+    return made
+
+
+def outcomes(work: Work, *inputs: FoundInput) -> list[Outcome]:
+    def every() -> Iterator[Outcome]:
+        crew = Crew(work)
+        for one in inputs:
+            yield from crew.take(one)
+        yield from crew.drain()
+
+    return sorted(every(), key=lambda one: one.path)
+
+
+def aged(one: FoundInput) -> FoundInput:
+    """The same file as if it had been written an hour ago."""
+    os.utime(one.path, ns=(one.mtime_ns - HOUR_NS, one.mtime_ns - HOUR_NS))
+    return found(Path(one.path))
+
+
+def test_many_small_inputs_and_one_large(work: Work, tmp_path: Path) -> None:
+    small = [found(write_flows(tmp_path / f"s{i:02}.parquet", 10 + i)) for i in range(30)]
+    large = found(write_flows(tmp_path / "large.parquet", 9_500))
+    got = outcomes(work, large, *small)
+    assert [one.status for one in got] == ["fragment"] * 31
+    assert sum(one.rows_counted for one in got) == 9_500 + sum(range(10, 40))
+    assert all(work.workspace.fragment(one.key.fragment_id).exists() for one in got if one.key)
+
+
+def test_an_input_without_rows_is_counted(work: Work, tmp_path: Path) -> None:
+    (one,) = outcomes(work, found(write_flows(tmp_path / "none.parquet", 0)))
+    assert (one.status, one.rows_in) == ("fragment", 0)
+
+
+def test_a_half_written_file_is_left_and_an_old_one_refused(work: Work, tmp_path: Path) -> None:
+    path = write_flows(tmp_path / "torn.parquet", 500)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert outcomes(work, found(path))[0].status == "busy"
+    (one,) = outcomes(work, aged(found(path)))
+    assert (one.status, one.reason) == ("quarantined", "unreadable")
+    empty = tmp_path / "empty.parquet"
+    empty.touch()
+    assert outcomes(work, found(empty))[0].status == "busy"
+    assert outcomes(work, aged(found(empty)))[0].reason == "empty_file"
+
+
+def test_a_wrong_schema_is_refused_however_young(work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), path)
+    (one,) = outcomes(work, found(path))
+    assert (one.status, one.reason) == ("quarantined", "no_dialect")
+    assert "a, b" in one.detail
+
+
+def test_a_file_that_changed_since_it_was_found_is_left(work: Work, tmp_path: Path) -> None:
+    path = write_flows(tmp_path / "growing.parquet", 100)
+    before = found(path)
+    write_flows(path, 200)
+    assert outcomes(work, before)[0].status == "busy"
+    path.unlink()
+    assert outcomes(work, before)[0].status == "busy"
+
+
+def test_bytes_that_cannot_be_had_fail(work: Work, tmp_path: Path) -> None:
+    """A folder is the one thing whose bytes even root cannot read."""
+    (one,) = outcomes(work, found(tmp_path))
+    assert (one.status, one.key) == ("failed", None)
+    assert "directory" in one.detail
+
+
+def test_our_own_failure_harms_one_input_only(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = found(write_flows(tmp_path / "good.parquet", 100))
+    bad = found(write_flows(tmp_path / "bad.parquet", 7_001))
+    add = Lane.add
+
+    def failing(lane: Lane, batch) -> None:
+        if batch.rows == 1:
+            raise IndexError("out of bounds")
+        add(lane, batch)
+
+    monkeypatch.setattr(Lane, "add", failing)
+    refused, counted = outcomes(work, bad, good)
+    assert (counted.status, counted.rows_counted) == ("fragment", 100)
+    assert (refused.status, refused.reason) == ("quarantined", "unexpected")
+    assert "IndexError: out of bounds" in refused.detail
+
+
+def test_known_content_is_not_counted_again(work: Work, tmp_path: Path) -> None:
+    first = found(write_flows(tmp_path / "a.parquet", 50))
+    (counted,) = outcomes(work, first)
+    assert counted.key is not None
+    copy = tmp_path / "b.parquet"
+    copy.write_bytes(Path(first.path).read_bytes())
+    knowing = Work(**{**vars(work), "committed": frozenset({counted.key})})
+    assert outcomes(knowing, found(copy))[0].status == "known"
+
+
+def test_an_impossible_sum_is_refused(work: Work, tmp_path: Path) -> None:
+    """2,049 rows of 2^51 packets pass 2^62; each of them alone is possible."""
+    path = write_flows(tmp_path / "sum.parquet", 2_100)
+    table = pq.read_table(path)
+    huge = pa.array([2**51] * table.num_rows, pa.int64())
+    one = pa.array([1] * table.num_rows, pa.uint32())
+    for name, column in (("packetDeltaCount", huge), ("samplingInterval", one)):
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, path)
+    (refused,) = outcomes(work, found(path))
+    assert (refused.status, refused.reason) == ("quarantined", "sum_overflow")
