@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 FLOWS  ?= 8
+RUNS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-bench demo test lint bench lock sample clean
@@ -49,11 +50,11 @@ test: setup-test ## run every test, the type checker, the linter and the import 
 lint: setup-test ## only the linter and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: ## run the job side by side with its peers; FLOWS=24 for 24 million flows
+bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
 	@$(MAKE) --no-print-directory setup
-	@build/bench-venv/bin/python -m bench.compare --flows $(FLOWS) --v6share $(BIN)/v6share
+	@build/bench-venv/bin/python -m bench.compare --flows $(FLOWS) --runs $(RUNS) --v6share $(BIN)/v6share
 
 sample: setup ## make data/sample/ again; the same bytes unless the generator changed
 	@$(BIN)/python -m v6share.pipelines.sample data/sample

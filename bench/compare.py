@@ -39,6 +39,7 @@ class Run:
     flows: str
     scratch: Path
     threads: int
+    program: Path
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _v6share(run: Run) -> list[str]:
     workspace = _workspace(run)
     shutil.rmtree(workspace, ignore_errors=True)
     shutil.copytree(run.data / "catalog", workspace / "catalog")
-    words = [sys.executable, "-m", "v6share", "-C", str(workspace), "run", "--format", "json"]
+    words = [str(run.program), "-C", str(workspace), "run", "--format", "json"]
     return [*words, "--threads", str(run.threads), str((run.data / run.flows).absolute())]
 
 
@@ -278,6 +279,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--threads", type=int, default=2, help="per engine (default 2)")
     parser.add_argument("--out", type=Path, default=Path("bench/out"), help="where the sets are")
+    parser.add_argument(
+        "--v6share",
+        type=Path,
+        default=Path(sys.executable).with_name("v6share"),
+        help="the command to measure (default: of this environment)",
+    )
     parser.add_argument("--peers", nargs="+", choices=names, default=names, help="which engines")
     return parser.parse_args()
 
@@ -286,18 +293,19 @@ def main() -> int:
     """Generate, compare on the slice, compare on everything, print and keep the table."""
     options = _options()
     intro = machine()
+    program = options.v6share.absolute()
     data = generate(options.flows, options.out)
     peers = [peer for peer in PEERS if peer.name in options.peers]
     large = [peer for peer in peers if peer.name != SLICE_ONLY]
     try:
         on_slice, slice_same = run_slice(
-            peers, Run(data, "slice", data / "run-slice", options.threads)
+            peers, Run(data, "slice", data / "run-slice", options.threads, program)
         )
         if not slice_same:
             say("the engines disagree on the slice: not going on")
             return 1
         whole, same = run_rounds(
-            large, Run(data, "flows", data / "run", options.threads), options.runs
+            large, Run(data, "flows", data / "run", options.threads, program), options.runs
         )
     except PeerFailed as failed:
         say(str(failed))
