@@ -130,7 +130,7 @@ def _run(
     summary = _summary(run, started, found, fates, outside, result, published=published)
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
-    _say_what_next(run, started)
+    _say_what_next(run, started, published=published)
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
 
 
@@ -224,7 +224,10 @@ def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
         console.warn(advice)
 
 
-def _say_what_next(run: Run, started: _Started) -> None:
+def _say_what_next(run: Run, started: _Started, *, published: bool) -> None:
+    if run.outcome == "no-op" and published:
+        console.say("nothing new to count; published again with the catalog's new descriptions")
+        return
     if run.outcome == "no-op":
         console.say("nothing new: what was found is known already, nothing was opened or changed")
         return

@@ -107,7 +107,7 @@ CLIENTS_1D: Final = Table(
         _VANTAGE,
         _key("scope", "all, app, product, client_region or network"),
         _key("id", "the app, product, region or network; empty for all"),
-        _FAMILY,
+        _key("family", "v4 or v6: the outermost IP header; v6 for translated clients"),
         _key("unit", "subscriber or prefix"),
         Column(
             "theta",

@@ -71,7 +71,7 @@ COMMENT ON COLUMN clients_1d.day IS 'UTC day (or the fixed reporting offset)';
 COMMENT ON COLUMN clients_1d.vantage IS 'where the exporter stands, from exporters.csv; else unlisted';
 COMMENT ON COLUMN clients_1d.scope IS 'all, app, product, client_region or network';
 COMMENT ON COLUMN clients_1d.id IS 'the app, product, region or network; empty for all';
-COMMENT ON COLUMN clients_1d.family IS 'v4, v6 or unknown: the outermost IP header';
+COMMENT ON COLUMN clients_1d.family IS 'v4 or v6: the outermost IP header; v6 for translated clients';
 COMMENT ON COLUMN clients_1d.unit IS 'subscriber or prefix';
 COMMENT ON COLUMN clients_1d.theta IS 'threshold: hashes below it are kept; 2^64 - 1 while all of them are [hash]';
 COMMENT ON COLUMN clients_1d.client_hashes IS 'the kept distinct hashes, ascending, at most 4,096 [hashes]';
