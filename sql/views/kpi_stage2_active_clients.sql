@@ -8,44 +8,26 @@
 --          divide by theta / 2^64; exact while theta is 2^64 - 1, else standard_error 1.6 %.
 --          both: subscribers seen on IPv4 and on IPv6 (family any). penetration: subscribers = IPv6
 --          / any; prefixes = IPv6 clients / the network's subscribers of the catalog, else NULL.
---          Clients of relay networks are no users: left out of scope all, shown per network.
+--          Clients of relay networks are no users: clients_1d does not hold them.
 --          Days are those of clients_1d: UTC, or the fixed reporting offset
 -- source:  clients_1d, dim_networks, dim_vantages
 -- needs: as_of
 CREATE VIEW kpi_stage2_active_clients AS
 WITH sketches AS (
-  SELECT c.day, c.scope, c.id, c.unit, c.family, c.theta, c.client_hashes,
-    coalesce(n.kind = 'relay', false) AS relay
+  SELECT c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes
   FROM clients_1d c
   JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
-  LEFT JOIN dim_networks n ON c.scope = 'network' AND n.network = c.id
   WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
     AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
 ),
 days AS (
   SELECT count(DISTINCT day) AS days FROM sketches
 ),
--- A hash says its kind itself (the tag of its input), so a relay's client needs only the day.
-relay_hashes AS (
-  SELECT DISTINCT day, hash
-  FROM (SELECT day, unnest(client_hashes) AS hash FROM sketches WHERE relay)
-),
-relay_thetas AS (
-  SELECT day, unit, family, min(theta) AS theta FROM sketches WHERE relay GROUP BY ALL
-),
--- A relay's sketch bounds theta of scope all too: below the smaller of the two both are complete.
-bounded AS (
-  SELECT
-    s.day, s.scope, s.id, s.unit, s.family AS seen_on, s.family, s.client_hashes,
-    CASE s.scope WHEN 'all' THEN least(s.theta, r.theta) ELSE s.theta END AS theta
-  FROM sketches s
-  LEFT JOIN relay_thetas r ON r.day = s.day AND r.unit = s.unit AND r.family = s.family
-),
 -- Subscribers have one hash whatever the family, so their families can be united.
 with_any AS (
-  SELECT * FROM bounded
+  SELECT * FROM sketches
   UNION ALL
-  SELECT * REPLACE ('any' AS family) FROM bounded WHERE unit = 'subscriber'
+  SELECT * REPLACE ('any' AS family) FROM sketches WHERE unit = 'subscriber'
 ),
 -- Sketches are few and hashes many: the keys become one number before the hashes are unfolded.
 keyed AS (
@@ -59,14 +41,9 @@ keyed AS (
 lines AS (
   SELECT DISTINCT line, scope, id, unit, family, union_theta AS theta FROM keyed
 ),
-unfolded AS (
-  SELECT line, day, scope, seen_on, day_theta, union_theta, unnest(client_hashes) AS hash
-  FROM keyed
-),
 hashes AS (
-  SELECT h.line, h.day, h.seen_on, h.day_theta, h.union_theta, h.hash
-  FROM unfolded h
-  ANTI JOIN relay_hashes r ON h.scope = 'all' AND r.day = h.day AND r.hash = h.hash
+  SELECT line, day, seen_on, day_theta, union_theta, unnest(client_hashes) AS hash
+  FROM keyed
 ),
 daily AS (
   SELECT line, day, day_theta AS theta,

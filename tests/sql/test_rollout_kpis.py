@@ -260,16 +260,6 @@ def test_subscribers_are_observed_on_both_families(w: Warehouse) -> None:
     assert active(w, "family = 'v6'") == [(3.0, 3.0, 1.0, None, 0.75, 0.0)]
 
 
-def test_clients_of_a_relay_are_no_users(w: Warehouse) -> None:
-    w.final_days(D, D)
-    w.traffic(D)
-    w.network("vpn", kind="relay")
-    w.clients(D, [1, 2, 3])
-    w.clients(D, [2, 3], scope="network", id="vpn")
-    assert active(w, "scope = 'all'")[0][0] == 1.0
-    assert active(w, "scope = 'network'")[0][0] == 2.0
-
-
 def test_coverage_by_month(w: Warehouse) -> None:
     april = date(2024, 4, 30)
     w.final_days(april, D)
