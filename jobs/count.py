@@ -30,7 +30,8 @@ def count_inputs(
     """Turn inputs into fragments on this machine; one outcome each, by path.
 
     committed: keys that need no counting. Outcome lines of this and of broken-off runs are
-    removed: what they say is in the journal, or is found out again.
+    removed: what they say is in the journal, or is found out again. So are fragments that a
+    killed run was writing.
     """
     work = Work(
         workspace=configured.workspace,
@@ -44,6 +45,9 @@ def count_inputs(
     )
     work.prepare(configured.catalog, configured.client_key)
     shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
+    # The workspace is ours alone, so whoever was writing these is dead.
+    for torn in configured.workspace.fragments.glob("*/.*.tmp"):
+        torn.unlink(missing_ok=True)
     try:
         with _progress_of(run_id, inputs):
             return run_local(inputs, work)
