@@ -3,6 +3,9 @@
 SELECT day, vantage, scope, id, family, unit, theta, len(client_hashes) AS hashes
 FROM clients_1d
 WHERE len(client_hashes) > 4096
-  OR client_hashes <> list_sort(list_distinct(client_hashes))
+  OR len(list_filter(
+    client_hashes,
+    lambda h, i: h IS NULL OR (i > 1 AND h <= client_hashes[i - 1])
+  )) > 0
   OR client_hashes[-1] >= theta
   OR (theta < 18446744073709551615 AND len(client_hashes) < 4096)

@@ -4,7 +4,7 @@ import pytest
 from fragment_maker import commit, make_fragment, quarantine, workspace_at
 
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.checks import parse_check, read_checks, run_checks
+from v6share.warehouse.checks import parse_check, read_checks, run_check, run_checks
 from v6share.warehouse.commit import record
 from v6share.warehouse.merge import AGGREGATES
 from v6share.warehouse.open import open_warehouse
@@ -50,6 +50,33 @@ def test_every_check_finds_its_harm(workspace: Workspace) -> None:
         assert 0 < len(found[name].sample) <= 5
         assert found[name].blocks == (name != "silent_exporters")
         connection.execute("ROLLBACK")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("hashes", "fits"),
+    [
+        ("[]", True),
+        ("[7]", True),
+        ("[1, 2, 9]", True),
+        ("[1, 9, 2]", False),
+        ("[1, 1]", False),
+        ("[NULL]", False),
+        ("[NULL, 2]", False),
+        ("[1, NULL, 3]", False),
+        ("[1, 18446744073709551615]", False),
+        ("range(1, 4097)", True),
+        ("range(1, 4098)", False),
+    ],
+)
+def test_what_a_sketch_may_hold(workspace: Workspace, hashes: str, fits: bool) -> None:
+    connection = open_warehouse(workspace)
+    connection.execute(
+        "INSERT INTO clients_1d SELECT DATE '2026-03-01', 'edge', 'all', '', 'v6', 'prefix', "
+        f"18446744073709551615, CAST({hashes} AS UBIGINT[])"
+    )
+    (check,) = (check for check in read_checks() if check.name == "sketches")
+    assert run_check(connection, check).passed == fits
     connection.close()
 
 
