@@ -1,12 +1,15 @@
 """Publishing: a new file with the public tables and the views, put in place in one step.
 
-Readers open the published file read-only and never meet the warehouse. Rows are written sorted by
-key, which packs better and lets time ranges skip. The views are stored without a database name,
-so the file can be attached under any name. What is private (journal offset, seen files) stays out.
+Readers open the published file read-only and never meet the warehouse. Rows are written in the
+order of time, which packs better and lets time ranges skip. The views are stored without a
+database name, so the file can be attached under any name. What is private (journal offset, seen
+files) stays out.
 """
 
 import hashlib
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,24 +83,39 @@ def _write_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, views: li
         # Inside the snapshot names resolve to its own tables, and views keep no database name.
         connection.execute("USE snapshot")
         with transaction(connection):
-            for table in PUBLIC_TABLES:
-                _copy(connection, table, quoted(home))
-            connection.execute(read_macros())
-            for view in views:
-                connection.execute(view.sql)
-                connection.execute(view.comment)
+            _create_tables(connection)
+        # Nobody reads the file before it is whole, so it may grow in several transactions.
+        with connection.cursor() as cursor, ThreadPoolExecutor(1) as other:
+            created = other.submit(_create_views, cursor, views)
+            with transaction(connection):
+                for table in PUBLIC_TABLES:
+                    _copy(connection, table, quoted(home))
+            created.result()
     finally:
         connection.execute(f"USE {quoted(home)}")
         connection.execute("DETACH snapshot")
 
 
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    for table in PUBLIC_TABLES:
+        connection.execute(";\n".join((table.ddl(), *table.comments())))
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
+    connection.execute("USE snapshot")
+    with transaction(connection):
+        connection.execute(read_macros())
+        for view in views:
+            connection.execute(view.sql)
+            connection.execute(view.comment)
+
+
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> None:
-    connection.execute(table.ddl())
-    for comment in table.comments():
-        connection.execute(comment)
+    # By time alone: the rows of one merge are sorted by the whole key already, and sorting them
+    # again by ten text columns takes longer than all the rest, for 2 % of the size.
     connection.execute(
         f"INSERT INTO {table.name} BY NAME SELECT * FROM {home}.main.{table.name} "  # noqa: S608
-        f"ORDER BY {', '.join(table.key)}"
+        f"ORDER BY {table.key[0]}"
     )
 
 
