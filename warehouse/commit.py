@@ -11,7 +11,8 @@ merge; the only difference is what is deleted before it, and which fragments go 
 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse import journal
 from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
+from v6share.warehouse.combine import SumBeyondRangeError, combine
 from v6share.warehouse.fragments import (
     Fragment,
     FragmentUnreadable,
@@ -36,6 +38,7 @@ from v6share.warehouse.fragments import (
     locate,
     of_days,
     read_fragment,
+    read_fragments,
     read_headers,
 )
 from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
@@ -43,6 +46,7 @@ from v6share.warehouse.merge import (
     create_stage,
     delete_days,
     drop_stage,
+    merge_rows,
     merge_stage,
     stage_rows,
 )
@@ -51,8 +55,8 @@ from v6share.warehouse.quarantine import write_refusals
 from v6share.warehouse.state import raise_revision, read_state, write_state
 from v6share.warehouse.transaction import transaction
 
-# Fragments that are in memory together; compressed, they grow about tenfold.
-BATCH_BYTES: Final = 16 << 20
+# Memory of the fragments that are merged at once, as Arrow tables. The merge takes as much again.
+BATCH_BYTES: Final = 192 << 20
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500
 
@@ -154,53 +158,77 @@ def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, 
     _withdraw(connection, plan.removed, days)
     added = [locate(workspace, row.key, row.path) for row in plan.added]
     if added or survivors:
-        create_stage(connection)
-        for batch in _batches([*added, *survivors]):
-            _stage_batch(connection, plan, [read_fragment(source) for source in batch], days)
-        _merge_all(connection, added)
+        _merge_fragments(connection, plan, [*added, *survivors], days)
     _note_figures(plan, _headers_of_the_dead(workspace, plan))
 
 
-def _merge_all(connection: duckdb.DuckDBPyConnection, added: Sequence[Source]) -> None:
+# table name -> merged rows of some fragments
+Merged = Mapping[str, pa.Table]
+
+
+def _merge_fragments(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, sources: Sequence[Source], days: Days
+) -> None:
+    """Merge fragments into the tables. They wait on a stage only where memory is too short."""
+    new = {row.key for row in plan.added}
     try:
+        batches = (
+            _merge_batch(connection, plan, new, batch, days)
+            for batch in _batches(read_fragments(sources))
+        )
+        first, second = next(batches), next(batches, None)
+        if second is None:
+            for table in FRAGMENT_TABLES:
+                merge_rows(connection, table, first[table.name])
+        else:
+            _merge_by_stage(connection, itertools.chain([first, second], batches))
+    except SumBeyondRangeError as error:
+        added = [source for source in sources if source.key in new]
+        raise SumTooLarge(added, str(error)) from error
+
+
+def _merge_by_stage(connection: duckdb.DuckDBPyConnection, batches: Iterable[Merged]) -> None:
+    create_stage(connection)
+    for merged in batches:
         for table in FRAGMENT_TABLES:
-            merge_stage(connection, table)
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        raise SumTooLarge(added, str(error).splitlines()[0]) from error
+            stage_rows(connection, table, merged[table.name])
+    for table in FRAGMENT_TABLES:
+        merge_stage(connection, table)
     drop_stage(connection)
 
 
-def _stage_batch(
+def _merge_batch(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
+    new: Container[FragmentKey],
     fragments: Sequence[Fragment],
     days: Days,
-) -> None:
+) -> Merged:
     """New fragments count in full; the others only on the days that were emptied."""
-    new = {f.header.key for f in fragments} & {row.key for row in plan.added}
     _note_figures(plan, [f.header for f in fragments if f.header.key in new])
-    for table in FRAGMENT_TABLES:
-        parts = [
-            rows if fragment.header.key in new else of_days(rows, table, days[table.name])
-            for fragment in fragments
-            if (rows := fragment.tables[table.name]).num_rows
-        ]
-        stage_rows(connection, table, pa.concat_tables([_empty(table), *parts]))
     for ledger in FRAGMENT_LEDGERS:
         parts = [f.tables[ledger.name] for f in fragments if f.header.key in new]
         insert_rows(connection, ledger.name, pa.concat_tables([_empty(ledger), *parts]))
+    return {
+        table.name: combine(
+            table,
+            [
+                rows if fragment.header.key in new else of_days(rows, table, days[table.name])
+                for fragment in fragments
+                if (rows := fragment.tables[table.name]).num_rows
+            ],
+        )
+        for table in FRAGMENT_TABLES
+    }
 
 
-def _batches(sources: Sequence[Source]) -> Iterator[list[Source]]:
-    batch: list[Source] = []
-    total = 0
-    for source in sources:
-        size = source.file.stat().st_size if source.file.exists() else 0
-        if batch and total + size > BATCH_BYTES:
+def _batches(fragments: Iterable[Fragment]) -> Iterator[list[Fragment]]:
+    batch: list[Fragment] = []
+    for fragment in fragments:
+        batch.append(fragment)
+        if sum(one.nbytes for one in batch) > BATCH_BYTES:
             yield batch
-            batch, total = [], 0
-        batch.append(source)
-        total += size
+            batch = []
     if batch:
         yield batch
 

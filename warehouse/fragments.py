@@ -4,7 +4,9 @@ A fragment that is missing, damaged or not the one asked for is an error that na
 run again; it is never skipped, because its rows would be missing without a trace.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
-from v6share.schemas.columns import Table
+from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
@@ -25,6 +27,14 @@ _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
+# Decoded as dictionaries: the same few names stand in very many rows.
+_TEXT: Final = [
+    f"{table.name}.list.element.{column.name}"
+    for table in FRAGMENT_TABLES
+    for column in table.columns
+    if column.kind is Kind.TEXT
+]
+_AHEAD: Final = 2
 _DAY: Final = timedelta(days=1)
 _READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
 
@@ -70,10 +80,18 @@ class Header:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A fragment in memory: header, and the flat tables by name; ledgers carry input_id."""
+    """A fragment in memory: header, and the flat tables by name; ledgers carry input_id.
+
+    The text of aggregate tables may be dictionary-encoded.
+    """
 
     header: Header
     tables: dict[str, pa.Table]
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the tables take."""
+        return sum(table.nbytes for table in self.tables.values())
 
 
 def read_fragment(source: Source) -> Fragment:
@@ -106,6 +124,18 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
             f"{table.name} has rows from {found['min']} to {found['max']}, the header says "
             f"{first} to {last}",
         )
+
+
+def read_fragments(sources: Iterable[Source]) -> Iterator[Fragment]:
+    """Whole fragments, in order; the next ones are read meanwhile. Raises FragmentUnreadable."""
+    waiting: deque[Future[Fragment]] = deque()
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        for source in sources:
+            waiting.append(readers.submit(read_fragment, source))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def read_headers(sources: Sequence[Source]) -> list[Header]:
@@ -144,7 +174,7 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
 
 def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
     try:
-        with pq.ParquetFile(source.file) as file:
+        with pq.ParquetFile(source.file, read_dictionary=_TEXT) as file:
             row = file.read(columns=columns)
     except FileNotFoundError:
         raise FragmentUnreadable(source, "the fragment is missing") from None
@@ -175,10 +205,17 @@ def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
     column = row.column(table.name)
     try:
         batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
-        flat = pa.Table.from_batches(batches).select(schema.names).cast(schema)
-    except (pa.ArrowException, KeyError, AttributeError) as error:
+        flat = pa.Table.from_batches(batches).select(schema.names)
+        flat = flat.cast(_with_dictionaries(schema, flat.schema))
+    except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
         raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
     if table.columns[0].name == "input_id":
         ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
         flat = flat.add_column(0, pa.field("input_id", pa.string(), nullable=False), ids)
     return flat
+
+
+def _with_dictionaries(wanted: pa.Schema, found: pa.Schema) -> pa.Schema:
+    """The wanted schema, with text as dictionaries where it came so."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([f.with_type(kind) if found.field(f.name).type == kind else f for f in wanted])

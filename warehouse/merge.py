@@ -1,7 +1,6 @@
-"""Merging partial aggregates inside DuckDB, by the rules that the columns state.
+"""Merged aggregates into DuckDB: which rows are touched, and what waits where memory is short.
 
-Every merge is exact and a monoid, so the tables depend on the set of live fragments alone, not on
-the order or the grouping in which they came. All SQL here is made from the schemas' own names.
+What merging means is said in ``combine``. All SQL here is made from the schemas' own names.
 """
 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
@@ -13,21 +12,25 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from v6share.schemas.aggregates import (
+    DAY_MS,
     FRAGMENT_TABLES,
+    HOUR_MS,
     ROLL_UPS,
-    THETA_SIZE,
     TRAFFIC_1D,
     TRAFFIC_1H,
     TRAFFIC_5M,
 )
-from v6share.schemas.columns import Column, Kind, Merge, Table
-from v6share.warehouse.arrow import delete_matching, insert_rows
+from v6share.schemas.columns import Kind, Table
+from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
+from v6share.warehouse.combine import combine, roll_up
 
-_GRAINS: Final = {TRAFFIC_1H.name: "hour", TRAFFIC_1D.name: "day"}
-# Rows (and, for sketches, hashes) that are merged at once.
-PART_WEIGHT: Final = 4_000_000
+_WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 1000}
+# Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.
+PART_WEIGHT: Final = 1_000_000
+_HASHES_PER_ROW: Final = 25
 AGGREGATES: Final = (*FRAGMENT_TABLES, *ROLL_UPS)
 
 
@@ -36,56 +39,50 @@ def with_roll_ups(table: Table) -> tuple[Table, ...]:
     return (table, *ROLL_UPS) if table is TRAFFIC_5M else (table,)
 
 
-def merged_select(table: Table, source: str) -> str:
-    """SQL for the rows of ``source`` with equal keys merged into one.
+def merge_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    """Merge partial aggregates into a table and into its roll-ups.
 
-    Integer sums raise when they pass the column's range. Theta sketches (see
-    ``_trimmed_sketches``) are united, then trimmed again.
+    rows: as ``combine`` gives them. Raises SumBeyondRangeError. Two calls in one transaction must
+    not share a key: the second would delete rows that the first inserted, and DuckDB 2.0.0 reads
+    garbage after such a delete, once the inserted rows fill row groups.
     """
+    for kept in with_roll_ups(table):
+        if kept is not table:
+            rows = roll_up(kept, rows, _WINDOW_US[kept.name])
+        _merge_into(connection, kept, rows)
+
+
+def _merge_into(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    """Merge into one table: only rows with the same keys are touched."""
+    if not rows.num_rows:
+        return
+    touched = _touched(connection, table, rows)
+    if touched.num_rows:
+        delete_matching(connection, table.name, "rowid", touched.select(["row_number"]))
+        rows = combine(table, [rows, touched])
+    insert_rows(connection, table.name, rows)
+
+
+def _touched(connection: duckdb.DuckDBPyConnection, table: Table, incoming: pa.Table) -> pa.Table:
+    """The rows of a table whose keys are among the incoming ones, with their row numbers.
+
+    The range of the first key column is given as values, so that whole row groups outside it
+    are never read, and no key is compared where the range is empty.
+    """
+    first = table.columns[0].name
+    span = pc.min_max(incoming.column(first)).as_py()
+    inside = f"t.{first} BETWEEN $min AND $max"
+    found = connection.execute(f"SELECT 1 FROM {table.name} t WHERE {inside} LIMIT 1", span)
+    if not found.fetchall():
+        return table.arrow_schema.empty_table()
     keys = ", ".join(table.key)
-    measures = ", ".join(_merged(column) for column in table.measures)
-    united = f"SELECT {keys}, {measures} FROM {source} GROUP BY {keys}"
-    return _trimmed_sketches(table, united) if _is_sketch(table) else united
-
-
-def _is_sketch(table: Table) -> bool:
-    return any(column.merge is Merge.THETA for column in table.measures)
-
-
-def _merged(column: Column) -> str:
-    name = column.name
-    match column.merge:
-        case Merge.SUM:
-            return f"CAST(sum({name}) AS {column.kind.value}) AS {name}"
-        case Merge.MIN | Merge.MAX:
-            return f"{column.merge.value}({name}) AS {name}"
-        case Merge.THETA if column.kind is Kind.UBIGINT_LIST:
-            return f"flatten(list({name})) AS {name}"
-        case Merge.THETA:
-            return f"min({name}) AS {name}"
-    raise ValueError(f"{name} is no measure")
-
-
-def _trimmed_sketches(table: Table, united: str) -> str:
-    """Keep the distinct hashes below the least threshold, at most THETA_SIZE of them.
-
-    Where more remain, the threshold becomes the smallest hash that is left out. Sorting first and
-    comparing neighbours is four times faster than list_distinct.
-    """
-    theta, hashes = _sketch_columns(table)
-    kept = f"list_filter({hashes}, lambda h, i: h < {theta} AND (i = 1 OR h <> {hashes}[i - 1]))"
-    return (
-        f"SELECT * REPLACE (coalesce({hashes}[{THETA_SIZE + 1}], {theta}) AS {theta}, "
-        f"{hashes}[1:{THETA_SIZE}] AS {hashes}) FROM ("
-        f"SELECT * REPLACE ({kept} AS {hashes}) FROM ("
-        f"SELECT * REPLACE (list_sort({hashes}) AS {hashes}) FROM ({united})))"
-    )
-
-
-def _sketch_columns(table: Table) -> tuple[str, str]:
-    (theta,) = (c.name for c in table.measures if c.kind is Kind.UBIGINT)
-    (hashes,) = (c.name for c in table.measures if c.kind is Kind.UBIGINT_LIST)
-    return theta, hashes
+    incoming = incoming.select(list(table.key))
+    # Not through fetch_table: the SQL reads ``incoming`` of the function that asks.
+    return connection.sql(
+        f"SELECT t.rowid AS row_number, t.* FROM {table.name} t "
+        f"SEMI JOIN incoming USING ({keys}) WHERE {inside}",
+        params=span,
+    ).to_arrow_table()
 
 
 def create_stage(connection: duckdb.DuckDBPyConnection) -> None:
@@ -101,13 +98,9 @@ def stage_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Tab
 
 
 def merge_stage(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Merge a table's staged rows into it and into its roll-ups, in parts that fit into memory.
-
-    The parts share no key. So no row that this transaction inserted is deleted again by it:
-    DuckDB 2.0.0 reads garbage after such a delete, once the inserted rows fill row groups.
-    """
+    """Merge a table's staged rows, in parts that fit into memory and share no key."""
     for part in _parts(connection, table):
-        _merge_part(connection, table, part)
+        merge_rows(connection, table, combine(table, [_staged(connection, table, part)]))
 
 
 @dataclass(frozen=True)
@@ -122,8 +115,9 @@ class _Part:
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: Table) -> list[_Part]:
     weight = "count(*)"
-    if _is_sketch(table):
-        weight += f" + sum(len({_sketch_columns(table)[1]}))"
+    for column in table.measures:
+        if column.kind is Kind.UBIGINT_LIST:
+            weight += f" + sum(len({column.name})) // {_HASHES_PER_ROW}"
     days = connection.execute(
         f"SELECT {table.day} AS utc_day, CAST({weight} AS BIGINT) FROM stage_{table.name} "
         "GROUP BY utc_day ORDER BY utc_day"
@@ -152,62 +146,21 @@ def divide_days(days: Sequence[tuple[date, int]], limit: int) -> Iterator[_Part]
         yield _Part(together[0], together[-1])
 
 
-def _merge_part(connection: duckdb.DuckDBPyConnection, table: Table, part: _Part) -> None:
+def _staged(connection: duckdb.DuckDBPyConnection, table: Table, part: _Part) -> pa.Table:
     # A roll-up's key has the same buckets: they leave out the first column, the time.
     keys = ", ".join(table.key[1:])
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE part_{table.name} AS SELECT * FROM stage_{table.name} "
+    return fetch_table(
+        connection,
+        f"SELECT * FROM stage_{table.name} "
         f"WHERE {table.day} BETWEEN ? AND ? AND hash({keys}) % ? = ?",
         [part.first_day, part.last_day, part.buckets, part.bucket],
     )
-    finer = table
-    for roll_up in with_roll_ups(table)[1:]:
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE part_{roll_up.name} AS "
-            + merged_select(roll_up, _truncated(roll_up, finer))
-        )
-        finer = roll_up
-    for kept in with_roll_ups(table):
-        _merge_into(connection, kept)
-
-
-def _truncated(roll_up: Table, finer: Table) -> str:
-    start = roll_up.columns[0].name
-    grain = _GRAINS[roll_up.name]
-    return (
-        f"(SELECT * REPLACE (CAST(date_trunc('{grain}', {start}) AS TIMESTAMP) AS {start}) "
-        f"FROM part_{finer.name})"
-    )
-
-
-def _merge_into(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Merge a part into its table: only rows with the same keys are touched.
-
-    The range of the first key column is given as values, so that whole row groups outside it
-    are never read.
-    """
-    name, keys, first = table.name, ", ".join(table.key), table.columns[0].name
-    (low, high) = connection.execute(
-        f"SELECT min({first}), max({first}) FROM part_{name}"
-    ).fetchall()[0]
-    if low is None:
-        return
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE touched AS "
-        f"SELECT t.rowid AS row_number, t.* FROM {name} t SEMI JOIN part_{name} USING ({keys}) "
-        f"WHERE t.{first} BETWEEN ? AND ?",
-        [low, high],
-    )
-    connection.execute(f"DELETE FROM {name} WHERE rowid IN (SELECT row_number FROM touched)")
-    both = f"(SELECT * FROM part_{name} UNION ALL SELECT * EXCLUDE (row_number) FROM touched)"
-    connection.execute(f"INSERT INTO {name} BY NAME {merged_select(table, both)}")
 
 
 def drop_stage(connection: duckdb.DuckDBPyConnection) -> None:
     """Remove the temporary tables of a merge."""
-    staged = [f"stage_{table.name}" for table in FRAGMENT_TABLES]
-    for name in (*staged, *(f"part_{table.name}" for table in AGGREGATES), "touched"):
-        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+    for table in FRAGMENT_TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS temp.stage_{table.name}")
 
 
 def delete_days(connection: duckdb.DuckDBPyConnection, table: Table, days: pa.Array) -> None:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fragment_maker import (
     AT,
@@ -29,6 +30,7 @@ from hypothesis import strategies as st
 import v6share.warehouse.commit as committer
 import v6share.warehouse.merge as merging
 from v6share.schemas.aggregates import TRAFFIC_5M
+from v6share.schemas.fragment import FRAGMENT_SCHEMA
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import run_checks
@@ -153,8 +155,13 @@ def test_parts_cover_each_day_once_and_are_small(days: list[tuple[int, int]], li
         assert sum(inside) <= limit or len(inside) == 1
 
 
-def test_parts_that_fill_row_groups(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("staged", [False, True])
+def test_parts_that_fill_row_groups(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, staged: bool
+) -> None:
     """A transaction must not delete what it inserted: DuckDB 2.0.0 reads garbage then."""
+    if staged:
+        monkeypatch.setattr(committer, "BATCH_BYTES", 1)
     monkeypatch.setattr(merging, "PART_WEIGHT", 60_000)
     small = {c.name: 3 for c in TRAFFIC_5M.measures}
     made = []
@@ -301,7 +308,7 @@ def test_runs_are_recorded_once(workspace: Workspace) -> None:
     assert tables["ledger_runs"].to_pylist() == [vars(run)]
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "foreign", "lying header"])
+@pytest.mark.parametrize("harm", ["missing", "cut", "foreign", "null", "lying header"])
 def test_an_unusable_fragment_changes_nothing(workspace: Workspace, harm: str) -> None:
     good, bad = make_fragment(workspace, "good", 1), make_fragment(workspace, "bad", 2)
     file = workspace.fragment(bad.key.fragment_id)
@@ -311,6 +318,15 @@ def test_an_unusable_fragment_changes_nothing(workspace: Workspace, harm: str) -
         file.write_bytes(file.read_bytes()[:-100])
     elif harm == "foreign":
         file.write_bytes(workspace.fragment(good.key.fragment_id).read_bytes())
+    elif harm == "null":
+        column = FRAGMENT_SCHEMA.field("rtt_1h")
+        fields = [field.with_nullable(True) for field in column.type.value_type]
+        schema = FRAGMENT_SCHEMA.set(
+            FRAGMENT_SCHEMA.get_field_index("rtt_1h"),
+            column.with_type(pa.list_(pa.struct(fields))),
+        )
+        rows = [row | {"samples": None} for row in bad.row["rtt_1h"]]
+        pq.write_table(pa.Table.from_pylist([bad.row | {"rtt_1h": rows}], schema=schema), file)
     else:
         write_fragment(workspace, bad.key, bad.row | {"first_start": AT, "last_end": AT})
     connection = open_warehouse(workspace)

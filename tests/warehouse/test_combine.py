@@ -1,0 +1,202 @@
+"""Merging against a plain-Python oracle, and where 64 and 128 bits end."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, THETA_MAX, TRAFFIC_1H, TRAFFIC_5M
+from v6share.schemas.columns import Column, Kind, Merge, Table
+from v6share.warehouse import combine as combining
+from v6share.warehouse.arrow import insert_rows
+from v6share.warehouse.combine import SumBeyondRangeError, combine, roll_up
+
+SMALL = Table(
+    "small",
+    "Text, a number and every integer merge.",
+    (
+        Column("name", Kind.TEXT, ""),
+        Column("number", Kind.SMALLINT, ""),
+        Column("wide", Kind.HUGEINT, "", merge=Merge.SUM),
+        Column("total", Kind.BIGINT, "", merge=Merge.SUM),
+        Column("least", Kind.BIGINT, "", merge=Merge.MIN),
+        Column("greatest", Kind.BIGINT, "", merge=Merge.MAX),
+    ),
+)
+NAMES = ["", "b", "a", "ab", "Z", "é", "zz", "\U0001f600", "￮"]
+LOW, HIGH = -(2**63), 2**63 - 1
+Row = dict[str, Any]
+
+
+def arrow(table: Table, rows: list[Row]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=table.arrow_schema)
+
+
+def random_rows(rng: random.Random, count: int, size: int) -> list[Row]:
+    return [
+        {
+            "name": rng.choice(NAMES),
+            "number": rng.randrange(-3, 3),
+            "wide": rng.randrange(-(size**2), size**2),
+            **{name: rng.randrange(-size, size) for name in ("total", "least", "greatest")},
+        }
+        for _ in range(count)
+    ]
+
+
+def oracle(rows: list[Row]) -> list[Row]:
+    groups: dict[tuple[bytes, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["name"].encode(), row["number"]), []).append(row)
+    how = {"wide": sum, "total": sum, "least": min, "greatest": max}
+    return [
+        {"name": key[0].decode(), "number": key[1]}
+        | {name: merge(row[name] for row in groups[key]) for name, merge in how.items()}
+        for key in sorted(groups)
+    ]
+
+
+@pytest.mark.parametrize("size", [10, 2**30, 2**55])
+@pytest.mark.parametrize("word_bits", [63, 5])
+def test_equals_the_oracle_in_any_partition(
+    monkeypatch: pytest.MonkeyPatch, size: int, word_bits: int
+) -> None:
+    monkeypatch.setattr(combining, "_WORD_BITS", word_bits)
+    rng = random.Random(size)
+    for count in (1, 2, 40, 300):
+        rows = random_rows(rng, count, size)
+        wanted = oracle(rows)
+        whole = combine(SMALL, [arrow(SMALL, rows)])
+        assert whole.to_pylist() == wanted
+        cut = rng.randrange(count)
+        parts = [arrow(SMALL, rows[cut:]).slice(0), arrow(SMALL, rows[:cut])]
+        assert combine(SMALL, parts).to_pylist() == wanted
+        assert combine(SMALL, [combine(SMALL, [part]) for part in parts]).to_pylist() == wanted
+        sliced = [arrow(SMALL, rows).slice(cut), arrow(SMALL, rows).slice(0, cut)]
+        assert combine(SMALL, sliced).to_pylist() == wanted
+
+
+def test_keys_of_more_bits_than_an_integer_has() -> None:
+    names = [f"k{i}" for i in range(8)]
+    keys = tuple(Column(name, Kind.SMALLINT, "") for name in names)
+    wide = Table("wide", "80 bits.", (*keys, Column("n", Kind.BIGINT, "", merge=Merge.SUM)))
+    rows = [dict.fromkeys(names, n) | {"n": 1} for n in range(600)]
+    rows += [row | {name: 599 - row["k0"]} for row in rows for name in names]
+    counts: dict[tuple[int, ...], int] = {}
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        counts[key] = counts.get(key, 0) + 1
+    found = combine(wide, [arrow(wide, rows)]).to_pylist()
+    assert [(tuple(row[name] for name in names), row["n"]) for row in found] == sorted(
+        counts.items()
+    )
+
+
+def test_nothing_gives_nothing() -> None:
+    for table in (SMALL, CLIENTS_1D):
+        assert combine(table, []).num_rows == 0
+        assert combine(table, [table.arrow_schema.empty_table()]).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ([HIGH, 0], True),
+        ([HIGH, 1], False),
+        ([LOW, 0], True),
+        ([LOW, -1], False),
+        ([HIGH, HIGH, LOW, LOW, 1], True),
+        ([HIGH] * 5, False),
+        ([2**62, 2**62 - 1], True),
+        ([2**62, 2**62], False),
+    ],
+)
+@pytest.mark.parametrize(("name", "shift"), [("total", 0), ("wide", 64)])
+def test_sums_end_where_the_column_ends(
+    values: list[int], fits: bool, name: str, shift: int
+) -> None:
+    rest = {"name": "a", "number": 1, "wide": 0, "total": 0, "least": 0, "greatest": 0}
+    rows = [rest | {name: value} for value in values]
+    found = arrow(SMALL, rows)
+    if shift:  # The high half of 128 bits, which no Python decimal of 38 digits reaches.
+        raw = b"".join((value << shift).to_bytes(16, "little", signed=True) for value in values)
+        column = pa.Array.from_buffers(pa.decimal128(38, 0), len(values), [None, pa.py_buffer(raw)])
+        found = found.set_column(2, "wide", column)
+    if not fits:
+        with pytest.raises(SumBeyondRangeError, match=f"small.{name}: .* more than"):
+            combine(SMALL, [found])
+        return
+    connection = duckdb.connect()
+    connection.execute(SMALL.ddl())
+    insert_rows(connection, "small", combine(SMALL, [found]))
+    assert connection.execute(f"SELECT {name} FROM small").fetchall() == [(sum(values) << shift,)]
+
+
+def test_a_null_is_an_error() -> None:
+    row = {"name": "a", "number": 1, "wide": 0, "total": None, "least": 0, "greatest": 0}
+    with pytest.raises(ValueError, match=r"small\.total has 1 nulls"):
+        combine(SMALL, [pa.table({k: pa.array([v], SMALL.arrow_schema.field(k).type)
+                                  for k, v in row.items()})])  # fmt: skip
+
+
+def test_hugeint_goes_into_duckdb_as_it_is() -> None:
+    values = [0, 1, -1, 2**64, -(2**64), 10**38 - 1, 1 - 10**38]
+    rows = [
+        {"name": str(i), "number": 0, "wide": v, "total": 0, "least": 0, "greatest": 0}
+        for i, v in enumerate(values)
+    ]
+    connection = duckdb.connect()
+    connection.execute(SMALL.ddl())
+    table = arrow(SMALL, rows)
+    insert_rows(connection, "small", pa.concat_tables([table.slice(3), table.slice(0, 3)]))
+    found = connection.execute("SELECT wide FROM small ORDER BY name").fetchall()
+    assert [value for (value,) in found] == values
+
+
+def test_sketches_that_are_out_of_order_are_put_in_order() -> None:
+    day = datetime(2026, 3, 1, tzinfo=UTC).date()
+    key = {
+        "day": day,
+        "vantage": "edge",
+        "scope": "all",
+        "id": "",
+        "family": "v6",
+        "unit": "prefix",
+    }
+    rows = [key | {"theta": 50, "client_hashes": [9, 3, 3, 60]}]
+    (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, rows)]).to_pylist()
+    assert (one["theta"], one["client_hashes"]) == (50, [3, 9])
+    other = key | {"theta": THETA_MAX, "client_hashes": list(range(4097))}
+    (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, [other])]).to_pylist()
+    assert (one["theta"], one["client_hashes"]) == (4096, list(range(4096)))
+    none = key | {"theta": THETA_MAX, "client_hashes": []}
+    (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, [none, none])]).to_pylist()
+    assert (one["theta"], one["client_hashes"]) == (THETA_MAX, [])
+
+
+def test_first_and_last_seen_keep_their_microseconds() -> None:
+    start = datetime(2026, 3, 1, 5)  # noqa: DTZ001 - UTC without zone, as in the tables
+    seen = [start + timedelta(microseconds=n) for n in (5, 1, 9)]
+    measures = dict.fromkeys(("records", "packets", "bytes", "sampling_min", "sampling_max"), 1)
+    rows = [
+        {"window_start": start, "exporter": "e", "family": "v6", "first_seen": at, "last_seen": at}
+        | measures
+        for at in seen
+    ]
+    (one,) = combine(EXPORTERS_1H, [arrow(EXPORTERS_1H, rows)]).to_pylist()
+    assert (one["first_seen"], one["last_seen"], one["records"]) == (seen[1], seen[2], 3)
+
+
+def test_hours_before_1970_round_down() -> None:
+    key = dict.fromkeys(TRAFFIC_5M.key[1:], "x")
+    sums = dict.fromkeys((c.name for c in TRAFFIC_5M.measures), 1)
+    start = datetime(1969, 12, 31, 23)  # noqa: DTZ001 - UTC without zone, as in the tables
+    rows = [{"window_start": start + timedelta(minutes=5 * n)} | key | sums for n in range(24)]
+    found = roll_up(TRAFFIC_1H, arrow(TRAFFIC_5M, rows), 3_600_000_000).to_pylist()
+    assert [(row["window_start"], row["records"]) for row in found] == [
+        (start, 12),
+        (start + timedelta(hours=1), 12),
+    ]
