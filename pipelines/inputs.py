@@ -125,21 +125,11 @@ class Crew:
     def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
         try:
             input_id = input_id_of(found.path)
-        except FileNotFoundError:
-            return _busy(found, "it disappeared while the run was under way")
-        except OSError as error:
-            return Outcome(
-                found.path,
-                found.size,
-                found.mtime_ns,
-                "failed",
-                reason="unreadable",
-                detail=f"its bytes cannot be read: {error.strerror or error}",
-            )
-        try:
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as refused:
             return self._refused(found, self._work.key(input_id, ""), refused)
+        except OSError as error:
+            return _failed(found, error)
         key = self._work.key(input_id, file.dialect)
         if key in self._work.committed:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
@@ -150,7 +140,7 @@ class Crew:
         """Count row groups until none is left; the last lane to end writes the fragment."""
         try:
             self._count_groups(opened)
-        except (InputRefused, Stopped, OSError) as error:
+        except (InputRefused, Stopped, OSError, MemoryError) as error:
             opened.failure = opened.failure or error
         except BaseException as error:
             opened.failure = opened.failure or _unexpected(error)
@@ -159,6 +149,9 @@ class Crew:
             last = opened.lanes_left == 0
         if last:
             try:
+                if isinstance(opened.failure, OSError | MemoryError):
+                    self._done(_failed(opened.found, opened.failure), opened.result)
+                    return
                 if opened.failure is not None:
                     raise opened.failure
                 self._done(self._write(opened), opened.result)
@@ -240,22 +233,32 @@ def _unexpected(error: BaseException) -> InputRefused:
     while where is not None and where.tb_next is not None:
         where = where.tb_next
     place = "" if where is None else f" at {where.tb_frame.f_code.co_name}:{where.tb_lineno}"
-    return InputRefused(
-        "unexpected", f"{type(error).__name__}: {error}{place}; please report it with this file"
-    )
+    # The error's own text may quote a row, and rows hold addresses.
+    return InputRefused("unexpected", f"{type(error).__name__}{place}; please report it")
 
 
 def _changed(found: FoundInput) -> bool:
     """Tell whether the file is no longer the one that was found."""
     try:
         now = Path(found.path).stat()
-    except FileNotFoundError:
+    except OSError:
         return True
     return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)
 
 
 def _busy(found: FoundInput, why: str = "it is still being written") -> Outcome:
     return Outcome(found.path, found.size, found.mtime_ns, "busy", reason="busy", detail=why)
+
+
+def _failed(found: FoundInput, error: OSError | MemoryError) -> Outcome:
+    """Its bytes could not be had, for want of permission, disk or memory: no fault of theirs."""
+    if isinstance(error, FileNotFoundError):
+        return _busy(found, "it disappeared while the run was under way")
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no memory"
+    detail = f"its bytes cannot be read: {why}"
+    return Outcome(
+        found.path, found.size, found.mtime_ns, "failed", reason="unreadable", detail=detail
+    )
 
 
 def _counted(found: FoundInput, key: FragmentKey, sums: Sums) -> Outcome:

@@ -123,6 +123,9 @@ def _refusing(path: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # The system's word, not the file's: nothing is known about the bytes.
+            raise
         said = " ".join(str(error).replace(path, "the file").split()) or type(error).__name__
         if len(said) > _LONGEST_DETAIL:
             said = said[: _LONGEST_DETAIL - 3] + "..."

@@ -175,7 +175,7 @@ EXPORTERS_1H: Final = Table(
         Column(
             "sampling_min",
             Kind.BIGINT,
-            "smallest sampling interval, rounded down; 0 = pre-scaled, interval unknown",
+            "smallest sampling interval, rounded up; 0 = pre-scaled, interval unknown",
             "1 in N",
             Merge.MIN,
         ),

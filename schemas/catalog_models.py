@@ -327,7 +327,7 @@ class Exporter(Declared):
     vantage: Vantage
     role: str = ""
     sampling_interval: Annotated[
-        Annotated[int, Field(ge=1)] | None, BeforeValidator(_parse_cell_number)
+        Annotated[int, Field(ge=1, le=2**32)] | None, BeforeValidator(_parse_cell_number)
     ] = None
     white_box: CellBoolean = False
     site: MaybeText = None

@@ -31,15 +31,17 @@ _PREFIX: Final = "V6SHARE_"
 _ENVIRONMENT: Final = "environment"
 _COMMAND_LINE: Final = "command line"
 _NUMBER: Final = re.compile(r"[+-]?\d+", re.ASCII)
+_MAX_INTERVAL: Final = 2**32
 
 
 def _parse_unknown(value: Any) -> Any:
-    is_interval = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    is_interval = isinstance(value, int) and not isinstance(value, bool)
+    is_interval = is_interval and 1 <= value <= _MAX_INTERVAL
     if is_interval or value in ("reject", "unsampled"):
         return value
     close = nearest(value, ("reject", "unsampled")) if isinstance(value, str) else None
     hint = f'; did you mean "{close}"?' if close else ""
-    expected = 'expected "reject", "unsampled" or a sampling interval of at least 1'
+    expected = 'expected "reject", "unsampled" or a sampling interval from 1 to 2^32'
     raise mistake(f"found {found(value)}, {expected}{hint}")
 
 

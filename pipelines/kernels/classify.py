@@ -476,7 +476,9 @@ def _class_of(
         tunnel = _class_of_tunnel(underlay, outer_protocol, flags, isatap)
         if tunnel >= 0:
             return tunnel
-        return _class_by_address(flags, isatap, client_flags, inner_v4)
+        # Infrastructure: the class is that of the packet inside.
+        family = V4 if inner_v4 else V6
+        segment_routing = False
     if family == V4:
         kind = _class_of_v4(protocol, src_port, dst_port, flags)
     else:

@@ -18,12 +18,15 @@ from v6share.pipelines.kernels.intervals import MAPPED
 from v6share.pipelines.kernels.measure import COUNTED
 from v6share.pipelines.kernels.siphash import hash_prefix
 from v6share.schemas.aggregates import DAY_MS, IP_CLASSES, THETA_MAX, THETA_SIZE
+from v6share.schemas.errors import InputRefused
 
 _TRANSLATED: Final = IP_CLASSES.index("translated")
 _KEPT: Final = THETA_SIZE + 1
 _SMALLEST: Final = 128
 _LARGEST: Final = 8192
 _FIRST_POOL: Final = 16
+# Days times vantages, families and units of one input; a file of absurd times has more.
+_MOST_GROUPS: Final = 8192
 _LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3
 
 
@@ -254,6 +257,12 @@ class Sketches:
         groups = len(a.groups)
         if a.used[0] == groups:
             more = max(4, groups)
+            if groups >= _MOST_GROUPS:
+                raise InputRefused(
+                    "too_large",
+                    f"its records lie on more than {_MOST_GROUPS // 8:,} days; expected the flows "
+                    "of some days in a file. Are its clocks right? Else split it by day",
+                )
             fresh = np.zeros((more * self._width, 4), np.uint64)
             fresh[:, _LIMIT] = THETA_MAX
             a = a._replace(

@@ -284,7 +284,10 @@ class Lane:
         again = (
             np.full(len(rows), -1, np.int64)
             if batch.retransmits is None
-            else batch.retransmits[rows]
+            # More retransmitted packets than packets is no count.
+            else np.where(
+                batch.retransmits[rows] > batch.packets[rows], -1, batch.retransmits[rows]
+            )
         )
         values = np.stack(
             [

@@ -20,7 +20,9 @@ from v6share.schemas.ledger import REJECT_REASONS
 
 LARGEST_COUNTER: Final = 2**53
 COUNTED: Final = 255
-# A time before 1970 or after the year 9999 is no time: no clock of a router shows it.
+# A time before 1990 or after the year 9999 is no time: flow export is younger than 1990, and a
+# clock that was never set counts from 1970.
+FIRST_MS: Final = 631_152_000_000
 LAST_MS: Final = 253_402_300_799_999
 _NO_TIME: Final = REJECT_REASONS.index("no_time")
 _TOO_LONG: Final = REJECT_REASONS.index("duration_too_long")
@@ -58,7 +60,8 @@ class MeasureInputs(NamedTuple):
 class Measures(NamedTuple):
     """Per flow: verdict (``COUNTED`` or a position in ``REJECT_REASONS``) and its weights.
 
-    interval: N rounded down; 0 where counters were scaled already and N is not known.
+    interval: N rounded up, so that only 1 is unsampled; 0 where counters were scaled already and
+    N is not known.
     """
 
     verdict: U8
@@ -165,7 +168,7 @@ def _measure(
     with_layer2 = len(flows.layer2_octets) > 0
     for i in range(n):
         faults = flows.faults[i]
-        if flows.start_ms[i] < 0 or flows.end_ms[i] > LAST_MS:
+        if flows.start_ms[i] < FIRST_MS or flows.end_ms[i] > LAST_MS:
             faults |= np.uint16(1 << _NO_TIME)
         elif flows.end_ms[i] - flows.start_ms[i] > max_duration_ms:
             faults |= np.uint16(1 << _TOO_LONG)
@@ -194,7 +197,7 @@ def _measure(
                 verdict[i] = _OVERFLOW
                 packets[i], octets[i] = 0, 0
                 continue
-        interval[i] = num // den if error_known else 0
+        interval[i] = -(-num // den) if error_known else 0
         if flows.protocol[i] == _TCP and flows.tcp_flags[i] > 0 and flows.tcp_flags[i] & _SYN:
             opens[i] = scale(1, num, den)
         if not error_known:

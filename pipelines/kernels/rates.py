@@ -30,7 +30,7 @@ def of_probability(array: pa.Array) -> tuple[I64, I64]:
 def _inverted(probability: Any) -> tuple[int, int]:
     try:
         fraction = Fraction(probability).limit_denominator(10**6)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return 0, 1
     if not 0 < fraction <= 1:
         return 0, 1

@@ -26,6 +26,7 @@ from v6share.pipelines.kernels.intervals import (
 )
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
 from v6share.schemas.catalog import Catalog, Match, Transition, prefix_error
+from v6share.schemas.errors import CatalogError
 
 Network = IPv4Network | IPv6Network
 
@@ -99,9 +100,17 @@ def compile_rules(catalog: Catalog) -> Rules:
     places, home_of_place, rule_of_place = _intern_pairs(cut.value, rule_of)
     pairs, pair_of = _pairs(catalog, matches)
     conditions = {
-        key: tuple(sorted({v for _, m in matches if (v := getattr(m, key)) is not None}))
+        key: tuple(sorted({v.lower() for _, m in matches if (v := getattr(m, key)) is not None}))
         for key in ("server_name", "app_name", "app_id")
     }
+    if len(pairs) * len(regions) >= 2**31:
+        raise CatalogError(
+            "apps.toml",
+            None,
+            "",
+            f"found {len(pairs):,} pairs of app and product and {len(regions):,} regions, expected "
+            "fewer than 2^31 combinations; join regions or products",
+        )
     arrays = c.RuleArrays(
         place_list=lists.of_rule[rule_of_place],
         place_client=home_of_place,
@@ -152,13 +161,13 @@ def compile_rules(catalog: Catalog) -> Rules:
 
 
 def name_hits(values: Sequence[str], conditions: Sequence[str], below: bool) -> Bool:
-    """Which value meets which condition: shape (values, conditions), case folded.
+    """Which value meets which (lower-case) condition: shape (values, conditions).
 
     below: a condition holds for a DNS name and for every name below it (``*.`` before it: only
     below); else only for the same text.
     """
     hits = np.zeros((len(values), len(conditions)), np.bool_)
-    number = {text.lower(): i for i, text in enumerate(conditions)}
+    number = {text: i for i, text in enumerate(conditions)}
     for row, value in enumerate(values):
         name = value.lower().rstrip(".") if below else value.lower()
         if name in number:
@@ -397,5 +406,6 @@ def _conditions(
 ) -> I32:
     number = {text: i for i, text in enumerate(conditions[key])}
     return np.array(
-        [-1 if (v := getattr(m, key)) is None else number[v] for _, m in matches], np.int32
+        [-1 if (v := getattr(m, key)) is None else number[v.lower()] for _, m in matches],
+        np.int32,
     )

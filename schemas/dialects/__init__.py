@@ -277,7 +277,7 @@ def dialect_named(name: str, dialects: Iterable[Dialect]) -> Dialect:
 def choose_dialect(columns: Collection[str], dialects: Sequence[Dialect]) -> Dialect:
     """The dialect whose requirements these columns meet; of several, the one that knows most.
 
-    Raises InputRefused ``no_dialect`` where none fits, UserError where two fit equally well.
+    Raises InputRefused ``no_dialect`` where none fits, or two fit equally well.
     """
     fitting = [d for d in dialects if not d.missing(columns)]
     if not fitting:
@@ -286,9 +286,10 @@ def choose_dialect(columns: Collection[str], dialects: Sequence[Dialect]) -> Dia
     first, *others = [d for d in fitting if _known(d, columns) == best]
     if others:
         names = ", ".join(d.name for d in (first, *others))
-        raise UserError(
+        raise InputRefused(
+            "no_dialect",
             f"the dialects {names} fit the columns {_shown(columns)} equally well; give one of "
-            "them a column in `requires` that the other lacks, or name one with --dialect"
+            "them a column in `requires` that the other lacks, or name one with --dialect",
         )
     return first
 

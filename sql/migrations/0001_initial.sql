@@ -141,7 +141,7 @@ COMMENT ON COLUMN exporters_1h.family IS 'v4, v6 or unknown: the outermost IP he
 COMMENT ON COLUMN exporters_1h.records IS 'counted records that start in the hour [records]';
 COMMENT ON COLUMN exporters_1h.packets IS 'scaled packets of the hour [packets]';
 COMMENT ON COLUMN exporters_1h.bytes IS 'scaled bytes of the hour [bytes]';
-COMMENT ON COLUMN exporters_1h.sampling_min IS 'smallest sampling interval, rounded down; 0 = pre-scaled, interval unknown [1 in N]';
+COMMENT ON COLUMN exporters_1h.sampling_min IS 'smallest sampling interval, rounded up; 0 = pre-scaled, interval unknown [1 in N]';
 COMMENT ON COLUMN exporters_1h.sampling_max IS 'largest sampling interval [1 in N]';
 COMMENT ON COLUMN exporters_1h.first_seen IS 'earliest start of a record [UTC]';
 COMMENT ON COLUMN exporters_1h.last_seen IS 'latest end of a record [UTC]';

@@ -13,7 +13,7 @@ SELECT
     WHEN e.records > 0 THEN 'IPv6 seen, but too little: fewer than 2 records or 2 clients'
     WHEN e.interval > 1
       THEN format('no IPv6 seen: fewer than about {:d} packets in 30 days (sampling 1 in {:d})',
-        3 * e.interval, e.interval)
+        3 * e.interval::HUGEINT, e.interval)
     WHEN e.interval = 0 THEN 'no IPv6 seen; the sampling interval is not known'
     ELSE 'no IPv6 seen'
   END AS note

@@ -33,6 +33,8 @@ found AS (
 )
 SELECT
   m.month, m.days, e.dimension,
+  'entities' AS basis, 'all' AS denominator, 'strict' AS share_kind,
+  count(f.id) AS numerator, count(*) AS denominator_value,
   count(f.id) AS with_ipv6,
   count(*) AS "of",
   share_of(count(f.id), count(*)) AS share,

@@ -54,8 +54,8 @@ SELECT
     END <= CAST(t.window_start AS DATE), false) AS enabled,
   coalesce(n.ipv6_since <= CAST(t.window_start AS DATE), false) AS network_capable,
   t.records, t.tcp_opens, t.packets, t.bytes,
-  t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets AS bytes_normalised,
-  CASE WHEN t.bytes > 9216 * t.packets THEN t.bytes ELSE 0 END AS offloaded_bytes,
+  t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT AS bytes_normalised,
+  CASE WHEN t.bytes > 9216 * t.packets::HUGEINT THEN t.bytes ELSE 0 END AS offloaded_bytes,
   t.bytes_variance, t.bytes_error_unknown
 FROM traffic_1d t
 JOIN dim_ip_class c ON c.ip_class = t.ip_class AND c.family = t.family

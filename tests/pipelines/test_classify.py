@@ -60,6 +60,14 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": SHOP4, "underlay": 2, "outer_protocol": 4}, "4in6"),
         ({"src": V4C, "dst": SHOP4, "underlay": 2, "outer_protocol": 43}, "native_v4"),
         ({"src": V6C, "dst": SHOP6, "underlay": 2, "outer_protocol": 41}, "native_v6"),
+        # ... of which infrastructure takes the class of the packet inside, whatever that is
+        (
+            {"src": V4C, "dst": SHOP4, "underlay": 2, "protocol": 17, "dst_port": 4791},
+            "rocev2",
+        ),
+        ({"src": V4C, "dst": SHOP4, "underlay": 2, "protocol": 41}, "6in4"),
+        ({"src": V6C, "dst": SHOP6, "underlay": 1, "protocol": 47}, "gre"),
+        ({"src": V6C, "dst": SHOP6, "underlay": 2, "segment_routing": True}, "native_v6"),
         # 3: outer IPv4
         ({"src": V4C, "dst": SHOP4, "protocol": 41}, "6in4"),
         ({"src": V4C, "dst": "192.88.99.1", "protocol": 41}, "6to4"),

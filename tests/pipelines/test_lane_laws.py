@@ -222,6 +222,8 @@ def test_health_only_from_unsampled_exporters() -> None:
         {"flags": 2},
         {"flags": 2, "num": 100},
         {"flags": 18, "retransmits": 2},
+        {"flags": 16, "retransmits": 2**62},
+        {"flags": 2, "num": 3, "den": 2},
         {"src": "198.18.1.1", "dst": "10.0.0.1", "src_port": 443, "dst_port": 9999, "flags": 2},
     ]
     health = summed([rows]).tables["health_1h"].to_pylist()

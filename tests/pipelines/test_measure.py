@@ -83,7 +83,7 @@ def test_sampling_intervals() -> None:
     assert got.packets.tolist() == [1000, 4, 5000, 1000, 70, 10, 1000]
     assert got.octets.tolist() == [500_000, 11, 2_500_000, 500_000, 35_000, 5000, 5000]
     assert got.tcp_opens.tolist() == [100, 4, 500, 100, 7, 1, 100]
-    assert got.interval.tolist() == [100, 3, 500, 100, 7, 0, 100]
+    assert got.interval.tolist() == [100, 4, 500, 100, 7, 0, 100]
     assert got.error_unknown.tolist() == [0, 0, 0, 0, 0, 5000, 0]
     wide = [(int(h) << 64) + int(v) for h, v in zip(got.variance_hi, got.variance_lo, strict=True)]
     assert wide == [
@@ -118,6 +118,7 @@ def test_verdicts() -> None:
     assert verdict(octets=2**52, num=4) == "counter_overflow"
     assert verdict(start=-2_000_000_000_000) == "no_time"
     assert verdict(start=260_000_000_000_000) == "no_time"
+    assert verdict(start=332_000 - 1_750_000_000_000) == "no_time", "a clock that was never set"
     many = 0
     for reason in ("no_counters", "future", "zero_packets"):
         many |= 1 << REJECT_REASONS.index(reason)

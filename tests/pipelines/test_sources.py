@@ -98,7 +98,8 @@ def test_refusals(tmp_path, path):
     empty = tmp_path / "empty.parquet"
     empty.touch()
     assert refused(empty).reason == "empty_file"
-    assert refused(tmp_path / "absent.parquet").reason == "unreadable"
+    with pytest.raises(FileNotFoundError):  # the system's word, not the file's
+        open_flow_file(str(tmp_path / "absent.parquet"))
     assert refused(tmp_path).reason == "unreadable"
     text = tmp_path / "text.parquet"
     text.write_text("src,dst\n1,2\n")

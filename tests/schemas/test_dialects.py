@@ -74,7 +74,7 @@ def test_the_dialect_that_knows_most_wins():
     small = tiny("small")
     large = tiny("large", 'dst = ["dst"]\n')
     assert choose_dialect(["src", "bytes", "dst"], [small, large]).name == "large"
-    with pytest.raises(UserError, match=r"small, large fit .* equally well"):
+    with pytest.raises(InputRefused, match=r"small, large fit .* equally well"):
         choose_dialect(["src", "octets"], [small, large])
 
 

@@ -60,7 +60,7 @@ def test_a_flag_may_be_text() -> None:
         (
             '[sampling]\nunknown = "rejct"\n',
             'v6share.toml:2: sampling.unknown: found "rejct", expected "reject", "unsampled" or '
-            'a sampling interval of at least 1; did you mean "reject"?',
+            'a sampling interval from 1 to 2^32; did you mean "reject"?',
         ),
         (
             "[time]\nmax_duration_hours = 481\n",
