@@ -27,6 +27,7 @@ from v6share.schemas.dialects import (
 from v6share.schemas.errors import InputRefused
 
 _LONGEST_DETAIL: Final = 300
+_READ_BYTES: Final = 1 << 20
 # Everything that pyarrow is known to raise for damaged files; ArrowException covers the most.
 _DAMAGE: Final = (OSError, pa.ArrowException, ValueError, MemoryError, OverflowError, TypeError)
 
@@ -69,6 +70,9 @@ class FlowFile:
                 metadata=self.metadata,
                 read_dictionary=self._dictionaries(),
                 page_checksum_verification=True,
+                # Page by page: else all columns of a row group are held at once, however large.
+                pre_buffer=False,
+                buffer_size=_READ_BYTES,
             )
         with file:
             batches = file.iter_batches(
