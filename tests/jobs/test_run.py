@@ -194,6 +194,8 @@ def test_endpoints_show_without_counting_again(
 ) -> None:
     assert call(capsys, root, "init")[0] is ExitCode.DONE
     run(capsys, root, flows)
+    products = root / "catalog" / "products.toml"
+    products.write_text('[[product]]\nid = "object-storage"\nname = "Objects"\ncore = true\n')
     endpoints = root / "catalog" / "endpoints.csv"
     endpoints.write_text("app,product,region,planned_on,enabled_on\n,object-storage,r1,,\n")
     code, done, _ = run(capsys, root, flows)
