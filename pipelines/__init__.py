@@ -1,9 +1,23 @@
 """Flow files to fragments: sources, pure kernels, and the Beam pipeline that joins them."""
 
+import hashlib
 import os
+from pathlib import Path
 
 import platformdirs
 
-# Machine code is compiled once and kept. Beside the sources it may not be writable (a read-only
-# install), so it is kept in the user's cache; numba reads the variable when it is imported.
-os.environ.setdefault("NUMBA_CACHE_DIR", platformdirs.user_cache_dir("v6share"))
+
+def _kernel_cache() -> str:
+    """Where machine code is kept: in the user's cache, as an install may be read-only.
+
+    One folder for each state of the sources: numba notices a change in a function's own file,
+    not in a function of another file that was compiled into it.
+    """
+    digest = hashlib.sha256()
+    for source in sorted((Path(__file__).parent / "kernels").glob("*.py")):
+        digest.update(source.read_bytes())
+    return str(Path(platformdirs.user_cache_dir("v6share"), "kernels", digest.hexdigest()[:16]))
+
+
+# Numba reads the variable when it is imported.
+os.environ.setdefault("NUMBA_CACHE_DIR", _kernel_cache())

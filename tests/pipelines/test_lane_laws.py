@@ -156,6 +156,8 @@ def test_a_moment_and_a_window_edge() -> None:
     rows = [{"start": edge, "duration": 0}, {"start": edge - 1000, "duration": 1000}]
     got = summed([rows]).tables["traffic_5m"]
     assert got["bytes"].to_pylist() == [5000, 5000], "[start, end) touches no window behind it"
+    rows = [{"start": edge - 999, "duration": 1000, "octets": 1000, "packets": 1000}]
+    assert summed([rows]).tables["traffic_5m"]["bytes"].to_pylist() == [999, 1]
 
 
 def test_sketches_are_the_smallest_hashes() -> None:
@@ -196,6 +198,7 @@ def test_which_clients_count() -> None:
     v6 = {"src": "2a00:100::1", "dst": "2001:db8:2::5"}
     day, day_before_end = "2025-06-15", 86_400_000
     assert client_rows([{}]) == [(day, "v4", "prefix", 1)]
+    assert summed([[{}]]).tables["clients_1d"]["theta"].to_pylist() == [THETA_MAX] * 5
     # one /64 of a mobile network is one client; two are two
     assert client_rows([v6, {**v6, "src": "2a00:100::2"}]) == [(day, "v6", "prefix", 1)]
     assert client_rows([v6, {**v6, "src": "2a00:100:0:1::2"}]) == [(day, "v6", "prefix", 2)]
@@ -204,7 +207,8 @@ def test_which_clients_count() -> None:
     assert client_rows([fixed, {**fixed, "src": "2a00:100:8000:ff::1"}]) == [
         (day, "v6", "prefix", 1)
     ]
-    assert client_rows([{"dst_port": 53}, {"protocol": 1}, {"src": "10.9.0.1"}]) == []
+    no_users = [{"dst_port": port} for port in (53, 853, 5353)]
+    assert client_rows([*no_users, {"protocol": 1}, {"src": "10.9.0.1"}]) == []
     assert client_rows([{"subscriber": "a"}, {**v6, "subscriber": "a"}, {"subscriber": ""}]) == [
         (day, "v4", "prefix", 1),
         (day, "v4", "subscriber", 1),
@@ -222,13 +226,14 @@ def test_health_only_from_unsampled_exporters() -> None:
         {"flags": 2},
         {"flags": 2, "num": 100},
         {"flags": 18, "retransmits": 2},
+        {"flags": 18},
         {"flags": 16, "retransmits": 2**62},
         {"flags": 2, "num": 3, "den": 2},
         {"src": "198.18.1.1", "dst": "10.0.0.1", "src_port": 443, "dst_port": 9999, "flags": 2},
     ]
     health = summed([rows]).tables["health_1h"].to_pylist()
     assert len(health) == 1
-    assert health[0]["tcp_flows"] == 2
+    assert health[0]["tcp_flows"] == 3
     assert health[0]["unanswered_flows"] == 1
     assert health[0]["retransmitted_packets"] == 2
     assert health[0]["packets"] == 10
