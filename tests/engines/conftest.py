@@ -31,7 +31,7 @@ def made(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     (folder / "flows").mkdir()
     for path in sorted((sample / "flows").iterdir()):
         pq.write_table(pq.read_table(path), folder / "flows" / path.name, row_group_size=150)
-    pq.write_table(crowd(), folder / "flows" / "crowd.parquet", row_group_size=700)
+    pq.write_table(crowd(), folder / "flows" / "crowd.parquet", row_group_size=3000)
     root = make_workspace(folder / "ws", sample / "catalog")
     assert count(root, folder / "flows") == 0
     return Made(folder / "flows", sample / "catalog", root)

@@ -110,7 +110,7 @@ def test_any_number_of_threads(made: Made, fresh: Path, threads: int) -> None:
     same_tables(fresh, made)
 
 
-@pytest.mark.parametrize("rows", [1000, 65_536])
+@pytest.mark.parametrize("rows", [64, 1000, 65_536])
 def test_any_batch_size(
     made: Made, fresh: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

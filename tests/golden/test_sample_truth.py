@@ -363,6 +363,33 @@ def test_planted_shares_lie_within_the_stated_interval(
     )
 
 
+def test_the_stored_variance_is_the_formula_row_by_row(snapshot: Connection) -> None:
+    """V = N (N - 1) Q in whole numbers, over the raw files of one vantage."""
+    planted = rows(
+        snapshot,
+        f"""WITH flows AS (
+          SELECT {FAMILY["binary"]} AS family, octetDeltaCount::HUGEINT AS o,
+            packetDeltaCount::HUGEINT AS k,
+            (samplingPacketInterval + samplingPacketSpace)::HUGEINT AS n,
+            CASE family WHEN 'v4' THEN 40 ELSE 60 END AS smallest
+          FROM read_parquet(?)
+        )
+        SELECT family, count(*) FILTER (k > 1), sum(CASE k
+            WHEN 1 THEN n * (n - 1) * o * o
+            ELSE greatest(n * (n - 1) * (o * (smallest + 1500) - k * smallest * 1500),
+              (n * (n - 1) * o * o + k - 1) // k)
+          END)::HUGEINT FROM flows GROUP BY family ORDER BY family""",
+        str(SAMPLE / "flows" / "core-*.parquet"),
+    )
+    found = rows(
+        snapshot,
+        """SELECT family, sum(bytes_variance)::HUGEINT FROM traffic_1d
+        WHERE vantage = 'core' GROUP BY family ORDER BY family""",
+    )
+    assert all(several > 100 for _, several, _ in planted)
+    assert found == [(family, variance) for family, _, variance in planted]
+
+
 def test_unsampled_traffic_is_exact(snapshot: Connection) -> None:
     """The probe samples nothing: its month is the planted one to the byte, with no variance."""
     whole_months = "day >= DATE '2025-10-01' AND day < DATE '2026-03-01'"
