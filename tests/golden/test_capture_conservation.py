@@ -237,7 +237,8 @@ def test_scaling_is_rate_times_layer_3(file: str, snapshot: duckdb.DuckDBPyConne
             * (bytes - CASE WHEN {sflow} THEN 18 * packets ELSE 0 END))::HUGEINT
         FROM '{CAPTURES / file}'
         WHERE packets > 0 AND time_flow_end_ns <= time_received_ns + 600_000_000_000
-          AND (time_flow_start_ns = 0 OR make_timestamp_ns(time_flow_start_ns::BIGINT) >= '1990-01-01')
+          AND (time_flow_start_ns = 0
+            OR make_timestamp_ns(time_flow_start_ns::BIGINT) >= '1990-01-01')
         GROUP BY ALL"""
     ).fetchall()
     found = snapshot.execute(
