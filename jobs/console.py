@@ -143,9 +143,14 @@ class _StderrHandler(logging.Handler):
             pass  # nobody listens; the work goes on
 
 
+def _printable(message: str) -> str:
+    """Without control characters: a file's name must not write to the terminal by itself."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+
+
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = _message(record)
+        message = _printable(_message(record))
         if record.levelno >= logging.ERROR:
             return f"error: {message}"
         return f"warning: {message}" if record.levelno >= logging.WARNING else message

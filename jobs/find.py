@@ -14,6 +14,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Final
 
+from v6share.jobs import console
 from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput
 
@@ -21,23 +22,33 @@ _SUFFIXES: Final = (".parquet", ".parq")
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def find_inputs(paths: Sequence[str]) -> tuple[tuple[FoundInput, ...], tuple[str, ...]]:
+def find_inputs(
+    paths: Sequence[str], excluded: Sequence[Path] = ()
+) -> tuple[tuple[FoundInput, ...], tuple[str, ...]]:
     """The inputs that the arguments mean, and the arguments that mean none.
 
-    Raises UserError for object-store URLs, for devices and pipes, and for names that are not
-    UTF-8 (the ledger could not hold them).
+    excluded: folders that are never walked; a workspace's own files are no flows. What is odd in
+    a folder that is walked (a pipe, a folder that may not be read, a name that is not UTF-8) is
+    left out with a warning.
+
+    Raises UserError for object-store URLs, and where an argument itself is a device or a pipe or
+    has a name that is not UTF-8 (the ledger could not hold it).
     """
+    known = (_identity(folder) for folder in excluded)
+    above = {identity for identity in known if identity is not None}
     found: dict[str, FoundInput] = {}
     empty: list[str] = []
     for argument in paths:
-        matched = [entry for path in _expand(argument) if (entry := _look_at(path)) is not None]
+        matched = [
+            entry for path in _expand(argument, above) if (entry := _look_at(path)) is not None
+        ]
         found.update((entry.path, entry) for entry in matched)
         if not matched:
             empty.append(argument)
     return tuple(sorted(found.values())), tuple(empty)
 
 
-def _expand(argument: str) -> Iterator[str]:
+def _expand(argument: str, above: set[tuple[int, int]]) -> Iterator[str]:
     if _URL.match(argument):
         raise UserError(
             f"{argument}: object-store URLs cannot be read yet; copy the files to a directory "
@@ -50,7 +61,7 @@ def _expand(argument: str) -> Iterator[str]:
         matches = [match for match in found if not _is_private(os.path.basename(match))]  # noqa: PTH119 - "a/" has none
     for match in matches:
         if Path(match).is_dir():
-            yield from _files_below(match, set())
+            yield from _files_below(match, above)
         else:
             yield match
 
@@ -61,17 +72,38 @@ def _is_private(name: str) -> bool:
 
 def _files_below(directory: str, above: set[tuple[int, int]]) -> Iterator[str]:
     """The flow files below a directory; ``above`` holds the folders we are in, against loops."""
-    here = Path(directory).stat()
-    identity = (here.st_dev, here.st_ino)
-    if identity in above:
+    identity = _identity(Path(directory))
+    if identity is None or identity in above:
         return
-    for entry in os.scandir(directory):
+    try:
+        entries = list(os.scandir(directory))
+    except OSError as error:
+        console.warn(f"{directory}: left out, {error.strerror}")
+        return
+    for entry in entries:
         if _is_private(entry.name):
             continue
-        if entry.is_dir():
-            yield from _files_below(entry.path, above | {identity})
-        elif entry.name.endswith(_SUFFIXES):
-            yield entry.path
+        try:
+            if entry.is_dir():
+                yield from _files_below(entry.path, above | {identity})
+            elif entry.name.endswith(_SUFFIXES) and entry.is_file():
+                entry.path.encode()
+                yield entry.path
+            elif entry.name.endswith(_SUFFIXES) and not entry.is_symlink():
+                console.warn(f"{entry.path}: left out, not a regular file")
+        except UnicodeEncodeError:
+            console.warn(f"{entry.path!r}: left out, the name is not UTF-8; rename it")
+        except OSError as error:
+            console.warn(f"{entry.path}: left out, {error.strerror}")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from every other, by whatever path; None where it cannot be had."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _look_at(path: str) -> FoundInput | None:

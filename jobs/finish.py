@@ -56,7 +56,10 @@ def report_checks(results: Sequence[CheckResult]) -> None:
 
 
 def _described(result: CheckResult) -> str:
-    return f"check {result.name}: {result.what}: {result.found:,} rows, such as {_example(result)}"
+    return (
+        f"check {result.name}: expected that {result.what}; found {result.found:,} rows where "
+        f"it is not so, such as {_example(result)}"
+    )
 
 
 def _example(result: CheckResult) -> str:

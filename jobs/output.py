@@ -164,7 +164,8 @@ def _number_for_people(name: str, value: float | Decimal) -> str:
     number = float(value)
     if not math.isfinite(number):
         return "-"
-    if is_share(name):
+    # The headline has intervals of shares and of counts in one column; no share is over 1.
+    if is_share(name) and number <= 1:
         return share_for_people(value)
     if is_bytes(name):
         return bytes_for_people(value)

@@ -23,6 +23,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.mistakes import did_you_mean
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
@@ -79,7 +80,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         new_run_id(now), invocation.command, now, time.monotonic(), configured, request
     )
     with hold(configured.workspace, invocation.command, request.wait):
-        found = _find(request.paths)
+        found = _find(request.paths, configured.workspace)
         connection = open_warehouse(configured.workspace, configured.settings.run.threads)
         try:
             return _run(connection, started, found, span)
@@ -97,9 +98,9 @@ def _check_names(request: Request) -> None:
         raise UserError(f'--runner: found "{request.runner}", expected local{hint}')
 
 
-def _find(paths: Sequence[str]) -> tuple[FoundInput, ...]:
+def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
     """The inputs. Raises JobStopped (NO_INPUT) where there is none."""
-    found, empty = find_inputs(paths)
+    found, empty = find_inputs(paths, (workspace.state, workspace.published.parent))
     if not found:
         raise JobStopped(
             ExitCode.NO_INPUT,
@@ -130,7 +131,7 @@ def _run(
     summary = _summary(run, started, found, fates, outside, result, published=published)
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
-    _say_what_next(run, started, published=published)
+    _say_what_next(run, started, opened=bool(chosen), published=published)
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
 
 
@@ -224,12 +225,15 @@ def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
         console.warn(advice)
 
 
-def _say_what_next(run: Run, started: _Started, *, published: bool) -> None:
+def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:
     if run.outcome == "no-op" and published:
         console.say("nothing new to count; published again with the catalog's new descriptions")
         return
+    if run.outcome == "no-op" and opened:
+        console.say("nothing new was counted; the numbers are as before")
+        return
     if run.outcome == "no-op":
-        console.say("nothing new: what was found is known already, nothing was opened or changed")
+        console.say("nothing new was counted, and no file was opened")
         return
     place = (
         ""

@@ -21,6 +21,8 @@ _SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
 def read_catalog(workspace: Workspace) -> Catalog:
     """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
     texts = {}
+    if workspace.catalog.exists() and not workspace.catalog.is_dir():
+        raise UserError(f"{workspace.catalog}: found a file, expected a folder of catalog files")
     if workspace.catalog.is_dir():
         texts = {
             file.name: file.read_bytes()
@@ -37,6 +39,12 @@ def read_client_key(workspace: Workspace) -> bytes:
     where the file does not hold a key.
     """
     path = workspace.client_key
+    if not path.exists() and workspace.journal.exists():
+        raise UserError(
+            f"{path}: the key of the client hashes is gone. Restore it from a backup: with another "
+            "one no client of the days before would be recognised. Where there is none, begin a "
+            "new workspace and count the flow files again"
+        )
     if not path.exists():
         _write_client_key(path)
     key = path.read_bytes()

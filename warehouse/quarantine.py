@@ -43,8 +43,8 @@ def _describe(entry: Quarantine) -> dict[str, str | int]:
         "how_to_retry": (
             "Mend or replace the file and run again: changed content is a new input. The same "
             "bytes are tried again when the rules, the catalog or the dialect change, or with "
-            f"`v6share forget {entry.input_id}` and then `v6share run --include-forgotten`. Where "
-            "an older version of this input is committed, that one goes on counting."
+            f"`v6share forget {entry.input_id}` and then `v6share run --include-forgotten PATH`. "
+            "Where an older version of this input is committed, that one goes on counting."
         ),
         "input_id": entry.input_id,
         "size": entry.size,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from v6share.jobs import configure
+from v6share.pipelines.declared import read_client_key
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.workspace import Workspace
 
@@ -77,3 +78,13 @@ def test_reading_makes_no_key(tmp_path: Path) -> None:
 def test_a_missing_workspace_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no such directory; `v6share init .*nowhere`"):
         configure.configure(tmp_path / "nowhere")
+
+
+def test_a_lost_client_key_is_not_replaced(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    key = read_client_key(workspace)
+    assert read_client_key(workspace) == key
+    workspace.journal.write_text("{}\n")
+    workspace.client_key.unlink()
+    with pytest.raises(UserError, match="Restore it from a backup"):
+        read_client_key(workspace)

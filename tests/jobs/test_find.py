@@ -123,3 +123,24 @@ def test_any_order_and_repetition_gives_the_same_inputs_once(
     found = names(root, *arguments)
     assert found == sorted(set(found))
     assert found == names(root, *reversed(arguments), *arguments)
+
+
+def test_what_is_odd_in_a_folder_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.parquet").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "loop.parquet").symlink_to("loop.parquet")
+    (tmp_path / "again").symlink_to(tmp_path)
+    found, empty = find_inputs([str(tmp_path)])
+    assert [Path(one.path).name for one in found] == ["good.parquet"]
+    assert empty == ()
+
+
+def test_a_workspace_does_not_count_its_own_files(tmp_path: Path) -> None:
+    for name in ("flows.parquet", "state/fragments/ab/f.parquet", "published/x.parquet"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    found, _ = find_inputs([str(tmp_path)], (tmp_path / "state", tmp_path / "published"))
+    assert [Path(one.path).name for one in found] == ["flows.parquet"]
