@@ -235,9 +235,7 @@ def _parse_quad(data: Bytes, start: int, end: int) -> int:
 
 
 @compiled
-def _parse_groups(
-    data: Bytes, start: int, end: int
-) -> tuple[np.uint64, np.uint64, int]:
+def _parse_groups(data: Bytes, start: int, end: int) -> tuple[np.uint64, np.uint64, int]:
     """IPv6 text that has a colon. ``::`` splits it into a head and a tail of 16-bit groups."""
     nothing = np.uint64(0)
     bad = (nothing, nothing, MALFORMED)

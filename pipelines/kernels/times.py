@@ -164,9 +164,7 @@ def _read_text(data: NDArray[np.uint8], start: int, end: int, per_second: int, z
 
 
 @compiled
-def _read_decimal(
-    data: NDArray[np.uint8], start: int, end: int, per_second: int
-) -> int:
+def _read_decimal(data: NDArray[np.uint8], start: int, end: int, per_second: int) -> int:
     """``1677577599.25`` in units of a second's part, to milliseconds, rounded down."""
     negative = data[start] == 45
     i = start + 1 if negative else start
@@ -211,9 +209,7 @@ def _read_decimal(
 
 
 @compiled
-def _read_date(
-    data: NDArray[np.uint8], start: int, end: int, zone_ms: int
-) -> int:
+def _read_date(data: NDArray[np.uint8], start: int, end: int, zone_ms: int) -> int:
     """``YYYY-MM-DD``, then ``[T ]HH:MM[:SS[.fff]]``, then ``Z``, ``+HH:MM``, ``+HHMM`` or none."""
     year = _digits(data, start, 4, end)
     month = _digits(data, start + 5, 2, end)
