@@ -121,6 +121,8 @@ SELECT
     CASE WHEN m.target IS NULL THEN 'no target in the catalog' END,
     CASE WHEN m.stage = 1 THEN coalesce(e.note, 'nothing in the catalog') END,
     k.note,
+    CASE WHEN m.stage = 3 AND m.as_of IS NOT NULL AND c.value IS NULL
+      THEN 'no app of the catalog has traffic in the ranking period' END,
     c.note,
     CASE WHEN m.by_date < m.as_of
       AND NOT coalesce(CASE m.stage WHEN 1 THEN e.value >= m.target
