@@ -6,7 +6,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.compiled import compiled
 from v6share.pipelines.kernels.flows import I64, U16, Bool
-from v6share.pipelines.kernels.times import MISSING
+from v6share.pipelines.kernels.times import FIRST_MS, MISSING
 from v6share.schemas.ledger import REJECT_REASONS
 
 FUTURE_MS: Final = 600_000
@@ -50,7 +50,10 @@ def _settle_times(
 ) -> bool:
     fell = False
     for i in range(len(start)):
-        s, e, x = start[i], end[i], export[i]
+        # A clock that was never set counts from 1970: such a time is as good as missing.
+        s = start[i] if start[i] >= FIRST_MS else MISSING
+        e = end[i] if end[i] >= FIRST_MS else MISSING
+        x = export[i] if export[i] >= FIRST_MS else MISSING
         if s == MISSING or e == MISSING:
             fallback[i] = True
             fell = True

@@ -15,14 +15,13 @@ import numpy as np
 from v6share.pipelines.kernels.classify import V6
 from v6share.pipelines.kernels.compiled import compiled
 from v6share.pipelines.kernels.flows import I16, I64, U8, U16, U64, Bool
+from v6share.pipelines.kernels.times import FIRST_MS
 from v6share.pipelines.kernels.wide import add, divide, multiply
 from v6share.schemas.ledger import REJECT_REASONS
 
 LARGEST_COUNTER: Final = 2**53
 COUNTED: Final = 255
-# A time before 1990 or after the year 9999 is no time: flow export is younger than 1990, and a
-# clock that was never set counts from 1970.
-FIRST_MS: Final = 631_152_000_000
+# No clock of a router shows the year 10000.
 LAST_MS: Final = 253_402_300_799_999
 _NO_TIME: Final = REJECT_REASONS.index("no_time")
 _TOO_LONG: Final = REJECT_REASONS.index("duration_too_long")

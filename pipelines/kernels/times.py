@@ -15,6 +15,8 @@ from v6share.pipelines.kernels.flows import I64, Bool
 
 # Below every time that can be: the years 1 to 9999, which every database holds.
 MISSING: Final = -(2**63)
+# Flow export is younger than 1990; an earlier time is that of a clock that was never set.
+FIRST_MS: Final = 631_152_000_000
 UNREADABLE: Final = MISSING + 1
 EARLIEST_MS: Final = -62_135_596_800_000
 LATEST_MS: Final = 253_402_300_799_999

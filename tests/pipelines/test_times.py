@@ -5,11 +5,13 @@ from decimal import Decimal
 from fractions import Fraction
 from math import floor
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from v6share.pipelines.kernels.faults import settled_times
 from v6share.pipelines.kernels.times import (
     EARLIEST_MS,
     LATEST_MS,
@@ -17,6 +19,7 @@ from v6share.pipelines.kernels.times import (
     UNREADABLE,
     read_times,
 )
+from v6share.schemas.ledger import REJECT_REASONS
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNITS = st.sampled_from(list(PER_SECOND))
@@ -118,3 +121,16 @@ def test_other_forms():
     texts = pa.array(["2026-01-01", "1970-01-02", None]).dictionary_encode()
     assert read_times(texts, "s").tolist() == [1767225600000, 86400000, MISSING]
     assert read_times(pa.array([5, 7, 9]).slice(1), "ms").tolist() == [7, 9]
+
+
+def test_a_clock_that_was_never_set_is_as_good_as_none() -> None:
+    """Eight minutes past 1970: the other time is taken, else the time of export, else none."""
+    unset, known = 480_000, 1_750_000_000_000
+    start = np.array([unset, known, unset, unset], np.int64)
+    end = np.array([known, unset, unset, unset], np.int64)
+    export = np.array([MISSING, MISSING, known, unset], np.int64)
+    none, faults = np.empty(0, np.bool_), np.zeros(4, np.uint16)
+    got_start, got_end, findings = settled_times(start, end, export, none, none, faults)
+    assert got_start[:3].tolist() == got_end[:3].tolist() == [known] * 3
+    assert faults.tolist() == [0, 0, 0, 1 << REJECT_REASONS.index("no_time")]
+    assert dict(findings)["time fallback"].tolist() == [True, True, True, False]
