@@ -82,11 +82,6 @@ class Rules:
     app_ids: tuple[str, ...]
     matches: tuple[Match, ...]
 
-    @property
-    def service_count(self) -> int:
-        """How many service codes there are: pairs times regions."""
-        return len(self.pairs) * len(self.regions)
-
 
 def compile_rules(catalog: Catalog) -> Rules:
     """Compile a catalog. Raises CatalogError for prefixes that cannot be read or contradict."""
