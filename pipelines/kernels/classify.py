@@ -34,6 +34,7 @@ _CONTROL: Final = MULTICAST | LINK_LOCAL | LOOPBACK
 
 V4: Final = FAMILIES.index("v4")
 V6: Final = FAMILIES.index("v6")
+_NO_FAMILY: Final = FAMILIES.index("unknown")
 _NO_UNDERLAY: Final = UNDERLAYS.index("none")
 _UNDERLAY_V4: Final = UNDERLAYS.index("v4")
 _UNDERLAY_V6: Final = UNDERLAYS.index("v6")
@@ -81,14 +82,17 @@ _ROCE_PORT: Final = 4791
 class RuleArrays(NamedTuple):
     """The catalog's matches as arrays; m matches, in catalog order.
 
-    place_*: per place: list of candidate matches, client (region, network), special ranges,
-        RFC 6052 prefix length of an embedded IPv4 address (0 = not readable), address region.
+    place_*: per place: list of candidate matches, whether it has any, client (region, network),
+        special ranges, RFC 6052 prefix length of an embedded IPv4 address (0 = not readable),
+        address region.
     list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
-    match_*: app, (app, product) pair, service region (-1 = by address), protocols as a bit set
+    match_*: app, (app, product) pair, service region (-1 = by address), each with what holds
+        where nothing matches as its last entry, so that match -1 finds it; protocols as a bit set
         of shape (m, 4), port ranges, AS number (-1 = any), condition numbers (-1 = any).
     """
 
     place_list: I32
+    place_matched: Bool
     place_client: I32
     place_flags: I32
     place_embedded: U8
@@ -107,8 +111,6 @@ class RuleArrays(NamedTuple):
     match_app_name: I32
     match_app_id: I32
     regions: int
-    unclassified_app: int
-    unclassified_pair: int
 
 
 class NameArrays(NamedTuple):
@@ -147,11 +149,12 @@ class FlowArrays(NamedTuple):
 class Decisions(NamedTuple):
     """What was decided, one entry a flow.
 
-    service: (app, product) pair * regions + service region; client: (region, network) number;
-    app: app number; match: deciding match or -1; others are indices into the value lists of
-    ``schemas.aggregates``.
+    pair: (app, product) number; service: pair * regions + service region; client: (region,
+    network) number; app: app number; match: deciding match or -1; others are indices into the
+    value lists of ``schemas.aggregates``.
     """
 
+    pair: I32
     service: I32
     client: I32
     app: I32
@@ -164,9 +167,9 @@ class Decisions(NamedTuple):
 @compiled
 def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
     """Tell whether ports are ports here: ICMP carries type and code in them, GRE nothing."""
-    if src_port < 0 or dst_port < 0:
-        return False
-    return protocol not in (_ICMP, _ICMP6, _GRE_PROTOCOL, _IPIP_PROTOCOL, _IPV6_PROTOCOL)
+    without = (protocol == _ICMP) | (protocol == _ICMP6) | (protocol == _GRE_PROTOCOL)
+    without |= (protocol == _IPIP_PROTOCOL) | (protocol == _IPV6_PROTOCOL)
+    return bool((not without) & (src_port >= 0) & (dst_port >= 0))
 
 
 @compiled
@@ -188,6 +191,7 @@ def find_matches(
     """
     # Held in local names: to read an array from a tuple counts references, at every row.
     place_list, offsets, items = rules.place_list, rules.list_offsets, rules.list_items
+    matched = rules.place_matched
     port_offsets, port_low, port_high = rules.port_offsets, rules.port_low, rules.port_high
     protocol_sets, asns = rules.match_protocols, rules.match_asn
     server_names, app_names, app_ids = (
@@ -200,12 +204,15 @@ def find_matches(
     app_id_codes, app_id_hits = names.app_id_codes, names.app_id_hits
     with_as = len(as_numbers) > 0
     found = np.full(len(places), -1, np.int32)
+    rows, count = np.empty(len(places), np.int32), 0
     for i in range(len(places)):
-        if places[i] < 0:
-            continue
+        rows[count] = i
+        count += places[i] >= 0 and matched[places[i]]
+    for k in range(count):
+        i = rows[k]
         candidates = place_list[places[i]]
-        for k in range(offsets[candidates], offsets[candidates + 1]):
-            m = items[k]
+        for at in range(offsets[candidates], offsets[candidates + 1]):
+            m = items[at]
             first, last = port_offsets[m], port_offsets[m + 1]
             fits = first == last
             for p in range(first, last):
@@ -251,10 +258,7 @@ def embedded_v4(hi: np.uint64, lo: np.uint64, length: int) -> np.uint64:
 @compiled
 def _is_isatap(hi: np.uint64, lo: np.uint64) -> bool:
     """Tell an ISATAP interface id (RFC 5214, 6.1): 0:5efe or 200:5efe before the IPv4 address."""
-    if hi == 0:
-        return False
-    top = lo >> np.uint64(32)
-    return bool(top == np.uint64(0x00005EFE) or top == np.uint64(0x02005EFE))
+    return bool((hi != 0) & ((lo >> np.uint64(32)) & ~np.uint64(0x02000000) == np.uint64(0x5EFE)))
 
 
 @compiled
@@ -304,12 +308,21 @@ def _class_of_encapsulation(protocol: int, dst_port: int) -> int:
     if protocol == _GRE_PROTOCOL:
         return _GRE
     if protocol == _UDP:
-        # VXLAN, Linux VXLAN, Geneve, GTP-U, MPLS in UDP, L2TP: by destination port alone.
-        if dst_port in (4789, 8472, 6081, 2152, 6635, 1701):
-            return _OVERLAY
         if dst_port == _ROCE_PORT:
             return _ROCEV2
+        if _is_tunnel_port(dst_port):
+            return _OVERLAY
     return -1
+
+
+@compiled
+def _is_tunnel_port(port: int) -> bool:
+    """Tell a UDP destination port that makes a class by itself.
+
+    VXLAN, Linux VXLAN, Geneve, GTP-U, MPLS in UDP, L2TP; RoCEv2.
+    """
+    overlay = (port == 4789) | (port == 8472) | (port == 6081) | (port == 2152)
+    return bool(overlay | (port == 6635) | (port == 1701) | (port == _ROCE_PORT))
 
 
 @compiled
@@ -366,87 +379,93 @@ def _decide(
     dst_places: I32,
 ) -> Decisions:
     n = len(flows.family)
+    pair = np.empty(n, np.int32)
     service = np.empty(n, np.int32)
     client = np.empty(n, np.int32)
     app = np.empty(n, np.int32)
     match = np.empty(n, np.int32)
-    ip_class = np.empty(n, np.uint8)
-    underlay = np.empty(n, np.uint8)
     direction = np.empty(n, np.uint8)
+    # Held in local names: to read an array from a tuple counts references, at every row.
     match_app, match_pair, match_region = rules.match_app, rules.match_pair, rules.match_region
     place_client, client_region = rules.place_client, rules.client_region
-    place_flags = rules.place_flags
+    protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
+    regions = rules.regions
+    for i in range(n):
+        src_match, dst_match = src_matches[i], dst_matches[i]
+        # Choices, not branches: which side is the service changes from row to row.
+        by_app = _compared(match_app[src_match], match_app[dst_match])
+        by_port = _compared(src_ports[i], dst_ports[i])
+        by_port *= _ports_decide(int(protocols[i]), src_ports[i], dst_ports[i])
+        order = by_app if by_app != 0 else by_port
+        to_client = order < 0
+        decided = src_match if to_client else dst_match
+        src_client, dst_client = place_client[src_places[i]], place_client[dst_places[i]]
+        region = match_region[decided]
+        of_address = client_region[src_client if to_client else dst_client]
+        pair[i] = match_pair[decided]
+        service[i] = match_pair[decided] * regions + (region if region >= 0 else of_address)
+        client[i] = dst_client if to_client else src_client
+        app[i] = match_app[decided]
+        match[i] = decided
+        direction[i] = TO_CLIENT if to_client else (TO_SERVICE if order > 0 else _EITHER)
+    ip_class, underlay = _classes(flows, rules.place_flags, src_places, dst_places, direction)
+    return Decisions(pair, service, client, app, match, ip_class, underlay, direction)
+
+
+@compiled
+def _compared(a: int, b: int) -> int:
+    """Tell whose number is lower, -1 for the source's: the earlier app, the lower port."""
+    return int(a > b) - int(a < b)
+
+
+@compiled
+def _classes(
+    flows: FlowArrays, place_flags: I32, src_places: I32, dst_places: I32, directions: U8
+) -> tuple[U8, U8]:
+    """Give the class and the underlay of each flow."""
+    n = len(flows.family)
+    ip_class = np.empty(n, np.uint8)
+    underlay = np.full(n, _NO_UNDERLAY, np.uint8)
     src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
     protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
     families, underlays, outer_protocols = flows.family, flows.underlay, flows.outer_protocol
     all_consumed, all_routed = flows.consumed, flows.segment_routing
+    bare = len(underlays) == 0 and len(all_consumed) == 0 and len(all_routed) == 0
     for i in range(n):
-        protocol, src_port, dst_port = int(protocols[i]), int(src_ports[i]), int(dst_ports[i])
-        src_match, dst_match = src_matches[i], dst_matches[i]
-        way = _direction(
-            match_app[src_match] if src_match >= 0 else -1,
-            match_app[dst_match] if dst_match >= 0 else -1,
-            protocol,
-            src_port,
-            dst_port,
-        )
-        to_client = way == TO_CLIENT
-        src_place, dst_place = src_places[i], dst_places[i]
-        src_client, dst_client = place_client[src_place], place_client[dst_place]
-        decided = src_match if to_client else dst_match
-        region = client_region[src_client if to_client else dst_client]
-        pair, app_number = rules.unclassified_pair, rules.unclassified_app
-        if decided >= 0:
-            pair, app_number = match_pair[decided], match_app[decided]
-            if match_region[decided] >= 0:
-                region = match_region[decided]
-        service[i] = pair * rules.regions + region
-        client[i] = dst_client if to_client else src_client
-        app[i] = app_number
-        match[i] = decided
-        direction[i] = way
-
+        protocol = int(protocols[i])
+        src_flags, dst_flags = place_flags[src_places[i]], place_flags[dst_places[i]]
+        isatap = _is_isatap(src_hi[i], src_lo[i]) | _is_isatap(dst_hi[i], dst_lo[i])
+        plain = (protocol == _TCP) | ((protocol == _UDP) & (not _is_tunnel_port(dst_ports[i])))
+        plain &= ((src_flags | dst_flags) & ~DOCUMENTATION == 0) & (not isatap)
+        if bare and plain and families[i] != _NO_FAMILY:
+            # Nothing in a row like most can make it anything else: see ``_class_of``.
+            ip_class[i] = _NATIVE_V4 if families[i] == V4 else _NATIVE_V6
+            continue
         outer = int(underlays[i]) if len(underlays) > 0 else _NO_UNDERLAY
         outer_protocol = int(outer_protocols[i]) if len(outer_protocols) > 0 else -1
-        src_flags, dst_flags = place_flags[src_place], place_flags[dst_place]
         ip_class[i] = _class_of(
             int(families[i]),
             outer,
             outer_protocol,
             protocol,
-            src_port,
-            dst_port,
+            int(src_ports[i]),
+            int(dst_ports[i]),
             src_flags,
             dst_flags,
-            dst_flags if to_client else src_flags,
-            _is_isatap(src_hi[i], src_lo[i]) or _is_isatap(dst_hi[i], dst_lo[i]),
+            dst_flags if directions[i] == TO_CLIENT else src_flags,
+            isatap,
             _is_v4(src_hi[i], src_lo[i]) or _is_v4(dst_hi[i], dst_lo[i]),
             len(all_consumed) > 0 and all_consumed[i],
             len(all_routed) > 0 and all_routed[i],
         )
         tunnel = _class_of_tunnel(outer, outer_protocol, src_flags | dst_flags, False) >= 0
         underlay[i] = _NO_UNDERLAY if tunnel else outer
-    return Decisions(service, client, app, match, ip_class, underlay, direction)
+    return ip_class, underlay
 
 
 @compiled
 def _is_v4(hi: np.uint64, lo: np.uint64) -> bool:
     return bool(hi == 0 and (lo >> np.uint64(32)) == MAPPED)
-
-
-@compiled
-def _direction(src_app: int, dst_app: int, protocol: int, src_port: int, dst_port: int) -> int:
-    """Tell which side is the service: the earlier app's; else the lower port's."""
-    if src_app >= 0 and dst_app >= 0:
-        if src_app != dst_app:
-            return TO_CLIENT if src_app < dst_app else TO_SERVICE
-    elif src_app >= 0:
-        return TO_CLIENT
-    elif dst_app >= 0:
-        return TO_SERVICE
-    if not _ports_decide(protocol, src_port, dst_port) or src_port == dst_port:
-        return _EITHER
-    return TO_CLIENT if src_port < dst_port else TO_SERVICE
 
 
 @compiled

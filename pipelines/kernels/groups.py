@@ -7,20 +7,20 @@ kernel goes on there. Memory is bounded by the number of distinct groups, never 
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U64, Bool
+from v6share.pipelines.kernels.flows import I32, I64, U64
+from v6share.pipelines.kernels.lines import zeros_in_lines
 
 _FIRST_CAPACITY: Final = 1024
+_BLOCK: Final = 1024
 
 
 class GroupArrays(NamedTuple):
-    """slots (2 * capacity,): group number or -1; keys (capacity,); measures (capacity, m)."""
+    """slots (2 * capacity,): group number or -1; keys (capacity, 2); measures (capacity, m)."""
 
     slots: I32
-    key_a: U64
-    key_b: U64
+    keys: U64
     measures: I64
     used: I64
 
@@ -37,53 +37,61 @@ def _hash(a: np.uint64, b: np.uint64) -> np.uint64:
 @compiled
 def group_of(table: GroupArrays, a: np.uint64, b: np.uint64) -> int:
     """Find the group of a key, or make it with zero measures. The caller keeps one row free."""
-    mask = np.uint64(len(table.slots) - 1)
-    at = _hash(a, b) & mask
+    return _probe(table.slots, table.keys, table.used, _hash(a, b), a, b)
+
+
+@compiled
+def _probe(slots: I32, keys: U64, used: I64, at: np.uint64, a: np.uint64, b: np.uint64) -> int:
+    """Find or make a group, from a slot on; -1 where it must be made and no row is free."""
+    mask = np.uint64(len(slots) - 1)
+    at &= mask
     while True:
-        group = table.slots[at]
+        group = slots[at]
         if group < 0:
-            group = table.used[0]
-            table.slots[at] = group
-            table.key_a[group] = a
-            table.key_b[group] = b
-            table.used[0] = group + 1
+            group = used[0]
+            if group == len(keys):
+                return -1
+            slots[at] = group
+            keys[group, 0], keys[group, 1] = a, b
+            used[0] = group + 1
             return int(group)
-        if table.key_a[group] == a and table.key_b[group] == b:
+        if keys[group, 0] == a and keys[group, 1] == b:
             return int(group)
         at = (at + np.uint64(1)) & mask
 
 
 @compiled
-def _find_groups(table: GroupArrays, a: U64, b: U64, wanted: Bool, group: I32, first: int) -> int:
-    """Find or make the groups of rows from ``first`` on; give the row that needs room, or n."""
+def _find_groups(table: GroupArrays, a: U64, b: U64, group: I32, first: int) -> int:
+    """Find or make the groups of keys from ``first`` on; give the key that needs room, or n.
+
+    In short passes of independent reads, so that the processor overlaps their waiting.
+    """
     # Held in local names: to read an array from a tuple counts references, at every row.
-    slots, key_a, key_b, used = table.slots, table.key_a, table.key_b, table.used
+    slots, keys, used = table.slots, table.keys, table.used
     mask = np.uint64(len(slots) - 1)
-    for i in range(first, len(a)):
-        if not wanted[i]:
-            group[i] = -1
-            continue
-        at = _hash(a[i], b[i]) & mask
-        found = slots[at]
-        while found >= 0 and (key_a[found] != a[i] or key_b[found] != b[i]):
-            at = (at + np.uint64(1)) & mask
-            found = slots[at]
-        if found < 0:
-            if used[0] == len(key_a):
-                return i
-            found = np.int32(used[0])
-            slots[at] = found
-            key_a[found], key_b[found] = a[i], b[i]
-            used[0] += 1
-        group[i] = found
+    at, near = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.int32)
+    for begin in range(first, len(a), _BLOCK):
+        count = min(_BLOCK, len(a) - begin)
+        for k in range(count):
+            at[k] = _hash(a[begin + k], b[begin + k]) & mask
+        for k in range(count):
+            near[k] = slots[at[k]]
+        for k in range(count):
+            i = begin + k
+            found = near[k]
+            if found < 0 or keys[found, 0] != a[i] or keys[found, 1] != b[i]:
+                found = _probe(slots, keys, used, at[k], a[i], b[i])
+                if found < 0:
+                    return i
+            group[i] = found
     return len(a)
 
 
 @compiled
-def _refill(slots: I32, key_a: U64, key_b: U64, count: int) -> None:
+def _refill(slots: I32, keys: U64, count: int) -> None:
     mask = np.uint64(len(slots) - 1)
     for group in range(count):
-        at = _hash(key_a[group], key_b[group]) & mask
+        at = _hash(keys[group, 0], keys[group, 1]) & mask
         while slots[at] >= 0:
             at = (at + np.uint64(1)) & mask
         slots[at] = group
@@ -93,38 +101,38 @@ class Groups:
     """Owns the arrays of one table."""
 
     def __init__(self, measures: int) -> None:
-        self.arrays = GroupArrays(
-            np.full(2 * _FIRST_CAPACITY, -1, np.int32),
-            np.empty(_FIRST_CAPACITY, np.uint64),
-            np.empty(_FIRST_CAPACITY, np.uint64),
-            np.zeros((_FIRST_CAPACITY, measures), np.int64),
-            np.zeros(1, np.int64),
-        )
+        self.arrays = _room(_FIRST_CAPACITY, measures)
 
     def __len__(self) -> int:
         return int(self.arrays.used[0])
 
-    def find(self, a: U64, b: U64, wanted: Bool) -> I32:
-        """Give the group number of each key, made where it is new; -1 for rows not wanted."""
+    def find(self, a: U64, b: U64) -> I32:
+        """Give the group number of each key, made where it is new."""
         group = np.empty(len(a), np.int32)
         at = 0
-        while (at := _find_groups(self.arrays, a, b, wanted, group, at)) < len(a):
+        while (at := _find_groups(self.arrays, a, b, group, at)) < len(a):
             self.grow()
         return group
 
     def grow(self) -> None:
         """Double the room."""
         old, count = self.arrays, len(self)
-        capacity = 2 * len(old.key_a)
-        slots = np.full(2 * capacity, -1, np.int32)
-        key_a, key_b = np.empty(capacity, np.uint64), np.empty(capacity, np.uint64)
-        measures = np.zeros((capacity, old.measures.shape[1]), np.int64)
-        key_a[:count], key_b[:count] = old.key_a[:count], old.key_b[:count]
-        measures[:count] = old.measures[:count]
-        _refill(slots, key_a, key_b, count)
-        self.arrays = GroupArrays(slots, key_a, key_b, measures, old.used)
+        new = _room(2 * len(old.keys), old.measures.shape[1])
+        new.keys[:count], new.measures[:count] = old.keys[:count], old.measures[:count]
+        new.used[0] = count
+        _refill(new.slots, new.keys, count)
+        self.arrays = new
 
-    def filled(self) -> tuple[U64, U64, NDArray[np.int64]]:
+    def filled(self) -> tuple[U64, U64, I64]:
         """Give the keys and measures so far: shapes (n,), (n,), (n, m)."""
         n = len(self)
-        return self.arrays.key_a[:n], self.arrays.key_b[:n], self.arrays.measures[:n]
+        return self.arrays.keys[:n, 0], self.arrays.keys[:n, 1], self.arrays.measures[:n]
+
+
+def _room(capacity: int, measures: int) -> GroupArrays:
+    return GroupArrays(
+        np.full(2 * capacity, -1, np.int32),
+        np.empty((capacity, 2), np.uint64),
+        zeros_in_lines((capacity, measures), np.int64),
+        np.zeros(1, np.int64),
+    )

@@ -145,6 +145,7 @@ class Lane:
         self.plan = plan
         self.exporters = _Exporters(plan)
         self.traffic = Groups(t.MEASURES)
+        self.errors = Groups(t.ERROR_MEASURES)
         self.presence = Groups(t.PRESENCE_MEASURES)
         self.rtt = Groups(1)
         self.health = Groups(4)
@@ -185,7 +186,8 @@ class Lane:
             vantage,
         )
         t.add_flows(self.traffic, flows, measures, decisions)
-        t.note_presence(self.presence, flows, measures)
+        t.add_errors(self.errors, flows, measures, decisions)
+        t.note_presence(self.presence, len(self.exporters.numbers), flows, measures)
         self._add_clients(batch, vantage, measures, decisions)
         self._add_rtt(batch, vantage, measures, decisions)
         self._add_health(batch, vantage, measures, decisions)
@@ -216,8 +218,9 @@ class Lane:
                 _or_empty(batch.pre_scaled, np.bool_),
                 batch.protocol,
                 batch.tcp_flags,
-                np.array(self.exporters.declared, np.int64)[exporter],
-                np.array(self.exporters.override, np.bool_)[exporter],
+                exporter,
+                np.array(self.exporters.declared, np.int64),
+                np.array(self.exporters.override, np.bool_),
             ),
             self.plan.max_duration_ms,
             self.plan.unknown_interval,

@@ -14,7 +14,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import V6
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I16, I64, U8, U16, U64, Bool
+from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U16, U64, Bool
 from v6share.pipelines.kernels.times import FIRST_MS
 from v6share.pipelines.kernels.wide import add, divide, multiply
 from v6share.schemas.ledger import REJECT_REASONS
@@ -29,6 +29,8 @@ _NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")
 _OVERFLOW: Final = REJECT_REASONS.index("counter_overflow")
 _MINIMUM_V4: Final = 40
 _MINIMUM_V6: Final = 60
+# The product of two such numbers is below ``LARGEST_COUNTER``.
+_SMALL: Final = 2**26
 _SYN: Final = 2
 _TCP: Final = 6
 
@@ -36,8 +38,8 @@ _TCP: Final = 6
 class MeasureInputs(NamedTuple):
     """Columns of n flows; ``layer2_octets``, ``sampling_*``, ``pre_scaled`` may have shape (0,).
 
-    declared: the catalog's sampling interval of the row's exporter, 0 = none; override: it wins
-    over the record's. Both shape (n,).
+    exporter: number of each row's exporter. declared: an exporter's sampling interval in the
+    catalog, 0 = none; override: it wins over the record's. Both have one entry an exporter.
     """
 
     start_ms: I64
@@ -52,6 +54,7 @@ class MeasureInputs(NamedTuple):
     pre_scaled: Bool
     protocol: I16
     tcp_flags: I16
+    exporter: I32
     declared: I64
     override: Bool
 
@@ -91,6 +94,8 @@ def measure(
 def scale(count: int, num: int, den: int) -> int:
     """Scale a counter of at most 2^53 by num / den, halves up; -1 where it passes 2^53."""
     if den == 1:
+        if count <= _SMALL and num <= _SMALL:
+            return count * num
         # count * num may pass 64 bits, the quotient tells before multiplying.
         if count > 0 and num > LARGEST_COUNTER // count:
             return -1
@@ -112,15 +117,24 @@ def variance(
     The bound less o^2 / k is k (M - o / k) (o / k - m), so it is the greater one exactly where
     the mean packet lies between m and M.
     """
-    if packets > 1 and packets * smallest <= octets <= packets * largest:
-        bound = octets * (smallest + largest) - packets * smallest * largest
-        return multiply(np.uint64(interval) * np.uint64(interval - 1), np.uint64(bound))
+    bounded = packets > 1 and packets * smallest <= octets <= packets * largest
     all_octets = np.uint64(interval) * np.uint64(octets)
-    hi, lo = multiply(all_octets, all_octets - np.uint64(octets))
-    if packets == 1:
-        return hi, lo
+    if bounded or packets == 1:
+        # Chosen, not branched: one packet or more changes from row to row.
+        bound = octets * (smallest + largest) - packets * smallest * largest
+        factor = np.uint64(interval) * np.uint64(interval - 1) if bounded else all_octets
+        return _product(factor, np.uint64(bound) if bounded else all_octets - np.uint64(octets))
+    hi, lo = _product(all_octets, all_octets - np.uint64(octets))
     hi, lo, rest = divide(hi, lo, np.uint64(packets))
     return add(hi, lo, np.uint64(0), np.uint64(1 if rest != 0 else 0))
+
+
+@compiled
+def _product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Give a * b as (high, low); most products need no more than the low half."""
+    if (a | b) >> np.uint64(32) == 0:
+        return np.uint64(0), a * b
+    return multiply(a, b)
 
 
 @compiled
@@ -133,28 +147,31 @@ def _lowest_bit(bits: np.uint16) -> int:
 
 @compiled
 def _interval_of(
-    flows: MeasureInputs, row: int, unknown_interval: int
-) -> tuple[int, int, bool, bool]:
-    """(num, den, scaled already, error known) of a row; num 0 = not known."""
-    declared = flows.declared[row]
-    pre_scaled = len(flows.pre_scaled) > 0 and flows.pre_scaled[row]
+    num: int, den: int, pre_scaled: bool, declared: int, override: bool, unknown_interval: int
+) -> tuple[int, int, bool]:
+    """(num, den, error known) of a row, from what its record and the catalog say; num 0 = none."""
     if pre_scaled:
-        return max(declared, 1), 1, True, declared > 0
-    if declared > 0 and flows.override[row]:
-        return declared, 1, False, True
+        return max(declared, 1), 1, declared > 0
     # An interval below 1 cannot be: as good as unknown.
-    if len(flows.sampling_num) > 0 and flows.sampling_num[row] >= max(flows.sampling_den[row], 1):
-        return flows.sampling_num[row], flows.sampling_den[row], False, True
-    if declared > 0:
-        return declared, 1, False, True
-    return unknown_interval, 1, False, True
+    of_record = num >= max(den, 1)
+    if declared > 0 and (override or not of_record):
+        return declared, 1, True
+    return (num, den, True) if of_record else (unknown_interval, 1, True)
 
 
 @compiled
 def _measure(
     flows: MeasureInputs, max_duration_ms: int, unknown_interval: int, max_packet: int
 ) -> tuple[Measures, Bool]:
-    n = len(flows.faults)
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    starts, ends, all_faults, families = flows.start_ms, flows.end_ms, flows.faults, flows.family
+    all_packets, all_octets, layer2 = flows.packets, flows.octets, flows.layer2_octets
+    nums, dens, all_pre_scaled = flows.sampling_num, flows.sampling_den, flows.pre_scaled
+    protocols, tcp_flags = flows.protocol, flows.tcp_flags
+    exporters, declared, override = flows.exporter, flows.declared, flows.override
+    with_layer2, with_interval = len(layer2) > 0, len(nums) > 0
+    with_pre_scaled = len(all_pre_scaled) > 0
+    n = len(all_faults)
     verdict = np.empty(n, np.uint8)
     interval = np.zeros(n, np.int64)
     packets = np.zeros(n, np.int64)
@@ -164,23 +181,30 @@ def _measure(
     var_lo = np.zeros(n, np.uint64)
     error_unknown = np.zeros(n, np.int64)
     wide = np.zeros(n, np.bool_)
-    with_layer2 = len(flows.layer2_octets) > 0
     for i in range(n):
-        faults = flows.faults[i]
-        if flows.start_ms[i] < FIRST_MS or flows.end_ms[i] > LAST_MS:
+        faults, exporter = all_faults[i], exporters[i]
+        if starts[i] < FIRST_MS or ends[i] > LAST_MS:
             faults |= np.uint16(1 << _NO_TIME)
-        elif flows.end_ms[i] - flows.start_ms[i] > max_duration_ms:
+        elif ends[i] - starts[i] > max_duration_ms:
             faults |= np.uint16(1 << _TOO_LONG)
-        num, den, pre_scaled, error_known = _interval_of(flows, i, unknown_interval)
+        pre_scaled = with_pre_scaled and all_pre_scaled[i]
+        num, den, error_known = _interval_of(
+            nums[i] if with_interval else 0,
+            dens[i] if with_interval else 1,
+            pre_scaled,
+            declared[exporter],
+            override[exporter],
+            unknown_interval,
+        )
         if num == 0:
             faults |= np.uint16(1 << _NO_INTERVAL)
-        verdict[i] = _lowest_bit(faults)
-        if verdict[i] != COUNTED:
+        verdict[i] = COUNTED
+        if faults != 0:
+            verdict[i] = _lowest_bit(faults)
             continue
-        count = flows.packets[i]
-        size = flows.octets[i]
+        count, size = all_packets[i], all_octets[i]
         if with_layer2:
-            size = max(size - flows.layer2_octets[i] * count, 0)
+            size = max(size - layer2[i] * count, 0)
         if count > LARGEST_COUNTER or size > LARGEST_COUNTER:
             verdict[i] = _OVERFLOW
             continue
@@ -196,16 +220,16 @@ def _measure(
                 verdict[i] = _OVERFLOW
                 packets[i], octets[i] = 0, 0
                 continue
-        interval[i] = -(-num // den) if error_known else 0
-        if flows.protocol[i] == _TCP and flows.tcp_flags[i] > 0 and flows.tcp_flags[i] & _SYN:
-            opens[i] = scale(1, num, den)
+        interval[i] = (num if den == 1 else -(-num // den)) if error_known else 0
+        is_open = (protocols[i] == _TCP) & (tcp_flags[i] > 0) & (tcp_flags[i] & _SYN > 0)
+        opens[i] = is_open * scale(1, num, den)
         if not error_known:
             error_unknown[i] = octets[i]
         elif num != den:
             if den != 1 or num >= 1 << 32 or size >= 1 << 46 or count >= 1 << 32:
                 wide[i] = True
             else:
-                smallest = _MINIMUM_V6 if flows.family[i] == V6 else _MINIMUM_V4
+                smallest = _MINIMUM_V6 if families[i] == V6 else _MINIMUM_V4
                 var_hi[i], var_lo[i] = variance(num, size, count, smallest, max_packet)
     return (
         Measures(verdict, interval, packets, octets, opens, var_hi, var_lo, error_unknown),
@@ -215,7 +239,16 @@ def _measure(
 
 def _measure_exactly(flows: MeasureInputs, measures: Measures, row: int, max_packet: int) -> None:
     """Fill in the variance of a row whose interval is a fraction or whose numbers are huge."""
-    num, den, pre_scaled, _ = _interval_of(flows, row, 0)
+    exporter = flows.exporter[row]
+    pre_scaled = len(flows.pre_scaled) > 0 and bool(flows.pre_scaled[row])
+    num, den, _ = _interval_of(
+        int(flows.sampling_num[row]) if len(flows.sampling_num) else 0,
+        int(flows.sampling_den[row]) if len(flows.sampling_den) else 1,
+        pre_scaled,
+        int(flows.declared[exporter]),
+        bool(flows.override[exporter]),
+        0,
+    )
     interval = Fraction(int(num), int(den))
     count, size = int(flows.packets[row]), int(flows.octets[row])
     if len(flows.layer2_octets):

@@ -108,16 +108,18 @@ def compile_rules(catalog: Catalog) -> Rules:
         )
     arrays = c.RuleArrays(
         place_list=lists.of_rule[rule_of_place],
+        place_matched=(np.diff(lists.offsets) > 0)[lists.of_rule[rule_of_place]],
         place_client=home_of_place,
         place_flags=flags[rule_of_place],
         place_embedded=embedded[rule_of_place],
         client_region=_codes([r for r, _ in clients], regions),
         list_offsets=lists.offsets,
         list_items=lists.items,
-        match_app=np.array([a for a, _ in matches], np.int32),
-        match_pair=pair_of,
+        match_app=np.array([*(a for a, _ in matches), len(catalog.apps)], np.int32),
+        match_pair=np.append(pair_of, np.int32(pairs.index((UNCLASSIFIED, UNCLASSIFIED)))),
         match_region=np.array(
-            [-1 if m.region is None else regions.index(m.region) for _, m in matches], np.int32
+            [*(-1 if m.region is None else regions.index(m.region) for _, m in matches), -1],
+            np.int32,
         ),
         match_protocols=_protocol_sets([m for _, m in matches]),
         port_offsets=np.cumsum([0, *(len(m.ports) for _, m in matches)]).astype(np.int32),
@@ -128,8 +130,6 @@ def compile_rules(catalog: Catalog) -> Rules:
         match_app_name=_conditions(matches, "app_name", conditions),
         match_app_id=_conditions(matches, "app_id", conditions),
         regions=len(regions),
-        unclassified_app=len(catalog.apps),
-        unclassified_pair=pairs.index((UNCLASSIFIED, UNCLASSIFIED)),
     )
     lengths = {n.network: n for n in catalog.networks}
     return Rules(

@@ -180,10 +180,16 @@ class _Traffic(NamedTuple):
     service: I64
     client: I64
     measures: I64
+    error_unknown: I64
 
 
 def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
     a, b, measures = _merged_counts([lane.traffic for lane in lanes])
+    error_a, error_b, errors = _merged_counts([lane.errors for lane in lanes])
+    a, b = np.concatenate((a, error_a)), np.concatenate((b, error_b))
+    # A row of errors has no other measure, and the others have no error.
+    unknown = np.append(np.zeros(len(measures), np.int64), errors[:, 0])
+    measures = np.pad(measures, ((0, len(errors)), (0, 0)))
     window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
     return _Traffic(
         window,
@@ -195,6 +201,7 @@ def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
         b >> 32,
         b & 0xFFFFFFFF,
         measures,
+        unknown,
     )
 
 
@@ -224,9 +231,9 @@ def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
         ("bytes", t.BYTES),
         ("sampled_packets", t.SAMPLED_PACKETS),
         ("sampled_bytes", t.SAMPLED_BYTES),
-        ("bytes_error_unknown", t.ERROR_UNKNOWN),
     ):
         columns[name] = pa.array(_summed_groups(measures[:, m], starts))
+    columns["bytes_error_unknown"] = pa.array(_summed_groups(rows.error_unknown[order], starts))
     hi = measures[:, t.VARIANCE_HI].view(np.uint64)
     lo = measures[:, t.VARIANCE_LO].view(np.uint64)
     columns["bytes_variance"] = wide_array(

@@ -12,7 +12,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8, U64, Bool
+from v6share.pipelines.kernels.flows import I32, I64, U8, U64
 from v6share.pipelines.kernels.groups import GroupArrays, Groups, group_of
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.pipelines.kernels.wide import add, divide, multiply
@@ -26,14 +26,18 @@ SAMPLED_PACKETS: Final = 4
 SAMPLED_BYTES: Final = 5
 VARIANCE_HI: Final = 6
 VARIANCE_LO: Final = 7
-ERROR_UNKNOWN: Final = 8
-MEASURES: Final = 9
+# Eight words are a cache line. Bytes whose error is not known are rare and stand in a table of
+# their own, under the same keys.
+MEASURES: Final = 8
+ERROR_MEASURES: Final = 1
 
 # Word A of a key: window, vantage, then class, underlay, direction, family. Word B: service,
 # client.
 _VANTAGE_BITS: Final = 17
 _TRAIT_BITS: Final = 11
 _WINDOW_SHIFT: Final = _VANTAGE_BITS + _TRAIT_BITS
+# Counters of 64 bits that are split, from ``PACKETS`` on.
+_SPLIT: Final = 4
 
 
 class TrafficInputs(NamedTuple):
@@ -86,78 +90,70 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @compiled
-def _add_piece(row: I64, weights: I64, wide: U64, before: int, upto: int, duration: int) -> None:
-    """Add the part of a flow between two offsets of its duration to a group's measures.
+def _keys(
+    flows: TrafficInputs, verdict: U8, decisions: Decisions
+) -> tuple[U64, U64, I32, int, I32, int]:
+    """Give the key of each flow in the window of its start, and parts of the counted flows.
 
-    weights: its measures from ``PACKETS`` to ``SAMPLED_BYTES``, then its unknown error;
-    wide: its variance, high and low.
+    First those that end in that window, then those that go on behind it: rows and their number.
     """
-    for m in range(4):
-        row[PACKETS + m] += split_before(weights[m], upto, duration) - split_before(
-            weights[m], before, duration
-        )
-    row[ERROR_UNKNOWN] += split_before(weights[4], upto, duration) - split_before(
-        weights[4], before, duration
-    )
-    if wide[0] != 0 or wide[1] != 0:
-        upto_hi, upto_lo = split_wide_before(wide[0], wide[1], upto, duration)
-        before_hi, before_lo = split_wide_before(wide[0], wide[1], before, duration)
-        borrow = np.uint64(1) if upto_lo < before_lo else np.uint64(0)
-        sum_hi, sum_lo = add(
-            np.uint64(row[VARIANCE_HI]),
-            np.uint64(row[VARIANCE_LO]),
-            upto_hi - before_hi - borrow,
-            upto_lo - before_lo,
-        )
-        row[VARIANCE_HI], row[VARIANCE_LO] = np.int64(sum_hi), np.int64(sum_lo)
-
-
-@compiled
-def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[U64, U64, Bool]:
-    """Give the key of each flow in the window of its start, and which flows go on behind it."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     starts, ends, families, vantages = flows.start_ms, flows.end_ms, flows.family, flows.vantage
     classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
     services, clients = decisions.service, decisions.client
     n = len(starts)
-    a, b, longer = np.empty(n, np.uint64), np.empty(n, np.uint64), np.zeros(n, np.bool_)
+    a, b = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    within, longer = np.empty(n, np.int32), np.empty(n, np.int32)
+    withins, longers = 0, 0
     for i in range(n):
         window = starts[i] // WINDOW_MS
-        longer[i] = verdict[i] == COUNTED and ends[i] > (window + 1) * WINDOW_MS
+        goes_on = ends[i] > (window + 1) * WINDOW_MS
+        counted = verdict[i] == COUNTED
+        within[withins], longer[longers] = i, i
+        withins += counted & (not goes_on)
+        longers += counted & goes_on
         traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
         low = np.uint64(vantages[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
         a[i] = np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low
         b[i] = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
-    return a, b, longer
+    return a, b, within, withins, longer, longers
+
+
+@compiled
+def _taken(column: U64, rows: I32) -> U64:
+    out = np.empty(len(rows), np.uint64)
+    for k in range(len(rows)):
+        out[k] = column[rows[k]]
+    return out
 
 
 @compiled
 def _add_within(
-    table: GroupArrays, group: I32, flows: TrafficInputs, measures: Measures, longer: Bool
+    table: GroupArrays, group: I32, rows: I32, flows: TrafficInputs, measures: Measures
 ) -> None:
-    """Add each flow to the group of its start: all of it, unless it goes on behind its window."""
+    """Add flows that end in the window of their start: all of a flow to one group."""
     sums = table.measures
     sampled_packets, sampled_octets = flows.packets, flows.octets
     packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
     variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
-    unknown = measures.error_unknown
-    for i in range(len(group)):
-        g = group[i]
-        if g < 0:
-            continue
+    for k in range(len(rows)):
+        i, g = rows[k], group[k]
         sums[g, RECORDS] += 1
         sums[g, TCP_OPENS] += opens[i]
-        if longer[i]:
-            continue
         sums[g, PACKETS] += packets[i]
         sums[g, BYTES] += octets[i]
         sums[g, SAMPLED_PACKETS] += sampled_packets[i]
         sums[g, SAMPLED_BYTES] += sampled_octets[i]
-        sums[g, ERROR_UNKNOWN] += unknown[i]
         low = np.uint64(sums[g, VARIANCE_LO]) + variance_lo[i]
-        carry = np.uint64(1) if low < variance_lo[i] else np.uint64(0)
+        carry = np.uint64(low < variance_lo[i])
         sums[g, VARIANCE_LO] = np.int64(low)
         sums[g, VARIANCE_HI] += np.int64(variance_hi[i] + carry)
+
+
+@compiled
+def _windows(start: int, end: int) -> int:
+    """Count the windows that a flow of some duration touches."""
+    return (end - 1) // WINDOW_MS - start // WINDOW_MS + 1
 
 
 @compiled
@@ -165,54 +161,102 @@ def _add_over_windows(
     table: GroupArrays,
     a: U64,
     b: U64,
-    starts: I64,
-    ends: I64,
-    weights: I64,
-    wide: U64,
+    rows: I32,
+    flows: TrafficInputs,
+    measures: Measures,
     first: int,
 ) -> int:
-    """Add flows to every window that they touch; give the flow that needs room, or n."""
-    sums, used, room = table.measures, table.used, len(table.key_a)
-    for i in range(first, len(a)):
+    """Add flows to every window that they touch; give the place in rows that needs room, or n.
+
+    What a window carries is the difference of two running numbers, so each is computed once.
+    """
+    sums, used, room = table.measures, table.used, len(table.keys)
+    starts, ends = flows.start_ms, flows.end_ms
+    sampled_packets, sampled_octets = flows.packets, flows.octets
+    packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
+    variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
+    whole, before = np.empty(_SPLIT, np.int64), np.empty(_SPLIT, np.int64)
+    for k in range(first, len(rows)):
+        i = rows[k]
         start, end = starts[i], ends[i]
-        window = start // WINDOW_MS
-        windows = (end - 1) // WINDOW_MS - window + 1
+        windows = _windows(start, end)
         if used[0] + windows > room:
-            return i
-        before = 0
+            return k
+        whole[0], whole[1] = packets[i], octets[i]
+        whole[2], whole[3] = sampled_packets[i], sampled_octets[i]
+        before[:] = 0
+        before_hi, before_lo = np.uint64(0), np.uint64(0)
         for later in range(windows):
-            upto = min((window + later + 1) * WINDOW_MS, end) - start
             group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
-            _add_piece(sums[group], weights[i], wide[i], before, upto, end - start)
-            before = upto
-    return len(a)
+            row = sums[group]
+            upto = min((start // WINDOW_MS + later + 1) * WINDOW_MS, end) - start
+            for m in range(_SPLIT):
+                part = split_before(whole[m], upto, end - start)
+                row[PACKETS + m] += part - before[m]
+                before[m] = part
+            part_hi, part_lo = split_wide_before(variance_hi[i], variance_lo[i], upto, end - start)
+            borrow = np.uint64(part_lo < before_lo)
+            sum_hi, sum_lo = add(
+                np.uint64(row[VARIANCE_HI]),
+                np.uint64(row[VARIANCE_LO]),
+                part_hi - before_hi - borrow,
+                part_lo - before_lo,
+            )
+            row[VARIANCE_HI], row[VARIANCE_LO] = np.int64(sum_hi), np.int64(sum_lo)
+            before_hi, before_lo = part_hi, part_lo
+            if later == 0:
+                row[RECORDS] += 1
+                row[TCP_OPENS] += opens[i]
+    return len(rows)
 
 
 def add_flows(
     groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
 ) -> None:
     """Add every counted flow of a batch to the traffic groups."""
-    a, b, longer = _keys(flows, measures.verdict, decisions)
-    group = groups.find(a, b, measures.verdict == COUNTED)
-    _add_within(groups.arrays, group, flows, measures, longer)
-    rows = np.flatnonzero(longer)
-    weights = np.stack(
-        [
-            column[rows]
-            for column in (
-                measures.packets,
-                measures.octets,
-                flows.packets,
-                flows.octets,
-                measures.error_unknown,
-            )
-        ],
-        axis=1,
-    )
-    wide = np.stack([measures.variance_hi[rows], measures.variance_lo[rows]], axis=1)
-    starts, ends = flows.start_ms[rows], flows.end_ms[rows]
-    a, b, at = a[rows], b[rows], 0
-    while (at := _add_over_windows(groups.arrays, a, b, starts, ends, weights, wide, at)) < len(
+    a, b, within, withins, longer, longers = _keys(flows, measures.verdict, decisions)
+    rows = within[:withins]
+    group = groups.find(_taken(a, rows), _taken(b, rows))
+    _add_within(groups.arrays, group, rows, flows, measures)
+    rows, at = longer[:longers], 0
+    while (at := _add_over_windows(groups.arrays, a, b, rows, flows, measures, at)) < len(rows):
+        groups.grow()
+
+
+@compiled
+def _add_errors(
+    table: GroupArrays, a: U64, b: U64, rows: I64, flows: TrafficInputs, unknown: I64, first: int
+) -> int:
+    """Split the bytes whose error is not known like all others; give as ``_add_over_windows``."""
+    sums, used, room = table.measures, table.used, len(table.keys)
+    starts, ends = flows.start_ms, flows.end_ms
+    for k in range(first, len(rows)):
+        i = rows[k]
+        start, end = starts[i], ends[i]
+        windows = max(_windows(start, end), 1)
+        if used[0] + windows > room:
+            return k
+        before = 0
+        for later in range(windows):
+            group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
+            upto = min((start // WINDOW_MS + later + 1) * WINDOW_MS, end) - start
+            last = later + 1 == windows
+            part = unknown[i] if last else split_before(unknown[i], upto, end - start)
+            sums[group, 0] += part - before
+            before = part
+    return len(rows)
+
+
+def add_errors(
+    groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
+) -> None:
+    """Add the bytes whose sampling error is not known, under the keys of ``add_flows``."""
+    rows = np.flatnonzero(measures.error_unknown)
+    if len(rows) == 0:
+        return
+    a, b, *_ = _keys(flows, measures.verdict, decisions)
+    at = 0
+    while (at := _add_errors(groups.arrays, a, b, rows, flows, measures.error_unknown, at)) < len(
         rows
     ):
         groups.grow()
@@ -230,32 +274,33 @@ PRESENCE_MEASURES: Final = 8
 
 
 @compiled
-def _note_presence(table: GroupArrays, flows: TrafficInputs, measures: Measures, first: int) -> int:
+def _note_presence(
+    table: GroupArrays, exporters_met: int, flows: TrafficInputs, measures: Measures, first: int
+) -> int:
     """Note each flow in every hour that it touches; word A: hour, word B: exporter, family."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     starts, ends, exporters, families = flows.start_ms, flows.end_ms, flows.exporter, flows.family
     verdicts, intervals = measures.verdict, measures.interval
     packets, octets = measures.packets, measures.octets
-    rows, count = table.measures, table.used
-    room = len(table.key_a)
-    known_a = known_b = ~np.uint64(0)
-    group = 0
+    rows, used = table.measures, table.used
+    room = len(table.keys)
+    # The hour that an exporter was last met in, by exporter and family, and its group.
+    met_hour = np.full(4 * exporters_met, -1, np.int64)
+    met_group = np.empty(4 * exporters_met, np.int64)
     for i in range(first, len(starts)):
         if verdicts[i] != COUNTED:
             continue
         start, end = starts[i], ends[i]
         first_hour = start // HOUR_MS
-        last_hour = (end - 1) // HOUR_MS if end > start else first_hour
-        if count[0] + (last_hour - first_hour + 1) > room:
+        last_hour = max((end - 1) // HOUR_MS, first_hour)
+        if used[0] + (last_hour - first_hour + 1) > room:
             return i
-        b = np.uint64(exporters[i]) << np.uint64(8) | np.uint64(families[i])
+        who = 4 * np.int64(exporters[i]) + families[i]
+        before_packets, before_octets = 0, 0
         for hour in range(first_hour, last_hour + 1):
-            a = np.uint64(hour)
-            # Neighbours mostly share the hour and the exporter.
-            if a != known_a or b != known_b:
-                group = group_of(table, a, b)
-                known_a, known_b = a, b
-            row = rows[group]
+            if met_hour[who] != hour:
+                met_hour[who], met_group[who] = hour, group_of(table, np.uint64(hour), _who(who))
+            row = rows[met_group[who]]
             if row[MET] == 0:
                 row[SAMPLING_MIN] = row[SAMPLING_MAX] = intervals[i]
                 row[FIRST_SEEN], row[LAST_SEEN], row[MET] = start, end, 1
@@ -264,28 +309,36 @@ def _note_presence(table: GroupArrays, flows: TrafficInputs, measures: Measures,
             row[FIRST_SEEN] = min(row[FIRST_SEEN], start)
             row[LAST_SEEN] = max(row[LAST_SEEN], end)
             row[HOUR_RECORDS] += hour == first_hour
-            if first_hour == last_hour:
-                row[HOUR_PACKETS] += packets[i]
-                row[HOUR_BYTES] += octets[i]
-            else:
-                # An hour's part is the sum of its windows' parts: both are differences of one
-                # running number.
-                before = max(hour * HOUR_MS - start, 0)
-                upto = min((hour + 1) * HOUR_MS, end) - start
-                duration = end - start
-                row[HOUR_PACKETS] += split_before(packets[i], upto, duration) - split_before(
-                    packets[i], before, duration
-                )
-                row[HOUR_BYTES] += split_before(octets[i], upto, duration) - split_before(
-                    octets[i], before, duration
-                )
+            # An hour's part is the sum of its windows' parts: both are differences of one
+            # running number.
+            upto_packets, upto_octets = packets[i], octets[i]
+            if hour < last_hour:
+                upto = (hour + 1) * HOUR_MS - start
+                upto_packets = split_before(upto_packets, upto, end - start)
+                upto_octets = split_before(upto_octets, upto, end - start)
+            row[HOUR_PACKETS] += upto_packets - before_packets
+            row[HOUR_BYTES] += upto_octets - before_octets
+            before_packets, before_octets = upto_packets, upto_octets
     return len(starts)
 
 
-def note_presence(groups: Groups, flows: TrafficInputs, measures: Measures) -> None:
-    """Note per hour, exporter and family: its sums, sampling intervals, first and last time."""
+@compiled
+def _who(number: int) -> np.uint64:
+    """Word B of a presence key: exporter, then 8 bits of family."""
+    return np.uint64(number >> 2) << np.uint64(8) | np.uint64(number & 3)
+
+
+def note_presence(
+    groups: Groups, exporters_met: int, flows: TrafficInputs, measures: Measures
+) -> None:
+    """Note per hour, exporter and family: its sums, sampling intervals, first and last time.
+
+    exporters_met: how many exporters there are; their numbers are below.
+    """
     at = 0
-    while (at := _note_presence(groups.arrays, flows, measures, at)) < len(flows.start_ms):
+    while (at := _note_presence(groups.arrays, exporters_met, flows, measures, at)) < len(
+        flows.start_ms
+    ):
         groups.grow()
 
 
@@ -298,5 +351,5 @@ def _add_counts(table: GroupArrays, group: I32, values: I64) -> None:
 
 def add_counts(groups: Groups, a: I64, b: I64, values: I64) -> None:
     """Add rows of counts under their keys; shapes (n,), (n,), (n, m)."""
-    group = groups.find(a.view(np.uint64), b.view(np.uint64), np.ones(len(a), np.bool_))
+    group = groups.find(a.view(np.uint64), b.view(np.uint64))
     _add_counts(groups.arrays, group, values)
