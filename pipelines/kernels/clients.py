@@ -16,7 +16,7 @@ from v6share.pipelines.kernels.compiled import compiled
 from v6share.pipelines.kernels.flows import I32, I64, U8, U64, Bool
 from v6share.pipelines.kernels.intervals import MAPPED
 from v6share.pipelines.kernels.measure import COUNTED
-from v6share.pipelines.kernels.siphash import hash_prefix
+from v6share.pipelines.kernels.siphash import hash_prefixes
 from v6share.schemas.aggregates import DAY_MS, IP_CLASSES, THETA_MAX, THETA_SIZE
 from v6share.schemas.errors import InputRefused
 
@@ -24,10 +24,13 @@ _TRANSLATED: Final = IP_CLASSES.index("translated")
 _KEPT: Final = THETA_SIZE + 1
 _SMALLEST: Final = 128
 _LARGEST: Final = 8192
+# A little above what is kept, as some hashes may be repeats.
+_AIMED_AT: Final = _KEPT + 128
 _FIRST_POOL: Final = 16
 # Days times vantages, families and units of one input; a file of absurd times has more.
 _MOST_GROUPS: Final = 8192
 _LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3
+_KINDS: Final = 8
 
 
 class ClientInputs(NamedTuple):
@@ -49,14 +52,12 @@ class ClientInputs(NamedTuple):
 class ClientRules(NamedTuple):
     """Per client number: prefix lengths, and whether it is a user or a relay.
 
-    regions: how many there are, as a service number holds pair * regions + region; pairs,
-    clients: how many cells of either kind a group has, the pairs' first.
+    pairs, clients: how many cells of either kind a group has, the pairs' first.
     """
 
     length_v4: U8
     length_v6: U8
     is_user: Bool
-    regions: int
     pairs: int
     clients: int
     key_0: np.uint64
@@ -69,7 +70,8 @@ class SketchArrays(NamedTuple):
 
     groups (g,): packed group keys. sketches (g * cells, 4): largest hash admitted, how many are
     held, room for how many, where in the pool. pool: hashes as they came, repeats among them.
-    scratch: a set for finding repeats. used: groups made, pool filled.
+    scratch: one sketch's hashes, and a set for finding repeats; one for all, so it stays cached.
+    used: groups made, pool filled.
     """
 
     groups: I64
@@ -80,36 +82,49 @@ class SketchArrays(NamedTuple):
 
 
 @compiled
-def _client_hashes(
-    flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: Decisions
-) -> U64:
-    """Give the hash of each flow's client; 0 where the flow shows no active client."""
+def _active(flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: Decisions) -> I32:
+    """Give the flows that show an active client."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     classes, directions, clients = decisions.ip_class, decisions.direction, decisions.client
-    src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
-    src_ports, dst_ports, subscribers = flows.src_port, flows.dst_port, flows.subscriber
-    length_v4, length_v6, is_user = rules.length_v4, rules.length_v6, rules.is_user
-    with_subscribers = len(subscribers) > 0
-    out = np.zeros(len(verdicts), np.uint64)
+    src_ports, dst_ports, is_user = flows.src_port, flows.dst_port, rules.is_user
+    rows, count = np.empty(len(verdicts), np.int32), 0
     for i in range(len(verdicts)):
-        if verdicts[i] != COUNTED or (QUALIFYING >> int(classes[i])) & 1 == 0:
-            continue
+        src_port, dst_port = src_ports[i], dst_ports[i]
+        port = src_port if directions[i] == TO_CLIENT else dst_port
+        is_look_up = (port == 53) | (port == 853) | (port == 5353)
+        qualifies = (QUALIFYING >> int(classes[i])) & 1 != 0
+        rows[count] = i
+        count += (verdicts[i] == COUNTED) & qualifies & (not is_look_up) & is_user[clients[i]]
+    return rows[:count]
+
+
+@compiled
+def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: I32) -> U64:
+    """Give the hash of the client of some flows; 0 where an address is absent."""
+    directions, clients = decisions.direction, decisions.client
+    src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
+    length_v4, length_v6, subscribers = rules.length_v4, rules.length_v6, flows.subscriber
+    n = len(rows)
+    hi, lo = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    is_v4, lengths = np.empty(n, np.bool_), np.empty(n, np.uint8)
+    for k in range(n):
+        i = rows[k]
+        # All is read before it is chosen from: a branch would be guessed wrong too often.
         to_client = directions[i] == TO_CLIENT
-        port = src_ports[i] if to_client else dst_ports[i]
-        client = clients[i]
-        if port in (53, 853, 5353) or not is_user[client]:
-            continue
-        if with_subscribers and subscribers[i] != 0:
-            out[i] = subscribers[i]
-            continue
-        hi = dst_hi[i] if to_client else src_hi[i]
-        lo = dst_lo[i] if to_client else src_lo[i]
-        if hi == 0 and lo == 0:
-            continue
-        is_v4 = hi == 0 and (lo >> np.uint64(32)) == MAPPED
-        length = int(length_v4[client]) if is_v4 else int(length_v6[client])
-        out[i] = max(hash_prefix(rules.key_0, rules.key_1, hi, lo, is_v4, length), np.uint64(1))
-    return out
+        hi_of, lo_of = (src_hi[i], dst_hi[i]), (src_lo[i], dst_lo[i])
+        of_v4, of_v6 = length_v4[clients[i]], length_v6[clients[i]]
+        hi[k] = hi_of[1] if to_client else hi_of[0]
+        lo[k] = lo_of[1] if to_client else lo_of[0]
+        is_v4[k] = (hi[k] == 0) & (lo[k] >> np.uint64(32) == MAPPED)
+        lengths[k] = of_v4 if is_v4[k] else of_v6
+    hashes = hash_prefixes(rules.key_0, rules.key_1, hi, lo, is_v4, lengths)
+    for k in range(n):
+        hashes[k] = max(hashes[k], np.uint64(1)) * np.uint64((hi[k] | lo[k]) != 0)
+    if len(subscribers) > 0:
+        for k in range(n):
+            if subscribers[rows[k]] != 0:
+                hashes[k] = subscribers[rows[k]]
+    return hashes
 
 
 @compiled
@@ -128,47 +143,80 @@ def _group_number(groups: I64, used: I64, key: int) -> int:
 
 @compiled
 def _make_room(s: int, sketches: U64, pool: U64, scratch: U64, used: I64) -> bool:
-    """Drop repeats; then enlarge a sketch, or cut a full one to the smallest hashes.
+    """Cut a full sketch to its smallest hashes, or drop its repeats and enlarge it.
 
     Gives False where the pool has no room: nothing is lost, the hash is tried again.
     """
-    count, room = np.int64(sketches[s, _COUNT]), np.int64(sketches[s, _ROOM])
-    base = np.int64(sketches[s, _BASE])
-    kept = _drop_repeats(pool[base : base + count], scratch[: 2 * room])
-    if room == _LARGEST and kept > _KEPT:
-        smallest = np.partition(pool[base : base + kept], _KEPT - 1)[:_KEPT]
-        pool[base : base + _KEPT] = smallest
-        kept = _KEPT
-        sketches[s, _LIMIT] = smallest[_KEPT - 1]
+    room, base = np.int64(sketches[s, _ROOM]), np.int64(sketches[s, _BASE])
+    held = pool[base : base + np.int64(sketches[s, _COUNT])]
+    if room == _LARGEST:
+        limit = _lower_limit(held, sketches[s, _LIMIT])
+        distinct = _distinct(held, limit, scratch)
+        if distinct >= _KEPT:
+            held[:distinct] = scratch[:distinct]
+            sketches[s, _COUNT], sketches[s, _LIMIT] = distinct, limit
+            return True
+    kept = _distinct(held, np.uint64(THETA_MAX), scratch)
+    held[:kept] = scratch[:kept]
     sketches[s, _COUNT] = kept
+    if room == _LARGEST and kept > _KEPT:
+        smallest = np.partition(held[:kept], _KEPT - 1)[:_KEPT]
+        held[:_KEPT] = smallest
+        sketches[s, _COUNT], sketches[s, _LIMIT] = _KEPT, smallest[_KEPT - 1]
     if room == _LARGEST or 2 * kept < room:
         return True
     wider = _SMALLEST if room == 0 else room * 8
-    if used[1] + wider > len(pool):
+    if used[1] + wider + 1 > len(pool):
         return False
-    pool[used[1] : used[1] + kept] = pool[base : base + kept]
+    pool[used[1] : used[1] + kept] = held[:kept]
     sketches[s, _BASE], sketches[s, _ROOM] = used[1], wider
-    used[1] += wider
+    used[1] += wider + 1
     return True
 
 
 @compiled
-def _drop_repeats(hashes: U64, scratch: U64) -> int:
-    """Move the distinct hashes to the front, in order of their first coming; give their number.
+def _lower_limit(hashes: U64, limit: np.uint64) -> np.uint64:
+    """Guess a limit, not above the one there is, that leaves a few more than are kept.
 
-    scratch: twice as long, a power of two. One scratch serves all sketches, so it stays cached.
+    By counting the hashes in up to 256 equal parts of their range, which are as good as sorted:
+    a limit may be anything under which enough distinct hashes lie.
     """
-    scratch[:] = 0
-    mask = np.uint64(len(scratch) - 1)
-    kept = 0
+    shift = np.uint64(0)
+    while limit >> shift > np.uint64(255):
+        shift += np.uint64(1)
+    counts = np.zeros(256, np.int64)
     for h in hashes:
+        counts[h >> shift] += 1
+    part, below = 0, counts[0]
+    while below < _AIMED_AT and part < 255:
+        part += 1
+        below += counts[part]
+    upper = (np.uint64(part + 1) << shift) - np.uint64(1)
+    return limit if part == 255 else min(limit, upper)
+
+
+@compiled
+def _distinct(hashes: U64, limit: np.uint64, scratch: U64) -> int:
+    """Put the distinct hashes up to a limit into the front of scratch; give their number.
+
+    In the order of their first coming. Behind them scratch has room for a set of all.
+    """
+    found, seen = scratch[:_LARGEST], scratch[_LARGEST:]
+    count = 0
+    for h in hashes:
+        found[count] = h
+        count += h <= limit
+    seen[:] = 0
+    mask = np.uint64(len(seen) - 1)
+    kept = 0
+    for k in range(count):
+        h = found[k]
         slot = h & mask
-        while scratch[slot] != 0 and scratch[slot] != h:
+        while seen[slot] != 0 and seen[slot] != h:
             slot = (slot + np.uint64(1)) & mask
-        if scratch[slot] == 0:
-            scratch[slot] = h
-            hashes[kept] = h
-            kept += 1
+        found[kept] = h
+        kept += seen[slot] == 0
+        seen[slot] = h
     return kept
 
 
@@ -177,45 +225,48 @@ def _add_clients(
     arrays: SketchArrays,
     flows: ClientInputs,
     rules: ClientRules,
+    rows: I32,
     hashes: U64,
     decisions: Decisions,
     first: int,
 ) -> int:
-    """Add clients from flow ``first`` on; give the flow for which room must be made, or n."""
+    """Add clients from place ``first`` in rows on; give the place that needs room made, or n."""
     groups, sketches, pool = arrays.groups, arrays.sketches, arrays.pool
     scratch, used = arrays.scratch, arrays.used
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
     vantages, subscribers = flows.vantage, flows.subscriber
-    classes, services, clients = decisions.ip_class, decisions.service, decisions.client
+    classes, pairs, clients = decisions.ip_class, decisions.pair, decisions.client
     width = rules.pairs + rules.clients
-    group = 0
-    for i in range(first, len(hashes)):
-        h = hashes[i]
+    # The group that was last met, by family and unit.
+    met_key, met_group = np.full(_KINDS, -1, np.int64), np.zeros(_KINDS, np.int64)
+    for k in range(first, len(rows)):
+        i, h = rows[k], hashes[k]
         if h == 0:
             continue
-        pair = services[i] // rules.regions
-        cell = rules.pairs + clients[i]
         family = V6 if classes[i] == _TRANSLATED else int(families[i])
         unit = 1 if len(subscribers) > 0 and subscribers[i] != 0 else 0
+        kind = family << 1 | unit
         starts = starts_ms[i] + rules.offset_ms
         ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
         for day in range(starts // DAY_MS, ends // DAY_MS + 1):
-            key = int(((day << 16 | np.int64(vantages[i])) << 2 | family) << 1 | unit)
-            if group >= used[0] or groups[group] != key:
+            key = int((day << 16 | np.int64(vantages[i])) << 3 | kind)
+            if met_key[kind] != key:
                 group = _group_number(groups, used, key)
-            if group < 0:
-                return i
-            for s in (group * width + pair, group * width + cell):
-                if h > sketches[s, _LIMIT]:
-                    continue
-                if sketches[s, _COUNT] == sketches[s, _ROOM]:
+                if group < 0:
+                    return k
+                met_key[kind], met_group[kind] = key, group
+            base = met_group[kind] * width
+            for s in (base + pairs[i], base + rules.pairs + clients[i]):
+                admitted = h <= sketches[s, _LIMIT]
+                if admitted and sketches[s, _COUNT] == sketches[s, _ROOM]:
                     if not _make_room(s, sketches, pool, scratch, used):
-                        return i
-                    if h > sketches[s, _LIMIT]:
-                        continue
+                        return k
+                    admitted = h <= sketches[s, _LIMIT]
+                # Written anyway, into the spare place behind the room if need be, and kept or not:
+                # whether a hash is admitted cannot be guessed.
                 pool[sketches[s, _BASE] + sketches[s, _COUNT]] = h
-                sketches[s, _COUNT] += np.uint64(1)
-    return len(hashes)
+                sketches[s, _COUNT] += np.uint64(admitted)
+    return len(rows)
 
 
 def unpack_group(key: int) -> tuple[int, int, int, int]:
@@ -239,7 +290,7 @@ class Sketches:
             np.zeros(0, np.int64),
             np.zeros((0, 4), np.uint64),
             np.empty(_LARGEST * _FIRST_POOL, np.uint64),
-            np.empty(2 * _LARGEST, np.uint64),
+            np.empty(3 * _LARGEST, np.uint64),
             np.zeros(2, np.int64),
         )
 
@@ -247,9 +298,11 @@ class Sketches:
         self, flows: ClientInputs, rules: ClientRules, verdict: U8, decisions: Decisions
     ) -> None:
         """Add the clients of a batch. A flow that found no room is done again: sets allow it."""
-        hashes = _client_hashes(flows, rules, verdict, decisions)
-        at = 0
-        while (at := _add_clients(self.arrays, flows, rules, hashes, decisions, at)) < len(hashes):
+        rows, at = _active(flows, rules, verdict, decisions), 0
+        hashes = _client_hashes(flows, rules, decisions, rows)
+        while (at := _add_clients(self.arrays, flows, rules, rows, hashes, decisions, at)) < len(
+            rows
+        ):
             self._grow()
 
     def _grow(self) -> None:
@@ -269,7 +322,7 @@ class Sketches:
                 groups=np.append(a.groups, np.zeros(more, np.int64)),
                 sketches=np.concatenate((a.sketches, fresh)),
             )
-        if len(a.pool) - a.used[1] < _LARGEST:
+        if len(a.pool) - a.used[1] < _LARGEST + 1:
             pool = np.empty(2 * len(a.pool), np.uint64)
             pool[: a.used[1]] = a.pool[: a.used[1]]
             a = a._replace(pool=pool)

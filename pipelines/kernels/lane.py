@@ -160,7 +160,6 @@ class Lane:
             plan.rules.client_length_v4,
             plan.rules.client_length_v6,
             plan.rules.client_is_user,
-            len(plan.rules.regions),
             len(plan.rules.pairs),
             len(plan.rules.clients),
             k0,

@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I64, U8, U64
+from v6share.pipelines.kernels.flows import I64, U8, U64, Bool
 
 TAG_V4: Final = ord("4")
 TAG_V6: Final = ord("6")
 TAG_SUBSCRIBER: Final = ord("s")
+_BLOCK: Final = 1024
 
 
 @compiled
@@ -60,8 +61,11 @@ def _absorb(
 @compiled
 def _finish(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> np.uint64:
     v2 ^= np.uint64(0xFF)
-    for _ in range(4):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    # No loop: with one inside, the compiler does not take several messages at once.
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 
@@ -74,36 +78,86 @@ def _swapped(x: np.uint64) -> np.uint64:
 
 
 @compiled
-def hash_prefix(
-    k0: np.uint64, k1: np.uint64, hi: np.uint64, lo: np.uint64, is_v4: bool, length: int
-) -> np.uint64:
-    """Hash the client prefix of an address: length bits of the IPv4 or the IPv6 address."""
-    one = np.uint64(1)
-    if is_v4:
-        address = (lo & np.uint64(0xFFFFFFFF)) << np.uint64(32)
-        rest = np.uint64(0)
-        tag = np.uint64(TAG_V4)
-    else:
-        address, rest = hi, lo
-        tag = np.uint64(TAG_V6)
-    if length < 64:
-        rest = np.uint64(0)
-        keep = ~((one << np.uint64(64 - length)) - one) if length > 0 else np.uint64(0)
-        address &= keep
-    elif length < 128:
-        rest &= ~((one << np.uint64(128 - length)) - one) if length > 64 else np.uint64(0)
-    size = 1 + (length + 7) // 8
+def _prefix_words(
+    hi: np.uint64, lo: np.uint64, is_v4: bool, length: int
+) -> tuple[np.uint64, np.uint64, np.uint64, int]:
+    """Lay out the message of a prefix: three words without its size, and its size in bytes."""
+    # Families alternate: masks instead of branches.
+    of_v4 = np.uint64(0) - np.uint64(is_v4)
+    address = (lo << np.uint64(32) & of_v4) | (hi & ~of_v4)
+    rest = lo & ~of_v4
+    # A shift by 64 bits is none for the processor: so in two steps.
+    ones = ~np.uint64(0)
+    address &= ~((ones >> np.uint64(min(length, 63))) >> np.uint64(length >= 64))
+    low = max(length, 64) - 64
+    rest &= ~((ones >> np.uint64(min(low, 63))) >> np.uint64(low >= 64))
     first, second = _swapped(address), _swapped(rest)
-    words = (
-        tag | (first << np.uint64(8)),
+    return (
+        np.uint64(TAG_V6) - np.uint64(2) * np.uint64(is_v4) | (first << np.uint64(8)),
         (first >> np.uint64(56)) | (second << np.uint64(8)),
         second >> np.uint64(56),
+        1 + (length + 7) // 8,
     )
+
+
+@compiled
+def hash_prefixes(k0: np.uint64, k1: np.uint64, hi: U64, lo: U64, is_v4: Bool, lengths: U8) -> U64:
+    """Hash the client prefixes of addresses: so many bits of the IPv4 or the IPv6 address.
+
+    Messages of one word and of two are hashed each in a loop of their own, without branches, so
+    that the compiler works on several at once. Longer ones are prefixes of over 120 bits.
+    """
+    n = len(hi)
+    out = np.empty(n, np.uint64)
+    short, long = np.empty(_BLOCK, np.uint64), np.empty((2, _BLOCK), np.uint64)
+    short_rows, long_rows = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    for begin in range(0, n, _BLOCK):
+        shorts, longs = 0, 0
+        for i in range(begin, min(begin + _BLOCK, n)):
+            first, second, third, size = _prefix_words(hi[i], lo[i], is_v4[i], int(lengths[i]))
+            end = np.uint64(size) << np.uint64(56)
+            short[shorts], short_rows[shorts] = first | end, i
+            long[0, longs], long[1, longs], long_rows[longs] = first, second | end, i
+            shorts += size < 8
+            longs += 8 <= size < 16
+            if size >= 16:
+                out[i] = _hash_words(k0, k1, first, second, third | end)
+        _hash_short(k0, k1, short[:shorts])
+        for k in range(shorts):
+            out[short_rows[k]] = short[k]
+        _hash_long(k0, k1, long[0, :longs], long[1, :longs])
+        for k in range(longs):
+            out[long_rows[k]] = long[0, k]
+    return out
+
+
+@compiled
+def _hash_short(k0: np.uint64, k1: np.uint64, words: U64) -> None:
+    """Replace each message of one word by its hash."""
+    for k in range(len(words)):
+        v0, v1, v2, v3 = _start(k0, k1)
+        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, words[k])
+        words[k] = _finish(v0, v1, v2, v3)
+
+
+@compiled
+def _hash_long(k0: np.uint64, k1: np.uint64, first: U64, second: U64) -> None:
+    """Replace the first word of each message of two by the message's hash."""
+    for k in range(len(first)):
+        v0, v1, v2, v3 = _start(k0, k1)
+        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, first[k])
+        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, second[k])
+        first[k] = _finish(v0, v1, v2, v3)
+
+
+@compiled
+def _hash_words(
+    k0: np.uint64, k1: np.uint64, first: np.uint64, second: np.uint64, third: np.uint64
+) -> np.uint64:
     v0, v1, v2, v3 = _start(k0, k1)
-    for i in range(size // 8):
-        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, words[i])
-    last = words[size // 8] | (np.uint64(size & 255) << np.uint64(56))
-    v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, last)
+    v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, first)
+    v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, second)
+    v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, third)
     return _finish(v0, v1, v2, v3)
 
 

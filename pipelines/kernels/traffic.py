@@ -55,7 +55,9 @@ class TrafficInputs(NamedTuple):
 @compiled
 def split_before(counter: int, upto: int, duration: int) -> int:
     """Give the part of a counter that the first ``upto`` of ``duration`` milliseconds carry."""
-    return (counter // duration) * upto + (counter % duration) * upto // duration
+    # Unsigned: nothing is negative here, and a signed division rounds the other way first.
+    c, t, d = np.uint64(counter), np.uint64(upto), np.uint64(duration)
+    return int(c // d * t + c % d * t // d)
 
 
 @compiled
@@ -63,6 +65,10 @@ def split_wide_before(
     hi: np.uint64, lo: np.uint64, upto: int, duration: int
 ) -> tuple[np.uint64, np.uint64]:
     """Do the same for a counter of 128 bits; duration below 2^31."""
+    if hi == 0:
+        part = lo // np.uint64(duration) * np.uint64(upto)
+        rest = lo % np.uint64(duration) * np.uint64(upto)
+        return hi, part + rest // np.uint64(duration)
     q_hi, q_lo, rest = divide(hi, lo, np.uint64(duration))
     part_hi, part_lo = multiply(q_lo, np.uint64(upto))
     part_hi += q_hi * np.uint64(upto)
@@ -189,12 +195,15 @@ def _add_over_windows(
         for later in range(windows):
             group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
             row = sums[group]
-            upto = min((start // WINDOW_MS + later + 1) * WINDOW_MS, end) - start
+            upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
+            ends_here = later + 1 == windows
             for m in range(_SPLIT):
-                part = split_before(whole[m], upto, end - start)
+                part = whole[m] if ends_here else split_before(whole[m], upto, end - start)
                 row[PACKETS + m] += part - before[m]
                 before[m] = part
-            part_hi, part_lo = split_wide_before(variance_hi[i], variance_lo[i], upto, end - start)
+            part_hi, part_lo = variance_hi[i], variance_lo[i]
+            if not ends_here:
+                part_hi, part_lo = split_wide_before(part_hi, part_lo, upto, end - start)
             borrow = np.uint64(part_lo < before_lo)
             sum_hi, sum_lo = add(
                 np.uint64(row[VARIANCE_HI]),
@@ -239,9 +248,9 @@ def _add_errors(
         before = 0
         for later in range(windows):
             group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
-            upto = min((start // WINDOW_MS + later + 1) * WINDOW_MS, end) - start
-            last = later + 1 == windows
-            part = unknown[i] if last else split_before(unknown[i], upto, end - start)
+            upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
+            ends_here = later + 1 == windows
+            part = unknown[i] if ends_here else split_before(unknown[i], upto, end - start)
             sums[group, 0] += part - before
             before = part
     return len(rows)

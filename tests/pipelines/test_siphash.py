@@ -6,7 +6,7 @@ import random
 import numpy as np
 import siphash24
 
-from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_prefix, hash_texts
+from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_prefixes, hash_texts
 
 
 def oracle(key: bytes, message: bytes) -> int:
@@ -25,23 +25,23 @@ def test_the_authors_vector() -> None:
 
 def test_prefixes() -> None:
     rng = random.Random(3)
-    for _ in range(400):
-        key = rng.randbytes(16)
-        k0, k1 = halves(key)
-        v6 = ipaddress.ip_network((rng.getrandbits(128), rng.randint(0, 128)), strict=False)
-        start = int(v6.network_address)
-        noise = rng.getrandbits(128) & int(v6.hostmask)
-        a = start | noise
-        got = hash_prefix(
-            k0, k1, np.uint64(a >> 64), np.uint64(a & (2**64 - 1)), False, v6.prefixlen
-        )
-        size = -(-v6.prefixlen // 8)
-        assert got == oracle(key, b"6" + v6.network_address.packed[:size]), v6
-        length = rng.randint(0, 32)
-        v4 = ipaddress.ip_network((rng.getrandbits(32), length), strict=False)
-        a = int(v4.network_address) | (rng.getrandbits(32) & int(v4.hostmask))
-        got = hash_prefix(k0, k1, np.uint64(0), np.uint64((0xFFFF << 32) | a), True, length)
-        assert got == oracle(key, b"4" + v4.network_address.packed[: -(-length // 8)]), v4
+    key = rng.randbytes(16)
+    addresses, v4s, lengths, expected = [], [], [], []
+    for _ in range(3000):
+        is_v4 = rng.random() < 0.5
+        bits = 32 if is_v4 else 128
+        value, length = rng.getrandbits(bits), rng.randint(0, bits)
+        kind = ipaddress.IPv4Address if is_v4 else ipaddress.IPv6Address
+        prefix = ipaddress.ip_network((kind(value), length), strict=False)
+        packed = prefix.network_address.packed[: -(-length // 8)]
+        addresses.append(value | 0xFFFF << 32 if is_v4 else value)
+        v4s.append(is_v4)
+        lengths.append(length)
+        expected.append(oracle(key, (b"4" if is_v4 else b"6") + packed))
+    hi = np.array([a >> 64 for a in addresses], np.uint64)
+    lo = np.array([a & (2**64 - 1) for a in addresses], np.uint64)
+    got = hash_prefixes(*halves(key), hi, lo, np.array(v4s), np.array(lengths, np.uint8))
+    assert got.tolist() == expected
 
 
 def test_texts() -> None:
