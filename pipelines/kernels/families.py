@@ -30,13 +30,10 @@ def combined_family(src_hi: U64, src_lo: U64, dst_hi: U64, dst_lo: U64, family: 
 
 @compiled
 def _kind(hi: np.uint64, lo: np.uint64) -> int:
-    """0 zero, 1 IPv4, 2 IPv6."""
-    if hi == 0:
-        if lo == 0 or lo == np.uint64(0xFFFF00000000):
-            return 0
-        if lo >> np.uint64(32) == np.uint64(0xFFFF):
-            return 1
-    return 2
+    """0 zero, 1 IPv4, 2 IPv6. Without branches, as families alternate."""
+    is_zero = (hi | lo) == 0 or (hi | (lo ^ np.uint64(0xFFFF00000000))) == 0
+    is_v4 = (hi | ((lo >> np.uint64(32)) ^ np.uint64(0xFFFF))) == 0
+    return (2 - int(is_v4)) * int(not is_zero)
 
 
 @compiled

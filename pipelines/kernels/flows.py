@@ -41,7 +41,8 @@ class FlowBatch:
         carries what the record alone shows; settings and catalog add theirs later.
     packets, octets: as exported; 0 where absent or not a number, negative as found.
     layer2_octets: bytes per packet to subtract for layer-3 bytes.
-    sampling_num, sampling_den: the interval N = num / den, reduced; num = 0 is unknown.
+    sampling_num, sampling_den: the interval N = num / den, reduced; num = 0 is unknown. Without
+        a den it is 1.
     pre_scaled: counters are scaled already by whoever wrote the file.
     protocol, ports, tcp_flags, AS numbers, round-trip times (us), retransmits: -1 is absent.
     consumed: the router itself consumed the packet (forwardingStatus 11......).

@@ -36,7 +36,8 @@ _TCP: Final = 6
 
 
 class MeasureInputs(NamedTuple):
-    """Columns of n flows; ``layer2_octets``, ``sampling_*``, ``pre_scaled`` may have shape (0,).
+    """Columns of n flows; ``layer2_octets``, ``sampling_*``, ``pre_scaled`` may have shape (0,):
+    no interval, and a denominator of 1.
 
     exporter: number of each row's exporter. declared: an exporter's sampling interval in the
     catalog, 0 = none; override: it wins over the record's. Both have one entry an exporter.
@@ -169,8 +170,8 @@ def _measure(
     nums, dens, all_pre_scaled = flows.sampling_num, flows.sampling_den, flows.pre_scaled
     protocols, tcp_flags = flows.protocol, flows.tcp_flags
     exporters, declared, override = flows.exporter, flows.declared, flows.override
-    with_layer2, with_interval = len(layer2) > 0, len(nums) > 0
-    with_pre_scaled = len(all_pre_scaled) > 0
+    with_layer2, with_pre_scaled = len(layer2) > 0, len(all_pre_scaled) > 0
+    with_num, with_den = len(nums) > 0, len(dens) > 0
     n = len(all_faults)
     verdict = np.empty(n, np.uint8)
     interval = np.zeros(n, np.int64)
@@ -189,8 +190,8 @@ def _measure(
             faults |= np.uint16(1 << _TOO_LONG)
         pre_scaled = with_pre_scaled and all_pre_scaled[i]
         num, den, error_known = _interval_of(
-            nums[i] if with_interval else 0,
-            dens[i] if with_interval else 1,
+            nums[i] if with_num else 0,
+            dens[i] if with_den else 1,
             pre_scaled,
             declared[exporter],
             override[exporter],

@@ -242,17 +242,17 @@ class _Flows(SourceRows):
             one = self.one_interval(form)
             if one is None:
                 continue
-            if num is None or den is None:
+            if num is None:
                 num, den = one
             else:
                 use = (num == 0) & (one[0] > 0)
-                num, den = np.where(use, one[0], num), np.where(use, one[1], den)
+                num, den = np.where(use, one[0], num), _where_either(use, one[1], den)
             if (num > 0).all():
                 break
         return {"sampling_num": num, "sampling_den": den}
 
-    def one_interval(self, form: Interval) -> tuple[I64, I64] | None:
-        """(num, den), reduced, 0 / 1 where unknown; None where the file cannot show it."""
+    def one_interval(self, form: Interval) -> tuple[I64, I64 | None] | None:
+        """(num, den), reduced, num 0 where unknown; None where the file cannot show it."""
         names = (*(form.num or ()), *(form.den or ()))
         if form.probability is not None:
             names = (form.probability,)
@@ -261,15 +261,18 @@ class _Flows(SourceRows):
         use = self.all_of(form.when)
         if form.when and use is None:
             return None
+        den: I64 | None = None
         if form.probability is not None:
             num, den = of_probability(self.columns[form.probability])
         elif form.constant is not None:
-            num, den = np.full(self.rows, form.constant, np.int64), np.ones(self.rows, np.int64)
+            num = np.full(self.rows, form.constant, np.int64)
         else:
             num = self.sum_of(form.num or ())
-            den = np.ones(self.rows, np.int64) if form.den is None else self.sum_of(form.den)
+            den = None if form.den is None else self.sum_of(form.den)
         if use is not None:
             num = np.where(use, num, 0)
+        if den is None:
+            return np.maximum(num, 0), None
         out_num, out_den = np.empty(self.rows, np.int64), np.empty(self.rows, np.int64)
         reduce_fractions(num, den, out_num, out_den)
         return out_num, out_den
@@ -329,6 +332,8 @@ class _Flows(SourceRows):
 
     def reverse_flows(self, forward: FlowBatch, reverse: Reverse) -> FlowBatch | None:
         """The rows that have counters of the other direction, with the ends swapped."""
+        if not self.present((*reverse.packets, *reverse.octets)):
+            return None
         p, o = self.number(reverse.packets), self.number(reverse.octets)
         rows = np.flatnonzero(_something(p, self.rows) | _something(o, self.rows))
         if len(rows) == 0:
@@ -378,6 +383,13 @@ class _Flows(SourceRows):
             bad_end = whole_mask(bad_end, self.rows) | (whole_mask(flow_bad_end, self.rows) & none)
         export, _ = self.time(columns.export)
         return settled_times(start, end, export, bad_start, bad_end, faults)
+
+
+def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:
+    """Choose between denominators, None being 1 everywhere."""
+    if new is None and old is None:
+        return None
+    return np.where(use, 1 if new is None else new, 1 if old is None else old)
 
 
 def _something(number: Whole, rows: int) -> Bool:

@@ -75,6 +75,8 @@ def _exact(array: pa.Array) -> list[Any]:
 
 def _scaled(values: NDArray[np.int64], absent: Bool, unit: str) -> I64:
     values = values.astype(np.int64, copy=False)
+    if unit == "ms" and len(absent) == 0 and _all_within(values):
+        return values
     out = np.empty(len(values), np.int64)
     if unit == "ms":
         _from_ms(values, absent, out)
@@ -85,6 +87,15 @@ def _scaled(values: NDArray[np.int64], absent: Bool, unit: str) -> I64:
     else:
         _from_s(values, absent, out)
     return out
+
+
+@compiled
+def _all_within(values: I64) -> bool:
+    """Tell whether all are times as they are: the common case, which needs no copy."""
+    outside = 0
+    for v in values:
+        outside += (v < EARLIEST_MS) | (v > LATEST_MS) | (v == 0)
+    return outside == 0
 
 
 # One kernel a unit: dividing by a constant is a multiplication, by a variable it is not.
