@@ -416,5 +416,6 @@ def _host_bits(hi: np.uint64, lo: np.uint64, bits: int) -> bool:
 
 def code_i32(codes: pa.Array) -> I32:
     """Dictionary indices as int32, null as -1."""
-    values: I32 = codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    whole = codes.fill_null(-1) if codes.null_count else codes
+    values: I32 = whole.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
     return values

@@ -14,7 +14,6 @@ from v6share.pipelines.kernels import traffic as t
 from v6share.pipelines.kernels.classify import (
     CONTROL,
     DOCUMENTATION,
-    TO_SERVICE,
     Decisions,
     FlowArrays,
     NameArrays,
@@ -23,15 +22,16 @@ from v6share.pipelines.kernels.classify import (
 )
 from v6share.pipelines.kernels.flows import I32, I64, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
+from v6share.pipelines.kernels.health import HealthInputs, health_counts, pack_cell
 from v6share.pipelines.kernels.intervals import find_values
 from v6share.pipelines.kernels.measure import COUNTED, MeasureInputs, Measures, measure
+from v6share.pipelines.kernels.notes import counted_span, rows_flagged
 from v6share.pipelines.kernels.rules import Rules, name_hits
 from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_texts
 from v6share.schemas.aggregates import HOUR_MS, UNLISTED, rtt_boundaries
 from v6share.schemas.ledger import REJECT_REASONS
 
 _NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")
-_SYN, _ACK, _TCP = 2, 16, 6
 _RTT_BOUNDS: Final = np.array(rtt_boundaries(), np.int64)
 DOCUMENTATION_FINDING: Final = "documentation address"
 
@@ -276,49 +276,36 @@ class Lane:
     def _add_health(
         self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
     ) -> None:
-        rows = np.flatnonzero(
-            (measures.verdict == COUNTED) & (measures.interval == 1) & (batch.protocol == _TCP)
+        a, b, values = health_counts(
+            HealthInputs(
+                batch.start_ms,
+                batch.packets,
+                batch.family,
+                batch.protocol,
+                batch.tcp_flags,
+                vantage,
+                _or_empty(batch.retransmits, np.int64),
+            ),
+            measures,
+            decisions,
         )
-        if len(rows) == 0:
-            return
-        flags = batch.tcp_flags[rows]
-        opens = (flags > 0) & (flags & _SYN > 0) & (decisions.direction[rows] == TO_SERVICE)
-        again = (
-            np.full(len(rows), -1, np.int64)
-            if batch.retransmits is None
-            # More retransmitted packets than packets is no count.
-            else np.where(
-                batch.retransmits[rows] > batch.packets[rows], -1, batch.retransmits[rows]
-            )
-        )
-        values = np.stack(
-            [
-                opens,
-                opens & (flags & _ACK == 0),
-                np.maximum(again, 0),
-                np.where(again >= 0, batch.packets[rows], 0),
-            ],
-            axis=1,
-        ).astype(np.int64)
-        told = values.any(axis=1)
-        rows, values = rows[told], values[told]
-        a = (batch.start_ms[rows] // HOUR_MS) << 32 | vantage[rows]
-        t.add_counts(self.health, a, _cell(decisions, batch, rows), values)
+        t.add_counts(self.health, a, b, values)
 
     def _note(
         self, batch: FlowBatch, exporter: I32, measures: Measures, places: NDArray[np.int32]
     ) -> None:
-        counted = measures.verdict == COUNTED
-        if counted.any():
-            first, last = int(batch.start_ms[counted].min()), int(batch.end_ms[counted].max())
+        verdict, flags = measures.verdict, self.plan.rules.arrays.place_flags
+        first, last = counted_span(batch.start_ms, batch.end_ms, verdict)
+        if first <= last:
             self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
             self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
-        flags = self.plan.rules.arrays.place_flags
-        documented = (flags[places[0]] | flags[places[1]]) & DOCUMENTATION != 0
+        documented = rows_flagged(flags, DOCUMENTATION, places[0], places[1])
         for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
-            for name, rows in self._rows_by_exporter(exporter, mask & counted):
+            if not mask.any():
+                continue
+            for name, rows in self._rows_by_exporter(exporter, mask & (verdict == COUNTED)):
                 self.findings[name, finding] = self.findings.get((name, finding), 0) + rows
-        for name, rows in self._rows_by_exporter(exporter, measures.verdict == _NO_INTERVAL):
+        for name, rows in self._rows_by_exporter(exporter, verdict == _NO_INTERVAL):
             self.without_interval[name] = self.without_interval.get(name, 0) + rows
 
     def _rows_by_exporter(self, exporter: I32, mask: Bool) -> Iterator[tuple[str, int]]:
@@ -333,4 +320,5 @@ class Lane:
 def _cell(decisions: Decisions, batch: FlowBatch, rows: NDArray[np.intp]) -> I64:
     """Pack (app, client, family) of rows: the cell in which performance is compared."""
     app = decisions.app[rows].astype(np.int64)
-    return (app << 32 | decisions.client[rows]) << 2 | batch.family[rows]
+    cells: I64 = pack_cell(app, decisions.client[rows], batch.family[rows])
+    return cells

@@ -26,7 +26,7 @@ from v6share.pipelines.kernels.families import (
 )
 from v6share.pipelines.kernels.faults import counter_faults, fault_bit, settled_times, whole_mask
 from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U16, U64, Bool, Coded, FlowBatch
-from v6share.pipelines.kernels.rates import LARGEST_PART, of_probability, reduce_fractions
+from v6share.pipelines.kernels.rates import known_parts, of_probability, reduce_fractions
 from v6share.pipelines.kernels.rows import SourceRows
 from v6share.pipelines.kernels.spellings import app_id_reader, exporter_reader
 from v6share.pipelines.kernels.times import MISSING
@@ -279,16 +279,13 @@ class _Flows(SourceRows):
 
     def sum_of(self, names: Sequence[str]) -> I64:
         """The sum of columns, 0 where one of them is absent or absurd."""
-        total = np.zeros(self.rows, np.int64)
-        known = np.ones(self.rows, np.bool_)
-        for name in names:
-            number = whole(self.columns[name])
-            total = total + np.clip(number.values, 0, LARGEST_PART)
-            known &= (number.values >= 0) & (number.values < LARGEST_PART)
-            for mask in (number.absent, number.bad):
-                if len(mask):
-                    known &= ~mask
-        return np.where(known, total, 0)
+        parts = [whole(self.columns[name]) for name in names]
+        known = [known_parts(part.values, part.absent, part.bad) for part in parts]
+        if len(known) == 1:
+            alone: I64 = np.maximum(known[0], 0)
+            return alone
+        sums: I64 = np.where(np.minimum.reduce(known) < 0, 0, np.add.reduce(known))
+        return sums
 
     def layer2(self) -> I64 | None:
         octets: I64 | None = None
