@@ -29,8 +29,11 @@ _NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")
 _OVERFLOW: Final = REJECT_REASONS.index("counter_overflow")
 _MINIMUM_V4: Final = 40
 _MINIMUM_V6: Final = 60
-# The product of two such numbers is below ``LARGEST_COUNTER``.
-_SMALL: Final = 2**26
+# So N (N - 1) Q stays below 2^15 2^15 2^33 for several packets, 2^15 2^15 2^16 2^16 for one.
+_USUAL_INTERVAL: Final = 2**15
+_USUAL_OCTETS: Final = 2**20
+_USUAL_PACKET: Final = 2**16
+_USUAL_BOUND: Final = 2**33
 _SYN: Final = 2
 _TCP: Final = 6
 
@@ -95,8 +98,6 @@ def measure(
 def scale(count: int, num: int, den: int) -> int:
     """Scale a counter of at most 2^53 by num / den, halves up; -1 where it passes 2^53."""
     if den == 1:
-        if count <= _SMALL and num <= _SMALL:
-            return count * num
         # count * num may pass 64 bits, the quotient tells before multiplying.
         if count > 0 and num > LARGEST_COUNTER // count:
             return -1
@@ -118,24 +119,15 @@ def variance(
     The bound less o^2 / k is k (M - o / k) (o / k - m), so it is the greater one exactly where
     the mean packet lies between m and M.
     """
-    bounded = packets > 1 and packets * smallest <= octets <= packets * largest
-    all_octets = np.uint64(interval) * np.uint64(octets)
-    if bounded or packets == 1:
-        # Chosen, not branched: one packet or more changes from row to row.
+    if packets > 1 and packets * smallest <= octets <= packets * largest:
         bound = octets * (smallest + largest) - packets * smallest * largest
-        factor = np.uint64(interval) * np.uint64(interval - 1) if bounded else all_octets
-        return _product(factor, np.uint64(bound) if bounded else all_octets - np.uint64(octets))
-    hi, lo = _product(all_octets, all_octets - np.uint64(octets))
+        return multiply(np.uint64(interval) * np.uint64(interval - 1), np.uint64(bound))
+    all_octets = np.uint64(interval) * np.uint64(octets)
+    hi, lo = multiply(all_octets, all_octets - np.uint64(octets))
+    if packets == 1:
+        return hi, lo
     hi, lo, rest = divide(hi, lo, np.uint64(packets))
     return add(hi, lo, np.uint64(0), np.uint64(1 if rest != 0 else 0))
-
-
-@compiled
-def _product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """Give a * b as (high, low); most products need no more than the low half."""
-    if (a | b) >> np.uint64(32) == 0:
-        return np.uint64(0), a * b
-    return multiply(a, b)
 
 
 @compiled
@@ -164,78 +156,157 @@ def _interval_of(
 def _measure(
     flows: MeasureInputs, max_duration_ms: int, unknown_interval: int, max_packet: int
 ) -> tuple[Measures, Bool]:
-    # Held in local names: to read an array from a tuple counts references, at every row.
-    starts, ends, all_faults, families = flows.start_ms, flows.end_ms, flows.faults, flows.family
-    all_packets, all_octets, layer2 = flows.packets, flows.octets, flows.layer2_octets
-    nums, dens, all_pre_scaled = flows.sampling_num, flows.sampling_den, flows.pre_scaled
-    protocols, tcp_flags = flows.protocol, flows.tcp_flags
-    exporters, declared, override = flows.exporter, flows.declared, flows.override
-    with_layer2, with_pre_scaled = len(layer2) > 0, len(all_pre_scaled) > 0
-    with_num, with_den = len(nums) > 0, len(dens) > 0
-    n = len(all_faults)
-    verdict = np.empty(n, np.uint8)
-    interval = np.zeros(n, np.int64)
-    packets = np.zeros(n, np.int64)
-    octets = np.zeros(n, np.int64)
-    opens = np.zeros(n, np.int64)
-    var_hi = np.zeros(n, np.uint64)
-    var_lo = np.zeros(n, np.uint64)
-    error_unknown = np.zeros(n, np.int64)
+    n = len(flows.faults)
+    measures = Measures(
+        np.empty(n, np.uint8),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(n, np.uint64),
+        np.empty(n, np.uint64),
+        np.empty(n, np.int64),
+    )
     wide = np.zeros(n, np.bool_)
+    nums, dens, known = _intervals(flows, unknown_interval)
+    usual = _measure_usual(flows, nums, max_duration_ms, max_packet, measures)
+    if len(dens) > 0 or len(flows.layer2_octets) > 0:
+        usual[:] = False
     for i in range(n):
-        faults, exporter = all_faults[i], exporters[i]
-        if starts[i] < FIRST_MS or ends[i] > LAST_MS:
-            faults |= np.uint16(1 << _NO_TIME)
-        elif ends[i] - starts[i] > max_duration_ms:
-            faults |= np.uint16(1 << _TOO_LONG)
-        pre_scaled = with_pre_scaled and all_pre_scaled[i]
+        if not usual[i]:
+            den = dens[i] if len(dens) > 0 else 1
+            error_known = known[i] if len(known) > 0 else True
+            wide[i] = _measure_one(
+                flows, i, nums[i], den, error_known, max_duration_ms, max_packet, measures
+            )
+    return measures, wide
+
+
+@compiled
+def _intervals(flows: MeasureInputs, unknown_interval: int) -> tuple[I64, I64, Bool]:
+    """Give num, den and whether the error is known of each row, as ``_interval_of``.
+
+    No dens: they are 1; no known: it is known everywhere.
+    """
+    exporters, declared, override = flows.exporter, flows.declared, flows.override
+    nums, dens, pre_scaled = flows.sampling_num, flows.sampling_den, flows.pre_scaled
+    n = len(exporters)
+    with_num, with_den, with_pre_scaled = len(nums) > 0, len(dens) > 0, len(pre_scaled) > 0
+    out = np.empty(n, np.int64)
+    out_dens = np.empty(n if with_den else 0, np.int64)
+    known = np.empty(n if with_pre_scaled else 0, np.bool_)
+    for i in range(n):
+        exporter = np.uint32(exporters[i])
         num, den, error_known = _interval_of(
             nums[i] if with_num else 0,
             dens[i] if with_den else 1,
-            pre_scaled,
+            with_pre_scaled and pre_scaled[i],
             declared[exporter],
             override[exporter],
             unknown_interval,
         )
-        if num == 0:
-            faults |= np.uint16(1 << _NO_INTERVAL)
-        verdict[i] = COUNTED
-        if faults != 0:
-            verdict[i] = _lowest_bit(faults)
-            continue
-        count, size = all_packets[i], all_octets[i]
-        if with_layer2:
-            size = max(size - layer2[i] * count, 0)
-        if count > LARGEST_COUNTER or size > LARGEST_COUNTER:
-            verdict[i] = _OVERFLOW
-            continue
-        if pre_scaled:
-            packets[i], octets[i] = count, size
-            count, size = max(count // num, 1), size // num
-        else:
-            if den >= 1 << 32 or num >= 1 << 62:
-                verdict[i] = _OVERFLOW
-                continue
-            packets[i], octets[i] = scale(count, num, den), scale(size, num, den)
-            if packets[i] < 0 or octets[i] < 0:
-                verdict[i] = _OVERFLOW
-                packets[i], octets[i] = 0, 0
-                continue
-        interval[i] = (num if den == 1 else -(-num // den)) if error_known else 0
+        out[i] = num
+        if with_den:
+            out_dens[i] = den
+        if with_pre_scaled:
+            known[i] = error_known
+    return out, out_dens, known
+
+
+@compiled
+def _measure_usual(
+    flows: MeasureInputs, nums: I64, max_duration_ms: int, max_packet: int, measures: Measures
+) -> Bool:
+    """Weigh every row as if it were a usual one, and give which ones are.
+
+    Usual: nothing is wrong with it, its numbers are so small that no product passes 64 bits, and
+    the mean packet lies between the smallest and the largest. One loop without branches, which
+    the compiler does for several rows at once; the others are weighed again, one by one.
+    """
+    # Held in local names: to read an array from a tuple counts references, at every row.
+    starts, ends, faults, families = flows.start_ms, flows.end_ms, flows.faults, flows.family
+    all_packets, all_octets, protocols = flows.packets, flows.octets, flows.protocol
+    tcp_flags, verdict, interval = flows.tcp_flags, measures.verdict, measures.interval
+    packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
+    var_hi, var_lo, unknown = measures.variance_hi, measures.variance_lo, measures.error_unknown
+    n = len(faults)
+    usual = np.empty(n, np.bool_)
+    for i in range(n):
+        num, count, size = nums[i], all_packets[i], all_octets[i]
+        smallest = _MINIMUM_V6 if families[i] == V6 else _MINIMUM_V4
+        scaled = size * num
+        bound = size * (smallest + max_packet) - count * (smallest * max_packet)
+        single = count == 1
+        # N (N - 1) Q, with Q = o^2 for a packet.
+        var_lo[i] = np.uint64(scaled * (scaled - size) if single else num * (num - 1) * bound)
         is_open = (protocols[i] == _TCP) & (tcp_flags[i] > 0) & (tcp_flags[i] & _SYN > 0)
-        opens[i] = is_open * scale(1, num, den)
-        if not error_known:
-            error_unknown[i] = octets[i]
-        elif num != den:
-            if den != 1 or num >= 1 << 32 or size >= 1 << 46 or count >= 1 << 32:
-                wide[i] = True
-            else:
-                smallest = _MINIMUM_V6 if families[i] == V6 else _MINIMUM_V4
-                var_hi[i], var_lo[i] = variance(num, size, count, smallest, max_packet)
-    return (
-        Measures(verdict, interval, packets, octets, opens, var_hi, var_lo, error_unknown),
-        wide,
-    )
+        verdict[i], interval[i], var_hi[i], unknown[i] = COUNTED, num, 0, 0
+        packets[i], octets[i], opens[i] = count * num, scaled, num * is_open
+        fits = (faults[i] == 0) & (starts[i] >= FIRST_MS) & (ends[i] <= LAST_MS)
+        fits &= (ends[i] - starts[i] <= max_duration_ms) & (num > 0) & (num <= _USUAL_INTERVAL)
+        fits &= (size >= 0) & (size <= _USUAL_OCTETS) & (count >= 1) & (count <= _USUAL_OCTETS)
+        bounded = (count * smallest <= size) & (size <= count * max_packet)
+        bounded &= bound <= _USUAL_BOUND
+        usual[i] = fits & ((single & (size <= _USUAL_PACKET)) | (bounded & (not single)))
+    if len(flows.pre_scaled) > 0:
+        usual &= ~flows.pre_scaled
+    return usual
+
+
+@compiled
+def _measure_one(
+    flows: MeasureInputs,
+    i: int,
+    num: int,
+    den: int,
+    error_known: bool,
+    max_duration_ms: int,
+    max_packet: int,
+    measures: Measures,
+) -> bool:
+    """Weigh any row; tell whether its variance needs ``_measure_exactly``."""
+    measures.interval[i], measures.packets[i], measures.octets[i] = 0, 0, 0
+    measures.tcp_opens[i], measures.error_unknown[i] = 0, 0
+    measures.variance_hi[i], measures.variance_lo[i] = 0, 0
+    faults = flows.faults[i]
+    if flows.start_ms[i] < FIRST_MS or flows.end_ms[i] > LAST_MS:
+        faults |= np.uint16(1 << _NO_TIME)
+    elif flows.end_ms[i] - flows.start_ms[i] > max_duration_ms:
+        faults |= np.uint16(1 << _TOO_LONG)
+    if num == 0:
+        faults |= np.uint16(1 << _NO_INTERVAL)
+    measures.verdict[i] = _lowest_bit(faults)
+    if faults != 0:
+        return False
+    count, size = flows.packets[i], flows.octets[i]
+    if len(flows.layer2_octets) > 0:
+        size = max(size - flows.layer2_octets[i] * count, 0)
+    if count > LARGEST_COUNTER or size > LARGEST_COUNTER or den >= 1 << 32 or num >= 1 << 62:
+        measures.verdict[i] = _OVERFLOW
+        return False
+    if len(flows.pre_scaled) > 0 and flows.pre_scaled[i]:
+        packets, octets = count, size
+        count, size = max(count // num, 1), size // num
+    else:
+        packets, octets = scale(count, num, den), scale(size, num, den)
+        if packets < 0 or octets < 0:
+            measures.verdict[i] = _OVERFLOW
+            return False
+    measures.packets[i], measures.octets[i] = packets, octets
+    measures.interval[i] = -(-num // den) if error_known else 0
+    if flows.protocol[i] == _TCP and flows.tcp_flags[i] > 0 and flows.tcp_flags[i] & _SYN:
+        measures.tcp_opens[i] = scale(1, num, den)
+    if not error_known:
+        measures.error_unknown[i] = octets
+        return False
+    if num == den:
+        return False
+    if den != 1 or num >= 1 << 32 or size >= 1 << 46 or count >= 1 << 32:
+        return True
+    smallest = _MINIMUM_V6 if flows.family[i] == V6 else _MINIMUM_V4
+    hi, lo = variance(num, size, count, smallest, max_packet)
+    measures.variance_hi[i], measures.variance_lo[i] = hi, lo
+    return False
 
 
 def _measure_exactly(flows: MeasureInputs, measures: Measures, row: int, max_packet: int) -> None:

@@ -70,6 +70,34 @@ def test_split_wide_before(counter: int, duration: int, data: st.DataObject) -> 
     assert (int(hi) << 64) + int(lo) == counter * upto // duration
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2, 1000, 2**15, 2**15 + 1, 2**31]),
+            st.sampled_from([1, 2, 3, 700, 2**20, 2**20 + 1]),
+            st.sampled_from([1, 39, 60, 1500, 65_536, 65_537, 2**20, 2**20 + 1, 2**40]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([1500, 9000, 65_575]),
+)
+def test_usual_rows_weigh_as_all_others(rows: list, largest: int) -> None:
+    v6, v4 = {"src": "2a00::1", "dst": "2a00::2"}, {}
+    got = measured(
+        *({"num": n, "packets": k, "octets": o, **(v6 if six else v4)} for n, k, o, six in rows),
+        max_packet_bytes=largest,
+    )
+    for i, (n, k, o, six) in enumerate(rows):
+        if max(k, o) * n > 2**53:
+            assert REJECT_REASONS[got.verdict[i]] == "counter_overflow"
+            continue
+        assert (int(got.packets[i]), int(got.octets[i])) == (k * n, o * n)
+        exact = exact_variance(Fraction(n), o, k, 60 if six else 40, largest)
+        assert (int(got.variance_hi[i]) << 64) + int(got.variance_lo[i]) == exact
+
+
 def test_sampling_intervals() -> None:
     got = measured(
         {"num": 100, "den": 1},
