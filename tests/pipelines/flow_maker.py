@@ -133,7 +133,8 @@ def flows(rows: list[dict]) -> FlowBatch:
         tcp_flags=column("flags", np.int16),
         exporter=coded([r["exporter"] for r in filled]),
         sampling_num=column("num", np.int64),
-        sampling_den=column("den", np.int64),
+        # As in a batch of a file: none where every interval is whole.
+        sampling_den=None if all(r["den"] == 1 for r in filled) else column("den", np.int64),
     )
     extra: dict = {}
     for name in ("server_name", "app_name", "app_id", "subscriber"):
