@@ -210,9 +210,10 @@ def _verdict(measures: Measures) -> Step:
 
 
 def _class_step(
-    batch: FlowBatch, decisions: c.Decisions, places: I32, plan: Plan, catalog: Catalog
+    batch: FlowBatch, decisions: c.Decisions, places: c.Places, plan: Plan, catalog: Catalog
 ) -> Step:
-    flags = np.bitwise_or.reduce(plan.rules.arrays.place_flags[places[:2, 0]])
+    place_flags = plan.rules.arrays.place_flags
+    flags = place_flags[places.src[0]] | place_flags[places.dst[0]]
     src = address_of(batch.src_hi[0], batch.src_lo[0])
     dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
     underlay = decisions.underlay[0]

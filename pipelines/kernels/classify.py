@@ -187,11 +187,31 @@ def find_matches(
 ) -> I32:
     """Give the first match in catalog order that fits one side of each flow; -1 where none does.
 
-    places: of this side's addresses, -1 = no address to try; as_numbers may have shape (0,).
+    places: of this side's addresses; as_numbers may have shape (0,).
     """
+    rows, count = np.empty(len(places), np.int32), 0
+    for i in range(len(places)):
+        rows[count] = i
+        count += rules.place_matched[places[i]]
+    found = np.full(len(places), -1, np.int32)
+    _match_rows(rules, names, rows[:count], places, protocols, ports, as_numbers, found)
+    return found
+
+
+@compiled
+def _match_rows(
+    rules: RuleArrays,
+    names: NameArrays,
+    rows: I32,
+    places: I32,
+    protocols: I16,
+    ports: I32,
+    as_numbers: I64,
+    found: I32,
+) -> None:
+    """Find the first match of some flows, and write it at their place in ``found``."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     place_list, offsets, items = rules.place_list, rules.list_offsets, rules.list_items
-    matched = rules.place_matched
     port_offsets, port_low, port_high = rules.port_offsets, rules.port_low, rules.port_high
     protocol_sets, asns = rules.match_protocols, rules.match_asn
     server_names, app_names, app_ids = (
@@ -203,12 +223,7 @@ def find_matches(
     app_name_codes, app_name_hits = names.app_name_codes, names.app_name_hits
     app_id_codes, app_id_hits = names.app_id_codes, names.app_id_hits
     with_as = len(as_numbers) > 0
-    found = np.full(len(places), -1, np.int32)
-    rows, count = np.empty(len(places), np.int32), 0
-    for i in range(len(places)):
-        rows[count] = i
-        count += places[i] >= 0 and matched[places[i]]
-    for k in range(count):
+    for k in range(len(rows)):
         i = rows[k]
         candidates = place_list[places[i]]
         for at in range(offsets[candidates], offsets[candidates + 1]):
@@ -234,7 +249,6 @@ def find_matches(
             ):
                 found[i] = m
                 break
-    return found
 
 
 @compiled
@@ -341,32 +355,53 @@ def _class_of_tunnel(underlay: int, outer_protocol: int, flags: int, isatap: boo
     return -1
 
 
-def match_side(
-    rules: RuleArrays, names: NameArrays, flows: FlowArrays, side: int, places: NDArray[np.int32]
+class Embedded(NamedTuple):
+    """IPv4 addresses inside the addresses of one side: rows, and the places of these addresses.
+
+    Shapes (m,) and (n,); places has entries only at the rows.
+    """
+
+    rows: I32
+    places: I32
+
+
+class Places(NamedTuple):
+    """Where the addresses of n flows lie, and those embedded in them."""
+
+    src: I32
+    dst: I32
+    src_embedded: Embedded
+    dst_embedded: Embedded
+
+
+@compiled
+def _match_side(
+    rules: RuleArrays,
+    names: NameArrays,
+    protocols: I16,
+    ports: I32,
+    as_numbers: I64,
+    places: I32,
+    embedded: Embedded,
 ) -> I32:
-    """Match one side (0 source, 1 destination): by its own address, else by an embedded one."""
-    ports = (flows.src_port, flows.dst_port)[side]
-    as_numbers = (names.src_as, names.dst_as)[side]
-    found = find_matches(rules, names, places[side], flows.protocol, ports, as_numbers)
-    embedded = places[2 + side]
-    if (embedded >= 0).any():
-        left = np.where(found < 0, embedded, np.int32(-1)).astype(np.int32)
-        again = find_matches(rules, names, left, flows.protocol, ports, as_numbers)
-        found = np.where(found < 0, again, found)
+    """Match one side: by its own address, else by an embedded one."""
+    found = find_matches(rules, names, places, protocols, ports, as_numbers)
+    if len(embedded.rows) > 0:
+        left = embedded.rows[found[embedded.rows] < 0]
+        _match_rows(rules, names, left, embedded.places, protocols, ports, as_numbers, found)
     return found
 
 
-def decide(
-    flows: FlowArrays, rules: RuleArrays, names: NameArrays, places: NDArray[np.int32]
-) -> Decisions:
-    """Decide every flow of a batch.
-
-    places: shape (4, n): place of source, of destination, and of the IPv4 address embedded in
-    each (-1 where there is none).
-    """
-    src_match = match_side(rules, names, flows, 0, places)
-    dst_match = match_side(rules, names, flows, 1, places)
-    return _decide(flows, rules, src_match, dst_match, places[0], places[1])
+def decide(flows: FlowArrays, rules: RuleArrays, names: NameArrays, places: Places) -> Decisions:
+    """Decide every flow of a batch."""
+    protocols = flows.protocol
+    src_match = _match_side(
+        rules, names, protocols, flows.src_port, names.src_as, places.src, places.src_embedded
+    )
+    dst_match = _match_side(
+        rules, names, protocols, flows.dst_port, names.dst_as, places.dst, places.dst_embedded
+    )
+    return _decide(flows, rules, src_match, dst_match, places.src, places.dst)
 
 
 @compiled
@@ -508,19 +543,15 @@ def _class_of(
 
 
 @compiled
-def find_embedded(lengths: U8, places: I32, hi: U64, lo: U64) -> tuple[NDArray[np.intp], U64]:
+def find_embedded(lengths: U8, places: I32, hi: U64, lo: U64) -> tuple[I32, U64]:
     """Give the rows whose address embeds an IPv4 address, and that address in ``::ffff:0:0/96``."""
-    count = 0
+    rows, count = np.empty(len(places), np.int32), 0
     for i in range(len(places)):
-        if lengths[places[i]] > 0:
-            count += 1
-    rows = np.empty(count, np.intp)
+        rows[count] = i
+        count += lengths[places[i]] > 0
     low = np.empty(count, np.uint64)
-    at = 0
-    for i in range(len(places)):
-        length = int(lengths[places[i]])
-        if length > 0:
-            rows[at] = i
-            low[at] = (MAPPED << np.uint64(32)) | embedded_v4(hi[i], lo[i], length)
-            at += 1
-    return rows, low
+    for k in range(count):
+        i = rows[k]
+        inside = embedded_v4(hi[i], lo[i], int(lengths[places[i]]))
+        low[k] = (MAPPED << np.uint64(32)) | inside
+    return rows[:count].copy(), low

@@ -15,8 +15,10 @@ from v6share.pipelines.kernels.classify import (
     CONTROL,
     DOCUMENTATION,
     Decisions,
+    Embedded,
     FlowArrays,
     NameArrays,
+    Places,
     decide,
     find_embedded,
 )
@@ -126,15 +128,29 @@ def _names(batch: FlowBatch, rules: Rules) -> NameArrays:
     )
 
 
-def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, NDArray[np.int32]]:
-    """Decide every flow: the decisions, and the places of its addresses, shape (4, n)."""
-    places = np.full((4, batch.rows), -1, np.int32)
-    for side, hi, lo in ((0, batch.src_hi, batch.src_lo), (1, batch.dst_hi, batch.dst_lo)):
-        places[side] = find_values(rules.index, hi, lo)
-        rows, embedded = find_embedded(rules.arrays.place_embedded, places[side], hi, lo)
-        if len(rows):
-            zeros = np.zeros(len(rows), np.uint64)
-            places[2 + side, rows] = find_values(rules.index, zeros, embedded)
+def find_places(batch: FlowBatch, rules: Rules) -> Places:
+    """Look up the addresses of a batch, and those embedded in them."""
+    src = find_values(rules.index, batch.src_hi, batch.src_lo)
+    dst = find_values(rules.index, batch.dst_hi, batch.dst_lo)
+    return Places(
+        src,
+        dst,
+        _embedded(rules, src, batch.src_hi, batch.src_lo),
+        _embedded(rules, dst, batch.dst_hi, batch.dst_lo),
+    )
+
+
+def _embedded(rules: Rules, places: I32, hi: U64, lo: U64) -> Embedded:
+    rows, low = find_embedded(rules.arrays.place_embedded, places, hi, lo)
+    found = np.empty(len(places) if len(rows) else 0, np.int32)
+    if len(rows):
+        found[rows] = find_values(rules.index, np.zeros(len(rows), np.uint64), low)
+    return Embedded(rows, found)
+
+
+def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, Places]:
+    """Decide every flow: the decisions, and the places of its addresses."""
+    places = find_places(batch, rules)
     return decide(_arrays(batch), rules.arrays, _names(batch, rules), places), places
 
 
@@ -291,15 +307,13 @@ class Lane:
         )
         t.add_counts(self.health, a, b, values)
 
-    def _note(
-        self, batch: FlowBatch, exporter: I32, measures: Measures, places: NDArray[np.int32]
-    ) -> None:
+    def _note(self, batch: FlowBatch, exporter: I32, measures: Measures, places: Places) -> None:
         verdict, flags = measures.verdict, self.plan.rules.arrays.place_flags
         first, last = counted_span(batch.start_ms, batch.end_ms, verdict)
         if first <= last:
             self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
             self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
-        documented = rows_flagged(flags, DOCUMENTATION, places[0], places[1])
+        documented = rows_flagged(flags, DOCUMENTATION, places.src, places.dst)
         for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
             if not mask.any():
                 continue

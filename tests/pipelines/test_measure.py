@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 from flow_maker import catalog, flows
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from v6share.pipelines.kernels.lane import Lane, Plan
@@ -83,6 +83,7 @@ def test_split_wide_before(counter: int, duration: int, data: st.DataObject) -> 
     ),
     st.sampled_from([1500, 9000, 65_575]),
 )
+@example([(2**15, 700, 2**20, False)], 65_575)
 def test_usual_rows_weigh_as_all_others(rows: list, largest: int) -> None:
     v6, v4 = {"src": "2a00::1", "dst": "2a00::2"}, {}
     got = measured(
