@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from v6share.pipelines.kernels.tables import Sums
 from v6share.schemas.errors import InputRefused
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, FragmentKey
 
 LARGEST_SUM: Final = 2**62
 
@@ -63,9 +63,14 @@ def write_fragment(table: pa.Table, path: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            # No dictionaries, no statistics, one row group: nothing depends on how it was made.
+            # One row group, no statistics; dictionaries of the pages only, in the order of the
+            # sorted rows: nothing depends on how it was made.
             pq.write_table(
-                table, file, compression="zstd", use_dictionary=False, write_statistics=False
+                table,
+                file,
+                compression="zstd",
+                use_dictionary=FRAGMENT_TEXT,
+                write_statistics=False,
             )
             file.flush()
             os.fsync(file.fileno())

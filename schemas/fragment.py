@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
-from v6share.schemas.columns import Table
+from v6share.schemas.columns import Kind, Table
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 
 # Raised by hand whenever the same row could be counted differently.
@@ -57,3 +57,12 @@ FRAGMENT_SCHEMA: Final = pa.schema(
         ),
     ]
 )
+
+# The text of the aggregate tables, as Parquet names such columns: the same few names stand in very
+# many rows, so they are written and read as dictionaries.
+FRAGMENT_TEXT: Final = [
+    f"{table.name}.list.element.{column.name}"
+    for table in FRAGMENT_TABLES
+    for column in table.columns
+    if column.kind is Kind.TEXT
+]

@@ -17,22 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
-from v6share.schemas.columns import Kind, Table
+from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.schemas.workspace import Workspace
 
 _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
-]
-# Decoded as dictionaries: the same few names stand in very many rows.
-_TEXT: Final = [
-    f"{table.name}.list.element.{column.name}"
-    for table in FRAGMENT_TABLES
-    for column in table.columns
-    if column.kind is Kind.TEXT
 ]
 _AHEAD: Final = 2
 _DAY: Final = timedelta(days=1)
@@ -174,7 +167,7 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
 
 def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
     try:
-        with pq.ParquetFile(source.file, read_dictionary=_TEXT) as file:
+        with pq.ParquetFile(source.file, read_dictionary=FRAGMENT_TEXT) as file:
             row = file.read(columns=columns)
     except FileNotFoundError:
         raise FragmentUnreadable(source, "the fragment is missing") from None

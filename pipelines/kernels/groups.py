@@ -4,6 +4,7 @@ Kernels fill it until it is full and say where they stopped; ``Groups.grow`` dou
 kernel goes on there. Memory is bounded by the number of distinct groups, never by rows.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -122,6 +123,12 @@ class Groups:
         new.used[0] = count
         _refill(new.slots, new.keys, count)
         self.arrays = new
+
+    def absorb(self, other: "Groups", add: Callable[[GroupArrays, I32, I64], None]) -> None:
+        """Add the groups of another table; ``add`` adds rows of measures to groups."""
+        a, b, measures = other.filled()
+        group = self.find(a, b)
+        add(self.arrays, group, measures)
 
     def filled(self) -> tuple[U64, U64, I64]:
         """Give the keys and measures so far: shapes (n,), (n,), (n, m)."""

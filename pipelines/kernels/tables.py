@@ -4,7 +4,7 @@ Lanes merge by sums, minima, maxima and unions, and every table is sorted by its
 neither batches, nor threads, nor their order show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple, TypeVar
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from v6share.pipelines.kernels import clients as sketches
 from v6share.pipelines.kernels import tally as accounts
 from v6share.pipelines.kernels import traffic as t
-from v6share.pipelines.kernels.flows import I64, U64
-from v6share.pipelines.kernels.groups import Groups
+from v6share.pipelines.kernels.flows import I32, I64, U64
+from v6share.pipelines.kernels.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.measure import COUNTED
 from v6share.pipelines.kernels.rules import Rules
@@ -139,7 +139,12 @@ def _table(table: Table, columns: Mapping[str, pa.Array]) -> pa.Table:
 
 
 def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
-    """Merge the lanes of one input into its tables, each sorted by its key."""
+    """Merge the lanes of one input into its tables, each sorted by its key.
+
+    The first lane takes in the groups of the others: afterwards no lane counts any more.
+    """
+    if not lanes:
+        lanes = [Lane(plan)]
     tally = sum((lane.tally for lane in lanes), accounts.new_tally())
     traffic = _traffic_rows(lanes)
     tables = {
@@ -184,12 +189,14 @@ class _Traffic(NamedTuple):
 
 
 def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
-    a, b, measures = _merged_counts([lane.traffic for lane in lanes])
-    error_a, error_b, errors = _merged_counts([lane.errors for lane in lanes])
-    a, b = np.concatenate((a, error_a)), np.concatenate((b, error_b))
-    # A row of errors has no other measure, and the others have no error.
-    unknown = np.append(np.zeros(len(measures), np.int64), errors[:, 0])
-    measures = np.pad(measures, ((0, len(errors)), (0, 0)))
+    """Merge the lanes' traffic; the bytes whose error is unknown have groups of their own."""
+    a, b, measures = _merged([lane.traffic for lane in lanes], t.add_sums)
+    error_a, error_b, errors = _merged([lane.errors for lane in lanes], t.add_rows)
+    unknown = np.zeros(len(a), np.int64)
+    if len(errors):
+        a, b = np.concatenate((a, error_a)), np.concatenate((b, error_b))
+        unknown = np.append(unknown, errors[:, 0])
+        measures = np.pad(measures, ((0, len(errors)), (0, 0)))
     window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
     return _Traffic(
         window,
@@ -243,7 +250,9 @@ def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
 
 
 def _summed_groups(values: I64, starts: NDArray[np.intp]) -> I64:
-    return np.add.reduceat(values, starts) if len(starts) else values[:0]
+    if len(starts) == len(values):
+        return values
+    return np.add.reduceat(values, starts)
 
 
 def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
@@ -284,11 +293,15 @@ def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
     return _table(EXPORTERS_1H, columns)
 
 
-def _merged_counts(groups: Sequence[Groups]) -> tuple[I64, I64, I64]:
-    filled = [g.filled() for g in groups]
-    a = np.concatenate([f[0] for f in filled]).astype(np.int64)
-    b = np.concatenate([f[1] for f in filled]).astype(np.int64)
-    return a, b, np.concatenate([f[2] for f in filled])
+def _merged(
+    groups: Sequence[Groups], add: Callable[[GroupArrays, I32, I64], None]
+) -> tuple[I64, I64, I64]:
+    """Merge the groups of all lanes into the first one's, and give keys and measures."""
+    first, *others = groups
+    for other in others:
+        first.absorb(other, add)
+    a, b, measures = first.filled()
+    return a.astype(np.int64), b.astype(np.int64), measures
 
 
 def _cell_keys(plan: Plan, hour: I64, vantage: I64, cell: I64) -> list[_Codes]:
@@ -312,7 +325,7 @@ def _counts_table(table: Table, keys: Sequence[_Codes], values: I64) -> pa.Table
 
 
 def _rtt_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    a, b, values = _merged_counts([lane.rtt for lane in lanes])
+    a, b, values = _merged([lane.rtt for lane in lanes], t.add_rows)
     keys = [
         *_cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1),
         _ranked(b & 1, SIDES),
@@ -322,7 +335,7 @@ def _rtt_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
 
 
 def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    a, b, values = _merged_counts([lane.health for lane in lanes])
+    a, b, values = _merged([lane.health for lane in lanes], t.add_rows)
     return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
 
 

@@ -233,6 +233,23 @@ def add_flows(
 
 
 @compiled
+def add_sums(table: GroupArrays, group: I32, values: I64) -> None:
+    """Add rows of traffic measures to their groups; shapes (n,), (n, ``MEASURES``)."""
+    sums = table.measures
+    for k in range(len(group)):
+        row, value = sums[group[k]], values[k]
+        hi, lo = add(
+            np.uint64(row[VARIANCE_HI]),
+            np.uint64(row[VARIANCE_LO]),
+            np.uint64(value[VARIANCE_HI]),
+            np.uint64(value[VARIANCE_LO]),
+        )
+        for m in range(VARIANCE_HI):
+            row[m] += value[m]
+        row[VARIANCE_HI], row[VARIANCE_LO] = np.int64(hi), np.int64(lo)
+
+
+@compiled
 def _add_errors(
     table: GroupArrays, a: U64, b: U64, rows: I64, flows: TrafficInputs, unknown: I64, first: int
 ) -> int:
@@ -352,7 +369,8 @@ def note_presence(
 
 
 @compiled
-def _add_counts(table: GroupArrays, group: I32, values: I64) -> None:
+def add_rows(table: GroupArrays, group: I32, values: I64) -> None:
+    """Add rows of counts to their groups; shapes (n,), (n, m)."""
     for i in range(len(group)):
         for m in range(values.shape[1]):
             table.measures[group[i], m] += values[i, m]
@@ -361,4 +379,4 @@ def _add_counts(table: GroupArrays, group: I32, values: I64) -> None:
 def add_counts(groups: Groups, a: I64, b: I64, values: I64) -> None:
     """Add rows of counts under their keys; shapes (n,), (n,), (n, m)."""
     group = groups.find(a.view(np.uint64), b.view(np.uint64))
-    _add_counts(groups.arrays, group, values)
+    add_rows(groups.arrays, group, values)
