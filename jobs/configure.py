@@ -53,12 +53,12 @@ def configure(root: Path, overrides: Mapping[str, Any] | None = None) -> Configu
     CatalogError.
     """
     workspace = find_workspace(root)
-    return Configured(
-        workspace=workspace,
-        settings=read_settings(workspace, overrides),
-        catalog=read_catalog(workspace),
-        client_key=read_client_key(workspace),
-    )
+    return read_declared(workspace, read_settings(workspace, overrides))
+
+
+def read_declared(workspace: Workspace, settings: Settings) -> Configured:
+    """The rest of a workspace whose settings are read. As ``configure``."""
+    return Configured(workspace, settings, read_catalog(workspace), read_client_key(workspace))
 
 
 def configure_for_reading(root: Path, overrides: Mapping[str, Any] | None = None) -> Configured:

@@ -12,6 +12,7 @@ from v6share.jobs import console
 from v6share.jobs.configure import Configured
 from v6share.pipelines.batch import run_local
 from v6share.pipelines.inputs import meter_of
+from v6share.pipelines.kernels.lane import Plan
 from v6share.pipelines.work import Work
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -21,6 +22,7 @@ _POLL_SECONDS: Final = 0.2
 
 def count_inputs(
     configured: Configured,
+    plan: Plan,
     inputs: Sequence[FoundInput],
     *,
     dialect: str | None,
@@ -29,9 +31,9 @@ def count_inputs(
 ) -> list[Outcome]:
     """Turn inputs into fragments on this machine; one outcome each, by path.
 
-    committed: keys that need no counting. Outcome lines of this and of broken-off runs are
-    removed: what they say is in the journal, or is found out again. So are fragments that a
-    killed run was writing.
+    plan: the compiled catalog; its memory is free afterwards. committed: keys that need no
+    counting. Outcome lines of this and of broken-off runs are removed: what they say is in the
+    journal, or is found out again. So are fragments that a killed run was writing.
     """
     work = Work(
         workspace=configured.workspace,
@@ -43,7 +45,7 @@ def count_inputs(
         dialect=dialect,
         committed=committed,
     )
-    work.prepare(configured.catalog, configured.client_key)
+    work.prepare(plan)
     shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
     # The workspace is ours alone, so whoever was writing these is dead.
     for torn in configured.workspace.fragments.glob("*/.*.tmp"):
@@ -52,6 +54,7 @@ def count_inputs(
         with _progress_of(run_id, inputs):
             return run_local(inputs, work)
     finally:
+        work.release()
         shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
 
 

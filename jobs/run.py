@@ -9,7 +9,8 @@ from typing import Final
 from v6share import __version__
 from v6share.jobs import console, output
 from v6share.jobs.advice import interval_advice
-from v6share.jobs.configure import Configured, configure
+from v6share.jobs.ahead import Ahead, ahead_of
+from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import find_inputs
@@ -63,6 +64,7 @@ class _Started:
     clock: float
     configured: Configured
     request: Request
+    ahead: Ahead
 
     @property
     def versions(self) -> Versions:
@@ -74,16 +76,21 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
     _check_names(request)
     span = parse_span(request.since, request.until)
     overrides = {"sampling.unknown": request.unknown_sampling, "run.threads": request.threads}
-    configured = configure(invocation.root, overrides)
-    now = datetime.now(UTC)
-    started = _Started(
-        new_run_id(now), invocation.command, now, time.monotonic(), configured, request
-    )
-    with hold(configured.workspace, invocation.command, request.wait):
-        found = _find(request.paths, configured.workspace)
-        connection = open_warehouse(configured.workspace, configured.settings.run.threads)
+    workspace = find_workspace(invocation.root)
+    settings = read_settings(workspace, overrides)
+    now, clock = datetime.now(UTC), time.monotonic()
+    with hold(workspace, invocation.command, request.wait):
+        found = _find(request.paths, workspace)
+        connection = open_warehouse(workspace, settings.run.threads)
         try:
-            return _run(connection, started, found, span)
+            known = known_inputs(connection)
+            with ahead_of(known.new_among(found)) as ahead:
+                configured = read_declared(workspace, settings)
+                ahead.compile(configured)
+                started = _Started(
+                    new_run_id(now), invocation.command, now, clock, configured, request, ahead
+                )
+                return _run(connection, started, found, known, span)
         finally:
             connection.close()
 
@@ -113,10 +120,13 @@ def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
 
 
 def _run(
-    connection: Connection, started: _Started, found: Sequence[FoundInput], span: Span
+    connection: Connection,
+    started: _Started,
+    found: Sequence[FoundInput],
+    known: KnownInputs,
+    span: Span,
 ) -> ExitCode:
     configured, request = started.configured, started.request
-    known = known_inputs(connection)
     fates = sort_out(found, known, started.versions, include_forgotten=request.include_forgotten)
     chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
     outcomes = _count(started, chosen, known)
@@ -142,6 +152,7 @@ def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) 
 
     return count_inputs(
         started.configured,
+        started.ahead.plan(started.configured),
         chosen,
         dialect=started.request.dialect,
         run_id=started.run_id,

@@ -136,8 +136,8 @@ def _add_faults(survey: Survey, batch: FlowBatch) -> None:
 def _add_sampling(survey: Survey, batch: FlowBatch) -> None:
     exporters = batch.exporter.codes.astype(np.int64)
     num, den = (
-        np.zeros(batch.rows, np.int64) if part is None else part
-        for part in (batch.sampling_num, batch.sampling_den)
+        np.full(batch.rows, without, np.int64) if part is None else part
+        for part, without in ((batch.sampling_num, 0), (batch.sampling_den, 1))
     )
     scaled = np.zeros(batch.rows, np.int64)
     if batch.pre_scaled is not None:

@@ -53,6 +53,8 @@ class MakeFragments(beam.DoFn):
         except BaseException:
             crew.stop()
             raise
+        finally:
+            self._crew = None
 
     def _gathered(self) -> Crew:
         if self._crew is None:
@@ -99,8 +101,7 @@ def run_local(found: Sequence[FoundInput], work: Work) -> list[Outcome]:
 
     The runner is named: DirectRunner would look for a binary to download first.
     """
-    # Large inputs first: the last to end is then a small one.
-    ordered = sorted(found, key=lambda f: (-f.size, f.path))
+    ordered = sorted(found, key=lambda one: one.order_of_work)
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
         build(pipeline, beam.Create(ordered, reshuffle=False), work)
     return read_outcomes(work.outcomes)

@@ -6,7 +6,6 @@ small files fills the cores as well as one of a few big ones. In flight are at m
 rows a thread.
 """
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -17,6 +16,7 @@ from threading import Event, Lock
 from typing import Final
 
 from v6share.pipelines.fragment import fragment_table, write_fragment
+from v6share.pipelines.identity import input_id_of
 from v6share.pipelines.kernels.lane import Lane
 from v6share.pipelines.kernels.tables import Sums, merge_lanes
 from v6share.pipelines.sources import FlowFile, open_flow_file
@@ -124,7 +124,7 @@ class Crew:
 
     def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
         try:
-            input_id = input_id_of(found.path)
+            input_id = input_id_of(found)
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as refused:
             return self._refused(found, self._work.key(input_id, ""), refused)
@@ -219,12 +219,6 @@ class Crew:
     def _done(self, outcome: Outcome, result: "Future[Outcome]") -> None:
         self._meter.add(inputs=1)
         result.set_result(outcome)
-
-
-def input_id_of(path: str) -> str:
-    """Give an input's identity: SHA-256 of its bytes, hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unexpected(error: BaseException) -> InputRefused:

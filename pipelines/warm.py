@@ -11,7 +11,7 @@ from pathlib import Path
 from v6share.pipelines.declared import KEY_BYTES, read_catalog
 from v6share.pipelines.inputs import Crew
 from v6share.pipelines.sample.write import write_sample
-from v6share.pipelines.work import Work
+from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
@@ -30,7 +30,8 @@ def compile_kernels() -> None:
             now_ns=time.time_ns(),
             threads=2,
         )
-        work.prepare(read_catalog(work.workspace), bytes(KEY_BYTES))
+        catalog = read_catalog(work.workspace)
+        work.prepare(compile_plan(catalog, work.settings, bytes(KEY_BYTES)))
         crew = Crew(work)
         for path in sorted((root / "flows").iterdir()):
             stat = path.stat()

@@ -58,11 +58,16 @@ class Work:
                 self._compile()
             return _plans[self.catalog_version]
 
-    def prepare(self, catalog: Catalog, client_key: bytes) -> None:
-        """Compile a catalog that is read already, for the workers in this process."""
+    def prepare(self, plan: Plan) -> None:
+        """Take a catalog that is compiled already, for the workers in this process."""
         with _compiling:
             _plans.clear()
-            _plans[self.catalog_version] = compile_plan(catalog, self.settings, client_key)
+            _plans[self.catalog_version] = plan
+
+    def release(self) -> None:
+        """Give the compiled catalog's memory back."""
+        with _compiling:
+            _plans.clear()
 
     def _compile(self) -> None:
         catalog, client_key = read_catalog(self.workspace), read_client_key(self.workspace)

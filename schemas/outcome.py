@@ -56,3 +56,8 @@ class FoundInput:
     path: str
     size: int
     mtime_ns: int
+
+    @property
+    def order_of_work(self) -> tuple[int, str]:
+        """Sorts large inputs first: the last to end is then a small one."""
+        return -self.size, self.path

@@ -1,6 +1,7 @@
 """Typed reads for the command line: what is known, how things stand, and a view's rows."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import FoundInput
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
 from v6share.warehouse.open import open_snapshot
@@ -36,6 +38,11 @@ class KnownInputs:
         if found is None or found[:2] != (size, mtime_ns):
             return None
         return found[2]
+
+    def new_among(self, found: Iterable[FoundInput]) -> list[FoundInput]:
+        """The files that were never seen as they are now, large ones first, as they are counted."""
+        new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
+        return sorted(new, key=lambda one: one.order_of_work)
 
 
 def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:

@@ -11,7 +11,7 @@ import pytest
 
 from v6share.pipelines.inputs import Crew
 from v6share.pipelines.kernels.lane import Lane
-from v6share.pipelines.work import Work
+from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.catalog import parse_catalog
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.settings import Settings
@@ -55,7 +55,7 @@ def work(tmp_path: Path) -> Work:
         now_ns=time.time_ns(),
         threads=3,
     )
-    made.prepare(parse_catalog({}), bytes(16))
+    made.prepare(compile_plan(parse_catalog({}), made.settings, bytes(16)))
     return made
 
 

@@ -1,0 +1,59 @@
+"""What a run can begin while its catalog is read: half of its start is waiting for single steps.
+
+Importing Beam takes longer than all the rest and lets others work only now and then; hashing new
+inputs and flattening the prefixes need no Python meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from v6share.jobs.configure import Configured
+from v6share.pipelines.identity import begin_identifying
+from v6share.schemas.outcome import FoundInput
+
+
+class Ahead:
+    """The threads that are ahead of the run. Whatever was not begun in time is done as ever."""
+
+    def __init__(self, new: Sequence[FoundInput]) -> None:
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="v6share-ahead")
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="v6share-hashing")
+        self._new = bool(new)
+        self._compiling: Future[Any] | None = None
+        if new:
+            self._importing = self._threads.submit(import_module, "v6share.jobs.count")
+            begin_identifying(new, self._hashing)
+
+    def compile(self, configured: Configured) -> None:
+        """Begin to compile the catalog, if there is something to count with it."""
+        if self._new:
+            self._compiling = self._threads.submit(_compile, configured)
+
+    def plan(self, configured: Configured) -> Any:
+        """Give the compiled catalog. Raises CatalogError."""
+        begun, self._compiling = self._compiling, None
+        return _compile(configured) if begun is None else begun.result()
+
+    def end(self) -> None:
+        """Begin nothing more; what is under way ends by itself."""
+        self._hashing.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _compile(configured: Configured) -> Any:
+    from v6share.pipelines.work import compile_plan  # here: Numba takes a while to load
+
+    return compile_plan(configured.catalog, configured.settings, configured.client_key)
+
+
+@contextmanager
+def ahead_of(new: Sequence[FoundInput]) -> Iterator[Ahead]:
+    """Be ahead of a run over these new inputs; without any, nothing is begun."""
+    ahead = Ahead(new)
+    try:
+        yield ahead
+    finally:
+        ahead.end()

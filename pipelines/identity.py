@@ -1,0 +1,28 @@
+"""The identity of an input: SHA-256 of its bytes. Light to import; can be begun ahead of need."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from v6share.schemas.outcome import FoundInput
+
+_begun: dict[FoundInput, "Future[str]"] = {}
+
+
+def begin_identifying(inputs: Sequence[FoundInput], thread: ThreadPoolExecutor) -> None:
+    """Begin to hash inputs of this process, in order; whoever needs one first does it itself."""
+    _begun.update((found, thread.submit(_digest, found.path)) for found in inputs)
+
+
+def input_id_of(found: FoundInput) -> str:
+    """Give an input's identity, hex. Raises OSError where its bytes cannot be had."""
+    begun = _begun.pop(found, None)
+    if begun is None or begun.cancel():
+        return _digest(found.path)
+    return begun.result()
+
+
+def _digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
