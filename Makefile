@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 FLOWS  ?= 8
 RUNS   ?= 3
+RATE   ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-bench demo test lint bench lock sample clean
@@ -54,7 +55,7 @@ bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real me
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
 	@$(MAKE) --no-print-directory setup
-	@build/bench-venv/bin/python -m bench.compare --flows $(FLOWS) --runs $(RUNS) --v6share $(BIN)/v6share
+	@build/bench-venv/bin/python -m bench.compare --flows $(FLOWS) --rate $(RATE) --runs $(RUNS) --v6share $(BIN)/v6share
 
 sample: setup ## make data/sample/ again; the same bytes unless the generator changed
 	@$(BIN)/python -m v6share.pipelines.sample data/sample

@@ -265,17 +265,21 @@ def _version(name: str) -> str | None:
         return None
 
 
-def generate(millions: int, out: Path) -> Path:
-    """Make the set, in a process of its own."""
-    words = ["--flows", str(millions), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "bench.generate", *words], check=True)
-    return out / str(millions)
+def generate(millions: int, rate: int, out: Path) -> Path:
+    """Make the set, in a process of its own, and give its folder."""
+    words = ["--flows", str(millions), "--rate", str(rate), "--out", str(out)]
+    command = [sys.executable, "-m", "bench.generate", *words]
+    made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Path(made.stdout.strip())
 
 
 def _options() -> argparse.Namespace:
     names = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--flows", type=int, default=8, help="million flows (default 8)")
+    parser.add_argument(
+        "--rate", type=int, default=10_000, help="flow records a second (default 10000)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--threads", type=int, default=2, help="per engine (default 2)")
     parser.add_argument("--out", type=Path, default=Path("bench/out"), help="where the sets are")
@@ -294,7 +298,7 @@ def main() -> int:
     options = _options()
     intro = machine()
     program = options.v6share.absolute()
-    data = generate(options.flows, options.out)
+    data = generate(options.flows, options.rate, options.out)
     peers = [peer for peer in PEERS if peer.name in options.peers]
     large = [peer for peer in peers if peer.name != SLICE_ONLY]
     try:
@@ -313,8 +317,9 @@ def main() -> int:
     flows = options.flows * MILLION
     made = json.loads((data / "made.json").read_text())
     lines = [
-        f"{flows:,} flows, {made['prefixes']:,} prefixes ({made['intervals']:,} intervals),"
-        f" {options.threads} threads, {options.runs} rounds in turn, medians. {intro}",
+        f"{flows:,} flows at {options.rate:,} a second, {made['prefixes']:,} prefixes"
+        f" ({made['intervals']:,} intervals), {options.threads} threads, {options.runs} rounds in"
+        f" turn, medians. {intro}",
         "",
         *table(large, whole, flows),
         *slice_line(on_slice, whole, flows),

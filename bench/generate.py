@@ -41,13 +41,13 @@ from bench.prefixes import (
     flatten,
 )
 
-VERSION: Final = 1  # raise it when the same options make other data
+VERSION: Final = 2  # raise it when the same options make other data
 SEED: Final = 20_260_601
 MILLION: Final = 1_000_000
 FILE_ROWS: Final = 8 * MILLION
 GROUP_ROWS: Final = MILLION
 SLICE_ROWS: Final = 200_000
-FILE_MS: Final = 3_600_000  # a file is an hour: about 2,200 flow records a second
+RATE: Final = 10_000  # flow records a second, of all exporters together
 FIRST_MS: Final = 1_780_272_000_000  # 2026-06-01 00:00 UTC
 
 APPS: Final = 20
@@ -109,8 +109,10 @@ def draw_world() -> World:
     )
 
 
-def draw_flows(world: World, rng: np.random.Generator, first_ms: float, rows: int) -> pa.Table:
-    """``rows`` flows that are exported evenly over ``rows / FILE_ROWS`` hours from ``first_ms``."""
+def draw_flows(
+    world: World, rng: np.random.Generator, first_ms: float, rows: int, rate: int
+) -> pa.Table:
+    """``rows`` flows that are exported evenly, ``rate`` a second, from ``first_ms`` on."""
     app = (APPS * rng.random(rows) ** 2).astype(np.int64)
     is_v6 = rng.random(rows) < 0.5
     client_hi, client_lo = _draw_clients(world, rng, is_v6)
@@ -122,7 +124,7 @@ def draw_flows(world: World, rng: np.random.Generator, first_ms: float, rows: in
         np.array([443, 443, 443, 443, 443, 443, 443, 80, 80, *OTHER_PORTS], dtype=np.uint16), rows
     )
     up = rng.random(rows) < 0.4
-    start, end = _draw_times(rng, first_ms, rows)
+    start, end = _draw_times(rng, first_ms, rows, rate)
     packets = rng.geometric(0.5, rows).astype(np.uint64)
     size = np.where(rng.random(rows) < 0.5, 1460, rng.integers(52, 1460, rows))
     size = np.where(up, rng.integers(40, 600, rows), size).astype(np.uint64)
@@ -185,10 +187,10 @@ def _draw_clients(
 
 
 def _draw_times(
-    rng: np.random.Generator, first_ms: float, rows: int
+    rng: np.random.Generator, first_ms: float, rows: int, rate: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Starts and ends: a third are moments, most last seconds, 1 % up to half an hour."""
-    exported = first_ms + np.arange(rows) * (FILE_MS / FILE_ROWS)
+    exported = first_ms + np.arange(rows) * (1000 / rate)
     kind = rng.random(rows)
     lasting = np.minimum(rng.exponential(10_000, rows), 60_000)
     duration = np.where(
@@ -198,14 +200,15 @@ def _draw_times(
     return end - duration.astype(np.int64), end
 
 
-def write_flows(world: World, path: Path, index: int, rows: int) -> None:
-    """File ``index``: ``rows`` flows of its hour. A row group has a generator of its own."""
+def write_flows(world: World, path: Path, index: int, rows: int, rate: int) -> None:
+    """File ``index``: ``rows`` flows of its time. A row group has a generator of its own."""
     with pq.ParquetWriter(path, SCHEMA) as writer:
         for group, at in enumerate(range(0, rows, GROUP_ROWS)):
             rng = np.random.Generator(np.random.SFC64((SEED, index, group)))
-            first = FIRST_MS + index * FILE_MS + at * (FILE_MS / FILE_ROWS)
+            first = FIRST_MS + (index * FILE_ROWS + at) * (1000 / rate)
             count = min(GROUP_ROWS, rows - at)
-            writer.write_table(draw_flows(world, rng, first, count), row_group_size=GROUP_ROWS)
+            flows = draw_flows(world, rng, first, count, rate)
+            writer.write_table(flows, row_group_size=GROUP_ROWS)
 
 
 def prefix_texts(hi: U64, lo: U64, length: NDArray[np.int64]) -> list[str]:
@@ -333,10 +336,15 @@ def _with_services(world: World) -> PrefixTable:
     )
 
 
-def generate(millions: int, out: Path, threads: int = 2) -> Path:
+def folder_of(out: Path, millions: int, rate: int) -> Path:
+    """Where a set stands."""
+    return out / (str(millions) if rate == RATE else f"{millions}-at-{rate}")
+
+
+def generate(millions: int, out: Path, rate: int = RATE, threads: int = 2) -> Path:
     """Make the set of so many million flows below ``out`` unless it is there; return its folder."""
-    target = out / str(millions)
-    stamp = {"version": VERSION, "seed": SEED, "flows": millions * MILLION}
+    target = folder_of(out, millions, rate)
+    stamp = {"version": VERSION, "seed": SEED, "flows": millions * MILLION, "rate": rate}
     if _stamped(target) == stamp:
         return target
     shutil.rmtree(target, ignore_errors=True)
@@ -350,7 +358,7 @@ def generate(millions: int, out: Path, threads: int = 2) -> Path:
         rows = min(FILE_ROWS, millions * MILLION - at)
         jobs.append((target / "flows" / f"flows-{index:03d}.parquet", index, rows))
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda job: write_flows(world, *job), jobs):
+        for _ in pool.map(lambda job: write_flows(world, *job, rate), jobs):
             pass
     # Last, so that an interrupted run is made again.
     stamp_now = {**stamp, "prefixes": len(world.table.hi), "intervals": len(intervals.hi)}
@@ -363,17 +371,18 @@ def _stamped(target: Path) -> dict[str, int] | None:
     if not path.exists():
         return None
     made = json.loads(path.read_text())
-    return {key: made.get(key) for key in ("version", "seed", "flows")}
+    return {key: made.get(key) for key in ("version", "seed", "flows", "rate")}
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--flows", type=int, default=8, help="million flows (default 8)")
+    parser.add_argument("--rate", type=int, default=RATE, help="flow records a second")
     parser.add_argument("--out", type=Path, default=Path("bench/out"))
     options = parser.parse_args()
     began = time.perf_counter()
-    target = generate(options.flows, options.out)
+    target = generate(options.flows, options.out, options.rate)
     made = json.loads((target / "made.json").read_text())
     size = sum(p.stat().st_size for p in (target / "flows").iterdir())
     seconds = time.perf_counter() - began
@@ -382,6 +391,7 @@ def main() -> None:
         f" {made['prefixes']:,} prefixes, {made['intervals']:,} intervals, {seconds:.1f} s",
         file=sys.stderr,
     )
+    print(target)
 
 
 if __name__ == "__main__":
