@@ -88,7 +88,8 @@ class RuleArrays(NamedTuple):
     list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
     match_*: app, (app, product) pair, service region (-1 = by address), each with what holds
         where nothing matches as its last entry, so that match -1 finds it; protocols as a bit set
-        of shape (m, 4), port ranges, AS number (-1 = any), condition numbers (-1 = any).
+        of shape (m, 4), port ranges, whether that is all, AS number (-1 = any), condition numbers
+        (-1 = any).
     """
 
     place_list: I32
@@ -106,6 +107,7 @@ class RuleArrays(NamedTuple):
     port_offsets: I32
     port_low: I32
     port_high: I32
+    match_plain: Bool
     match_asn: I64
     match_server_name: I32
     match_app_name: I32
@@ -213,7 +215,7 @@ def _match_rows(
     # Held in local names: to read an array from a tuple counts references, at every row.
     place_list, offsets, items = rules.place_list, rules.list_offsets, rules.list_items
     port_offsets, port_low, port_high = rules.port_offsets, rules.port_low, rules.port_high
-    protocol_sets, asns = rules.match_protocols, rules.match_asn
+    protocol_sets, asns, plain = rules.match_protocols, rules.match_asn, rules.match_plain
     server_names, app_names, app_ids = (
         rules.match_server_name,
         rules.match_app_name,
@@ -231,15 +233,16 @@ def _match_rows(
             first, last = port_offsets[m], port_offsets[m + 1]
             fits = first == last
             for p in range(first, last):
-                fits |= port_low[p] <= ports[i] <= port_high[p]
-            if not fits:
-                continue
+                fits |= (port_low[p] <= ports[i]) & (ports[i] <= port_high[p])
             protocol = protocols[i]
             word = protocol_sets[m, (protocol & 255) >> 6]
-            if word != _ANY_PROTOCOL and (
-                protocol < 0 or (word >> np.uint64(protocol & 63)) & np.uint64(1) == 0
-            ):
+            listed = (word >> np.uint64(protocol & 63)) & np.uint64(1) != 0
+            fits &= (word == _ANY_PROTOCOL) | ((protocol >= 0) & listed)
+            if not fits:
                 continue
+            if plain[m]:
+                found[i] = m
+                break
             if asns[m] >= 0 and (not with_as or asns[m] != as_numbers[i]):
                 continue
             if (

@@ -17,23 +17,23 @@ def combined_family(src_hi: U64, src_lo: U64, dst_hi: U64, dst_lo: U64, family: 
     same thing here. So does a row of two families, for no rule may read it. Returns whether every
     row has a family.
     """
-    clear = True
+    unclear = 0
     for i in range(len(family)):
-        s = _kind(src_hi[i], src_lo[i])
-        d = _kind(dst_hi[i], dst_lo[i])
-        family[i] = s | d
-        if family[i] == 0 or family[i] == MIXED:
-            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
-            clear = False
-    return clear
+        family[i] = _kind(src_hi[i], src_lo[i]) | _kind(dst_hi[i], dst_lo[i])
+        unclear += (family[i] == 0) | (family[i] == MIXED)
+    if unclear > 0:
+        for i in range(len(family)):
+            if family[i] == 0 or family[i] == MIXED:
+                src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
+    return unclear == 0
 
 
 @compiled
 def _kind(hi: np.uint64, lo: np.uint64) -> int:
     """0 zero, 1 IPv4, 2 IPv6. Without branches, as families alternate."""
-    is_zero = (hi | lo) == 0 or (hi | (lo ^ np.uint64(0xFFFF00000000))) == 0
+    is_zero = ((hi | lo) == 0) | ((hi | (lo ^ np.uint64(0xFFFF00000000))) == 0)
     is_v4 = (hi | ((lo >> np.uint64(32)) ^ np.uint64(0xFFFF))) == 0
-    return (2 - int(is_v4)) * int(not is_zero)
+    return 0 if is_zero else (1 if is_v4 else 2)
 
 
 @compiled

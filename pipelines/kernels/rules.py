@@ -125,6 +125,13 @@ def compile_rules(catalog: Catalog) -> Rules:
         port_offsets=np.cumsum([0, *(len(m.ports) for _, m in matches)]).astype(np.int32),
         port_low=np.array([p[0] for _, m in matches for p in m.ports], np.int32),
         port_high=np.array([p[1] for _, m in matches for p in m.ports], np.int32),
+        match_plain=np.array(
+            [
+                all(v is None for v in (m.asn, m.server_name, m.app_name, m.app_id))
+                for _, m in matches
+            ],
+            np.bool_,
+        ),
         match_asn=np.array([-1 if m.asn is None else m.asn for _, m in matches], np.int64),
         match_server_name=_conditions(matches, "server_name", conditions),
         match_app_name=_conditions(matches, "app_name", conditions),
