@@ -166,11 +166,11 @@ def _make_room(s: int, sketches: U64, pool: U64, scratch: U64, used: I64) -> boo
     if room == _LARGEST or 2 * kept < room:
         return True
     wider = _SMALLEST if room == 0 else room * 8
-    if used[1] + wider + 1 > len(pool):
+    if used[1] + wider > len(pool):
         return False
     pool[used[1] : used[1] + kept] = held[:kept]
     sketches[s, _BASE], sketches[s, _ROOM] = used[1], wider
-    used[1] += wider + 1
+    used[1] += wider
     return True
 
 
@@ -257,15 +257,15 @@ def _add_clients(
                 met_key[kind], met_group[kind] = key, group
             base = met_group[kind] * width
             for s in (base + pairs[i], base + rules.pairs + clients[i]):
-                admitted = h <= sketches[s, _LIMIT]
-                if admitted and sketches[s, _COUNT] == sketches[s, _ROOM]:
+                if h > sketches[s, _LIMIT]:
+                    continue
+                if sketches[s, _COUNT] == sketches[s, _ROOM]:
                     if not _make_room(s, sketches, pool, scratch, used):
                         return k
-                    admitted = h <= sketches[s, _LIMIT]
-                # Written anyway, into the spare place behind the room if need be, and kept or not:
-                # whether a hash is admitted cannot be guessed.
+                    if h > sketches[s, _LIMIT]:
+                        continue
                 pool[sketches[s, _BASE] + sketches[s, _COUNT]] = h
-                sketches[s, _COUNT] += np.uint64(admitted)
+                sketches[s, _COUNT] += np.uint64(1)
     return len(rows)
 
 
@@ -322,7 +322,7 @@ class Sketches:
                 groups=np.append(a.groups, np.zeros(more, np.int64)),
                 sketches=np.concatenate((a.sketches, fresh)),
             )
-        if len(a.pool) - a.used[1] < _LARGEST + 1:
+        if len(a.pool) - a.used[1] < _LARGEST:
             pool = np.empty(2 * len(a.pool), np.uint64)
             pool[: a.used[1]] = a.pool[: a.used[1]]
             a = a._replace(pool=pool)
