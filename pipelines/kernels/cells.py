@@ -127,6 +127,8 @@ def coded(array: pa.Array, read: Callable[[Any], str | None]) -> Coded:
     for value in _distinct(encoded):
         text = None if value is None else read(value)
         codes.append(-1 if text is None else texts.setdefault(text, len(texts)))
+    if codes == list(range(len(codes))):
+        return Coded(code_i32(encoded.indices), tuple(texts))
     return Coded(_looked_up(encoded, codes, -1, np.int32), tuple(texts))
 
 
