@@ -11,8 +11,7 @@ merge; the only difference is what is deleted before it, and which fragments go 
 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
-import itertools
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
@@ -30,7 +29,6 @@ from v6share.warehouse import journal
 from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
 from v6share.warehouse.combine import SumBeyondRangeError, combine
 from v6share.warehouse.fragments import (
-    Fragment,
     FragmentUnreadable,
     Header,
     Source,
@@ -38,14 +36,13 @@ from v6share.warehouse.fragments import (
     locate,
     of_days,
     read_fragment,
-    read_fragments,
     read_headers,
+    read_parts,
+    read_table,
 )
 from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
 from v6share.warehouse.merge import (
-    create_stage,
     delete_days,
-    drop_stage,
     merge_rows,
     merge_stage,
     stage_rows,
@@ -55,8 +52,8 @@ from v6share.warehouse.quarantine import write_refusals
 from v6share.warehouse.state import raise_revision, read_state, write_state
 from v6share.warehouse.transaction import transaction
 
-# Memory of the fragments that are merged at once, as Arrow tables. The merge takes as much again.
-BATCH_BYTES: Final = 192 << 20
+# Rows of fragments that are merged at once, as Arrow. The merge takes about three times as much.
+BATCH_BYTES: Final = 160 << 20
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500
 
@@ -162,75 +159,52 @@ def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, 
     _note_figures(plan, _headers_of_the_dead(workspace, plan))
 
 
-# table name -> merged rows of some fragments
-Merged = Mapping[str, pa.Table]
-
-
 def _merge_fragments(
     connection: duckdb.DuckDBPyConnection, plan: Plan, sources: Sequence[Source], days: Days
 ) -> None:
-    """Merge fragments into the tables. They wait on a stage only where memory is too short."""
+    """Merge fragments into the tables, one table after the other.
+
+    New fragments count in full; the others only on the days that were emptied.
+    """
     new = {row.key for row in plan.added}
+    added = [source for source in sources if source.key in new]
+    _note_figures(plan, read_headers(added))
     try:
-        batches = (
-            _merge_batch(connection, plan, new, batch, days)
-            for batch in _batches(read_fragments(sources))
-        )
-        first, second = next(batches), next(batches, None)
-        if second is None:
-            for table in FRAGMENT_TABLES:
-                merge_rows(connection, table, first[table.name])
-        else:
-            _merge_by_stage(connection, itertools.chain([first, second], batches))
+        for ledger in FRAGMENT_LEDGERS:
+            insert_rows(connection, ledger.name, read_table(added, ledger))
+        for table in FRAGMENT_TABLES:
+            parts = (
+                rows if source.key in new else of_days(rows, table, days[table.name])
+                for source, rows in read_parts(sources, table)
+            )
+            _merge_table(connection, table, parts)
     except SumBeyondRangeError as error:
-        added = [source for source in sources if source.key in new]
         raise SumTooLarge(added, str(error)) from error
 
 
-def _merge_by_stage(connection: duckdb.DuckDBPyConnection, batches: Iterable[Merged]) -> None:
-    create_stage(connection)
-    for merged in batches:
-        for table in FRAGMENT_TABLES:
-            stage_rows(connection, table, merged[table.name])
-    for table in FRAGMENT_TABLES:
-        merge_stage(connection, table)
-    drop_stage(connection)
+def _merge_table(
+    connection: duckdb.DuckDBPyConnection, table: Table, parts: Iterable[pa.Table]
+) -> None:
+    """Merge one table's rows of many fragments; they wait on a stage only where they are many.
 
-
-def _merge_batch(
-    connection: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    new: Container[FragmentKey],
-    fragments: Sequence[Fragment],
-    days: Days,
-) -> Merged:
-    """New fragments count in full; the others only on the days that were emptied."""
-    _note_figures(plan, [f.header for f in fragments if f.header.key in new])
-    for ledger in FRAGMENT_LEDGERS:
-        parts = [f.tables[ledger.name] for f in fragments if f.header.key in new]
-        insert_rows(connection, ledger.name, pa.concat_tables([_empty(ledger), *parts]))
-    return {
-        table.name: combine(
-            table,
-            [
-                rows if fragment.header.key in new else of_days(rows, table, days[table.name])
-                for fragment in fragments
-                if (rows := fragment.tables[table.name]).num_rows
-            ],
-        )
-        for table in FRAGMENT_TABLES
-    }
-
-
-def _batches(fragments: Iterable[Fragment]) -> Iterator[list[Fragment]]:
-    batch: list[Fragment] = []
-    for fragment in fragments:
-        batch.append(fragment)
-        if sum(one.nbytes for one in batch) > BATCH_BYTES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    What is read is folded together as soon as it grows: inputs of the same days share their keys.
+    """
+    held: list[pa.Table] = []
+    is_staged = False
+    for rows in parts:
+        if rows.num_rows:
+            held.append(rows)
+        if sum(one.nbytes for one in held) > BATCH_BYTES:
+            held = [combine(table, held)]
+            if held[0].nbytes > BATCH_BYTES // 2:
+                stage_rows(connection, table, held.pop(), anew=not is_staged)
+                is_staged = True
+    rest = combine(table, held)
+    if not is_staged:
+        merge_rows(connection, table, rest)
+        return
+    stage_rows(connection, table, rest)
+    merge_stage(connection, table)
 
 
 def _days_to_rebuild(

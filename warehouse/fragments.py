@@ -81,11 +81,6 @@ class Fragment:
     header: Header
     tables: dict[str, pa.Table]
 
-    @property
-    def nbytes(self) -> int:
-        """The memory that the tables take."""
-        return sum(table.nbytes for table in self.tables.values())
-
 
 def read_fragment(source: Source) -> Fragment:
     """A whole fragment. Raises FragmentUnreadable."""
@@ -119,16 +114,28 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
         )
 
 
-def read_fragments(sources: Iterable[Source]) -> Iterator[Fragment]:
-    """Whole fragments, in order; the next ones are read meanwhile. Raises FragmentUnreadable."""
-    waiting: deque[Future[Fragment]] = deque()
+def read_parts(sources: Iterable[Source], table: Table) -> Iterator[tuple[Source, pa.Table]]:
+    """One aggregate table of each fragment, in order; the next ones are read meanwhile.
+
+    Raises FragmentUnreadable.
+    """
+    waiting: deque[tuple[Source, Future[pa.Table]]] = deque()
     with ThreadPoolExecutor(_AHEAD) as readers:
         for source in sources:
-            waiting.append(readers.submit(read_fragment, source))
+            waiting.append((source, readers.submit(_read_part, source, table)))
             if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
+                first, part = waiting.popleft()
+                yield first, part.result()
         while waiting:
-            yield waiting.popleft().result()
+            first, part = waiting.popleft()
+            yield first, part.result()
+
+
+def _read_part(source: Source, table: Table) -> pa.Table:
+    row = _read_row(source, [*_HEADER_COLUMNS, table.name])
+    rows = _flat(row, table, source)
+    _check_span(_header(row, source), rows, table, source)
+    return rows
 
 
 def read_headers(sources: Sequence[Source]) -> list[Header]:

@@ -85,15 +85,16 @@ def _touched(connection: duckdb.DuckDBPyConnection, table: Table, incoming: pa.T
     ).to_arrow_table()
 
 
-def create_stage(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the empty temporary tables in which partial aggregates wait for their merge."""
-    for table in FRAGMENT_TABLES:
+def stage_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, *, anew: bool = False
+) -> None:
+    """Add partial aggregates to those that wait; what does not fit into memory is spilled.
+
+    anew: make the table in which they wait.
+    """
+    if anew:
         columns = ", ".join(f"{c.name} {c.kind.value}" for c in table.columns)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE stage_{table.name} ({columns})")
-
-
-def stage_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
-    """Add partial aggregates to those that wait; what does not fit into memory is spilled."""
     insert_rows(connection, f"stage_{table.name}", rows)
 
 
@@ -101,6 +102,7 @@ def merge_stage(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Merge a table's staged rows, in parts that fit into memory and share no key."""
     for part in _parts(connection, table):
         merge_rows(connection, table, combine(table, [_staged(connection, table, part)]))
+    connection.execute(f"DROP TABLE temp.stage_{table.name}")
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,6 @@ def _staged(connection: duckdb.DuckDBPyConnection, table: Table, part: _Part) ->
         f"WHERE {table.day} BETWEEN ? AND ? AND hash({keys}) % ? = ?",
         [part.first_day, part.last_day, part.buckets, part.bucket],
     )
-
-
-def drop_stage(connection: duckdb.DuckDBPyConnection) -> None:
-    """Remove the temporary tables of a merge."""
-    for table in FRAGMENT_TABLES:
-        connection.execute(f"DROP TABLE IF EXISTS temp.stage_{table.name}")
 
 
 def delete_days(connection: duckdb.DuckDBPyConnection, table: Table, days: pa.Array) -> None:
