@@ -1,13 +1,24 @@
 -- what:    the last final day in the data, never the clock; always one row
--- unit:    days, times (UTC)
+-- unit:    days, times (UTC); records
 -- formula: a day is final when its end + 1 h <= the newest record end of every exporter that is
 --          not silent for over 24 h (before the newest record end of all). as_of is the last
---          final day that has traffic; NULL while there is none
--- source:  exporters_1h, traffic_1d, of the vantages that feed the KPIs
--- needs: kpi_exporters_1h
+--          final day that counts as data (data_days); NULL while there is none. Record ends count
+--          up to the day after the last day of data: that day may just have begun. stray_records:
+--          those of days more than a day before first_day or after last_day
+-- source:  data_days, exporters_1h of the vantages that feed the KPIs
+-- needs: data_days, kpi_exporters_1h
 CREATE VIEW as_of AS
-WITH newest AS (
-  SELECT exporter, max(last_seen) AS last_seen FROM kpi_exporters_1h GROUP BY exporter
+WITH days AS MATERIALIZED (
+  SELECT day, records, is_data FROM data_days
+),
+span AS (
+  SELECT min(day) AS first_day, max(day) AS last_day FROM days WHERE is_data
+),
+newest AS (
+  SELECT e.exporter, max(e.last_seen) AS last_seen
+  FROM kpi_exporters_1h e
+  JOIN span s ON CAST(e.window_start AS DATE) BETWEEN s.first_day AND s.last_day + 1
+  GROUP BY e.exporter
 ),
 bound AS (
   SELECT
@@ -16,16 +27,20 @@ bound AS (
   FROM newest
   WHERE last_seen >= (SELECT max(last_seen) FROM newest) - INTERVAL 24 HOUR
 ),
-days AS (
-  SELECT DISTINCT CAST(window_start AS DATE) AS day
-  FROM traffic_1d
-  WHERE vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+final AS (
+  SELECT max(d.day) AS as_of
+  FROM days d
+  JOIN bound b ON d.is_data AND d.day < CAST(b.held_back_to - INTERVAL 1 HOUR AS DATE)
+),
+stray AS (
+  SELECT coalesce(sum(d.records), 0)::BIGINT AS records
+  FROM days d
+  JOIN span s ON d.day NOT BETWEEN s.first_day - 1 AND s.last_day + 1
 )
 SELECT
-  max(d.day) FILTER (d.day < CAST(b.held_back_to - INTERVAL 1 HOUR AS DATE)) AS as_of,
-  min(d.day) AS first_day,
-  max(d.day) AS last_day,
-  any_value(b.newest_record_end) AS newest_record_end,
-  any_value(b.held_back_to) AS held_back_to
-FROM days d
+  f.as_of, s.first_day, s.last_day, b.newest_record_end, b.held_back_to,
+  r.records AS stray_records
+FROM final f
+CROSS JOIN span s
 CROSS JOIN bound b
+CROSS JOIN stray r

@@ -17,7 +17,7 @@ CREATE VIEW attainment AS
 WITH sums AS (
   SELECT s.*, a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
   FROM share_sums_1d s
-  JOIN as_of a ON s.day <= a.as_of
+  JOIN as_of a ON s.day BETWEEN a.first_day AND a.as_of
   WHERE s.scope = 'app' AND s.basis = 'bytes' AND s.share_kind = 'strict'
     AND s.denominator = (SELECT denominator FROM target_share)
 ),

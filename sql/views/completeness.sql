@@ -4,11 +4,17 @@
 -- formula: completeness = hours with records / hours expected. Expected are the hours from the
 --          exporter's first to its last; a listed exporter that is silent for over 24 h is expected
 --          up to the newest hour of all, so that its silence shows. Overall: sums of hours. An
---          exporter that never sent has no first hour and is not expected
+--          exporter that never sent has no first hour and is not expected. Hours before the first
+--          day of data, or later than the day after the last one, are those of a wrong clock
 -- source:  exporters_1h of the vantages that feed the KPIs
 -- needs: kpi_exporters_1h, as_of
 CREATE VIEW completeness AS
-WITH spans AS (
+WITH hours_of_data AS (
+  SELECT e.*
+  FROM kpi_exporters_1h e
+  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.first_day AND a.last_day + 1
+),
+spans AS (
   SELECT
     exporter, vantage, listed,
     min(window_start) AS first_hour,
@@ -16,7 +22,7 @@ WITH spans AS (
     max(last_seen) AS last_seen,
     max(max(window_start)) OVER () AS newest_hour,
     max(max(last_seen)) OVER () AS newest_seen
-  FROM kpi_exporters_1h
+  FROM hours_of_data
   GROUP BY exporter, vantage, listed
 ),
 expected AS (
@@ -37,7 +43,7 @@ days AS (
 ),
 seen AS (
   SELECT exporter, CAST(window_start AS DATE) AS day, count(DISTINCT window_start) AS hours
-  FROM kpi_exporters_1h
+  FROM hours_of_data
   GROUP BY exporter, CAST(window_start AS DATE)
 ),
 hours AS (

@@ -12,7 +12,7 @@
 -- needs: kpi_stage1_enablement, kpi_stage2_active_clients, attainment, as_of, target_share
 CREATE VIEW kpi_headline AS
 WITH metrics AS (
-  SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of
+  SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of, a.stray_records
   FROM (VALUES
     (1, 'apps_dual_stacked'), (1, 'products_dual_stacked'),
     (2, 'active_ipv6_clients_30d'), (3, 'top_apps_ipv6_share')
@@ -124,6 +124,9 @@ SELECT
     CASE WHEN m.stage = 3 AND m.as_of IS NOT NULL AND c.value IS NULL
       THEN 'no app of the catalog has traffic in the ranking period' END,
     c.note,
+    CASE WHEN m.stage = 3 AND m.stray_records > 0
+      THEN format('{:d} records lie days off all others (a wrong clock?) and move no day: see '
+        'data_days', m.stray_records) END,
     CASE WHEN m.by_date < m.as_of
       AND NOT coalesce(CASE m.stage WHEN 1 THEN e.value >= m.target
         WHEN 2 THEN k.value >= m.target ELSE c.attained END, false)

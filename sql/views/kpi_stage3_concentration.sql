@@ -13,7 +13,7 @@ WITH days AS (
     s.*, t.app IS NOT NULL AS is_top,
     a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
   FROM share_sums_1d s
-  JOIN as_of a ON s.day <= a.as_of
+  JOIN as_of a ON s.day BETWEEN a.first_day AND a.as_of
   LEFT JOIN top_apps t ON t.app = s.id
   WHERE s.scope = 'app' AND (t.app IS NOT NULL OR s.id = 'unclassified')
 ),

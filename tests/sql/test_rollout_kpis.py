@@ -55,10 +55,71 @@ def test_a_lone_record_from_the_future_does_not_move_as_of_past_the_traffic(w: W
     assert w.one("SELECT as_of FROM as_of") == (D,)
 
 
+def test_absurd_clocks_move_no_day_and_are_shown(w: Warehouse) -> None:
+    w.final_days(D - 6 * ONE, D)
+    for back in range(7):
+        w.traffic(D - back * ONE, records=2400)
+    w.exporter("e1")
+    # 1 % of a usual day are 24 records. The clocks of e1 and of another one show years far off,
+    # on more days than there are days of data.
+    for year in (*range(1992, 2002), *range(2090, 2101)):
+        w.traffic(date(year, 1, 1), bytes=9)
+        w.heard(at(f"{year}-01-01"), at(f"{year}-01-01 01:00"), "e1" if year % 2 else "e2")
+    assert w.one("SELECT as_of, first_day, last_day, stray_records FROM as_of") == (
+        *(D, D - 6 * ONE, D),
+        21,
+    )
+    assert w.query(
+        "SELECT period_start, exporter, hours_seen, hours_expected, silent FROM completeness "
+        "WHERE period = 'week' ORDER BY exporter"
+    ) == [(D - 6 * ONE, "e1", 168, 168, False), (D - 6 * ONE, None, 168, 168, False)]
+    assert w.query("SELECT DISTINCT week_end FROM kpi_stage3_concentration") == [(D,)]
+    assert "21 records lie days off all others" in str(headline(w)[6])
+    # They are counted, and browsing shows them.
+    assert w.one("SELECT count(DISTINCT day) FROM share_by_app WHERE year(day) <> 2024") == (21,)
+    assert w.query("SELECT records, usual_records FROM data_days WHERE NOT is_data") == (
+        [(1, 2400)] * 21
+    )
+
+
+@pytest.mark.parametrize(("records", "as_of"), [(23, D), (24, D + 5 * ONE)])
+def test_a_day_of_data_has_a_hundredth_of_the_usual_day(
+    w: Warehouse, records: int, as_of: date
+) -> None:
+    w.final_days(D, D)
+    w.traffic(D, records=2400)
+    w.final_days(D + 5 * ONE, D + 5 * ONE)
+    w.traffic(D + 5 * ONE, records=records)
+    assert w.one("SELECT as_of FROM as_of") == (as_of,)
+
+
+def test_the_usual_day_follows_no_count_of_days(w: Warehouse) -> None:
+    # One day of 300 records, and 5 days of one: half of the 305 lie on the first alone. The day
+    # after it is none of data, but its records tell that the first is final.
+    w.final_days(D, D)
+    w.traffic(D, records=300)
+    for day in (D + ONE, *(date(year, 1, 1) for year in range(2030, 2034))):
+        w.traffic(day)
+    assert w.query("SELECT DISTINCT usual_records FROM data_days") == [(300,)]
+    assert w.one("SELECT as_of, last_day, newest_record_end, stray_records FROM as_of") == (
+        *(D, D),
+        *(at("2024-05-15 01:00"), 4),
+    )
+
+
+def test_growth_and_gaps_leave_no_day_out(w: Warehouse) -> None:
+    # Ten times the traffic within a year (100 to 984 records), a gap of a year, and on.
+    for week in (*range(53), *range(105, 158)):
+        w.traffic(date(2022, 1, 1) + timedelta(days=7 * week), records=100 + 17 * min(week, 60))
+    assert w.one("SELECT count(*), bool_and(is_data) FROM data_days") == (106, True)
+    assert w.one("SELECT first_day, stray_records FROM as_of") == (date(2022, 1, 1), 0)
+
+
 # --- completeness ---------------------------------------------------------------------------
 
 
 def test_completeness_counts_hours(w: Warehouse) -> None:
+    w.traffic(D - ONE)
     w.traffic(D)
     w.exporter("listed")
     # e1: 14 May 06:00 to 15 May 03:00 without 10:00-12:00
@@ -88,6 +149,8 @@ def test_completeness_counts_hours(w: Warehouse) -> None:
 
 
 def test_an_unlisted_exporter_that_left_is_not_expected_any_more(w: Warehouse) -> None:
+    w.traffic(D - 5 * ONE)
+    w.traffic(D)
     w.final_days(D - 5 * ONE, D)
     w.heard(at("2024-05-09 00:00"), at("2024-05-09 12:00"), "guest")
     assert w.one(

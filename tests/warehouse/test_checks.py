@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ HARM = {
     "sketches": "UPDATE clients_1d SET client_hashes = [2, 1]",
     "silent_exporters": "INSERT INTO dim_exporters BY NAME SELECT 'x' AS exporter, "
     "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override",
+    "stray_days": "INSERT INTO exporters_1h SELECT * REPLACE (TIMESTAMP '2100-01-01' AS "
+    "window_start, 1 AS records) FROM exporters_1h LIMIT 1",
     **{
         f"unique_{table.name}": f"INSERT INTO {table.name} SELECT * FROM {table.name} LIMIT 1"
         for table in AGGREGATES
@@ -48,8 +51,25 @@ def test_every_check_finds_its_harm(workspace: Workspace) -> None:
         found = {result.name: result for result in run_checks(connection)}
         assert found[name].found, name
         assert 0 < len(found[name].sample) <= 5
-        assert found[name].blocks == (name != "silent_exporters")
+        assert found[name].blocks == (name not in ("silent_exporters", "stray_days"))
         connection.execute("ROLLBACK")
+    connection.close()
+
+
+def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    connection.execute(
+        "INSERT INTO exporters_1h SELECT start, exporter, 'v4', records, 1, 1, 1, 1, start, start "
+        "FROM (VALUES (TIMESTAMP '2026-03-01', 'r1', 500), (TIMESTAMP '2026-03-01', 'r2', 500), "
+        "(TIMESTAMP '2100-01-01', 'r2', 2)) AS v(start, exporter, records)"
+    )
+    connection.execute(
+        "INSERT INTO dim_exporters BY NAME SELECT unnest(['r1', 'r2']) AS exporter, "
+        "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override"
+    )
+    found = {result.name: result.sample for result in run_checks(connection)}
+    assert found["silent_exporters"] == ()
+    assert found["stray_days"] == ({"exporter": "r2", "day": date(2100, 1, 1), "records": 2},)
     connection.close()
 
 

@@ -1,0 +1,29 @@
+-- what:    the days with records, and whether each counts as a day of data. A few records whose
+--          clock is years off are counted like all others, but they say nothing of what is final
+-- unit:    records that start on the day; one row per UTC day that has any
+-- formula: usual_records: the records of the usual day: half of all records lie on days with at
+--          least as many. is_data: the day has at least 1 % of that. Days are weighed by their
+--          records, so that many days with a stray record each do not become the usual day
+-- source:  traffic_1d, of the vantages that feed the KPIs
+-- needs:
+CREATE VIEW data_days AS
+WITH days AS (
+  SELECT CAST(window_start AS DATE) AS day, sum(records)::BIGINT AS records
+  FROM traffic_1d
+  WHERE vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+  GROUP BY CAST(window_start AS DATE)
+),
+busiest_first AS (
+  SELECT
+    records,
+    sum(records) OVER (ORDER BY records DESC, day) AS so_far,
+    sum(records) OVER () AS total
+  FROM days
+),
+usual AS (
+  SELECT max(records) AS records FROM busiest_first WHERE 2 * so_far >= total
+)
+SELECT d.day, d.records, u.records AS usual_records, 100 * d.records >= u.records AS is_data
+FROM days d
+CROSS JOIN usual u
+ORDER BY d.day
