@@ -1,86 +1,133 @@
--- what:    the stage 3 rule, judged at the end of every disjoint week counted back from as_of, with
---          the ranking of that day's quarter, so that old judgements stand when the ranking changes
--- unit:    share 0 to 1, bytes; one row per week, keyed by its last day; days < 7 marks the first,
---          cut week of the data, which is never judged
--- formula: for each of the last `weeks` disjoint weeks that end on that day:
+-- what:    the stage 3 rule, judged at the end of every day: with the weeks that end on that day, and
+--          the ranking that was in force on it. Later days change no judgement
+-- unit:    share 0 to 1, bytes; one row per day, of the 7 days that end on it; days < 7 marks the
+--          first, cut week of the data, which is never judged
+-- formula: for each of the last `weeks` disjoint weeks that end on that day, 7, 14, ... days before:
 --          completeness >= 0.98 and share_low - 1.645 * sqrt(se^2 + s_w^2) >= target, where
 --          se   sampling error of the week's share, s_w = 1.4826 * MAD / sqrt(2) of up to 12
 --          differences of consecutive weeks (with few of them the MAD is a rough guess: see
 --          differences). met: all of them hold. below: the share itself was
 --          under the target in both of the last two weeks, which loses what was attained.
 --          An unknown sampling error (over 1 % of the bytes) is never met.
---          Weeks that overlap are not judged: judging every day looks seven times as often and, in
---          simulations with independent weeks, calls a true 89.5 % attained up to ten times as often
+--          A live ranking is that of the 28 days to the day that is judged
 -- source:  share_sums_1d (bytes, strict, the target's denominator), rankings, completeness
--- needs: share_sums_1d, rankings, as_of, target_share, completeness
+-- needs: share_sums_1d, ranking_quarters, rankings, as_of, target_share, completeness
 CREATE VIEW attainment AS
-WITH sums AS (
-  SELECT s.*, a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
+WITH days AS (
+  SELECT
+    CAST(unnest(generate_series(first_day::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS DATE)
+      AS day,
+    first_day
+  FROM as_of
+  WHERE as_of IS NOT NULL
+),
+sums AS (
+  SELECT
+    s.day, s.id,
+    sum(s.denominator_value) FILTER (s.denominator = 'all') AS all_bytes,
+    sum(s.numerator) FILTER (s.denominator = t.denominator) AS numerator,
+    sum(s.denominator_value) FILTER (s.denominator = t.denominator) AS denominator_value,
+    sum(s.undecided) FILTER (s.denominator = t.denominator) AS undecided,
+    sum(s.loose) FILTER (s.denominator = t.denominator) AS loose,
+    sum(s.variance_num) FILTER (s.denominator = t.denominator) AS variance_num,
+    sum(s.variance_all) FILTER (s.denominator = t.denominator) AS variance_all,
+    sum(s.error_unknown) FILTER (s.denominator = t.denominator) AS error_unknown
   FROM share_sums_1d s
-  JOIN as_of a ON s.day BETWEEN a.first_day AND a.as_of
+  CROSS JOIN target_share t
   WHERE s.scope = 'app' AND s.basis = 'bytes' AND s.share_kind = 'strict'
-    AND s.denominator = (SELECT denominator FROM target_share)
+  GROUP BY s.day, s.id
 ),
-loose AS (
-  SELECT week_end, sum(loose) AS loose FROM sums GROUP BY week_end
+app_days AS (
+  SELECT d.day, i.id, s.* EXCLUDE (day, id)
+  FROM days d
+  CROSS JOIN (SELECT DISTINCT id FROM sums) i
+  LEFT JOIN sums s ON s.day = d.day AND s.id = i.id
 ),
-app_weeks AS (
+-- Sums over the 7 days that end on each day, and over 28 days for the live ranking.
+app_weeks AS MATERIALIZED (
   SELECT
-    week_end, id,
-    sum(numerator) AS numerator, sum(denominator_value) AS denominator_value,
-    sum(undecided) AS undecided, sum(variance_num) AS variance_num,
-    sum(variance_all) AS variance_all, sum(error_unknown) AS error_unknown
-  FROM sums
-  GROUP BY week_end, id
+    day, id,
+    sum(numerator) OVER week AS numerator, sum(denominator_value) OVER week AS denominator_value,
+    sum(undecided) OVER week AS undecided, sum(variance_num) OVER week AS variance_num,
+    sum(variance_all) OVER week AS variance_all, sum(error_unknown) OVER week AS error_unknown,
+    sum(all_bytes) OVER (
+      PARTITION BY id ORDER BY day ROWS BETWEEN 27 PRECEDING AND CURRENT ROW) AS ranking_bytes
+  FROM app_days
+  WINDOW week AS (PARTITION BY id ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
 ),
-ranked_weeks AS (
+whole_days AS (
   SELECT
-    r.quarter, r.mode, w.week_end,
+    d.day, any_value(c.hours_seen) AS hours_seen, any_value(c.hours_expected) AS hours_expected,
+    any_value(l.loose) AS loose
+  FROM days d
+  LEFT JOIN completeness c
+    ON c.period = 'day' AND c.exporter IS NULL AND c.period_end = d.day
+  LEFT JOIN (SELECT day, sum(loose) AS loose FROM sums GROUP BY day) l ON l.day = d.day
+  GROUP BY d.day
+),
+whole_weeks AS (
+  SELECT
+    day, coalesce(sum(loose) OVER week, 0) AS loose,
+    share_of(sum(hours_seen) OVER week, sum(hours_expected) OVER week) AS completeness
+  FROM whole_days
+  WINDOW week AS (ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
+),
+live AS (
+  SELECT
+    w.day, q.mode, w.id AS app,
+    row_number() OVER (PARTITION BY w.day ORDER BY w.ranking_bytes DESC, w.id) AS rank, q.top_n
+  FROM app_weeks w
+  JOIN ranking_quarters q
+    ON q.mode = 'live' AND q.quarter = CAST(date_trunc('quarter', w.day) AS DATE)
+  WHERE w.id <> 'unclassified' AND w.ranking_bytes > 0
+),
+ranked AS (
+  SELECT day, mode, app FROM live WHERE rank <= top_n
+  UNION ALL
+  SELECT d.day, r.mode, r.app
+  FROM days d
+  JOIN rankings r ON r.mode <> 'live' AND r.quarter = CAST(date_trunc('quarter', d.day) AS DATE)
+),
+-- Week 0 ends on the judged day, week 1 seven days before, and so on.
+weeks_back AS (
+  SELECT
+    r.day, k.back, r.mode,
     sum(w.numerator) AS numerator, sum(w.denominator_value) AS denominator_value,
     sum(w.undecided) AS undecided, sum(w.variance_num) AS variance_num,
     sum(w.variance_all) AS variance_all, sum(w.error_unknown) AS error_unknown
-  FROM app_weeks w
-  JOIN rankings r ON r.app = w.id
-  GROUP BY r.quarter, r.mode, w.week_end
+  FROM ranked r
+  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM target_share) k
+  JOIN app_weeks w ON w.id = r.app AND w.day = r.day - 7 * k.back
+  GROUP BY r.day, k.back, r.mode
 ),
 weeks AS (
   SELECT
-    r.quarter, r.mode, r.week_end AS day, c.completeness,
-    (r.week_end - greatest(a.first_day, r.week_end - 6) + 1)::INTEGER AS days,
-    r.numerator, r.denominator_value, r.variance_num, r.variance_all, r.error_unknown,
-    r.undecided + l.loose AS undecided,
-    share_of(r.numerator, r.denominator_value) AS share,
-    bound_low(r.numerator, r.denominator_value, r.undecided + l.loose) AS share_low,
-    CASE WHEN r.error_unknown <= 0.01 * r.denominator_value THEN share_standard_error(
-      r.numerator, r.denominator_value, r.variance_num, r.variance_all) END AS standard_error
-  FROM ranked_weeks r
-  CROSS JOIN as_of a
-  JOIN loose l ON l.week_end = r.week_end
-  LEFT JOIN completeness c
-    ON c.period = 'week' AND c.exporter IS NULL AND c.period_end = r.week_end
+    b.day, b.back, b.mode, w.completeness,
+    least(7, b.day - 7 * b.back - d.first_day + 1)::INTEGER AS days,
+    b.numerator, b.denominator_value, b.variance_num, b.variance_all, b.error_unknown,
+    b.undecided + w.loose AS undecided,
+    share_of(b.numerator, b.denominator_value) AS share,
+    bound_low(b.numerator, b.denominator_value, b.undecided + w.loose) AS share_low,
+    CASE WHEN b.error_unknown <= 0.01 * b.denominator_value THEN share_standard_error(
+      b.numerator, b.denominator_value, b.variance_num, b.variance_all) END AS standard_error
+  FROM weeks_back b
+  JOIN days d ON d.day = b.day
+  JOIN whole_weeks w ON w.day = b.day - 7 * b.back
 ),
-looked_back AS (
-  SELECT
-    e.day, k.back, w.* EXCLUDE (day),
-    CASE WHEN k.back < 12
-      THEN w.share - lead(w.share) OVER (PARTITION BY e.day ORDER BY k.back) END AS difference
-  FROM weeks e
-  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM target_share) k
-  LEFT JOIN weeks w
-    ON w.quarter = e.quarter AND w.day = e.day - 7 * k.back AND (w.days = 7 OR k.back = 0)
-  WHERE e.quarter = CAST(date_trunc('quarter', e.day) AS DATE)
-),
-spread AS (
+compared AS (
   SELECT
     *,
-    1.4826 * mad(difference) OVER (PARTITION BY day) / sqrt(2) AS week_to_week
-  FROM looked_back
+    CASE WHEN back < 12
+      THEN share - lead(share) OVER (PARTITION BY day ORDER BY back) END AS difference
+  FROM weeks
+  WHERE days = 7 OR back = 0
 ),
 judged AS (
   SELECT
     *,
+    1.4826 * mad(difference) OVER (PARTITION BY day) / sqrt(2) AS week_to_week,
     share_low - 1.645 * sqrt(standard_error ** 2 + week_to_week ** 2) AS judged_share
-  FROM spread
+  FROM compared
 ),
 counted AS (
   SELECT

@@ -5,7 +5,8 @@
 --            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,
 --            because a prefix is not a user
 --          top_apps_ipv6_share  strict byte share of the newest week, in the target's denominator;
---            attained from the day the rule of the attainment view was first met until it is lost
+--            attained from the first day on which the rule of the attainment view was met until the
+--            first day on which it is lost; both days stand, whatever comes later
 --          ci_low, ci_high  sampling error (share), sketch error (clients), NULL for plain counts
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
 --          attainment
@@ -60,29 +61,31 @@ clients AS (
     END AS note
   FROM active
 ),
-judged AS (
+judged AS MATERIALIZED (
   SELECT * FROM attainment
+),
+last_met AS (
+  SELECT min(day) FILTER (met) AS first_attained, max(day) FILTER (met) AS day FROM judged
 ),
 history AS (
   SELECT
-    min(day) FILTER (met) AS first_attained,
-    max(day) FILTER (met) AS last_met,
-    max(day) FILTER (below) AS last_below
-  FROM judged
+    any_value(m.first_attained) AS first_attained,
+    min(j.day) FILTER (j.below AND j.day > m.day) AS lost
+  FROM judged j
+  CROSS JOIN last_met m
 ),
 concentration AS (
   SELECT
     'top_apps_ipv6_share' AS metric,
     w.share AS value, w.ci_low, w.ci_high,
-    h.first_attained IS NOT NULL AND coalesce(h.last_met > h.last_below, true) AS attained,
+    h.first_attained IS NOT NULL AND h.lost IS NULL AS attained,
     concat_ws('; ',
       CASE
         WHEN h.first_attained IS NULL
           THEN format('{:d} of {:d} weeks meet the rule', w.weeks_met, t.weeks)
-        WHEN coalesce(h.last_met > h.last_below, true)
+        WHEN h.lost IS NULL
           THEN format('first attained {}', h.first_attained::VARCHAR)
-        ELSE format('lost {}, first attained {}',
-          h.last_below::VARCHAR, h.first_attained::VARCHAR)
+        ELSE format('lost {}, first attained {}', h.lost::VARCHAR, h.first_attained::VARCHAR)
       END,
       CASE WHEN w.differences BETWEEN 1 AND 11
         THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,

@@ -449,11 +449,13 @@ def test_week_to_week_noise_counts(w: Warehouse) -> None:
     # 0.04, 0, 0.04, 0, 0.09; MAD 0.04; s_w = 1.4826 * 0.04 / sqrt 2 = 0.041934;
     # judged = 0.91 - 1.645 * 0.041934 = 0.84102 < 0.9
     row = w.one(
-        "SELECT differences, week_to_week, judged_share, weeks_met FROM attainment "
+        "SELECT differences, week_to_week, judged_share, weeks_met, met FROM attainment "
         "ORDER BY day DESC LIMIT 1"
     )
-    assert row == (5, pytest.approx(0.041934, abs=1e-6), pytest.approx(0.84102, abs=1e-5), 0)
-    assert headline(w)[4] is False
+    assert row == (
+        *(5, pytest.approx(0.041934, abs=1e-6), pytest.approx(0.84102, abs=1e-5)),
+        *(0, False),
+    )
 
 
 def test_sampling_error_and_bounds_count(w: Warehouse) -> None:
@@ -489,11 +491,60 @@ def test_one_week_below_keeps_what_was_attained_and_two_lose_it(w: Warehouse) ->
     assert f"first attained {first}" in str(headline(w)[6])
 
 
-def test_two_weeks_below_lose_it_and_keep_the_date(w: Warehouse) -> None:
+def test_two_weeks_below_lose_it_and_keep_both_dates(w: Warehouse) -> None:
     weekly_shares(w, [920, 920, 920, 920, 890, 890])
-    first, last = FIRST + timedelta(days=27), FIRST + timedelta(days=41)
+    # k days at 890 in a week of 920: 920 - 30 k / 7 < 900 from k = 5 on, so the first week below
+    # ends on day 32 (27 + 5, from 0) and the second one on day 39.
+    first, lost = FIRST + timedelta(days=27), FIRST + timedelta(days=39)
     assert headline(w)[4] is False
-    assert f"lost {last}, first attained {first}" in str(headline(w)[6])
+    assert f"lost {lost}, first attained {first}" in str(headline(w)[6])
+    rows = w.query("SELECT day FROM attainment WHERE below ORDER BY day")
+    assert rows == [(lost,), (lost + ONE,), (lost + 2 * ONE,)]
+
+
+def test_later_days_do_not_move_the_date_of_first_attainment(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=20, weeks=4, ranking="live")
+
+    def headline_after(days: int) -> str:
+        """The note with data of this many days: a week at 89 %, then 92 %."""
+        w.connection.execute("DELETE FROM traffic_1d; DELETE FROM exporters_1h")
+        w.final_days(FIRST, FIRST + timedelta(days=days - 1))
+        for day in range(days):
+            share = 890 if day < 7 else 920
+            w.traffic(FIRST + timedelta(days=day), family="v6", bytes=share)
+            w.traffic(FIRST + timedelta(days=day), family="v4", bytes=1000 - share)
+        return str(headline(w)[6])
+
+    # The oldest of the four weeks has j days at 92 %: 890 + 30 j / 7 >= 900 from j = 3 on. It then
+    # ends on day 9 (from 0), and the newest on day 30. The differences are 0, 0 and 0.017: MAD 0.
+    assert "3 of 4 weeks meet the rule" in headline_after(30)
+    for days in (31, 32, 35, 37, 42):
+        assert f"first attained {FIRST + timedelta(days=30)}" in headline_after(days)
+
+
+def test_a_later_live_ranking_does_not_undo_what_was_attained(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=1, weeks=1, ranking="live")
+    w.final_days(FIRST, FIRST + timedelta(days=20))
+    for day in range(21):
+        w.traffic(FIRST + timedelta(days=day), app="a", family="v6", bytes=1000)
+        if day >= 14:  # from now on b is the top app of 28 days
+            w.traffic(FIRST + timedelta(days=day), app="b", bytes=100_000)
+    # Day 13 (from 0) is the first with a difference between weeks.
+    value, _, _, _, attained, _, note = headline(w)
+    assert (value, attained) == (0.0, True)
+    assert f"first attained {FIRST + timedelta(days=13)}" in str(note)
+
+
+def test_an_app_without_traffic_on_the_judged_day_counts_with_its_week(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, ranking="live")
+    w.final_days(FIRST, FIRST + timedelta(days=8))
+    for day in range(9):
+        w.traffic(FIRST + timedelta(days=day), app="a", family="v6", bytes=100)
+    w.traffic(FIRST + timedelta(days=2), app="b", bytes=300)
+    # Days 2-8: 700 of a and 300 of b.
+    assert w.query("SELECT numerator, denominator_value, days FROM attainment ORDER BY day")[
+        -1
+    ] == (*(700, 1000, 7),)
 
 
 def test_an_unknown_sampling_error_is_never_attained(w: Warehouse) -> None:

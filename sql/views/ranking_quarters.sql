@@ -1,0 +1,37 @@
+-- what:    how the apps are ranked in each calendar quarter of the data
+-- unit:    days; top_n: apps
+-- formula: pinned: by the catalog's list. previous_quarter: by the full calendar quarter before.
+--          live: that is the setting, or the data do not hold that quarter in full; last_day: the
+--          last final day of the quarter, as_of in the running one
+-- source:  as_of, dim_targets
+-- needs: as_of
+CREATE VIEW ranking_quarters AS
+WITH settings AS (
+  SELECT
+    coalesce(max(top_n), 20) AS top_n,
+    coalesce(max(ranking), 'previous_quarter') AS ranking,
+    any_value(ranking_apps) AS ranking_apps
+  FROM dim_targets
+  WHERE metric = 'top_apps_ipv6_share'
+),
+quarters AS (
+  SELECT
+    CAST(unnest(generate_series(
+      date_trunc('quarter', first_day)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 3 MONTH)) AS DATE)
+      AS quarter,
+    as_of, first_day
+  FROM as_of
+  WHERE as_of IS NOT NULL
+)
+SELECT
+  quarter,
+  CASE
+    WHEN s.ranking = 'pinned' THEN 'pinned'
+    WHEN s.ranking = 'previous_quarter' AND first_day <= CAST(quarter - INTERVAL 3 MONTH AS DATE)
+      THEN 'previous_quarter'
+    ELSE 'live'
+  END AS mode,
+  least(as_of, CAST(quarter + INTERVAL 3 MONTH AS DATE) - 1) AS last_day,
+  s.top_n, s.ranking_apps
+FROM quarters
+CROSS JOIN settings s
