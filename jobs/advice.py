@@ -1,8 +1,8 @@
-"""What to do about rows whose sampling interval nobody states. Pure."""
+"""What to do about sampling intervals and directions that nobody states. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from v6share.schemas.catalog import Exporter
 from v6share.schemas.outcome import Outcome
@@ -41,5 +41,37 @@ def interval_advice(outcomes: Iterable[Outcome], exporters: Iterable[Exporter]) 
     parts.append(
         "Or for all of them: --unknown-sampling unsampled (or an interval); [sampling] unknown "
         "in v6share.toml makes it permanent. Then run again."
+    )
+    return "\n".join(parts)
+
+
+def directions_advice(exporters: Iterable[Mapping[str, Any]]) -> str | None:
+    """What to write in exporters.csv for exporters that seem to report each flow twice.
+
+    exporters: rows of ``StatusReport.both_directions``. An exporter of which less than 10 % of the
+    rows are egress records does not: both halves of the same flows would be about as many.
+    """
+    found = [one for one in exporters if one["egress_rows"] >= WORTH_SAYING * one["rows"]]
+    if not found:
+        return None
+    parts = [
+        "These exporters report traffic coming in and traffic going out. Where that is the same "
+        "traffic, it counts twice:",
+        *(
+            f"  {one['exporter'] or '(no exporter)'}: {one['egress_rows']:,} of {one['rows']:,} "
+            "rows are egress records"
+            for one in found[:_NAMED]
+        ),
+    ]
+    new = [one["exporter"] for one in found if one["exporter"] and not one["listed"]]
+    if new:
+        parts.append("Lines for catalog/exporters.csv, which leave the second report out:")
+        parts.append("  exporter,vantage,role,sampling_interval,white_box,directions")
+        parts.extend(f"  {name},edge,,,false,both" for name in new[:_NAMED])
+    if any(one["listed"] for one in found):
+        parts.append("Exporters that are listed there need the directions both in their line.")
+    parts.append(
+        "Then run over the same files again. Where each flow is reported once, here or there, "
+        "leave it as it is."
     )
     return "\n".join(parts)

@@ -8,7 +8,7 @@ from typing import Final
 
 from v6share import __version__
 from v6share.jobs import console, output
-from v6share.jobs.advice import interval_advice
+from v6share.jobs.advice import directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
@@ -30,7 +30,7 @@ from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
 from v6share.warehouse.open import Connection, open_warehouse
-from v6share.warehouse.reads import KnownInputs, known_inputs
+from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
 _LATER_RUNNERS: Final = ("prism", "flink", "dataflow", "spark")
@@ -137,6 +137,7 @@ def _run(
     )
     replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
     _say_what_needs_a_look(result, configured)
+    _say_what_counts_twice(connection, result)
     published = check_and_publish(connection, configured.workspace, wanted=request.publish)
     summary = _summary(run, started, found, fates, outside, result, published=published)
     rejects = rejects_of_run(connection, started.run_id)
@@ -232,6 +233,13 @@ def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
     for one in result.busy:
         console.say(f"{one.path}: still being written, left for the next run", path=one.path)
     advice = interval_advice(result.committed, configured.catalog.exporters)
+    if advice is not None:
+        console.warn(advice)
+
+
+def _say_what_counts_twice(connection: Connection, result: Sorted) -> None:
+    found = both_directions(connection) if result.committed else None
+    advice = None if found is None else directions_advice(found.to_pylist())
     if advice is not None:
         console.warn(advice)
 

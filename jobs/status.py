@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from v6share.jobs import console, output
+from v6share.jobs.advice import directions_advice
 from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
@@ -21,6 +22,9 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     report = _read(workspace, invocation.command)
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
     output.write_tables(tables, form)
+    advice = directions_advice(report.both_directions.to_pylist())
+    if advice is not None:
+        console.say(advice)
     if report.inputs_of_old_versions:
         console.say(
             f"{report.inputs_of_old_versions:,} inputs were counted by older rules or an older "

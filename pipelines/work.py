@@ -97,4 +97,5 @@ def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Pla
         max_packet_bytes=settings.sampling.max_packet_bytes,
         max_duration_ms=settings.time.max_duration_hours * HOUR_MS,
         reporting_offset_ms=settings.time.reporting_utc_offset_minutes * _MINUTE_MS,
+        both_directions=frozenset(e.exporter for e in catalog.exporters if e.directions == "both"),
     )

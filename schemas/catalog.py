@@ -155,7 +155,8 @@ def catalog_version(
             [n.network, n.kind, n.client_prefix_v4, n.client_prefix_v6] for n in catalog.networks
         ),
         "exporters": sorted(
-            [e.exporter, e.vantage, e.sampling_interval or 0, e.override] for e in catalog.exporters
+            [e.exporter, e.vantage, e.sampling_interval or 0, e.override, e.directions]
+            for e in catalog.exporters
         ),
         "transition": {
             name: sorted({str(prefix) for prefix in prefixes})

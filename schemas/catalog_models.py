@@ -42,7 +42,8 @@ NETWORK_COLUMNS: Final = CsvColumns(
     ("ipv6_since", "subscribers", "carrier"),
 )
 EXPORTER_COLUMNS: Final = CsvColumns(
-    ("exporter", "vantage", "role", "sampling_interval", "white_box"), ("site", "override")
+    ("exporter", "vantage", "role", "sampling_interval", "white_box"),
+    ("site", "override", "directions"),
 )
 ENDPOINT_COLUMNS: Final = CsvColumns(("app", "product", "region", "planned_on", "enabled_on"))
 
@@ -180,6 +181,10 @@ def _parse_cell_boolean(value: Any) -> Any:
     if isinstance(value, str) and value.lower() in _BOOLEANS:
         return _BOOLEANS[value.lower()]
     raise mistake(f"found {found(value)}, expected true, false, 1, 0, yes, no or nothing")
+
+
+def _parse_cell_directions(value: Any) -> Any:
+    return "one" if value is None or value == "" else value
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -321,6 +326,7 @@ class Exporter(Declared):
     """An exporter: an address in its shortest form, or a name.
 
     sampling_interval: 1 in N, used where a record carries none; with ``override`` always.
+    directions: ``both`` where it reports a flow on its way in and again on its way out.
     """
 
     exporter: Annotated[Text, AfterValidator(_canonical_exporter)]
@@ -332,6 +338,7 @@ class Exporter(Declared):
     white_box: CellBoolean = False
     site: MaybeText = None
     override: CellBoolean = False
+    directions: Annotated[Literal["one", "both"], BeforeValidator(_parse_cell_directions)] = "one"
 
     @model_validator(mode="after")
     def _overrides_something(self) -> Self:

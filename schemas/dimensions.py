@@ -72,6 +72,9 @@ DIM_EXPORTERS: Final = Table(
         _flag("white_box", "a white-box router"),
         _maybe("site", Kind.TEXT, "site"),
         _flag("override", "the declared interval wins over the record's"),
+        _text(
+            "directions", "one; or both, where it reports a flow on its way in and on its way out"
+        ),
     ),
 )
 DIM_VANTAGES: Final = Table(

@@ -72,6 +72,9 @@ FINDINGS: Final = Table(
     ),
 )
 
+# A row that was observed on its way out, and counted.
+EGRESS_FINDING: Final = "egress record"
+
 LEDGER_RUNS: Final = Table(
     "ledger_runs",
     "Every run, with the versions that it used and what came of it.",
@@ -107,6 +110,7 @@ REJECT_MEANINGS: Final = {
     "action_reject": "the router dropped these packets, as the record says",
     "no_data": "the exporter says that there was no traffic",
     "skip_data": "the exporter says that it lost records, so some traffic is missing",
+    "egress_copy": "it leaves an exporter that also reported it coming in, as exporters.csv says",
     "no_counters": "packets or bytes are null or absent",
     "bad_counter": "packets or bytes are negative, a fraction or not a number",
     "zero_packets": "no packets",

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.outcome import FoundInput
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
@@ -90,7 +91,8 @@ class StatusReport:
     runs: the newest first. files: inputs and rows by status. rejects: by reason, largest first.
     findings: by kind and exporter. exporters: hours with data out of the hours between its first
     record and the newest of all, and how far it is behind. unlisted: exporters with traffic that
-    the catalog does not list. versions: committed inputs by version; ``current`` marks the
+    the catalog does not list. both_directions: exporters that sent egress records among others and
+    that the catalog does not declare. versions: committed inputs by version; ``current`` marks the
     versions of the newest run. quarantined: refused inputs with their reason.
     """
 
@@ -100,6 +102,7 @@ class StatusReport:
     findings: pa.Table
     exporters: pa.Table
     unlisted: pa.Table
+    both_directions: pa.Table
     versions: pa.Table
     quarantined: pa.Table
 
@@ -109,6 +112,23 @@ class StatusReport:
         rows = self.versions.to_pylist()
         return sum(row["inputs"] for row in rows if not row["current"])
 
+
+_BOTH_DIRECTIONS: Final = f"""
+    WITH egress AS (
+      SELECT exporter, sum("rows") AS egress_rows
+      FROM ledger_findings WHERE finding = '{EGRESS_FINDING}' GROUP BY exporter
+    ),
+    counted AS (
+      SELECT exporter, sum(records) AS "rows" FROM exporters_1h GROUP BY exporter
+    )
+    SELECT
+      c.exporter,
+      CAST(e.egress_rows AS BIGINT) AS egress_rows,
+      CAST(c."rows" AS BIGINT) AS "rows",
+      d.exporter IS NOT NULL AS listed
+    FROM egress e JOIN counted c USING (exporter) LEFT JOIN dim_exporters d USING (exporter)
+    WHERE e.egress_rows < c."rows" AND coalesce(d.directions, 'one') <> 'both'
+    ORDER BY e.egress_rows DESC, c.exporter"""  # noqa: S608 - a name of the schemas
 
 _STATUS: Final = {
     "runs": "SELECT * FROM ledger_runs ORDER BY started_at DESC, run_id DESC LIMIT 20",
@@ -156,6 +176,7 @@ _STATUS: Final = {
           CAST(sum(bytes) AS DECIMAL(38, 0)) AS bytes
         FROM exporters_1h ANTI JOIN dim_exporters USING (exporter)
         GROUP BY exporter ORDER BY bytes DESC, exporter""",
+    "both_directions": _BOTH_DIRECTIONS,
     "versions": """
         WITH newest AS (
           SELECT rules_version, catalog_version FROM ledger_runs
@@ -178,6 +199,11 @@ _STATUS: Final = {
         SELECT path, reason, size, dialect, input_id, committed_at AS at
         FROM ledger_files WHERE status = 'quarantined' ORDER BY path, input_id""",
 }
+
+
+def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The table ``both_directions`` of the status report alone."""
+    return fetch_table(connection, _BOTH_DIRECTIONS)
 
 
 def status_report(connection: duckdb.DuckDBPyConnection) -> StatusReport:

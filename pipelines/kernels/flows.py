@@ -47,6 +47,7 @@ class FlowBatch:
     protocol, ports, tcp_flags, AS numbers, round-trip times (us), retransmits: -1 is absent.
     consumed: the router itself consumed the packet (forwardingStatus 11......).
     segment_routing: a segment routing header is shown (IANA elements 492-502).
+    egress: observed on its way out (flowDirection (61) = 1).
     findings: named masks of rows that a reader should know of.
     """
 
@@ -73,6 +74,7 @@ class FlowBatch:
     pre_scaled: Bool | None = None
     consumed: Bool | None = None
     segment_routing: Bool | None = None
+    egress: Bool | None = None
     server_name: Coded | None = None
     app_name: Coded | None = None
     app_id: Coded | None = None

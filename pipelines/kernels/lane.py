@@ -22,7 +22,8 @@ from v6share.pipelines.kernels.classify import (
     decide,
     find_embedded,
 )
-from v6share.pipelines.kernels.flows import I32, I64, U64, Bool, Coded, FlowBatch
+from v6share.pipelines.kernels.faults import fault_bit
+from v6share.pipelines.kernels.flows import I32, I64, U16, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.health import HealthInputs, health_counts, pack_cell
 from v6share.pipelines.kernels.intervals import find_values
@@ -33,6 +34,7 @@ from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_texts
 from v6share.schemas.aggregates import HOUR_MS, UNLISTED, rtt_boundaries
 from v6share.schemas.ledger import REJECT_REASONS
 
+_EGRESS_COPY: Final = fault_bit("egress_copy")
 _NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")
 _RTT_BOUNDS: Final = np.array(rtt_boundaries(), np.int64)
 DOCUMENTATION_FINDING: Final = "documentation address"
@@ -43,6 +45,7 @@ class Plan:
     """All that decides how rows are counted; the same in every lane of a run.
 
     exporters: exporter text -> (vantage, declared sampling interval or 0, override).
+    both_directions: the exporters that report a flow on its way in and again on its way out.
     unknown_interval: what an unknown sampling interval counts as; 0 = reject.
     """
 
@@ -53,6 +56,7 @@ class Plan:
     max_packet_bytes: int = 1500
     max_duration_ms: int = 86_400_000
     reporting_offset_ms: int = 0
+    both_directions: frozenset[str] = frozenset()
 
     @cached_property
     def vantages(self) -> tuple[str, ...]:
@@ -69,6 +73,7 @@ class _Exporters:
     vantage: list[int] = field(default_factory=list)
     declared: list[int] = field(default_factory=list)
     override: list[bool] = field(default_factory=list)
+    both: list[bool] = field(default_factory=list)
 
     def number(self, exporter: str) -> int:
         known = self.numbers.get(exporter)
@@ -79,6 +84,7 @@ class _Exporters:
         self.vantage.append(self.plan.vantages.index(vantage))
         self.declared.append(declared)
         self.override.append(override)
+        self.both.append(exporter in self.plan.both_directions)
         return self.numbers[exporter]
 
     def numbers_of(self, coded: Coded) -> I32:
@@ -223,7 +229,7 @@ class Lane:
             MeasureInputs(
                 batch.start_ms,
                 batch.end_ms,
-                batch.faults,
+                self._faults(batch, exporter),
                 batch.family,
                 batch.packets,
                 batch.octets,
@@ -241,6 +247,13 @@ class Lane:
             self.plan.unknown_interval,
             self.plan.max_packet_bytes,
         )
+
+    def _faults(self, batch: FlowBatch, exporter: I32) -> U16:
+        """What is wrong with each flow; with it the second reports of one flow on its way out."""
+        if batch.egress is None or not any(self.exporters.both):
+            return batch.faults
+        copies = batch.egress & np.array(self.exporters.both, np.bool_)[exporter]
+        return np.where(copies, batch.faults | _EGRESS_COPY, batch.faults)
 
     def _add_clients(
         self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions

@@ -31,6 +31,7 @@ from v6share.pipelines.kernels.rows import SourceRows
 from v6share.pipelines.kernels.spellings import app_id_reader, exporter_reader
 from v6share.pipelines.kernels.times import MISSING
 from v6share.schemas.dialects import Dialect, Interval, NumberSource, Reverse, Source, TimeSource
+from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.protocols import parse_protocol
 
 _FAMILY: Final = {"v4": V4, "v6": V6}
@@ -83,6 +84,7 @@ class _Flows(SourceRows):
         protocol = _small(self.narrow(columns.protocol, 255, parse_protocol))
         _forget_protocol_0(protocol, addresses["family"])
         consumed = self.forwarding(faults)
+        egress = self.any_of(self.dialect.egress)
         self.rejects(faults)
         return FlowBatch(
             **addresses,
@@ -101,6 +103,7 @@ class _Flows(SourceRows):
             pre_scaled=self.any_of(self.dialect.pre_scaled),
             consumed=consumed,
             segment_routing=self.any_of(self.dialect.segment_routing),
+            egress=egress,
             server_name=self.texts(columns.server_name),
             app_name=self.texts(columns.app_name),
             app_id=self.texts(columns.app_id, app_id_reader),
@@ -110,7 +113,7 @@ class _Flows(SourceRows):
             rtt_client_us=self.optional(columns.rtt_client_us, 2**62),
             rtt_server_us=self.optional(columns.rtt_server_us, 2**62),
             retransmits=self.optional(columns.retransmits, 2**62),
-            findings=(*time_findings, *self.findings()),
+            findings=(*time_findings, *self.findings(egress)),
         )
 
     def addresses(self, faults: U16) -> dict[str, Any]:
@@ -314,9 +317,10 @@ class _Flows(SourceRows):
             if holds is not None:
                 faults[holds] |= fault_bit(rule.reason)
 
-    def findings(self) -> list[tuple[str, Bool]]:
+    def findings(self, egress: Bool | None) -> list[tuple[str, Bool]]:
         found = [(rule.name, self.all_of(rule.when)) for rule in self.dialect.finding]
         found.append(("two address families", self.mixed))
+        found.append((EGRESS_FINDING, egress))
         return [(name, holds) for name, holds in found if holds is not None and holds.any()]
 
     def exporter(self) -> Coded:

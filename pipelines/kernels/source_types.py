@@ -9,6 +9,7 @@ from v6share.pipelines.kernels.addresses import holds_addresses
 from v6share.pipelines.kernels.cells import reads_tests, reads_text, reads_whole, value_type
 from v6share.pipelines.kernels.times import reads_times
 from v6share.schemas.dialects import (
+    RULE_KINDS,
     Dialect,
     FamilySource,
     NumberSource,
@@ -59,15 +60,7 @@ def _readers(dialect: Dialect) -> list[tuple[str, str, Callable[[pa.DataType], b
         if form.probability is not None:
             uses.append(("interval", form.probability, _reads_probability))
         uses += [("interval", c, _reads_test(t)) for t in form.when for c in t.column]
-    for kind in (
-        "pre_scaled",
-        "layer2",
-        "inner",
-        "underlay",
-        "segment_routing",
-        "reject",
-        "finding",
-    ):
+    for kind in RULE_KINDS:
         rules: tuple[Rule, ...] = getattr(dialect, kind)
         uses += [(kind, c, _reads_test(t)) for r in rules for t in r.when for c in t.column]
     return uses

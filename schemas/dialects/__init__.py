@@ -23,6 +23,17 @@ Name: TypeAlias = Annotated[str, Field(min_length=1)]
 
 _SHOWN_COLUMNS: Final = 40
 _SHOWN_WIDTH: Final = 60
+# The tables of a dialect that hold rules on rows.
+RULE_KINDS: Final = (
+    "pre_scaled",
+    "layer2",
+    "inner",
+    "underlay",
+    "segment_routing",
+    "egress",
+    "reject",
+    "finding",
+)
 
 
 class _Part(BaseModel):
@@ -240,6 +251,7 @@ class Dialect(_Part):
     inner: Annotated[tuple[Inner, ...], _Tables] = ()
     underlay: Annotated[tuple[Underlay, ...], _Tables] = ()
     segment_routing: Annotated[tuple[Rule, ...], _Tables] = ()
+    egress: Annotated[tuple[Rule, ...], _Tables] = ()
     reject: Annotated[tuple[Reject, ...], _Tables] = ()
     finding: Annotated[tuple[Finding, ...], _Tables] = ()
 
@@ -327,9 +339,8 @@ def _uses(dialect: Dialect) -> Iterator[tuple[str, str]]:
     for i in dialect.interval:
         names = (*(i.num or ()), *(i.den or ()), *((i.probability,) if i.probability else ()))
         yield from (("interval", n) for n in (*names, *_tested(i.when)))
-    for kind in ("pre_scaled", "layer2", "inner", "underlay", "segment_routing", "reject"):
+    for kind in RULE_KINDS:
         yield from ((kind, n) for rule in getattr(dialect, kind) for n in _tested(rule.when))
-    yield from (("finding", n) for rule in dialect.finding for n in _tested(rule.when))
 
 
 def _source_names(source: Source | FamilySource) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ def write_flows(
     octets: int = 1000,
     interval: int | None = 100,
     exporter: str = "192.0.2.1",
+    direction: int | None = None,
 ) -> Path:
     """Flows of one second, one a minute, half of them IPv6."""
     even = [row % 2 == 0 for row in range(rows)]
@@ -36,6 +37,7 @@ def write_flows(
             "packetDeltaCount": pa.array([2] * rows, pa.int64()),
             "samplingInterval": pa.array([interval] * rows, pa.int64()),
             "exporterIPv4Address": [exporter] * rows,
+            "flowDirection": pa.array([direction] * rows, pa.int64()),
         }
     )
     path.parent.mkdir(parents=True, exist_ok=True)

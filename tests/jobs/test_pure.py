@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.jobs.advice import interval_advice
+from v6share.jobs.advice import directions_advice, interval_advice
 from v6share.jobs.entries import journal_entries, sort_outcomes
 from v6share.jobs.skip import Versions, sort_out
 from v6share.jobs.timespan import Span, parse_span
@@ -146,6 +146,26 @@ def test_new_exporters_get_a_line_and_listed_ones_a_word() -> None:
     assert "  192.0.2.1,edge,,N,false" not in text
     assert "(no exporter): 10 rows" in text
     assert "listed there need a sampling_interval" in text
+
+
+def test_exporters_of_both_directions_get_a_line_or_a_word() -> None:
+    new = {"exporter": "192.0.2.2", "egress_rows": 50, "rows": 100, "listed": False}
+    text = directions_advice([new])
+    assert text is not None
+    assert "  192.0.2.2,edge,,,false,both" in text.splitlines()
+    assert "  192.0.2.2: 50 of 100 rows are egress records" in text.splitlines()
+    assert "listed there" not in text
+    text = directions_advice([new | {"listed": True}])
+    assert text is not None
+    assert "listed there need the directions both" in text
+    assert "false,both" not in text
+
+
+def test_a_few_egress_records_are_not_worth_a_word() -> None:
+    few = {"exporter": "192.0.2.2", "egress_rows": 9, "rows": 100, "listed": False}
+    assert directions_advice([few]) is None
+    assert directions_advice([few | {"egress_rows": 10}]) is not None
+    assert directions_advice([]) is None
 
 
 def test_span_of_days_and_times() -> None:

@@ -189,6 +189,38 @@ def test_rows_without_interval_come_with_lines_to_paste(
     assert (code, done["rows_counted"]) == (ExitCode.DONE, 4)
 
 
+def test_traffic_reported_in_both_directions_counts_once_when_declared(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    for direction in (0, 1):
+        write_flows(
+            tmp_path / f"flows/{direction}.parquet", exporter="2001:db8::7", direction=direction
+        )
+    write_flows(tmp_path / "flows/other.parquet", exporter="192.0.2.8", direction=1)
+    code, done, err = run(capsys, root, tmp_path / "flows")
+    assert (code, done["rows_counted"]) == (ExitCode.DONE, 12)
+    line = "  2001:db8::7,edge,,,false,both"
+    assert line in err.splitlines()
+    assert "192.0.2.8" not in err  # only egress records: nothing is doubled
+    code, _, err = call(capsys, root, "status")
+    assert (code, line in err.splitlines()) == (ExitCode.DONE, True)
+    # As the advice says.
+    (root / "catalog").mkdir()
+    header = "exporter,vantage,role,sampling_interval,white_box,directions"
+    (root / "catalog" / "exporters.csv").write_text(f"{header}\n{line.strip()}\n")
+    code, out, err = call(capsys, root, "run", tmp_path / "flows", "--format", "json")
+    assert (code, "2001:db8::7" in err) == (ExitCode.DONE, False)
+    done, rejects = json.loads(out)["run"], json.loads(out)["rejects"]
+    assert (done["rows_in"], done["rows_counted"], done["rows_rejected"]) == (12, 8, 4)
+    assert [(row["reason"], row["rows"]) for row in rejects] == [("egress_copy", 4)]
+    status = json.loads(call(capsys, root, "status", "--format", "json")[1])
+    assert status["both_directions"] == []
+    egress = [found for found in status["findings"] if found["finding"] == "egress record"]
+    assert [(found["exporter"], found["rows"]) for found in egress] == [("192.0.2.8", 4)]
+    explained = call(capsys, root, "explain", tmp_path / "flows/1.parquet", "--row", 0)[1]
+    assert "egress_copy" in explained
+
+
 def test_endpoints_show_without_counting_again(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:

@@ -150,6 +150,7 @@ def flows(rows: list[dict]) -> FlowBatch:
         ("pre_scaled", np.bool_, False),
         ("consumed", np.bool_, False),
         ("segment_routing", np.bool_, False),
+        ("egress", np.bool_, False),
         ("underlay", np.uint8, 0),
         ("outer_protocol", np.int16, -1),
     ):

@@ -126,6 +126,24 @@ def test_sampling_intervals() -> None:
     ]
 
 
+def test_egress_copies_of_declared_exporters() -> None:
+    rows = [
+        {"exporter": exporter, "egress": egress, **wrong}
+        for exporter in ("192.0.2.2", "192.0.2.9")
+        for egress in (False, True)
+        for wrong in ({}, {"num": 0}, {"duration": -1, "faults": 1 << 2})
+    ]
+    got = measured(*rows, both_directions=frozenset({"192.0.2.9"})).verdict
+    reasons = ["counted" if v == COUNTED else REJECT_REASONS[v] for v in got]
+    # 192.0.2.2 declares its interval; a time that cannot be comes before the direction.
+    assert reasons == [
+        *["counted", "counted", "end_before_start"] * 2,
+        *["counted", "no_sampling_interval", "end_before_start"],
+        *["egress_copy", "egress_copy", "end_before_start"],
+    ]
+    assert measured(*rows).verdict.tolist()[6:9] == measured(*rows).verdict.tolist()[9:]
+
+
 def test_unknown_intervals_follow_the_setting() -> None:
     assert verdict(num=0) == "no_sampling_interval"
     assert measured({"num": 0}, unknown_interval=1).packets[0] == 10

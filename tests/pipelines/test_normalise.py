@@ -504,7 +504,21 @@ def test_tcp_flags(value, want):
 def test_egress_and_consumed():
     flow = flows({"flowDirection": 1, "forwardingStatus": 195}, {"flowDirection": 0})[0]
     assert dict(flow.findings)["egress record"].tolist() == [True, False]
+    assert flow.egress.tolist() == [True, False]
     assert flow.consumed.tolist() == [True, False]
+
+
+def test_pmacct_names_directions_by_letters():
+    pmacct = dialect_named("pmacct", builtin_dialects())
+    row = {"ip_src": "192.0.2.1", "ip_dst": "192.0.2.2", "packets": 1, "timestamp_start": T // 1000}
+    batch = table(*(row | {"sampling_direction": d} for d in ("i", "e", "u", "", None)))
+    assert normalise(batch, pmacct)[0].egress.tolist() == [False, True, False, False, False]
+
+
+def test_a_biflow_seen_on_its_way_out_is_egress_in_both_halves():
+    counters = {"reversePacketDeltaCount": 1, "reverseOctetDeltaCount": 40}
+    halves = flows({"flowDirection": 0, **counters}, {"flowDirection": 1, **counters})
+    assert [half.egress.tolist() for half in halves] == [[False, True]] * 2
 
 
 @pytest.mark.parametrize("kind", [pa.null(), pa.int32(), pa.uint64(), pa.string()])

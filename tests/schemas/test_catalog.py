@@ -71,9 +71,9 @@ mob,mobile,,,2024-05-06,100
 fix,fixed,30,48,,
 """
 EXPORTERS = """\
-exporter,vantage,role,sampling_interval,white_box,override
-2001:DB8::0001,edge,border,1000,yes,true
-r2,core,,,,
+exporter,vantage,role,sampling_interval,white_box,override,directions
+2001:DB8::0001,edge,border,1000,yes,true,both
+r2,core,,,,,
 """
 ENDPOINTS = """\
 app,product,region,planned_on,enabled_on
@@ -299,6 +299,12 @@ MISTAKES = [
         "exporters.csv:2: sampling_interval: found 0, expected at least",
     ),
     ("exporters.csv", "1000", "", "exporters.csv:2: override needs a sampling_interval"),
+    (
+        "exporters.csv",
+        ",both",
+        ",bth",
+        'exporters.csv:2: directions: found "bth", expected one of one, both; did you mean "both"?',
+    ),
     ("exporters.csv", "core", "unlisted", 'exporters.csv:3: vantage: found "unlisted", which is'),
     (
         "endpoints.csv",
@@ -452,6 +458,7 @@ ALTERING: list[tuple[str, str, str]] = [
     ("exporters.csv", "1000", "1001"),
     ("exporters.csv", "yes,true", "yes,false"),
     ("exporters.csv", "core", "edge"),
+    ("exporters.csv", ",both", ",one"),
     ("transition.toml", "db8:64", "db8:65"),
     ("transition.toml", "192.0.2.0/24", "192.0.2.0/25"),
 ]
@@ -518,6 +525,7 @@ def test_dimension_tables_have_the_declared_schema_and_rows() -> None:
     assert targets["products_dual_stacked"]["ranking"] is None
     assert tables["dim_endpoints"].num_rows == 2
     assert tables["dim_exporters"]["override"].to_pylist() == [True, False]
+    assert tables["dim_exporters"]["directions"].to_pylist() == ["both", "one"]
     empty = dimension_tables(Catalog(), Settings())
     assert all(empty[t.name].schema.equals(t.arrow_schema) for t in CATALOG_DIMENSIONS)
 

@@ -189,6 +189,7 @@ class Warehouse:
             role="router",
             white_box=False,
             override=False,
+            directions="one",
         )
 
     def target(self, stage: int, metric: str, target: float, **values: Any) -> None:

@@ -24,7 +24,7 @@ HARM = {
     "no_negatives": "UPDATE health_1h SET packets = -1 WHERE rowid = 0",
     "sketches": "UPDATE clients_1d SET client_hashes = [2, 1]",
     "silent_exporters": "INSERT INTO dim_exporters BY NAME SELECT 'x' AS exporter, "
-    "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override",
+    "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions",
     "stray_days": "INSERT INTO exporters_1h SELECT * REPLACE (TIMESTAMP '2100-01-01' AS "
     "window_start, 1 AS records) FROM exporters_1h LIMIT 1",
     **{
@@ -65,7 +65,7 @@ def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
     )
     connection.execute(
         "INSERT INTO dim_exporters BY NAME SELECT unnest(['r1', 'r2']) AS exporter, "
-        "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override"
+        "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions"
     )
     found = {result.name: result.sample for result in run_checks(connection)}
     assert found["silent_exporters"] == ()

@@ -47,14 +47,13 @@ def test_a_newer_warehouse_is_refused() -> None:
 
 def test_a_failed_step_leaves_no_half(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = duckdb.connect()
-    steps = [
-        *migrate.read_migrations(),
-        migrate.Migration(2, "0002_bad", "CREATE TABLE extra (a INT); SELECT nothing"),
-    ]
+    good = migrate.read_migrations()
+    bad = migrate.Migration(len(good) + 1, "bad", "CREATE TABLE extra (a INT); SELECT nothing")
+    steps = [*good, bad]
     monkeypatch.setattr(migrate, "read_migrations", lambda: steps)
     with pytest.raises(duckdb.Error):
         migrate.migrate(connection)
-    assert migrate.schema_version(connection) == 1
+    assert migrate.schema_version(connection) == len(good)
     assert not connection.execute(
         "SELECT * FROM duckdb_tables() WHERE table_name = 'extra'"
     ).fetchall()

@@ -23,7 +23,7 @@ from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
 from v6share.warehouse.journal import Run, Seen
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.reads import find_inputs, known_inputs, status_report
+from v6share.warehouse.reads import both_directions, find_inputs, known_inputs, status_report
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def test_status(workspace: Workspace) -> None:
     record(connection, workspace, [commit(old, new), quarantine("bad"), run])
     exporter = {"exporter": "192.0.2.1", "vantage": "edge", "role": "pe"}
     listed = pa.Table.from_pylist(
-        [exporter | {"white_box": True, "override": False}], schema=DIM_EXPORTERS.arrow_schema
+        [exporter | {"white_box": True, "override": False, "directions": "one"}],
+        schema=DIM_EXPORTERS.arrow_schema,
     )
     replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
     report = status_report(connection)
@@ -86,11 +87,38 @@ def test_status(workspace: Workspace) -> None:
     assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
     assert report.findings.column("rows").to_pylist() == [6]
     assert report.unlisted.column("exporter").to_pylist() == [""]
+    assert report.both_directions.num_rows == 0
     assert report.inputs_of_old_versions == 1
     assert report.quarantined.column("path").to_pylist() == ["/flows/bad.parquet"]
     for row in report.exporters.to_pylist():
         assert 0 < row["hours_seen"] <= row["hours_expected"]
         assert row["minutes_behind"] >= 0
+    connection.close()
+
+
+def test_exporters_that_report_both_directions(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    connection.execute(
+        "INSERT INTO exporters_1h SELECT TIMESTAMP '2026-03-01' + INTERVAL 1 HOUR * hour, "
+        "exporter, 'v4', 50, 1, 1, 1, 1, TIMESTAMP '2026-03-01', TIMESTAMP '2026-03-01' "
+        "FROM range(2) AS r(hour), (VALUES ('new'), ('listed'), ('declared'), ('egress only'))"
+        " AS v(exporter)"
+    )
+    connection.execute(
+        "INSERT INTO ledger_findings VALUES ('a', 'new', 'egress record', 30), "
+        "('b', 'new', 'egress record', 20), ('a', 'listed', 'egress record', 49), "
+        "('a', 'declared', 'egress record', 48), ('a', 'egress only', 'egress record', 100), "
+        "('a', 'new', 'time fallback', 9)"
+    )
+    connection.execute(
+        "INSERT INTO dim_exporters BY NAME SELECT unnest(['listed', 'declared']) AS exporter, "
+        "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, "
+        "unnest(['one', 'both']) AS directions"
+    )
+    assert [tuple(row.values()) for row in both_directions(connection).to_pylist()] == [
+        ("new", 50, 100, False),
+        ("listed", 49, 100, True),
+    ]
     connection.close()
 
 
