@@ -247,6 +247,14 @@ def test_silence_says_what_sampling_could_have_missed(w: Warehouse) -> None:
     ]
 
 
+def test_translated_traffic_makes_no_endpoint_carrying(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.traffic(D, app="a", family="v6", ip_class="translated", records=9, bytes=10)
+    w.clients(D, [1, 2], scope="app", id="a")
+    assert w.one("SELECT silent, ipv6_bytes, bytes FROM endpoint_status") == (True, 0, 10)
+
+
 def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) -> None:
     w.final_days(D, D)
     w.endpoint("a", "p", "r", enabled_on=D)
