@@ -156,7 +156,23 @@ _STATUS: Final = {
           count(DISTINCT input_id) AS inputs
         FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
     "exporters": """
-        WITH newest AS (SELECT max(last_seen) AS moment FROM exporters_1h)
+        WITH days AS (
+          SELECT
+            CAST(window_start AS DATE) AS day,
+            sum(records) AS records,
+            max(last_seen) AS last_seen
+          FROM exporters_1h GROUP BY CAST(window_start AS DATE)
+        ),
+        usual AS (
+          SELECT max(records) AS records
+          FROM (SELECT records, sum(records) OVER (ORDER BY records DESC, day) AS so_far FROM days)
+          WHERE 2 * so_far >= (SELECT sum(records) FROM days)
+        ),
+        -- Of the days of data (see the view data_days): nobody is behind a wrong clock.
+        newest AS (
+          SELECT max(d.last_seen) AS moment FROM days d, usual u
+          WHERE 100 * d.records >= u.records
+        )
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -165,9 +181,11 @@ _STATUS: Final = {
           min(first_seen) AS first_seen,
           max(last_seen) AS last_seen,
           count(DISTINCT window_start) AS hours_seen,
-          date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
-            AS hours_expected,
-          date_diff('minute', max(last_seen), any_value(moment)) AS minutes_behind
+          greatest(
+            count(DISTINCT window_start),
+            date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
+          ) AS hours_expected,
+          greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
         FROM exporters_1h, newest GROUP BY exporter ORDER BY exporter""",
     "unlisted": """
         SELECT
