@@ -9,6 +9,7 @@ from v6share.jobs import console
 from v6share.jobs.configure import Configured, configure
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.finish import check_and_publish, new_run_id
+from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
@@ -28,6 +29,7 @@ def main(
     with hold(workspace, invocation.command, wait):
         connection = open_warehouse(workspace, configured.settings.run.threads)
         try:
+            refuse_lost_catalog(connection, workspace)
             ids = tuple(dict.fromkeys(_input_of(connection, name) for name in inputs))
             record(connection, workspace, _entries(configured, invocation.command, ids, reason))
             for input_id in ids:

@@ -4,6 +4,7 @@ from v6share.jobs import console
 from v6share.jobs.configure import configure
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.finish import check_and_publish
+from v6share.jobs.guard import refuse_lost_catalog_of_snapshot
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.catalog import dimension_tables
 from v6share.schemas.errors import UserError
@@ -20,6 +21,7 @@ def main(invocation: Invocation, *, wait: float, publish: bool) -> ExitCode:
         raise UserError(f"{workspace.journal}: not there; nothing was counted in this workspace")
     dimensions = dimension_tables(configured.catalog, configured.settings)
     with hold(workspace, invocation.command, wait):
+        refuse_lost_catalog_of_snapshot(workspace)
         applied = rebuild(workspace, dimensions, threads)
         console.say(
             f"rebuilt {workspace.warehouse}: {applied.entries:,} journal entries, "

@@ -15,6 +15,7 @@ from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import find_inputs
 from v6share.jobs.finish import check_and_publish, new_run_id
+from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.skip import Fate, Versions, sort_out
 from v6share.jobs.timespan import Span, choose_inputs, parse_span
@@ -83,6 +84,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         found = _find(request.paths, workspace)
         connection = open_warehouse(workspace, settings.run.threads)
         try:
+            refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
             with ahead_of(known.new_among(found)) as ahead:
                 configured = read_declared(workspace, settings)

@@ -20,16 +20,25 @@ _SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
 
 def read_catalog(workspace: Workspace) -> Catalog:
     """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
-    texts = {}
+    return parse_catalog(read_catalog_texts(workspace))
+
+
+def read_catalog_texts(workspace: Workspace) -> dict[str, bytes]:
+    """The content of each file in ``catalog/`` that may be one of the catalog, by name."""
     if workspace.catalog.exists() and not workspace.catalog.is_dir():
         raise UserError(f"{workspace.catalog}: found a file, expected a folder of catalog files")
-    if workspace.catalog.is_dir():
-        texts = {
-            file.name: file.read_bytes()
-            for file in sorted(workspace.catalog.iterdir())
-            if file.is_file() and file.suffix in _SUFFIXES and not file.name.startswith(".")
-        }
-    return parse_catalog(texts)
+    if not workspace.catalog.is_dir():
+        return {}
+    return {
+        file.name: file.read_bytes()
+        for file in sorted(workspace.catalog.iterdir())
+        if file.is_file() and file.suffix in _SUFFIXES and not file.name.startswith(".")
+    }
+
+
+def has_catalog(workspace: Workspace) -> bool:
+    """Whether any catalog file is there, be it an empty one."""
+    return any((workspace.catalog / name).is_file() for name in CATALOG_FILES)
 
 
 def read_client_key(workspace: Workspace) -> bytes:

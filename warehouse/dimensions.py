@@ -13,7 +13,13 @@ import pyarrow as pa
 
 from v6share.schemas.aggregates import rtt_boundaries
 from v6share.schemas.columns import Table
-from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_IP_CLASS, DIM_RTT_BUCKETS
+from v6share.schemas.dimensions import (
+    CATALOG_DIMENSIONS,
+    DIM_IP_CLASS,
+    DIM_RTT_BUCKETS,
+    DIM_TARGETS,
+    DIM_VANTAGES,
+)
 from v6share.warehouse.arrow import insert_rows
 from v6share.warehouse.state import raise_revision, read_state, write_state
 from v6share.warehouse.transaction import transaction
@@ -43,6 +49,22 @@ def replace_dimensions(
         write_state(connection, "dimensions", digest)
         raise_revision(connection)
     return True
+
+
+def declared_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """What the catalog of the last run declared: rows by the table's name, without empty ones.
+
+    From the warehouse or a published file. Vantages and targets have rows without a catalog, too,
+    so they say nothing.
+    """
+    counts = {
+        table.name.removeprefix("dim_"): connection.execute(
+            f"SELECT count(*) FROM {table.name}"  # noqa: S608 - a name of the schemas
+        ).fetchall()[0][0]
+        for table in CATALOG_DIMENSIONS
+        if table not in (DIM_VANTAGES, DIM_TARGETS)
+    }
+    return {name: rows for name, rows in counts.items() if rows}
 
 
 def rtt_buckets() -> pa.Table:

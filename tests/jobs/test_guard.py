@@ -1,0 +1,73 @@
+"""A catalog that is gone must not count as an empty one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from flow_files import write_flows
+
+from v6share.jobs import cli
+from v6share.jobs.exits import ExitCode
+from v6share.schemas.workspace import Workspace
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """A workspace with one app, and one file counted with it."""
+    root = tmp_path / "ws"
+    (root / "catalog").mkdir(parents=True)
+    (root / "catalog" / "apps.toml").write_text(
+        '[[app]]\nid = "shop"\nname = "Shop"\nmatch = [{ port = 443 }]\n'
+    )
+    write_flows(tmp_path / "flows" / "a.parquet")
+    assert cli.call(["-q", "-C", str(root), "run", str(tmp_path / "flows")]) is ExitCode.DONE
+    return root
+
+
+def call(capsys: pytest.CaptureFixture[str], root: Path, *words: object) -> tuple[ExitCode, str]:
+    capsys.readouterr()
+    code = cli.call(["-C", str(root), *map(str, words)])
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("run", "flows"), ("forget", "flows/a.parquet"), ("rebuild",)])
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_lost_catalog_stops_what_would_replace_the_numbers(
+    capsys: pytest.CaptureFixture[str],
+    counted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    emptied: bool,
+) -> None:
+    monkeypatch.chdir(counted.parent)
+    shutil.rmtree(counted / "catalog")
+    if emptied:
+        (counted / "catalog").mkdir()
+        (counted / "catalog" / "README.md").write_text("moved\n")
+    before = Workspace(counted).published.read_bytes(), Workspace(counted).journal.read_bytes()
+    code, err = call(capsys, counted, *command)
+    assert code is ExitCode.USAGE
+    assert "without any catalog file" in err if emptied else "catalog: not there" in err
+    assert "(apps: 1)" in err
+    assert f"v6share init {counted}" in err
+    after = Workspace(counted).published.read_bytes(), Workspace(counted).journal.read_bytes()
+    assert after == before
+
+
+def test_an_empty_catalog_that_is_written_down_is_a_wish(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    shutil.rmtree(counted / "catalog")
+    assert call(capsys, counted, "init")[0] is ExitCode.DONE
+    assert call(capsys, counted, "run", counted.parent / "flows")[0] is ExitCode.DONE
+
+
+def test_a_workspace_that_never_had_a_catalog_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "ws").mkdir()
+    flows = write_flows(tmp_path / "a.parquet")
+    assert call(capsys, tmp_path / "ws", "run", flows)[0] is ExitCode.DONE
+    code, err = call(capsys, tmp_path / "ws", "run", flows, "--unknown-sampling", "unsampled")
+    assert code is ExitCode.DONE, err
+    assert call(capsys, tmp_path / "ws", "rebuild")[0] is ExitCode.DONE
