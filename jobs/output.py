@@ -26,7 +26,6 @@ SeveralForm = Literal["table", "json", "markdown"]
 Record = Mapping[str, object]
 
 _SHARES: Final = ("ci_low", "ci_high", "completeness", "parity", "part", "penetration", "weight")
-# Enough to tell them apart, and to name an input to `forget`.
 _HASHES: Final = ("catalog_version", "input_id")
 _HASH_SHOWN: Final = 12
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
@@ -140,10 +139,15 @@ def value_for_people(name: str, value: object) -> str:
         case list():
             return ", ".join(value_for_people("", item) for item in value)
         case str() if name in _HASHES:
-            return value[:_HASH_SHOWN]
+            return shown_hash(value)
         case dict():
             return ", ".join(f"{k}={value_for_people(k, v)}" for k, v in value.items())
     return str(value)
+
+
+def shown_hash(value: str) -> str:
+    """The start of a hash: enough to tell it from others, and to name an input to ``forget``."""
+    return value[:_HASH_SHOWN]
 
 
 def bytes_for_people(count: float | Decimal) -> str:

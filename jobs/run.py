@@ -17,6 +17,7 @@ from v6share.jobs.find import find_inputs
 from v6share.jobs.finish import check_and_publish, new_run_id
 from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.rewritten import Rewritten, rewritten_inputs
 from v6share.jobs.skip import Fate, Versions, sort_out
 from v6share.jobs.timespan import Span, choose_inputs, parse_span
 from v6share.schemas.catalog import dimension_tables
@@ -133,15 +134,18 @@ def _run(
     chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
     outcomes = _count(started, chosen, known)
     result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
+    rewritten = rewritten_inputs(result, fates["known"], known)
     run = _run_entry(started, fates, result)
     record(
         connection, configured.workspace, [*journal_entries(result, started.run_id, _now()), run]
     )
     replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
-    _say_what_needs_a_look(result, configured)
+    _say_what_needs_a_look(result, rewritten, configured)
     _say_what_counts_twice(connection, result)
     published = check_and_publish(connection, configured.workspace, wanted=request.publish)
-    summary = _summary(run, started, found, fates, outside, result, published=published)
+    summary = _summary(
+        run, started, found, fates, outside, result, rewritten=len(rewritten), published=published
+    )
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
     _say_what_next(run, started, opened=bool(chosen), published=published)
@@ -197,6 +201,7 @@ def _summary(
     outside: Sequence[FoundInput],
     result: Sorted,
     *,
+    rewritten: int,
     published: bool,
 ) -> output.Record:
     return {
@@ -204,6 +209,7 @@ def _summary(
         "outcome": run.outcome,
         "inputs_found": len(found),
         "inputs_committed": run.inputs_committed,
+        "inputs_rewritten": rewritten,
         "inputs_known": len(fates["known"]) + len(result.copies),
         "inputs_quarantined": run.inputs_quarantined,
         "inputs_quarantined_before": len(fates["refused"]) + len(result.refused_again),
@@ -219,7 +225,9 @@ def _summary(
     }
 
 
-def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
+def _say_what_needs_a_look(
+    result: Sorted, rewritten: Sequence[Rewritten], configured: Configured
+) -> None:
     for one in result.refused[:_NAMED]:
         console.warn(
             f"{one.path}: quarantined, {one.reason}: {one.detail}",
@@ -230,6 +238,7 @@ def _say_what_needs_a_look(result: Sorted, configured: Configured) -> None:
         console.warn(f"{len(result.refused) - _NAMED} more inputs were quarantined")
     if result.refused:
         console.warn(f"how to try them again: {configured.workspace.quarantine}/*.json")
+    _say_what_was_rewritten(rewritten)
     for one in result.failed:
         console.warn(f"{one.path}: {one.detail}; tried again at the next run", path=one.path)
     for one in result.busy:
@@ -244,6 +253,23 @@ def _say_what_counts_twice(connection: Connection, result: Sorted) -> None:
     advice = None if found is None else directions_advice(found.to_pylist())
     if advice is not None:
         console.warn(advice)
+
+
+def _say_what_was_rewritten(rewritten: Sequence[Rewritten]) -> None:
+    for one in rewritten[:_NAMED]:
+        before = output.shown_hash(one.before)
+        console.warn(
+            f"{one.path}: other content than before; the old one counts as input {before}, and "
+            f"both count now. Where the new content replaces the old: v6share forget {before}",
+            path=one.path,
+            input_before=one.before,
+            input_now=one.now,
+        )
+    if len(rewritten) > _NAMED:
+        console.warn(
+            f"{len(rewritten) - _NAMED} more files hold other content than before; of each, old "
+            "and new count. The table ledger_files lists them under the same path"
+        )
 
 
 def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:

@@ -45,6 +45,11 @@ class KnownInputs:
         new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
         return sorted(new, key=lambda one: one.order_of_work)
 
+    def last_at(self, path: str) -> str | None:
+        """The input that was last found at a path, whatever the file there is now."""
+        found = self.files.get(storable(path))
+        return None if found is None else found[2]
+
 
 def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
     """All of it at once: a few hundred bytes an input."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from v6share.jobs.advice import directions_advice, interval_advice
 from v6share.jobs.entries import journal_entries, sort_outcomes
+from v6share.jobs.rewritten import Rewritten, rewritten_inputs
 from v6share.jobs.skip import Versions, sort_out
 from v6share.jobs.timespan import Span, parse_span
 from v6share.schemas.catalog import Exporter
@@ -87,6 +88,38 @@ def test_only_a_new_refusal_is_new() -> None:
     result = sort_outcomes([*outcomes, outcome("/c", "quarantined", "b")], REFUSED)
     assert [one.path for one in result.refused_again] == ["/a", "/c"]
     assert [one.path for one in result.refused] == ["/b"]
+
+
+OTHER = FoundInput("/flows/b.parquet", 10, 7)
+
+
+@pytest.mark.parametrize(
+    ("known", "outcomes", "unchanged", "rewritten"),
+    [
+        (COMMITTED, [outcome(FILE.path, content="b")], [], ["a", "b"]),
+        (COMMITTED, [outcome(FILE.path)], [], None),  # counted again by newer versions
+        (COMMITTED, [outcome("/new", content="b")], [], None),
+        (FORGOTTEN, [outcome(FILE.path, content="b")], [], None),
+        (COMMITTED, [outcome(FILE.path, "quarantined", "b")], [], None),
+        # The old content is known, or found again, at another place: it was moved.
+        (
+            replace(COMMITTED, files=SEEN | {OTHER.path: (10, 7, "a" * 64)}),
+            [outcome(FILE.path, content="b")],
+            [OTHER],
+            None,
+        ),
+        (COMMITTED, [outcome(FILE.path, content="b"), outcome("/moved", "known")], [], None),
+    ],
+)
+def test_what_was_written_anew_in_place(
+    known: KnownInputs,
+    outcomes: list[Outcome],
+    unchanged: list[FoundInput],
+    rewritten: list[str] | None,
+) -> None:
+    found = rewritten_inputs(sort_outcomes(outcomes, known), unchanged, known)
+    wanted = [] if rewritten is None else [Rewritten(FILE.path, *(c * 64 for c in rewritten))]
+    assert found == wanted
 
 
 def test_a_copy_of_a_forgotten_input_stays_out() -> None:

@@ -112,6 +112,23 @@ def test_a_copy_and_a_rename_are_the_same_input(
     assert (done["outcome"], done["inputs_known"], done["inputs_committed"]) == ("no-op", 4, 0)
 
 
+def test_a_file_that_was_rewritten_in_place_is_named(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    write_flows(flows / "day0.parquet", rows=6, octets=77)
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"], done["inputs_rewritten"]) == (ExitCode.DONE, 1, 1)
+    (advice,) = re.findall(r"day0\.parquet: other content than before.*(v6share forget \w+)", err)
+    assert _committed(capsys, root) == 4
+    assert call(capsys, root, *advice.split()[1:])[0] is ExitCode.DONE
+    assert _committed(capsys, root) == 3
+    out = call(capsys, root, "kpi", "ledger_files", "--format", "json")[1]
+    rows = [row["rows_in"] for row in json.loads(out) if row["status"] == "committed"]
+    assert sorted(rows) == [4, 4, 6]
+    assert run(capsys, root, flows)[1]["inputs_rewritten"] == 0
+
+
 def test_a_bad_file_is_quarantined_once_and_the_good_ones_count(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
