@@ -302,7 +302,10 @@ def forget(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="Paths, or input ids (a unique start is enough)."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
+        ),
     ],
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; stands in the ledger.")

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 from v6share import __version__
 from v6share.jobs import console
@@ -11,13 +13,17 @@ from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.finish import check_and_publish, new_run_id
 from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.named import SHORTEST_ID, inputs_called, names_like
+from v6share.jobs.output import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record
 from v6share.warehouse.journal import Forget, Run
 from v6share.warehouse.lock import hold
-from v6share.warehouse.open import Connection, open_warehouse
-from v6share.warehouse.reads import find_inputs
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.reads import NamedInput, named_inputs
+
+_LISTED: Final = 5
 
 
 def main(
@@ -30,7 +36,8 @@ def main(
         connection = open_warehouse(workspace, configured.settings.run.threads)
         try:
             refuse_lost_catalog(connection, workspace)
-            ids = tuple(dict.fromkeys(_input_of(connection, name) for name in inputs))
+            known = named_inputs(connection)
+            ids = tuple(dict.fromkeys(_input_of(name, known).input_id for name in inputs))
             record(connection, workspace, _entries(configured, invocation.command, ids, reason))
             for input_id in ids:
                 console.say(f"withdrawn: {input_id}", input_id=input_id)
@@ -41,22 +48,36 @@ def main(
     return ExitCode.DONE
 
 
-def _input_of(connection: Connection, name: str) -> str:
+def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
     """The one input that a name means. Raises JobStopped and UserError for none and several."""
-    # The ledger has absolute paths; a name that is there as it stands wins.
-    found = find_inputs(connection, name) or find_inputs(connection, os.path.abspath(name))  # noqa: PTH100
-    if not found:
-        raise JobStopped(
-            ExitCode.NO_INPUT,
-            f"{name}: no input that counts or is refused has this path or id; "
-            "nothing was withdrawn. The table ledger_files lists paths and ids",
-        )
-    if len(found) > 1:
+    absolute = os.path.abspath(name)  # noqa: PTH100 - resolve would follow links
+    found = inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
+    live = [one for one in found if not one.withdrawn]
+    if len(live) == 1:
+        return live[0]
+    if live:
         raise UserError(
-            f"{name}: {len(found)} inputs have this name, nothing was withdrawn; give one of the "
-            f"ids {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}"
+            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give a whole path "
+            f"or the id of the one that you mean: {_listed(live)}"
         )
-    return found[0]
+    if found:
+        raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")
+    near = names_like(name, [one for one in inputs if not one.withdrawn])
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise JobStopped(
+        ExitCode.NO_INPUT,
+        f"{name}: no input that counts or is refused has this path or id (of an id, give at least "
+        f"{SHORTEST_ID} digits); nothing was withdrawn. {hint}The table ledger_files lists paths "
+        "and ids",
+    )
+
+
+def _listed(inputs: Sequence[NamedInput]) -> str:
+    shown = [
+        f"{shown_hash(one.input_id)} ({min(one.paths)}, of {iso_time(one.at)})"
+        for one in sorted(inputs, key=lambda one: one.at)[:_LISTED]
+    ]
+    return ", ".join([*shown, "..."] if len(inputs) > _LISTED else shown)
 
 
 def _entries(

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -74,19 +75,28 @@ def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKe
     return [FragmentKey(*row) for row in rows]
 
 
-def find_inputs(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    """The inputs that a person means by a path, a file name, or an id's first 8+ characters.
+@dataclass(frozen=True)
+class NamedInput:
+    """An input by all that a person may call it: its id, and the paths where it was found.
 
-    Only inputs that count or are refused. Several where the name fits several.
+    withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
     """
+
+    input_id: str
+    paths: frozenset[str]
+    withdrawn: bool
+    at: datetime
+
+
+def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
+    """Every input that counts, is refused or is withdrawn, by id."""
     rows = connection.execute(
-        "SELECT DISTINCT f.input_id FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
-        "WHERE f.status IN ('committed', 'quarantined') AND ("
-        "f.path = $name OR s.path = $name OR parse_filename(f.path) = $name "
-        "OR (len($name) >= 8 AND starts_with(f.input_id, $name))) ORDER BY 1",
-        {"name": storable(name)},
+        "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
+        "bool_and(f.status = 'forgotten'), max(f.committed_at) "
+        "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
+        "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
     ).fetchall()
-    return [row[0] for row in rows]
+    return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
 from v6share.warehouse.journal import Run, Seen
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.reads import both_directions, find_inputs, known_inputs, status_report
+from v6share.warehouse.reads import both_directions, known_inputs, named_inputs, status_report
 
 
 @pytest.fixture
@@ -53,17 +53,19 @@ def test_known_inputs(workspace: Workspace) -> None:
     connection.close()
 
 
-def test_finding_inputs_by_what_people_type(workspace: Workspace) -> None:
-    made = make_fragment(workspace, "f", 1)
+def test_what_inputs_are_called(workspace: Workspace) -> None:
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
     connection = open_warehouse(workspace)
-    wanted = [made.key.input_id]
-    record(connection, workspace, [commit(made), Seen("/copy/x", 7, 8, wanted[0])])
-    for name in ("/flows/f.parquet", "f.parquet", "/copy/x", wanted[0], wanted[0][:8]):
-        assert find_inputs(connection, name) == wanted
-    for name in ("", "f", wanted[0][:7], "' OR 1=1 --"):
-        assert find_inputs(connection, name) == []
-    record(connection, workspace, [forget(made)])
-    assert find_inputs(connection, "f.parquet") == []
+    first, second = (one.key.input_id for one in made)
+    record(connection, workspace, [commit(*made), Seen("/copy/x", 7, 8, first), quarantine("bad")])
+    rewritten = Seen("/flows/f1.parquet", 1, 2, input_id("never counted"))
+    record(connection, workspace, [rewritten, forget(made[1])])
+    found = {one.input_id: (one.paths, one.withdrawn) for one in named_inputs(connection)}
+    assert found == {
+        first: ({"/flows/f0.parquet", "/copy/x"}, False),
+        second: ({"/flows/f1.parquet"}, True),
+        input_id("bad"): ({"/flows/bad.parquet"}, False),
+    }
     connection.close()
 
 

@@ -1,0 +1,117 @@
+"""What people may call an input that is to be withdrawn."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from flow_files import write_flows
+
+from v6share.jobs import cli
+from v6share.jobs.exits import ExitCode
+from v6share.jobs.named import inputs_called, names_like
+from v6share.warehouse.reads import NamedInput
+
+AT = datetime(2026, 1, 1)  # noqa: DTZ001 - as the ledger has it
+A, B, C = "a" * 64, "b" * 64, "a1" * 32
+
+
+def named(input_id: str, *paths: str) -> NamedInput:
+    return NamedInput(input_id, frozenset(paths), False, AT)
+
+
+INPUTS = [
+    named(A, "/flows/one.parquet", "/copy/one.parquet"),
+    named(B, "/flows/two.parquet"),
+    named(C, "/old/two.parquet", "/old/three.parquet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("/flows/one.parquet", [A]),
+        ("/copy/one.parquet", [A]),
+        ("two.parquet", [B]),  # the path from the current folder, /flows, comes first
+        ("one.parquet", [A]),
+        ("../old/three.parquet", [C]),
+        ("three.parquet", [C]),  # the base name of one input alone
+        ("./three.parquet", []),  # a path that is not there
+        ("/elsewhere/one.parquet", []),
+        ("a" * 8, [A]),
+        ("A1A1A1A1A1", [C]),
+        ("a" * 7, []),
+        (B, [B]),
+        ("", []),
+        ("two", []),
+        ("%", []),
+    ],
+)
+def test_what_a_name_means(name: str, ids: list[str]) -> None:
+    from posixpath import join, normpath
+
+    found = inputs_called(name, normpath(join("/flows", name)), INPUTS)
+    assert [one.input_id for one in found] == ids
+
+
+def test_a_base_name_of_two_inputs_fits_both() -> None:
+    found = inputs_called("two.parquet", "/home/two.parquet", INPUTS)
+    assert [one.input_id for one in found] == [B, C]
+
+
+def test_what_was_perhaps_meant() -> None:
+    assert names_like("thre.parquet", INPUTS) == ["/old/three.parquet"]
+    assert names_like("bbb", INPUTS) == [B]
+    assert names_like("nothing", INPUTS) == []
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    (tmp_path / "ws").mkdir()
+    for number, name in enumerate(("one/day.parquet", "two/day.parquet", "two/night.parquet")):
+        write_flows(tmp_path / name, octets=100 + number)
+    folders = (str(tmp_path / "one"), str(tmp_path / "two"))
+    assert cli.call(["-q", "-C", str(tmp_path / "ws"), "run", *folders]) is ExitCode.DONE
+    return tmp_path
+
+
+def forget(
+    capsys: pytest.CaptureFixture[str], base: Path, *names: object
+) -> tuple[ExitCode, str, str]:
+    capsys.readouterr()
+    code = cli.call(["-C", str(base / "ws"), "forget", *map(str, names)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_an_ambiguous_name_changes_nothing(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    code, _, err = forget(capsys, counted, "night.parquet", "day.parquet")
+    assert code is ExitCode.USAGE
+    assert "2 inputs have this name, nothing was withdrawn" in err
+    assert "one/day.parquet, of 20" in err
+
+
+def test_an_unknown_name_gets_the_nearest(
+    capsys: pytest.CaptureFixture[str], counted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = forget(capsys, counted, counted / "two" / "nihgt.parquet")
+    assert code is ExitCode.NO_INPUT
+    assert f"did you mean {counted}/two/night.parquet?" in err
+    monkeypatch.chdir(counted / "two")
+    assert forget(capsys, counted, "day.parquet")[0] is ExitCode.DONE
+
+
+def test_a_name_never_falls_on_a_file_elsewhere(
+    capsys: pytest.CaptureFixture[str], counted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(counted / "two")
+    assert forget(capsys, counted, "day.parquet")[0] is ExitCode.DONE
+    code, _, err = forget(capsys, counted, "day.parquet")
+    assert code is ExitCode.NO_INPUT
+    assert "withdrawn already" in err
+    write_flows(counted / "three" / "night.parquet", octets=5)
+    monkeypatch.chdir(counted / "three")
+    code, _, err = forget(capsys, counted, "night.parquet")
+    assert code is ExitCode.NO_INPUT
+    assert f"did you mean {counted}/two/night.parquet?" in err
