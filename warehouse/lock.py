@@ -18,6 +18,8 @@ from pathlib import Path
 from v6share.schemas.workspace import Workspace
 
 _POLL_SECONDS = 0.1
+# Who only looks (refuse_if_held) has the lock for an instant, and must not turn a run away.
+_LEAST_WAIT_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,37 @@ class WorkspaceBusy(Exception):  # noqa: N818 - not an error of ours: another ru
 def hold(workspace: Workspace, command: str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the workspace while the block runs.
 
-    command: the command line, shown to others. Raises WorkspaceBusy at once, or after
+    command: the command line, shown to others. Raises WorkspaceBusy soon, or after
     ``wait_seconds``. Waiting runs are not served in order.
     """
     workspace.lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(workspace.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _acquire(descriptor, workspace.lock, time.monotonic() + wait_seconds)
+        deadline = time.monotonic() + max(wait_seconds, _LEAST_WAIT_SECONDS)
+        _acquire(descriptor, workspace.lock, deadline)
         _write_holder(descriptor, command)
         try:
             yield
         finally:
             os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_if_held(workspace: Workspace) -> None:
+    """Raise WorkspaceBusy where another run holds the workspace now; changes nothing.
+
+    A look before a job loads what it needs, which takes longer than the answer. Only ``hold``
+    makes sure.
+    """
+    try:
+        descriptor = os.open(workspace.lock, os.O_RDONLY)
+    except OSError:
+        return  # nothing ever ran here; or the job itself says what is wrong
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkspaceBusy(read_holder(workspace.lock)) from None
     finally:
         os.close(descriptor)
 

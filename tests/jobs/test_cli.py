@@ -10,6 +10,8 @@ import pytest
 
 from v6share.jobs import cli, reference
 from v6share.jobs.exits import ExitCode
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.lock import hold
 
 HEAVY = ("apache_beam", "duckdb", "numba", "numpy", "pyarrow", "pydantic", "rich.table")
 
@@ -45,6 +47,40 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0
     assert done.stderr == "[]"
     assert "Start here" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["run", "x"], ["forget", "x"], ["rebuild"], ["check"]])
+def test_a_held_workspace_is_said_before_anything_heavy_is_loaded(
+    tmp_path: Path, command: list[str]
+) -> None:
+    heavy = [name for name in HEAVY if name != "pydantic"]  # typer loads it to parse a list
+    program = (
+        "import sys\n"
+        "from v6share.jobs import cli\n"
+        f"code = cli.call(['-C', sys.argv[1], *{command!r}])\n"
+        f"sys.stdout.write(repr([m for m in {heavy!r} if m in sys.modules]))\n"
+        "sys.exit(code)\n"
+    )
+    with hold(Workspace(tmp_path), "v6share run elsewhere"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, tmp_path], capture_output=True, text=True
+        )
+    assert (done.returncode, done.stdout) == (ExitCode.LOCKED, "[]")
+    assert "v6share run elsewhere" in done.stderr
+
+
+def test_the_exit_code_does_not_depend_on_how_the_interpreter_shuts_down() -> None:
+    program = (
+        "import atexit, os, sys\n"
+        "from v6share.jobs import cli\n"
+        "atexit.register(os.abort)\n"
+        "sys.argv = ['v6share', *sys.argv[1:]]\n"
+        "cli.main()\n"
+    )
+    for words, code in ((["--version"], ExitCode.DONE), (["rnu"], ExitCode.USAGE)):
+        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True)
+        assert done.returncode == code
+        assert done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", reference.command_names())

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.lock import WorkspaceBusy, hold
+from v6share.warehouse.lock import WorkspaceBusy, hold, refuse_if_held
 
 HOLDER = """
 import sys, time
@@ -81,3 +82,16 @@ def test_a_holder_that_has_not_written_its_name(workspace: Workspace) -> None:
         workspace.lock.write_bytes(b'{"pid": 1')
         with pytest.raises(WorkspaceBusy, match="just starting"), hold(workspace, "second"):
             pass
+
+
+def test_a_look_is_told_who_holds_it_and_keeps_nobody_out(workspace: Workspace) -> None:
+    refuse_if_held(workspace)
+    assert not workspace.lock.exists()
+    with hold(workspace, "first"), pytest.raises(WorkspaceBusy, match="'first'"):
+        refuse_if_held(workspace)
+    # Another process that looks, for longer than any look takes.
+    descriptor = os.open(workspace.lock, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    threading.Timer(0.05, os.close, [descriptor]).start()
+    with hold(workspace, "second"):
+        pass
