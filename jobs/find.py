@@ -48,6 +48,14 @@ def find_inputs(
     return tuple(sorted(found.values())), tuple(empty)
 
 
+def is_missing(argument: str) -> bool:
+    """Whether an argument names one file or directory, and that is not there.
+
+    A glob that fits nothing and an empty directory are facts; a wrong name is a mistake.
+    """
+    return not has_magic(argument) and not Path(argument).exists()
+
+
 def _expand(argument: str, above: set[tuple[int, int]]) -> Iterator[str]:
     if _URL.match(argument):
         raise UserError(
@@ -112,6 +120,8 @@ def _look_at(path: str) -> FoundInput | None:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; nothing was counted") from None
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a regular file; give files, directories or globs")
     absolute = os.path.abspath(path)  # noqa: PTH100 - Path.resolve would follow links

@@ -13,7 +13,7 @@ from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
-from v6share.jobs.find import find_inputs
+from v6share.jobs.find import find_inputs, is_missing
 from v6share.jobs.finish import check_and_publish, new_run_id
 from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
@@ -109,7 +109,11 @@ def _check_names(request: Request) -> None:
 
 
 def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
-    """The inputs. Raises JobStopped (NO_INPUT) where there is none."""
+    """The inputs. Raises JobStopped (NO_INPUT) where there is none.
+
+    Raises UserError where others are there, but not one that was named: nobody would look at a
+    warning of a job that a scheduler runs.
+    """
     found, empty = find_inputs(paths, (workspace.state, workspace.published.parent))
     if not found:
         raise JobStopped(
@@ -117,8 +121,14 @@ def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
             f"no input matched {', '.join(empty)}; of a directory only *.parquet and *.parq are "
             "taken, a file that you name is always tried",
         )
+    missing = [path for path in empty if is_missing(path)]
+    if missing:
+        raise UserError(
+            f"{', '.join(missing)}: no such file or directory; nothing was counted. Name what is "
+            "there, or give a quoted glob where it may be missing"
+        )
     for path in empty:
-        console.warn(f"{path}: nothing there")
+        console.warn(f"{path}: no flow file there, the others are counted", path=path)
     return found
 
 

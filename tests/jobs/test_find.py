@@ -107,6 +107,12 @@ def test_object_stores_come_later(url: str) -> None:
         find_inputs([url])
 
 
+def test_what_cannot_be_looked_at_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "loop.parquet").symlink_to("loop.parquet")
+    with pytest.raises(UserError, match=r"loop\.parquet: Too many levels of symbolic links"):
+        find_inputs([str(tmp_path / "loop.parquet")])
+
+
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="not a regular file"):

@@ -163,12 +163,26 @@ def test_no_input(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
     assert "no input matched" in err
 
 
-def test_a_path_without_input_beside_others_is_a_warning(
+@pytest.mark.parametrize("where", ["nothing-*", "empty", "empty/*.parquet"])
+def test_a_place_without_flow_files_beside_others_is_a_warning(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, where: str
+) -> None:
+    (flows.parent / "empty").mkdir()
+    code, done, err = run(capsys, root, flows, flows.parent / where)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
+    assert f"{where}: no flow file there, the others are counted" in err
+
+
+def test_a_named_path_that_is_not_there_stops_the_run_before_it_counts(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
-    code, done, err = run(capsys, root, flows, flows / "gone.parquet")
-    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
-    assert "gone.parquet: nothing there" in err
+    (flows / "dangling.parquet").symlink_to("nowhere")
+    for name in ("gone.parquet", "gone", "dangling.parquet"):
+        code, out, err = call(capsys, root, "run", flows, flows / name)
+        assert (code, out) == (ExitCode.USAGE, "")
+        assert f"{flows / name}: no such file or directory; nothing was counted" in err
+    assert not Workspace(root).journal.exists()
+    assert call(capsys, root, "run", flows / "gone.parquet")[0] is ExitCode.NO_INPUT
 
 
 def test_a_held_workspace(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
