@@ -106,6 +106,7 @@ def init(
     directory: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="The directory; default: the workspace.")
     ] = None,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Write a starter workspace: settings and catalog, with comments.
 
@@ -113,7 +114,7 @@ def init(
     """
     from v6share.jobs import init as job
 
-    return job.main(_invocation(context), directory)
+    return job.main(_invocation(context), directory, form=form)
 
 
 @app.command(
@@ -135,11 +136,14 @@ def sample(
         str | None, typer.Option(metavar="DATE", help="First day, such as 2026-01-01.")
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, metavar="D", help="How many days.")] = None,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Write made-up flow files, their catalog and the planted truth."""
     from v6share.jobs import sample as job
 
-    return job.main(_invocation(context), directory, flows=flows, seed=seed, start=start, days=days)
+    return job.main(
+        _invocation(context), directory, flows=flows, seed=seed, start=start, days=days, form=form
+    )
 
 
 @app.command(
@@ -319,12 +323,20 @@ def forget(
     publish: Annotated[
         bool, typer.Option(help="Replace the published snapshot when the checks pass.")
     ] = True,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Withdraw inputs, such as a file that repeats others."""
     _leave_if_held(context, wait)
     from v6share.jobs import forget as job
 
-    return job.main(_invocation(context), tuple(inputs), reason=reason, wait=wait, publish=publish)
+    return job.main(
+        _invocation(context),
+        tuple(inputs),
+        reason=reason,
+        wait=wait,
+        publish=publish,
+        form=form,
+    )
 
 
 @app.command(
@@ -340,6 +352,7 @@ def rebuild(
     publish: Annotated[
         bool, typer.Option(help="Replace the published snapshot when the checks pass.")
     ] = True,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
 
@@ -348,7 +361,7 @@ def rebuild(
     _leave_if_held(context, wait)
     from v6share.jobs import rebuild as job
 
-    return job.main(_invocation(context), wait=wait, publish=publish)
+    return job.main(_invocation(context), wait=wait, publish=publish, form=form)
 
 
 @app.command(

@@ -1,10 +1,12 @@
 """``v6share forget``: inputs that no longer count."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
 
 from v6share import __version__
 from v6share.jobs import console
@@ -14,7 +16,7 @@ from v6share.jobs.finish import check_and_publish, new_run_id
 from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.named import SHORTEST_ID, inputs_called, names_like
-from v6share.jobs.output import iso_time, shown_hash
+from v6share.jobs.output import SeveralForm, iso_time, shown_hash, write_tables
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record
@@ -27,7 +29,13 @@ _LISTED: Final = 5
 
 
 def main(
-    invocation: Invocation, inputs: Sequence[str], *, reason: str, wait: float, publish: bool
+    invocation: Invocation,
+    inputs: Sequence[str],
+    *,
+    reason: str,
+    wait: float,
+    publish: bool,
+    form: SeveralForm,
 ) -> ExitCode:
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
     configured = configure(invocation.root)
@@ -37,15 +45,20 @@ def main(
         try:
             refuse_lost_catalog(connection, workspace)
             known = named_inputs(connection)
-            ids = tuple(dict.fromkeys(_input_of(name, known).input_id for name in inputs))
-            record(connection, workspace, _entries(configured, invocation.command, ids, reason))
-            for input_id in ids:
-                console.say(f"withdrawn: {input_id}", input_id=input_id)
+            meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
+            entries = _entries(configured, invocation.command, tuple(meant), reason)
+            record(connection, workspace, entries)
+            write_tables({"withdrawn": _table(meant.values())}, form)
             check_and_publish(connection, workspace, wanted=publish)
         finally:
             connection.close()
     console.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")
     return ExitCode.DONE
+
+
+def _table(inputs: Iterable[NamedInput]) -> pa.Table:
+    rows = [(one.input_id, sorted(one.paths)) for one in inputs]
+    return pa.table({"input_id": [row[0] for row in rows], "paths": [row[1] for row in rows]})
 
 
 def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:

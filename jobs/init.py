@@ -4,7 +4,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from v6share.jobs import console
+import pyarrow as pa
+
+from v6share.jobs import console, output
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.catalog import CATALOG_FILES
@@ -13,18 +15,27 @@ from v6share.schemas.settings import SETTINGS_FILE
 from v6share.schemas.workspace import Workspace
 
 
-def main(invocation: Invocation, directory: Path | None) -> ExitCode:
-    """Add the starter files that are missing and say what to do next."""
+def main(invocation: Invocation, directory: Path | None, *, form: output.SeveralForm) -> ExitCode:
+    """Add the starter files that are missing, list them, and say what to do next."""
     workspace = Workspace(invocation.root / (directory or Path()))
     if workspace.root.exists() and not workspace.root.is_dir():
         raise UserError(f"{workspace.root}: exists and is not a directory; give another name")
-    written = [name for name, target in _targets(workspace).items() if _add(name, target)]
-    if written:
-        console.say(f"{workspace.root}: wrote {', '.join(written)}", written=written)
-    else:
+    targets = _targets(workspace)
+    written = {name: _add(name, target) for name, target in targets.items()}
+    output.write_tables({"files": _listed(targets, written)}, form)
+    if not any(written.values()):
         console.say(f"{workspace.root}: everything is there already; nothing was changed")
     console.say(_next_steps(workspace))
     return ExitCode.DONE
+
+
+def _listed(targets: dict[str, Path], written: dict[str, bool]) -> pa.Table:
+    return pa.table(
+        {
+            "path": [str(path) for path in targets.values()],
+            "written": list(written.values()),
+        }
+    )
 
 
 def _targets(workspace: Workspace) -> dict[str, Path]:

@@ -1,6 +1,6 @@
 """``v6share rebuild``: the warehouse from fragments and journal."""
 
-from v6share.jobs import console
+from v6share.jobs import output
 from v6share.jobs.configure import configure
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.finish import check_and_publish
@@ -13,8 +13,10 @@ from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 
 
-def main(invocation: Invocation, *, wait: float, publish: bool) -> ExitCode:
-    """Make the warehouse anew, check it, publish it."""
+def main(
+    invocation: Invocation, *, wait: float, publish: bool, form: output.SeveralForm
+) -> ExitCode:
+    """Make the warehouse anew, say what it holds, check it, publish it."""
     configured = configure(invocation.root)
     workspace, threads = configured.workspace, configured.settings.run.threads
     if not workspace.journal.exists():
@@ -23,12 +25,12 @@ def main(invocation: Invocation, *, wait: float, publish: bool) -> ExitCode:
     with hold(workspace, invocation.command, wait):
         refuse_lost_catalog_of_snapshot(workspace)
         applied = rebuild(workspace, dimensions, threads)
-        console.say(
-            f"rebuilt {workspace.warehouse}: {applied.entries:,} journal entries, "
-            f"{applied.added:,} inputs live",
-            entries=applied.entries,
-            inputs=applied.added,
-        )
+        rebuilt = {
+            "warehouse": str(workspace.warehouse),
+            "journal_entries": applied.entries,
+            "inputs_live": applied.added,
+        }
+        output.write_tables({"rebuilt": rebuilt}, form)
         connection = open_warehouse(workspace, threads)
         try:
             check_and_publish(connection, workspace, wanted=publish)

@@ -4,11 +4,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from v6share.jobs import console
+from v6share.jobs import console, output
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
-from v6share.jobs.output import bytes_for_people
-from v6share.pipelines.sample import write_sample
+from v6share.pipelines.sample import SampleReport, write_sample
 from v6share.schemas.errors import UserError
 
 
@@ -20,6 +19,7 @@ def main(
     seed: int | None,
     start: str | None,
     days: int | None,
+    form: output.SeveralForm,
 ) -> ExitCode:
     """Write the sample and say what to do with it."""
     given: dict[str, Any] = {
@@ -38,13 +38,7 @@ def main(
             progress.show(done, total=of)
 
         report = write_sample(directory, **asked, progress=show)
-    console.say(
-        f"{report.directory}: {report.files:,} flow files, {report.records:,} rows, "
-        f"{bytes_for_people(report.size_bytes)}, with catalog and planted truth",
-        files=report.files,
-        rows=report.records,
-        size=report.size_bytes,
-    )
+    output.write_tables({"sample": _described(report)}, form)
     for note in report.notes:
         console.warn(note)
     console.say(
@@ -52,6 +46,15 @@ def main(
         f"      v6share -C {report.directory} kpi"
     )
     return ExitCode.DONE
+
+
+def _described(report: SampleReport) -> output.Record:
+    return {
+        "directory": str(report.directory),
+        "flow_files": report.files,
+        "rows": report.records,
+        "size": report.size_bytes,
+    }
 
 
 def _parse_day(text: str) -> date:

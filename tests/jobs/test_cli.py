@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_each_command_has_help_with_an_example(
     code, out, err = call(capsys, name, "--help")
     assert (code, err) == (0, "")
     assert "Examples:" in out
+
+
+@pytest.mark.parametrize("name", reference.command_names())
+def test_each_command_prints_its_data_as_json(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    out = call(capsys, name, "--help")[1]
+    assert re.search(r"--format <(\w+\|)*json\b", out)
 
 
 def test_no_argument_is_a_call_for_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """``v6share init``."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from v6share.jobs import cli, configure
 
 
 def test_a_starter_workspace_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.call(["init", str(tmp_path / "net")]) == 0
+    assert cli.call(["init", str(tmp_path / "net"), "--format", "json"]) == 0
     said = capsys.readouterr()
-    assert said.out == ""
+    files = json.loads(said.out)["files"]
+    assert all(row["written"] and Path(row["path"]).is_file() for row in files)
+    assert len(files) == 9
     assert "Next:" in said.err
     configure.configure(tmp_path / "net")
 
@@ -19,7 +22,9 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "catalog").mkdir()
     mine = tmp_path / "catalog" / "products.toml"
     mine.write_text("# mine\n")
-    assert cli.call(["-C", str(tmp_path), "init"]) == 0
+    assert cli.call(["-C", str(tmp_path), "init", "--format", "json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert [row["path"] for row in files if not row["written"]] == [str(mine)]
     assert mine.read_text() == "# mine\n"
     assert (tmp_path / "catalog" / "apps.toml").exists()
     assert (tmp_path / "v6share.toml").exists()

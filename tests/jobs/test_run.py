@@ -272,9 +272,9 @@ def test_forgotten_inputs_stay_out_until_they_are_wanted(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
     run(capsys, root, flows)
-    code, _, err = call(capsys, root, "forget", flows / "day1.parquet")
+    code, out, _ = call(capsys, root, "forget", flows / "day1.parquet", "--format", "json")
     assert code is ExitCode.DONE
-    assert "withdrawn: " in err
+    assert [row["paths"] for row in json.loads(out)["withdrawn"]] == [[str(flows / "day1.parquet")]]
     assert _committed(capsys, root) == 2
     code, done, _ = run(capsys, root, flows)
     assert (code, done["inputs_forgotten"], _committed(capsys, root)) == (ExitCode.DONE, 1, 2)
@@ -303,7 +303,10 @@ def test_rebuild_gives_the_same_tables(
     run(capsys, root, flows)
     before = call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1]
     Workspace(root).warehouse.unlink()
-    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    code, out, _ = call(capsys, root, "rebuild", "--format", "json")
+    assert code is ExitCode.DONE
+    rebuilt = json.loads(out)["rebuilt"]
+    assert (rebuilt["inputs_live"], rebuilt["journal_entries"]) == (3, 2)
     assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before
 
 
@@ -482,5 +485,9 @@ def test_a_sample_is_deterministic_and_runs(
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     code, out, _ = call(capsys, tmp_path, "sample", tmp_path / "a", *small)
     assert (code, out) == (ExitCode.USAGE, "")
+    code, out, _ = call(capsys, tmp_path, "sample", tmp_path / "c", *small, "--format", "json")
+    sizes = [file.stat().st_size for file in (tmp_path / "c" / "flows").rglob("*.parquet")]
+    written = json.loads(out)["sample"]
+    assert (written["flow_files"], written["size"]) == (len(sizes), sum(sizes))
     code, done, _ = run(capsys, tmp_path / "a", tmp_path / "a" / "flows")
     assert (code, done["inputs_quarantined"]) == (ExitCode.DONE, 0)
