@@ -20,13 +20,17 @@ class Versions:
     catalog_version: str
     dialect: str | None = None
 
-    def match(self, key: FragmentKey) -> bool:
+    def count(self, key: FragmentKey) -> bool:
         """Whether this run would count an input as ``key`` says."""
-        same = (key.rules_version, key.catalog_version) == (
-            self.rules_version,
-            self.catalog_version,
-        )
-        return same and self.dialect in (None, key.dialect)
+        return self._same(key) and self.dialect in (None, key.dialect)
+
+    def refuse(self, key: FragmentKey) -> bool:
+        """Whether this run would refuse an input as ``key`` says: with the same ``--dialect``."""
+        return self._same(key) and (self.dialect or "") == key.dialect
+
+    def _same(self, key: FragmentKey) -> bool:
+        ours = (self.rules_version, self.catalog_version)
+        return (key.rules_version, key.catalog_version) == ours
 
 
 def sort_out(
@@ -39,7 +43,8 @@ def sort_out(
     """The found files by what is to be done with them, each list in the given order.
 
     todo: new, changed, or counted by other versions. known: committed by these versions.
-    refused: quarantined by these versions. forgotten: withdrawn, and to be left out.
+    refused: quarantined by these versions and this ``--dialect``. forgotten: withdrawn, and to be
+    left out.
     """
     refused = defaultdict(list)
     for key in known.quarantined:
@@ -68,9 +73,9 @@ def _fate(
     if input_id is None:
         return "todo"
     live = known.committed.get(input_id)
-    if live is not None and versions.match(live):
+    if live is not None and versions.count(live):
         return "known"
-    if any(versions.match(key) for key in refused.get(input_id, ())):
+    if any(versions.refuse(key) for key in refused.get(input_id, ())):
         return "refused"
     if input_id in known.forgotten and not include_forgotten:
         return "forgotten"

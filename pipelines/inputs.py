@@ -127,7 +127,7 @@ class Crew:
             input_id = input_id_of(found)
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as refused:
-            return self._refused(found, self._work.key(input_id, ""), refused)
+            return self._refused(found, input_id, refused)
         except OSError as error:
             return _failed(found, error)
         key = self._work.key(input_id, file.dialect)
@@ -187,7 +187,7 @@ class Crew:
         write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
         return _counted(opened.found, opened.key, sums)
 
-    def _refused(self, found: FoundInput, key: FragmentKey, refused: InputRefused) -> Outcome:
+    def _refused(self, found: FoundInput, input_id: str, refused: InputRefused) -> Outcome:
         age_ns = self._work.now_ns - found.mtime_ns
         young = age_ns < self._work.settings.run.settle_seconds * _SECOND_NS
         # A half-written file cannot be read; one that can be read will not change its columns.
@@ -198,7 +198,7 @@ class Crew:
             found.size,
             found.mtime_ns,
             "quarantined",
-            key,
+            self._work.refusal_key(input_id),
             reason=refused.reason,
             detail=refused.detail,
         )
@@ -212,7 +212,7 @@ class Crew:
     ) -> None:
         """End an input that failed: refused input is an outcome, anything else ends the run."""
         if isinstance(error, InputRefused) and key is not None:
-            self._done(self._refused(found, key, error), result)
+            self._done(self._refused(found, key.input_id, error), result)
         else:
             result.set_exception(error)
 

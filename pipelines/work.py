@@ -42,6 +42,10 @@ class Work:
         """Give the key of an input under this run's versions."""
         return FragmentKey(input_id, dialect, RULES_VERSION, self.catalog_version)
 
+    def refusal_key(self, input_id: str) -> FragmentKey:
+        """Give what a refusal of an input is bound to: with another ``--dialect`` it may count."""
+        return self.key(input_id, self.dialect or "")
+
     @property
     def outcomes(self) -> Path:
         """Where the workers of this run write what became of the inputs."""

@@ -17,7 +17,8 @@ class Outcome:
     (a copy or a rename); ``quarantined`` - refused, with reason and detail; ``busy`` - still
     being written, left for the next run; ``failed`` - its bytes could not be had (no permission,
     an I/O error), so it has no identity to keep it by: it is tried again at every run.
-    key: set for fragment and known; for quarantined it names the versions that refused it.
+    key: set for fragment and known; for quarantined it names the versions that refused it,
+    with the dialect that the user forced, or none.
     """
 
     path: str

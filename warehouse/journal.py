@@ -59,7 +59,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class Quarantine:
-    """An input that could not be counted. An older committed version of it goes on counting."""
+    """An input that could not be counted. An older committed version of it goes on counting.
+
+    dialect: the one that the user forced, or empty; without it, or with another, it may count.
+    """
 
     run_id: str
     at: datetime

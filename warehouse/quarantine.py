@@ -42,7 +42,8 @@ def _describe(entry: Quarantine) -> dict[str, str | int]:
         "detail": entry.detail,
         "how_to_retry": (
             "Mend or replace the file and run again: changed content is a new input. The same "
-            "bytes are tried again when the rules, the catalog or the dialect change, or with "
+            "bytes are tried again when the rules or the catalog change, with another --dialect "
+            "(or with none), or with "
             f"`v6share forget {entry.input_id}` and then `v6share run --include-forgotten PATH`. "
             "Where an older version of this input is committed, that one goes on counting."
         ),

@@ -24,7 +24,9 @@ FILE = FoundInput("/flows/a.parquet", 10, 7)
 NOTHING = KnownInputs({}, {}, frozenset(), frozenset())
 SEEN = {FILE.path: (FILE.size, FILE.mtime_ns, KEY.input_id)}
 COMMITTED = replace(NOTHING, files=SEEN, committed={KEY.input_id: KEY})
-REFUSED = replace(NOTHING, files=SEEN, quarantined=frozenset({KEY}))
+REFUSED_KEY = replace(KEY, dialect="")
+REFUSED = replace(NOTHING, files=SEEN, quarantined=frozenset({REFUSED_KEY}))
+REFUSED_AS_IPFIX = replace(NOTHING, files=SEEN, quarantined=frozenset({KEY}))
 FORGOTTEN = replace(NOTHING, files=SEEN, forgotten=frozenset({KEY.input_id}))
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +42,10 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
         (COMMITTED, Versions(1, "c1", "goflow2"), "todo"),
         (REFUSED, Versions(1, "c1"), "refused"),
         (REFUSED, Versions(1, "c2"), "todo"),
+        (REFUSED, Versions(1, "c1", "ipfix"), "todo"),
+        (REFUSED_AS_IPFIX, Versions(1, "c1"), "todo"),
+        (REFUSED_AS_IPFIX, Versions(1, "c1", "ipfix"), "refused"),
+        (REFUSED_AS_IPFIX, Versions(1, "c1", "goflow2"), "todo"),
         (FORGOTTEN, Versions(1, "c1"), "forgotten"),
         (FORGOTTEN, Versions(2, "c2"), "forgotten"),
     ],
@@ -64,7 +70,8 @@ UNKNOWN_CONTENT = ("busy", "failed")
 
 
 def outcome(path: str, status: str = "fragment", content: str = "a") -> Outcome:
-    key = None if status in UNKNOWN_CONTENT else replace(KEY, input_id=content * 64)
+    made = REFUSED_KEY if status == "quarantined" else KEY
+    key = None if status in UNKNOWN_CONTENT else replace(made, input_id=content * 64)
     return Outcome(path, 10, 7, status, key, rows_in=5)  # type: ignore[arg-type]
 
 

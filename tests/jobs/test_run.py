@@ -144,6 +144,21 @@ def test_a_bad_file_is_quarantined_once_and_the_good_ones_count(
     assert (done["inputs_quarantined"], done["inputs_quarantined_before"]) == (0, 1)
 
 
+def test_a_refusal_holds_for_the_dialect_that_was_named(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    for again in (False, True):
+        for wrong in ("goflow2", "pmacct"):
+            code, done, _ = run(capsys, root, flows, "--dialect", wrong)
+            assert done["inputs_quarantined"] == (0 if again else 3)
+            assert done["inputs_quarantined_before"] == (3 if again else 0)
+            assert code is (ExitCode.DONE if again else ExitCode.INPUT_FAILED)
+    assert len(list(Workspace(root).quarantine.glob("*.json"))) == 3
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
+    assert list(Workspace(root).quarantine.glob("*.json")) == []
+
+
 def test_a_young_unreadable_file_is_left_for_the_next_run(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
