@@ -2,7 +2,6 @@
 what the texts mean is the business of ``schemas``.
 """
 
-import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +9,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from v6share.pipelines.declared import KEY_BYTES, key_id, read_catalog, read_client_key
-from v6share.schemas.catalog import Catalog, catalog_version
+from v6share.pipelines.declared import (
+    KEY_BYTES,
+    key_id,
+    read_catalog,
+    read_catalog_texts,
+    read_client_key,
+)
+from v6share.schemas.catalog import Catalog, catalog_version, parse_catalog
 from v6share.schemas.dialects import dialects_digest
-from v6share.schemas.errors import UserError
+from v6share.schemas.doubts import doubts
+from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.settings import Settings, parse_settings
 from v6share.schemas.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Configured:
-    """A workspace with all that a job needs to know of it. ``client_key`` is secret."""
+    """A workspace with all that a job needs to know of it. ``client_key`` is secret.
+
+    doubts: what is valid in settings and catalog, and yet looks like a mistake.
+    """
 
     workspace: Workspace
     settings: Settings
     catalog: Catalog
     client_key: bytes
+    doubts: tuple[CatalogError, ...] = ()
 
     @property
     def client_key_id(self) -> str:
@@ -58,7 +68,15 @@ def configure(root: Path, overrides: Mapping[str, Any] | None = None) -> Configu
 
 def read_declared(workspace: Workspace, settings: Settings) -> Configured:
     """The rest of a workspace whose settings are read. As ``configure``."""
-    return Configured(workspace, settings, read_catalog(workspace), read_client_key(workspace))
+    texts = read_catalog_texts(workspace)
+    catalog = parse_catalog(texts)
+    return Configured(
+        workspace=workspace,
+        settings=settings,
+        catalog=catalog,
+        client_key=read_client_key(workspace),
+        doubts=doubts(texts, _read_settings_text(workspace), catalog, settings),
+    )
 
 
 def configure_for_reading(root: Path, overrides: Mapping[str, Any] | None = None) -> Configured:
@@ -75,14 +93,14 @@ def configure_for_reading(root: Path, overrides: Mapping[str, Any] | None = None
 
 def read_settings(workspace: Workspace, overrides: Mapping[str, Any] | None = None) -> Settings:
     """``v6share.toml``, the environment and the flags; the last one wins. Raises CatalogError."""
-    text = None
-    with contextlib.suppress(FileNotFoundError):
-        text = _read_text(workspace.settings)
-    return parse_settings(text, os.environ, overrides or {})
+    return parse_settings(_read_settings_text(workspace), os.environ, overrides or {})
 
 
-def _read_text(path: Path) -> str:
+def _read_settings_text(workspace: Workspace) -> str | None:
+    path = workspace.settings
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None

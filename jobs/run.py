@@ -90,12 +90,20 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
             with ahead_of(known.new_among(found)) as ahead:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
+                _say_doubts(configured)
                 started = _Started(
                     new_run_id(now), invocation.command, now, clock, configured, request, ahead
                 )
                 return _run(connection, started, found, known, span)
         finally:
             connection.close()
+
+
+def _say_doubts(configured: Configured) -> None:
+    for doubt in configured.doubts[:_NAMED]:
+        console.warn(str(doubt), file=doubt.file, line=doubt.line, key=doubt.key)
+    if len(configured.doubts) > _NAMED:
+        console.warn(f"{len(configured.doubts) - _NAMED} more names look like mistakes")
 
 
 def _check_names(request: Request) -> None:

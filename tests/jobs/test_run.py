@@ -283,6 +283,16 @@ def test_endpoints_show_without_counting_again(
     assert [row["region"] for row in json.loads(out)] == ["r1"]
 
 
+def test_a_name_that_looks_like_a_slip_is_said_and_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    (root / "v6share.toml").write_text('[kpi]\nvantages = ["edge", "unlistd"]\n')
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
+    assert 'warning: v6share.toml:2: kpi.vantages[1]: found "unlistd"' in err
+    assert 'did you mean "unlisted"?' in err
+
+
 def test_forgotten_inputs_stay_out_until_they_are_wanted(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
