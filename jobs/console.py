@@ -92,6 +92,12 @@ def report_failure(error: Exception) -> ExitCode:
         case InputRefused():
             fail(f"{error.reason}: {error.detail}")
             return ExitCode.INPUT_FAILED
+    if _is_damage(error):
+        fail(
+            f"the warehouse is damaged: {_described(error)}. `v6share rebuild` makes it again from "
+            "the journal and the fragments"
+        )
+        return ExitCode.USAGE
     hint = "" if _current.verbosity > 0 else " (-v shows where: v6share -v ...)"
     fail(f"unexpected {_described(error)}{hint}")
     return ExitCode.INTERNAL
@@ -100,6 +106,12 @@ def report_failure(error: Exception) -> ExitCode:
 def report_interrupt() -> None:
     """Say that the user's wish to stop was heard."""
     fail("interrupted; nothing is half done, the next run goes on from here")
+
+
+def _is_damage(error: Exception) -> bool:
+    """DuckDB has no class of its own for a bad block, and must not be loaded to ask for it."""
+    of_duckdb = type(error).__module__.rpartition(".")[2] in ("duckdb", "_duckdb")
+    return of_duckdb and str(error).startswith("Corrupt database file")
 
 
 def _described(error: Exception) -> str:

@@ -10,7 +10,7 @@ from v6share.jobs.output import bytes_for_people
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.open import Connection
-from v6share.warehouse.publish import needs_publish, publish
+from v6share.warehouse.publish import needs_publish, publish, was_altered
 
 
 def new_run_id(now: datetime) -> str:
@@ -24,6 +24,10 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
     when a check fails; the old snapshot stays.
     """
+    if was_altered(connection, workspace):
+        console.warn(
+            f"{workspace.published} is not as it was published: something else wrote or damaged it"
+        )
     if not needs_publish(connection, workspace):
         console.detail(f"{workspace.published} is up to date")
         return False

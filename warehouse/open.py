@@ -29,8 +29,9 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     """
     connection = connect(workspace.warehouse, workspace, threads)
     try:
-        migrate(connection)
-        apply(connection, workspace)
+        with clear_errors(workspace.warehouse):
+            migrate(connection)
+            apply(connection, workspace)
     except BaseException:
         connection.close()
         raise
@@ -58,7 +59,10 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
 
 @contextmanager
 def open_snapshot(path: Path) -> Iterator[Connection]:
-    """A read-only connection to a published file. Raises UserError where there is none."""
+    """A read-only connection to a published file.
+
+    Raises UserError where there is none, and where it turns out to be damaged while it is read.
+    """
     if not path.exists():
         raise UserError(f"{path} does not exist: nothing is published yet; use `v6share run`")
     with clear_errors(path):
@@ -70,10 +74,10 @@ def open_snapshot(path: Path) -> Iterator[Connection]:
                 "autoload_known_extensions": False,
             },
         )
-    try:
-        yield connection
-    finally:
-        connection.close()
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 @contextmanager
@@ -81,21 +85,29 @@ def clear_errors(path: Path) -> Iterator[None]:
     """DuckDB's errors about a file as errors that say what to do."""
     try:
         yield
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
             raise UserError(
                 f"{path} is open in another process: {_first_line(error)}. Close it there; to "
                 "look at the numbers, open the published file instead, read-only"
             ) from error
+        if not is_damage(error):
+            raise
         raise UserError(
-            f"{path} cannot be opened: {_first_line(error)}. If the file is damaged, "
+            f"{path} cannot be read: {_first_line(error)}. If the file is damaged, "
             "`v6share rebuild` makes it again from the journal and the fragments"
         ) from error
-    except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as e:
-        raise UserError(
-            f"{path} is damaged: {_first_line(e)}. `v6share rebuild` makes it again from the "
-            "journal and the fragments"
-        ) from e
+
+
+def is_damage(error: duckdb.Error) -> bool:
+    """Whether DuckDB speaks of the file, not of a query. Bad blocks have no class of their own."""
+    return isinstance(
+        error,
+        duckdb.IOException
+        | duckdb.SerializationException
+        | duckdb.InternalException
+        | duckdb.FatalException,
+    ) or str(error).startswith("Corrupt database file")
 
 
 def _first_line(error: Exception) -> str:

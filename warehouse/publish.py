@@ -43,10 +43,19 @@ class Published:
 def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
     """Whether the published file misses something that readers would see.
 
-    A run that changed nothing is no reason; it shows with the next publish.
+    A run that changed nothing is no reason; it shows with the next publish. A file that somebody
+    else wrote, cut off or put in its place is one: what it holds is not known.
     """
-    stamp = _stamp(connection, read_views())
-    return not workspace.published.exists() or read_state(connection, "published") != stamp
+    if read_state(connection, "published_file") != _file_stamp(workspace.published):
+        return True
+    return read_state(connection, "published") != _stamp(connection, read_views())
+
+
+def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
+    """Whether the published file is there, and is not the one that was published last."""
+    if not workspace.published.exists():
+        return False
+    return read_state(connection, "published_file") not in ("", _file_stamp(workspace.published))
 
 
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
@@ -67,6 +76,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
         remove_leftovers(target.parent)
     sync_directory(target.parent)
     write_state(connection, "published", _stamp(connection, views))
+    write_state(connection, "published_file", _file_stamp(target))
     return Published(target, target.stat().st_size)
 
 
@@ -122,6 +132,15 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> Non
 def _sync_file(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _file_stamp(path: Path) -> str:
+    """What shows that a file is still the one that was published; reads nothing of it."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return "none"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection, views: list[View]) -> str:

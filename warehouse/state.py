@@ -4,7 +4,7 @@ from typing import Literal
 
 import duckdb
 
-Key = Literal["journal_offset", "revision", "published", "dimensions"]
+Key = Literal["journal_offset", "revision", "published", "published_file", "dimensions"]
 
 
 def read_state(connection: duckdb.DuckDBPyConnection, key: Key, default: str = "") -> str:
