@@ -4,6 +4,7 @@ Messages go through ``logging`` under the name ``v6share``, so that a library's 
 come out in one form: plain text, or one JSON object a line with ``--log json``.
 """
 
+import errno
 import json
 import logging
 import os
@@ -92,6 +93,10 @@ def report_failure(error: Exception) -> ExitCode:
         case InputRefused():
             fail(f"{error.reason}: {error.detail}")
             return ExitCode.INPUT_FAILED
+    full = _disk_full(error)
+    if full:
+        fail(f"no space left: {full}. Nothing is half done; make room and run the same again")
+        return ExitCode.INTERNAL
     if _is_damage(error):
         fail(
             f"the warehouse is damaged: {_described(error)}. `v6share rebuild` makes it again from "
@@ -106,6 +111,16 @@ def report_failure(error: Exception) -> ExitCode:
 def report_interrupt() -> None:
     """Say that the user's wish to stop was heard."""
     fail("interrupted; nothing is half done, the next run goes on from here")
+
+
+def _disk_full(error: BaseException | None) -> str:
+    """What an error, or one that led to it, says of a full disk; empty where none does."""
+    while error is not None:
+        for line in str(error).splitlines():
+            if any(os.strerror(number) in line for number in (errno.ENOSPC, errno.EDQUOT)):
+                return line.strip()
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _is_damage(error: Exception) -> bool:
@@ -138,10 +153,14 @@ def _usage_message(error: typer.TyperException) -> str:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Beam warns of every cloud library that is not installed, and of being interrupted."""
+    """Beam warns of every cloud library that is not installed, and of being interrupted.
+
+    Its errors end the run and are told there; here they would stand twice.
+    """
     if "apache_beam" not in record.pathname:
         return True
-    return record.levelno >= logging.ERROR and not interrupt.was_asked()
+    wanted = record.levelno >= logging.ERROR and _current.verbosity > 0
+    return wanted and not interrupt.was_asked()
 
 
 class _StderrHandler(logging.Handler):

@@ -26,7 +26,8 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     """
     if was_altered(connection, workspace):
         console.warn(
-            f"{workspace.published} is not as it was published: something else wrote or damaged it"
+            f"{workspace.published}: not the file that was published here (copied, restored, "
+            "changed or damaged)"
         )
     if not needs_publish(connection, workspace):
         console.detail(f"{workspace.published} is up to date")
@@ -55,13 +56,15 @@ def report_checks(results: Sequence[CheckResult]) -> None:
         raise JobStopped(
             ExitCode.GATE,
             f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
-            "the state before. `v6share check` shows the rows",
+            "the state before. `v6share check` shows the rows; `v6share rebuild` makes the tables "
+            "anew from the journal and the fragments",
         )
 
 
 def _described(result: CheckResult) -> str:
+    rows = "row" if result.found == 1 else "rows"
     return (
-        f"check {result.name}: expected that {result.what}; found {result.found:,} rows where "
+        f"check {result.name}: expected that {result.what}; found {result.found:,} {rows} where "
         f"it is not so, such as {_example(result)}"
     )
 

@@ -292,7 +292,7 @@ def _say_what_was_rewritten(rewritten: Sequence[Rewritten]) -> None:
 
 def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:
     if run.outcome == "no-op" and published:
-        console.say("nothing new to count; published again, as the catalog or the file had changed")
+        console.say("nothing new to count; published what readers did not see yet")
         return
     if run.outcome == "no-op" and opened:
         console.say("nothing new was counted; the numbers are as before")

@@ -4,6 +4,8 @@ The connection is set up for a bounded run: 768 MiB of memory, spilling below ``
 download of extensions.
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +103,8 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 def is_damage(error: duckdb.Error) -> bool:
     """Whether DuckDB speaks of the file, not of a query. Bad blocks have no class of their own."""
+    if os.strerror(errno.ENOSPC) in str(error):
+        return False
     return isinstance(
         error,
         duckdb.IOException

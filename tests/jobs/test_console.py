@@ -1,8 +1,10 @@
 """Messages and progress on stderr."""
 
+import errno
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 
@@ -76,6 +78,29 @@ def test_each_error_has_its_code(
     assert console.report_failure(error) is code
     err = capsys.readouterr().err
     assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def chained(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/ws/state/x"),
+        RuntimeError("OSError: [Errno 28] No space left on device [while running 'X']"),
+        chained(ValueError("odd"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+        RuntimeError("CHECKPOINT failed.\nCould not write file: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_told_as_such(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+    assert console.report_failure(error) is ExitCode.INTERNAL
+    err = capsys.readouterr().err
+    assert err.startswith("error: no space left: ")
+    assert err.endswith("make room and run the same again\n")
     assert err.count("\n") == 1
 
 

@@ -1,7 +1,9 @@
 """``v6share run`` and what stands around it, from flow files to exit codes and output."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -397,7 +399,7 @@ def test_a_damaged_snapshot_is_said_and_published_again(
     assert ExitCode.USAGE in codes
     code, done, err = run(capsys, root, flows)
     assert (code, done["outcome"], done["published"]) == (ExitCode.DONE, "no-op", True)
-    assert "is not as it was published" in err
+    assert "not the file that was published here" in err
     assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before
     assert run(capsys, root, flows)[1]["published"] is False
 
@@ -499,6 +501,34 @@ def test_inspect_warns_of_doubtful_intervals(
 ) -> None:
     file = write_flows(tmp_path / "a.parquet", interval=interval)
     assert warning in call(capsys, tmp_path, "inspect", file)[2]
+
+
+def test_a_terminal_gets_a_bar_that_is_wiped_and_a_pipe_gets_plain_text(
+    root: Path, tmp_path: Path
+) -> None:
+    for file in range(4):
+        write_flows(tmp_path / "flows" / f"{file}.parquet", octets=100 + file, rows=20_000)
+    outer, inner = pty.openpty()
+    command = [sys.executable, "-m", "v6share", "-C", root, "run", tmp_path / "flows"]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=inner, text=True, env=environment
+    ) as process:
+        os.close(inner)
+        drawn = b""
+        with contextlib.suppress(OSError):  # the end of a terminal is an error
+            while piece := os.read(outer, 65_536):
+                drawn += piece
+        out, _ = process.communicate(timeout=60)
+    os.close(outer)
+    assert process.returncode == ExitCode.DONE
+    assert "\x1b" not in out
+    assert "━━━" in drawn.decode()
+    assert "0 of 4 files" in drawn.decode()
+    bar, _, after = drawn.rpartition(b"\x1b[1A\x1b[2K")  # one line up, and that line emptied
+    assert b"\x1b[?25h" in bar  # the cursor is back
+    assert after.startswith(b"published ")
+    assert b"\x1b" not in after
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
