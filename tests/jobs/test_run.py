@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
 
@@ -365,6 +366,22 @@ def test_a_failed_check_keeps_the_old_snapshot(
     assert Workspace(root).published.read_bytes() == before
     monkeypatch.undo()
     assert run(capsys, root, flows)[1]["published"] is True
+
+
+def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows / "day0.parquet")
+    before = Workspace(root).published.read_bytes()
+    with duckdb.connect(Workspace(root).warehouse) as warehouse:
+        warehouse.execute("INSERT INTO traffic_5m SELECT * FROM traffic_5m LIMIT 1")
+    code, out, err = call(capsys, root, "run", flows, "--format", "json")
+    assert (code, out) == (ExitCode.GATE, "")
+    assert "check unique_traffic_5m: expected that traffic_5m has each key once" in err
+    assert "`v6share rebuild` makes the tables anew" in err
+    assert Workspace(root).published.read_bytes() == before
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert _committed(capsys, root) == 3
 
 
 def damage(path: Path, how: str) -> None:
