@@ -60,6 +60,17 @@ def test_a_warning_of_a_library_has_the_same_form(capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().err)["message"] == "odd thing"
 
 
+@pytest.mark.parametrize(("verbosity", "told"), [(0, ""), (1, "error: bundle failed\n")])
+def test_an_error_that_beam_logs_before_it_raises_is_not_told_twice(
+    capsys: pytest.CaptureFixture[str], verbosity: int, told: str
+) -> None:
+    console.configure(Invocation(verbosity=verbosity))
+    place = "/site-packages/apache_beam/runners/common.py"
+    record = logging.LogRecord("apache_beam", logging.ERROR, place, 1, "bundle failed", (), None)
+    logging.getLogger("apache_beam").handle(record)
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
