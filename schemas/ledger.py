@@ -17,7 +17,7 @@ LEDGER_FILES: Final = Table(
     "Every input ever met; exactly one committed row per input_id.",
     (
         _INPUT,
-        Column("dialect", Kind.TEXT, "dialect that read it; of a refused one --dialect, if given"),
+        Column("dialect", Kind.TEXT, "dialect that read it; empty where none fitted"),
         Column("rules_version", Kind.BIGINT, "version of the classification rules"),
         Column("catalog_version", Kind.TEXT, "hash of the catalog parts that alter rows"),
         Column("path", Kind.TEXT, "path it was committed under"),

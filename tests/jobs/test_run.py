@@ -562,7 +562,7 @@ def test_an_interrupt_leaves_nothing_half_done(
     ) as process:
         assert process.stderr is not None
         assert "counting" in process.stderr.readline()
-        time.sleep(1)
+        time.sleep(0.2)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
