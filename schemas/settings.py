@@ -96,7 +96,7 @@ class Run(Section):
     """
 
     threads: Annotated[StrictInt, Field(ge=0, le=4096)] = 0
-    batch_rows: Annotated[StrictInt, Field(ge=1, le=16_777_216)] = 131_072
+    batch_rows: Annotated[StrictInt, Field(ge=1, le=16_777_216)] = 262_144
     settle_seconds: Annotated[StrictInt, Field(ge=0, le=86_400)] = 60
 
 

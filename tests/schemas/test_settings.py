@@ -20,7 +20,7 @@ def test_nothing_said_gives_the_defaults() -> None:
     assert settings.time.max_duration_hours == 24
     assert settings.time.reporting_utc_offset_minutes == 0
     assert settings.kpi.vantages == ("edge", "unlisted")
-    assert (settings.run.threads, settings.run.batch_rows) == (0, 131072)
+    assert (settings.run.threads, settings.run.batch_rows) == (0, 262144)
     assert settings.run.settle_seconds == 60
 
 
