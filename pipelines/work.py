@@ -5,6 +5,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+import pyarrow as pa
+
 from v6share.pipelines.declared import key_id, read_catalog, read_client_key
 from v6share.pipelines.kernels.lane import Plan
 from v6share.pipelines.kernels.rules import compile_rules
@@ -69,9 +71,10 @@ class Work:
             _plans[self.catalog_version] = plan
 
     def release(self) -> None:
-        """Give the compiled catalog's memory back."""
+        """Give back the memory of the compiled catalog, and of the batches that were read."""
         with _compiling:
             _plans.clear()
+        pa.default_memory_pool().release_unused()
 
     def _compile(self) -> None:
         catalog, client_key = read_catalog(self.workspace), read_client_key(self.workspace)

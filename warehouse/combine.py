@@ -29,6 +29,7 @@ _LIMB: Final = 32
 _LIMB_MASK: Final = (1 << _LIMB) - 1
 
 Integers = NDArray[np.int64]
+Ranks = NDArray[np.int32]
 
 
 class SumBeyondRangeError(ArithmeticError):
@@ -106,19 +107,19 @@ def _encoded(chunk: pa.Array) -> pa.Array:
 # Keys
 
 
-def _ranks(column: pa.ChunkedArray) -> tuple[Integers, int]:
+def _ranks(column: pa.ChunkedArray) -> tuple[Ranks, int]:
     """A number for each row, in the order of the values, and how many different ones there are.
 
     Text sorts by its UTF-8 bytes, as in DuckDB.
     """
     encoded = _encoded(_only(column))
     order = pc.sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
     return rank[encoded.indices.to_numpy()], len(order)
 
 
-def _groups(ranks: Sequence[tuple[Integers, int]]) -> _Groups:
+def _groups(ranks: Sequence[tuple[Ranks, int]]) -> _Groups:
     words = _packed(ranks)
     order = np.lexsort(words[::-1]) if len(words) > 1 else _argsort(words[0])
     is_new = np.zeros(len(order), np.bool_)
@@ -136,14 +137,14 @@ def _argsort(word: Integers) -> NDArray[np.intp]:
     return np.argsort(word)
 
 
-def _packed(ranks: Sequence[tuple[Integers, int]]) -> list[Integers]:
+def _packed(ranks: Sequence[tuple[Ranks, int]]) -> list[Integers]:
     """The key columns in as few 63-bit integers as hold them, the leading ones first."""
     words: list[Integers] = []
     room = 0
     for rank, size in ranks:
         bits = (size - 1).bit_length()
         if not words or bits > room:
-            words.append(rank)
+            words.append(rank.astype(np.int64))
             room = _WORD_BITS - bits
         else:
             words[-1] = (words[-1] << bits) | rank

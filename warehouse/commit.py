@@ -52,8 +52,10 @@ from v6share.warehouse.quarantine import write_refusals
 from v6share.warehouse.state import raise_revision, read_state, write_state
 from v6share.warehouse.transaction import transaction
 
-# Rows of fragments that are merged at once, as Arrow. The merge takes about three times as much.
-BATCH_BYTES: Final = 160 << 20
+# Rows of fragments that are read before they are folded together, as Arrow.
+FOLD_BYTES: Final = 80 << 20
+# Folded rows beyond which they wait on a stage. A merge takes about three times as much as both.
+STAGE_BYTES: Final = 96 << 20
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500
 
@@ -189,17 +191,19 @@ def _merge_table(
 
     What is read is folded together as soon as it grows: inputs of the same days share their keys.
     """
-    held: list[pa.Table] = []
+    folded: list[pa.Table] = []
+    fresh: list[pa.Table] = []
     is_staged = False
     for rows in parts:
         if rows.num_rows:
-            held.append(rows)
-        if sum(one.nbytes for one in held) > BATCH_BYTES:
-            held = [combine(table, held)]
-            if held[0].nbytes > BATCH_BYTES // 2:
-                stage_rows(connection, table, held.pop(), anew=not is_staged)
-                is_staged = True
-    rest = combine(table, held)
+            fresh.append(rows)
+        if sum(one.nbytes for one in fresh) > FOLD_BYTES:
+            folded, fresh = [combine(table, [*folded, *fresh])], []
+        if folded and folded[0].nbytes > STAGE_BYTES:
+            stage_rows(connection, table, folded.pop(), anew=not is_staged)
+            is_staged = True
+    rest = combine(table, [*folded, *fresh])
+    del folded, fresh
     if not is_staged:
         merge_rows(connection, table, rest)
         return

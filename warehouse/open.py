@@ -1,6 +1,6 @@
 """Opening the private warehouse and the published snapshot.
 
-The connection is set up for a bounded run: 768 MiB of memory, spilling below ``state/``, and no
+The connection is set up for a bounded run: 512 MiB of memory, spilling below ``state/``, and no
 download of extensions.
 """
 
@@ -18,7 +18,7 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import apply
 from v6share.warehouse.migrate import migrate
 
-MEMORY_LIMIT = "768MiB"
+MEMORY_LIMIT = "512MiB"
 
 Connection = duckdb.DuckDBPyConnection
 
