@@ -34,7 +34,7 @@ _KINDS: Final = 8
 
 
 class ClientInputs(NamedTuple):
-    """Columns of n flows. ``vantage``: number of the vantage; ``subscriber``: hash or 0."""
+    """Columns of n flows. vantage_of: of each exporter; ``subscriber``: hash or 0."""
 
     src_hi: U64
     src_lo: U64
@@ -45,7 +45,8 @@ class ClientInputs(NamedTuple):
     dst_port: I32
     start_ms: I64
     end_ms: I64
-    vantage: I32
+    exporter: I32
+    vantage_of: I32
     subscriber: U64
 
 
@@ -234,7 +235,7 @@ def _add_clients(
     groups, sketches, pool = arrays.groups, arrays.sketches, arrays.pool
     scratch, used = arrays.scratch, arrays.used
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
-    vantages, subscribers = flows.vantage, flows.subscriber
+    exporters, vantages, subscribers = flows.exporter, flows.vantage_of, flows.subscriber
     classes, pairs, clients = decisions.ip_class, decisions.pair, decisions.client
     width = rules.pairs + rules.clients
     # The group that was last met, by family and unit.
@@ -249,7 +250,7 @@ def _add_clients(
         starts = starts_ms[i] + rules.offset_ms
         ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
         for day in range(starts // DAY_MS, ends // DAY_MS + 1):
-            key = int((day << 16 | np.int64(vantages[i])) << 3 | kind)
+            key = int((day << 16 | np.int64(vantages[exporters[i]])) << 3 | kind)
             if met_key[kind] != key:
                 group = _group_number(groups, used, key)
                 if group < 0:

@@ -22,14 +22,18 @@ MEASURES: Final = 4
 
 
 class HealthInputs(NamedTuple):
-    """Columns of n flows; ``retransmits`` may have shape (0,), and -1 in it is absent."""
+    """Columns of n flows; vantage_of: of each exporter.
+
+    ``retransmits`` may have shape (0,), and -1 in it is absent.
+    """
 
     start_ms: I64
     packets: I64
     family: U8
     protocol: I16
     tcp_flags: I16
-    vantage: I32
+    exporter: I32
+    vantage_of: I32
     retransmits: I64
 
 
@@ -65,7 +69,7 @@ def health_counts(
         has_count = len(again) > 0 and 0 <= again[i] <= all_packets[i]
         row[RETRANSMITTED] = again[i] if has_count else 0
         row[PACKETS] = all_packets[i] if has_count else 0
-        a[told] = flows.start_ms[i] // HOUR_MS << 32 | flows.vantage[i]
+        a[told] = flows.start_ms[i] // HOUR_MS << 32 | flows.vantage_of[flows.exporter[i]]
         b[told] = pack_cell(
             np.int64(decisions.app[i]), decisions.client[i], np.int64(flows.family[i])
         )

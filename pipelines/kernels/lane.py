@@ -196,7 +196,7 @@ class Lane:
         exporter = self.exporters.numbers_of(batch.exporter)
         decisions, places = classify_flows(batch, self.plan.rules)
         measures = self.measure(batch, exporter)
-        vantage = np.array(self.exporters.vantage, np.int32)[exporter]
+        vantage_of = np.array(self.exporters.vantage, np.int32)
         flows = t.TrafficInputs(
             batch.start_ms,
             batch.end_ms,
@@ -204,14 +204,14 @@ class Lane:
             batch.octets,
             batch.family,
             exporter,
-            vantage,
+            vantage_of,
         )
         t.add_flows(self.traffic, flows, measures, decisions)
         t.add_errors(self.errors, flows, measures, decisions)
         t.note_presence(self.presence, len(self.exporters.numbers), flows, measures)
-        self._add_clients(batch, vantage, measures, decisions)
-        self._add_rtt(batch, vantage, measures, decisions)
-        self._add_health(batch, vantage, measures, decisions)
+        self._add_clients(batch, flows, measures, decisions)
+        self._add_rtt(batch, flows, measures, decisions)
+        self._add_health(batch, flows, measures, decisions)
         accounts.add_to_tally(
             self.tally,
             batch.family,
@@ -256,7 +256,7 @@ class Lane:
         return np.where(copies, batch.faults | _EGRESS_COPY, batch.faults)
 
     def _add_clients(
-        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+        self, batch: FlowBatch, flows: t.TrafficInputs, measures: Measures, decisions: Decisions
     ) -> None:
         inputs = sketches.ClientInputs(
             batch.src_hi,
@@ -268,7 +268,8 @@ class Lane:
             batch.dst_port,
             batch.start_ms,
             batch.end_ms,
-            vantage,
+            flows.exporter,
+            flows.vantage_of,
             self._subscribers(batch),
         )
         self.clients.add(inputs, self._client_rules, measures.verdict, decisions)
@@ -287,7 +288,7 @@ class Lane:
         return np.append(hashes, np.uint64(0))[batch.subscriber.codes]
 
     def _add_rtt(
-        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+        self, batch: FlowBatch, flows: t.TrafficInputs, measures: Measures, decisions: Decisions
     ) -> None:
         for side, column in enumerate((batch.rtt_client_us, batch.rtt_server_us)):
             if column is None:
@@ -298,12 +299,16 @@ class Lane:
             bucket = np.minimum(
                 np.searchsorted(_RTT_BOUNDS, column[rows], "left"), len(_RTT_BOUNDS) - 1
             )
-            a = (batch.start_ms[rows] // HOUR_MS) << 32 | bucket << 16 | vantage[rows]
+            a = (
+                (batch.start_ms[rows] // HOUR_MS) << 32
+                | bucket << 16
+                | flows.vantage_of[flows.exporter[rows]]
+            )
             b = _cell(decisions, batch, rows) << 1 | side
             t.add_counts(self.rtt, a, b, np.ones((len(rows), 1), np.int64))
 
     def _add_health(
-        self, batch: FlowBatch, vantage: I32, measures: Measures, decisions: Decisions
+        self, batch: FlowBatch, flows: t.TrafficInputs, measures: Measures, decisions: Decisions
     ) -> None:
         a, b, values = health_counts(
             HealthInputs(
@@ -312,7 +317,8 @@ class Lane:
                 batch.family,
                 batch.protocol,
                 batch.tcp_flags,
-                vantage,
+                flows.exporter,
+                flows.vantage_of,
                 _or_empty(batch.retransmits, np.int64),
             ),
             measures,

@@ -41,7 +41,7 @@ _SPLIT: Final = 4
 
 
 class TrafficInputs(NamedTuple):
-    """Columns of n flows. ``exporter``: number of the exporter within the lane."""
+    """Columns of n flows. exporter: its number within the lane; vantage_of: of each exporter."""
 
     start_ms: I64
     end_ms: I64
@@ -49,7 +49,7 @@ class TrafficInputs(NamedTuple):
     octets: I64
     family: U8
     exporter: I32
-    vantage: I32
+    vantage_of: I32
 
 
 @compiled
@@ -95,42 +95,44 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
-@compiled
-def _keys(
-    flows: TrafficInputs, verdict: U8, decisions: Decisions
-) -> tuple[U64, U64, I32, int, I32, int]:
-    """Give the key of each flow in the window of its start, and parts of the counted flows.
+class _Keyed(NamedTuple):
+    """Some flows: their rows, and their keys in the window of their start. Shapes (m,)."""
 
-    First those that end in that window, then those that go on behind it: rows and their number.
-    """
+    rows: I32
+    a: U64
+    b: U64
+
+
+@compiled
+def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[_Keyed, _Keyed]:
+    """Part the counted flows: those that end in the window of their start, and the others."""
     # Held in local names: to read an array from a tuple counts references, at every row.
-    starts, ends, families, vantages = flows.start_ms, flows.end_ms, flows.family, flows.vantage
+    starts, ends, families = flows.start_ms, flows.end_ms, flows.family
+    exporters, vantages = flows.exporter, flows.vantage_of
     classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
     services, clients = decisions.service, decisions.client
     n = len(starts)
-    a, b = np.empty(n, np.uint64), np.empty(n, np.uint64)
     within, longer = np.empty(n, np.int32), np.empty(n, np.int32)
+    within_a, within_b = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    longer_a, longer_b = np.empty(n, np.uint64), np.empty(n, np.uint64)
     withins, longers = 0, 0
     for i in range(n):
         window = starts[i] // WINDOW_MS
+        traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
+        low = np.uint64(vantages[exporters[i]]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
+        a = np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low
+        b = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
+        # Written to both and kept in one, or in none.
+        within[withins], within_a[withins], within_b[withins] = i, a, b
+        longer[longers], longer_a[longers], longer_b[longers] = i, a, b
         goes_on = ends[i] > (window + 1) * WINDOW_MS
         counted = verdict[i] == COUNTED
-        within[withins], longer[longers] = i, i
         withins += counted & (not goes_on)
         longers += counted & goes_on
-        traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
-        low = np.uint64(vantages[i]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
-        a[i] = np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low
-        b[i] = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
-    return a, b, within, withins, longer, longers
-
-
-@compiled
-def _taken(column: U64, rows: I32) -> U64:
-    out = np.empty(len(rows), np.uint64)
-    for k in range(len(rows)):
-        out[k] = column[rows[k]]
-    return out
+    return (
+        _Keyed(within[:withins], within_a[:withins], within_b[:withins]),
+        _Keyed(longer[:longers], longer_a[:longers], longer_b[:longers]),
+    )
 
 
 @compiled
@@ -164,18 +166,13 @@ def _windows(start: int, end: int) -> int:
 
 @compiled
 def _add_over_windows(
-    table: GroupArrays,
-    a: U64,
-    b: U64,
-    rows: I32,
-    flows: TrafficInputs,
-    measures: Measures,
-    first: int,
+    table: GroupArrays, keyed: _Keyed, flows: TrafficInputs, measures: Measures, first: int
 ) -> int:
-    """Add flows to every window that they touch; give the place in rows that needs room, or n.
+    """Add flows to every window that they touch; give the place in keyed that needs room, or m.
 
     What a window carries is the difference of two running numbers, so each is computed once.
     """
+    rows, key_a, key_b = keyed.rows, keyed.a, keyed.b
     sums, used, room = table.measures, table.used, len(table.keys)
     starts, ends = flows.start_ms, flows.end_ms
     sampled_packets, sampled_octets = flows.packets, flows.octets
@@ -193,7 +190,8 @@ def _add_over_windows(
         before[:] = 0
         before_hi, before_lo = np.uint64(0), np.uint64(0)
         for later in range(windows):
-            group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
+            step = np.uint64(later) << np.uint64(_WINDOW_SHIFT)
+            group = group_of(table, key_a[k] + step, key_b[k])
             row = sums[group]
             upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
             ends_here = later + 1 == windows
@@ -223,12 +221,11 @@ def add_flows(
     groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
 ) -> None:
     """Add every counted flow of a batch to the traffic groups."""
-    a, b, within, withins, longer, longers = _keys(flows, measures.verdict, decisions)
-    rows = within[:withins]
-    group = groups.find(_taken(a, rows), _taken(b, rows))
-    _add_within(groups.arrays, group, rows, flows, measures)
-    rows, at = longer[:longers], 0
-    while (at := _add_over_windows(groups.arrays, a, b, rows, flows, measures, at)) < len(rows):
+    within, longer = _keys(flows, measures.verdict, decisions)
+    group = groups.find(within.a, within.b)
+    _add_within(groups.arrays, group, within.rows, flows, measures)
+    at = 0
+    while (at := _add_over_windows(groups.arrays, longer, flows, measures, at)) < len(longer.rows):
         groups.grow()
 
 
@@ -251,9 +248,10 @@ def add_sums(table: GroupArrays, group: I32, values: I64) -> None:
 
 @compiled
 def _add_errors(
-    table: GroupArrays, a: U64, b: U64, rows: I64, flows: TrafficInputs, unknown: I64, first: int
+    table: GroupArrays, keyed: _Keyed, flows: TrafficInputs, unknown: I64, first: int
 ) -> int:
     """Split the bytes whose error is not known like all others; give as ``_add_over_windows``."""
+    rows, key_a, key_b = keyed.rows, keyed.a, keyed.b
     sums, used, room = table.measures, table.used, len(table.keys)
     starts, ends = flows.start_ms, flows.end_ms
     for k in range(first, len(rows)):
@@ -262,9 +260,12 @@ def _add_errors(
         windows = max(_windows(start, end), 1)
         if used[0] + windows > room:
             return k
+        if unknown[i] == 0:
+            continue
         before = 0
         for later in range(windows):
-            group = group_of(table, a[i] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT)), b[i])
+            step = np.uint64(later) << np.uint64(_WINDOW_SHIFT)
+            group = group_of(table, key_a[k] + step, key_b[k])
             upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
             ends_here = later + 1 == windows
             part = unknown[i] if ends_here else split_before(unknown[i], upto, end - start)
@@ -277,15 +278,14 @@ def add_errors(
     groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
 ) -> None:
     """Add the bytes whose sampling error is not known, under the keys of ``add_flows``."""
-    rows = np.flatnonzero(measures.error_unknown)
-    if len(rows) == 0:
+    if not measures.error_unknown.any():
         return
-    a, b, *_ = _keys(flows, measures.verdict, decisions)
-    at = 0
-    while (at := _add_errors(groups.arrays, a, b, rows, flows, measures.error_unknown, at)) < len(
-        rows
-    ):
-        groups.grow()
+    for keyed in _keys(flows, measures.verdict, decisions):
+        at = 0
+        while (at := _add_errors(groups.arrays, keyed, flows, measures.error_unknown, at)) < len(
+            keyed.rows
+        ):
+            groups.grow()
 
 
 SAMPLING_MIN: Final = 0
