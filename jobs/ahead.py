@@ -24,7 +24,7 @@ class Ahead:
         self._new = bool(new)
         self._compiling: Future[Any] | None = None
         if new:
-            self._importing = self._threads.submit(import_module, "v6share.jobs.count")
+            self._threads.submit(import_module, "v6share.jobs.count")
             begin_identifying(new, self._hashing)
 
     def compile(self, configured: Configured) -> None:

@@ -26,7 +26,8 @@ from v6share.pipelines.kernels.families import (
 )
 from v6share.pipelines.kernels.faults import counter_faults, fault_bit, settled_times, whole_mask
 from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U16, U64, Bool, Coded, FlowBatch
-from v6share.pipelines.kernels.rates import known_parts, of_probability, reduce_fractions
+from v6share.pipelines.kernels.numbers import narrow_numbers
+from v6share.pipelines.kernels.rates import LARGEST_PART, of_probability, reduce_fractions
 from v6share.pipelines.kernels.rows import SourceRows
 from v6share.pipelines.kernels.spellings import app_id_reader, exporter_reader
 from v6share.pipelines.kernels.times import MISSING
@@ -283,7 +284,9 @@ class _Flows(SourceRows):
     def sum_of(self, names: Sequence[str]) -> I64:
         """The sum of columns, 0 where one of them is absent or absurd."""
         parts = [whole(self.columns[name]) for name in names]
-        known = [known_parts(part.values, part.absent, part.bad) for part in parts]
+        known = [np.empty(self.rows, np.int64) for _ in parts]
+        for part, out in zip(parts, known, strict=True):
+            narrow_numbers(part.values, part.absent, part.bad, LARGEST_PART - 1, out)
         if len(known) == 1:
             alone: I64 = np.maximum(known[0], 0)
             return alone

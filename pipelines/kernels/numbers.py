@@ -62,7 +62,7 @@ def first_number(first: Whole, other: Whole) -> Whole:
 
 
 @compiled
-def narrow_numbers(values: I64, absent: Bool, bad: Bool, high: int, out: I32) -> None:
+def narrow_numbers(values: I64, absent: Bool, bad: Bool, high: int, out: I32 | I64) -> None:
     """Numbers from 0 to high, else -1. Masks may be empty: then no row is in them."""
     for i in range(len(out)):
         out[i] = values[i] if 0 <= values[i] <= high else -1

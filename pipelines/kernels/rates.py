@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I64, Bool
+from v6share.pipelines.kernels.flows import I64
 
 # Larger parts of a sampling interval are garbage, and their sums could wrap.
 LARGEST_PART: Final = 2**40
@@ -35,22 +35,6 @@ def _inverted(probability: Any) -> tuple[int, int]:
     if not 0 < fraction <= 1:
         return 0, 1
     return fraction.denominator, fraction.numerator
-
-
-@compiled
-def known_parts(values: I64, absent: Bool, bad: Bool) -> I64:
-    """Parts of a sampling interval as they are; -1 where absent or absurd. Masks may be empty."""
-    out = np.empty(len(values), np.int64)
-    for i in range(len(values)):
-        known = (values[i] >= 0) & (values[i] < LARGEST_PART)
-        out[i] = values[i] if known else -1
-    for i in range(len(absent)):
-        if absent[i]:
-            out[i] = -1
-    for i in range(len(bad)):
-        if bad[i]:
-            out[i] = -1
-    return out
 
 
 @compiled
