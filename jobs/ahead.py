@@ -1,18 +1,23 @@
-"""What a run can begin while its catalog is read: half of its start is waiting for single steps.
+"""What a run can begin before its turn: half of its start is waiting for single steps.
 
-Importing Beam takes longer than all the rest and lets others work only now and then; hashing new
-inputs and flattening the prefixes need no Python meanwhile.
+New inputs are hashed and the kernels loaded while the catalog is read; the prefixes are flattened
+while the catalog's version is computed. Beam is imported last, for that takes longest, and the
+first inputs are counted meanwhile (``crew_ahead``).
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from v6share.jobs.configure import Configured
 from v6share.pipelines.identity import begin_identifying
 from v6share.schemas.outcome import FoundInput
+
+# An import holds Python for milliseconds, a lane needs it for microseconds between two kernels.
+_SWITCH_SECONDS: Final = 0.0005
 
 
 class Ahead:
@@ -24,13 +29,15 @@ class Ahead:
         self._new = bool(new)
         self._compiling: Future[Any] | None = None
         if new:
-            self._threads.submit(import_module, "v6share.jobs.count")
+            sys.setswitchinterval(_SWITCH_SECONDS)
+            self._threads.submit(import_module, "v6share.pipelines.inputs")
             begin_identifying(new, self._hashing)
 
     def compile(self, configured: Configured) -> None:
         """Begin to compile the catalog, if there is something to count with it."""
         if self._new:
             self._compiling = self._threads.submit(_compile, configured)
+            self._threads.submit(import_module, "v6share.pipelines.batch")
 
     def plan(self, configured: Configured) -> Any:
         """Give the compiled catalog. Raises CatalogError."""

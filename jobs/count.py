@@ -10,8 +10,7 @@ from typing import Final
 
 from v6share.jobs import console
 from v6share.jobs.configure import Configured
-from v6share.pipelines.batch import run_local
-from v6share.pipelines.inputs import meter_of
+from v6share.pipelines.inputs import crew_ahead, meter_of
 from v6share.pipelines.kernels.lane import Plan
 from v6share.pipelines.work import Work
 from v6share.schemas.fragment import FragmentKey
@@ -50,9 +49,12 @@ def count_inputs(
     # The workspace is ours alone, so whoever was writing these is dead.
     for torn in configured.workspace.fragments.glob("*/.*.tmp"):
         torn.unlink(missing_ok=True)
+    ordered = sorted(inputs, key=lambda one: one.order_of_work)
     try:
-        with _progress_of(run_id, inputs):
-            return run_local(inputs, work)
+        with _progress_of(run_id, ordered), crew_ahead(work, ordered):
+            from v6share.pipelines.batch import run_local  # here: Beam takes long to load
+
+            return run_local(ordered, work)
     finally:
         work.release()
         shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)

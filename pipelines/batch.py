@@ -18,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from v6share.pipelines.inputs import Crew
+from v6share.pipelines.inputs import Crew, crew_of
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput, Outcome
 
@@ -32,7 +32,7 @@ class MakeFragments(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Gather the crew."""
-        self._crew = Crew(self._work)
+        self._crew = crew_of(self._work)
 
     def process(self, found: FoundInput) -> Iterator[Outcome]:
         """Begin an input and give the outcomes that are due."""
@@ -97,13 +97,12 @@ def build(pipeline: beam.Pipeline, source: Any, work: Work) -> PCollection[Outco
 
 
 def run_local(found: Sequence[FoundInput], work: Work) -> list[Outcome]:
-    """Run the pipeline in this process and give the outcomes, by path.
+    """Run the pipeline in this process, inputs in the order given; give the outcomes, by path.
 
     The runner is named: DirectRunner would look for a binary to download first.
     """
-    ordered = sorted(found, key=lambda one: one.order_of_work)
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
-        build(pipeline, beam.Create(ordered, reshuffle=False), work)
+        build(pipeline, beam.Create(found, reshuffle=False), work)
     return read_outcomes(work.outcomes)
 
 

@@ -6,9 +6,10 @@ small files fills the cores as well as one of a few big ones. In flight are at m
 rows a thread.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -83,13 +84,20 @@ class Crew:
         self._meter = meter_of(work.run_id)
         self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix="v6share-lane")
         self._pending: set[Future[Outcome]] = set()
+        self._begun: set[FoundInput] = set()
         self._stop = Event()
 
+    def begin(self, inputs: Sequence[FoundInput]) -> None:
+        """Begin the first inputs before they are taken, as many as are under way at once."""
+        for found in inputs[:_UNDER_WAY]:
+            self._begun.add(found)
+            self._submit(found)
+
     def take(self, found: FoundInput) -> Iterator[Outcome]:
-        """Begin an input; give the outcomes that must be waited for to keep few under way."""
-        result: Future[Outcome] = Future()
-        self._pending.add(result)
-        self._pool.submit(self._begin, found, result)
+        """Begin an input, unless it is; give outcomes that must be waited for to keep few."""
+        if found in self._begun:
+            return
+        self._submit(found)
         while len(self._pending) > _UNDER_WAY:
             yield from self._finished()
 
@@ -103,6 +111,11 @@ class Crew:
         """End the threads at their next batch."""
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, found: FoundInput) -> None:
+        result: Future[Outcome] = Future()
+        self._pending.add(result)
+        self._pool.submit(self._begin, found, result)
 
     def _finished(self) -> Iterator[Outcome]:
         done, self._pending = wait_for(self._pending, return_when="FIRST_COMPLETED")
@@ -219,6 +232,30 @@ class Crew:
     def _done(self, outcome: Outcome, result: "Future[Outcome]") -> None:
         self._meter.add(inputs=1)
         result.set_result(outcome)
+
+
+_ahead: dict[str, Crew] = {}
+
+
+@contextmanager
+def crew_ahead(work: Work, inputs: Sequence[FoundInput]) -> Iterator[None]:
+    """Let a crew begin the first inputs while the runner of the pipeline is still loading.
+
+    The pipeline's first bundle in this process takes the crew over; whatever nobody took is
+    stopped at the end of the block.
+    """
+    crew = _ahead[work.run_id] = Crew(work)
+    crew.begin(inputs)
+    try:
+        yield
+    finally:
+        if _ahead.pop(work.run_id, None) is not None:
+            crew.stop()
+
+
+def crew_of(work: Work) -> Crew:
+    """Give the crew that is ahead in this process, or a new one."""
+    return _ahead.pop(work.run_id, None) or Crew(work)
 
 
 def _unexpected(error: BaseException) -> InputRefused:

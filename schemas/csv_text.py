@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -20,7 +21,7 @@ from v6share.schemas.errors import CatalogError
 from v6share.schemas.mistakes import did_you_mean
 from v6share.schemas.toml_text import decode
 
-_MAY_SKIP: Final = re.compile(rb"(?:\A|\n)[# \t\r\n]")
+_MAY_SKIP: Final = b"# \t\r\n"
 _FIRST_LINE: Final = re.compile(rb"[^\r\n]*[^\r\n \t][^\r\n]*")
 _SKIPPED: Final = b"skipped_lines"
 
@@ -165,13 +166,20 @@ def _header(file: str, text: bytes, line: int, columns: CsvColumns) -> list[str]
 
 def _without_skipped(body: bytes) -> tuple[bytes, list[int]]:
     """Empty the comment lines; give the numbers of all lines that hold no row."""
-    if not _MAY_SKIP.search(body):
+    if not _may_skip(body):
         return body, []
     lines = body.removesuffix(b"\n").split(b"\n")
     skipped = [i for i, line in enumerate(lines) if line[:1] == b"#" or not line.strip()]
     for i in skipped:
         lines[i] = b""
     return b"\n".join(lines), [i + 1 for i in skipped]
+
+
+def _may_skip(body: bytes) -> bool:
+    """Whether a line begins like one that holds no row; a pattern takes ten times as long."""
+    octets = np.frombuffer(b"\n" + body, np.uint8)
+    begins = octets[1:][octets[:-1] == ord("\n")]
+    return bool(np.isin(begins, np.frombuffer(_MAY_SKIP, np.uint8)).any())
 
 
 def _lines_of(table: pa.Table, skipped: list[int]) -> pa.Table:
