@@ -31,6 +31,7 @@ _FIRST_POOL: Final = 16
 _MOST_GROUPS: Final = 8192
 _LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3
 _KINDS: Final = 8
+_BLOCK: Final = 2048
 
 
 class ClientInputs(NamedTuple):
@@ -231,43 +232,66 @@ def _add_clients(
     decisions: Decisions,
     first: int,
 ) -> int:
-    """Add clients from place ``first`` in rows on; give the place that needs room made, or n."""
-    groups, sketches, pool = arrays.groups, arrays.sketches, arrays.pool
-    scratch, used = arrays.scratch, arrays.used
+    """Add clients from place ``first`` in rows on; give the place that needs room made, or n.
+
+    In two passes a block: first which hashes their sketches may want, without a branch, for one
+    would be guessed wrong too often; then these are taken in.
+    """
+    groups, sketches, used = arrays.groups, arrays.sketches, arrays.used
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
     exporters, vantages, subscribers = flows.exporter, flows.vantage_of, flows.subscriber
     classes, pairs, clients = decisions.ip_class, decisions.pair, decisions.client
     width = rules.pairs + rules.clients
+    wanted, wanted_hash = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
     # The group that was last met, by family and unit.
     met_key, met_group = np.full(_KINDS, -1, np.int64), np.zeros(_KINDS, np.int64)
+    begin, count = first, 0
     for k in range(first, len(rows)):
         i, h = rows[k], hashes[k]
-        if h == 0:
-            continue
         family = V6 if classes[i] == _TRANSLATED else int(families[i])
         unit = 1 if len(subscribers) > 0 and subscribers[i] != 0 else 0
         kind = family << 1 | unit
         starts = starts_ms[i] + rules.offset_ms
         ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
         for day in range(starts // DAY_MS, ends // DAY_MS + 1):
+            if count + 2 > _BLOCK:
+                if not _take_in(arrays, wanted, wanted_hash, count):
+                    return begin
+                begin, count = k, 0
             key = int((day << 16 | np.int64(vantages[exporters[i]])) << 3 | kind)
             if met_key[kind] != key:
                 group = _group_number(groups, used, key)
                 if group < 0:
-                    return k
+                    return begin
                 met_key[kind], met_group[kind] = key, group
             base = met_group[kind] * width
-            for s in (base + pairs[i], base + rules.pairs + clients[i]):
-                if h > sketches[s, _LIMIT]:
-                    continue
-                if sketches[s, _COUNT] == sketches[s, _ROOM]:
-                    if not _make_room(s, sketches, pool, scratch, used):
-                        return k
-                    if h > sketches[s, _LIMIT]:
-                        continue
-                pool[sketches[s, _BASE] + sketches[s, _COUNT]] = h
-                sketches[s, _COUNT] += np.uint64(1)
-    return len(rows)
+            of_pair, of_client = base + pairs[i], base + rules.pairs + clients[i]
+            wanted[count], wanted_hash[count] = of_pair, h
+            count += (h <= sketches[of_pair, _LIMIT]) & (h != 0)
+            wanted[count], wanted_hash[count] = of_client, h
+            count += (h <= sketches[of_client, _LIMIT]) & (h != 0)
+    return len(rows) if _take_in(arrays, wanted, wanted_hash, count) else begin
+
+
+@compiled
+def _take_in(arrays: SketchArrays, wanted: I64, hashes: U64, count: int) -> bool:
+    """Take hashes into sketches; False where the pool has no room, and then all are to come again.
+
+    To take a hash twice alters nothing.
+    """
+    sketches, pool = arrays.sketches, arrays.pool
+    for k in range(count):
+        s, h = wanted[k], hashes[k]
+        if h > sketches[s, _LIMIT]:
+            continue
+        if sketches[s, _COUNT] == sketches[s, _ROOM]:
+            if not _make_room(s, sketches, pool, arrays.scratch, arrays.used):
+                return False
+            if h > sketches[s, _LIMIT]:
+                continue
+        pool[sketches[s, _BASE] + sketches[s, _COUNT]] = h
+        sketches[s, _COUNT] += np.uint64(1)
+    return True
 
 
 def unpack_group(key: int) -> tuple[int, int, int, int]:

@@ -223,8 +223,12 @@ class _Flows(SourceRows):
     ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
         start, bad_start = self.time(starts)
         end, bad_end = self.time(ends)
-        export, _ = self.time(self.dialect.columns.export)
-        return settled_times(start, end, export, bad_start, bad_end, faults)
+        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
+
+    def export_time(self) -> I64:
+        """When each record was exported; shape (0,) where the file does not say it."""
+        sources = self.dialect.columns.export
+        return self.time(sources)[0] if self.present(sources) else np.empty(0, np.int64)
 
     def counters(
         self, packets: Sequence[NumberSource], octets: Sequence[NumberSource], faults: U16
@@ -276,7 +280,7 @@ class _Flows(SourceRows):
         if use is not None:
             num = np.where(use, num, 0)
         if den is None:
-            return np.maximum(num, 0), None
+            return num, None
         out_num, out_den = np.empty(self.rows, np.int64), np.empty(self.rows, np.int64)
         reduce_fractions(num, den, out_num, out_den)
         return out_num, out_den
@@ -285,11 +289,11 @@ class _Flows(SourceRows):
         """The sum of columns, 0 where one of them is absent or absurd."""
         parts = [whole(self.columns[name]) for name in names]
         known = [np.empty(self.rows, np.int64) for _ in parts]
+        absurd = 0 if len(parts) == 1 else -1
         for part, out in zip(parts, known, strict=True):
-            narrow_numbers(part.values, part.absent, part.bad, LARGEST_PART - 1, out)
+            narrow_numbers(part.values, part.absent, part.bad, LARGEST_PART - 1, absurd, out)
         if len(known) == 1:
-            alone: I64 = np.maximum(known[0], 0)
-            return alone
+            return known[0]
         sums: I64 = np.where(np.minimum.reduce(known) < 0, 0, np.add.reduce(known))
         return sums
 
@@ -385,8 +389,7 @@ class _Flows(SourceRows):
                 whole_mask(flow_bad_start, self.rows) & none
             )
             bad_end = whole_mask(bad_end, self.rows) | (whole_mask(flow_bad_end, self.rows) & none)
-        export, _ = self.time(columns.export)
-        return settled_times(start, end, export, bad_start, bad_end, faults)
+        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
 
 
 def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from v6share.pipelines.kernels.cells import Whole, holds_in, whole
 from v6share.pipelines.kernels.compiled import compiled
 from v6share.pipelines.kernels.faults import whole_mask
-from v6share.pipelines.kernels.flows import I32, I64, Bool
+from v6share.pipelines.kernels.flows import I16, I32, I64, Bool
 from v6share.schemas.dialects import NumberSource
 
 
@@ -62,13 +62,24 @@ def first_number(first: Whole, other: Whole) -> Whole:
 
 
 @compiled
-def narrow_numbers(values: I64, absent: Bool, bad: Bool, high: int, out: I32 | I64) -> None:
-    """Numbers from 0 to high, else -1. Masks may be empty: then no row is in them."""
+def narrow_numbers(
+    values: I64, absent: Bool, bad: Bool, high: int, other: int, out: I32 | I64
+) -> None:
+    """Numbers from 0 to high, else ``other``. Masks may be empty: then no row is in them."""
     for i in range(len(out)):
-        out[i] = values[i] if 0 <= values[i] <= high else -1
+        out[i] = values[i] if (values[i] >= 0) & (values[i] <= high) else other
     for i in range(len(absent)):
         if absent[i]:
-            out[i] = -1
+            out[i] = other
     for i in range(len(bad)):
         if bad[i]:
-            out[i] = -1
+            out[i] = other
+
+
+@compiled
+def low_bits(values: I32, mask: int) -> I16:
+    """The bits of each number that are in the mask; -1 stays."""
+    out = np.empty(len(values), np.int16)
+    for i in range(len(values)):
+        out[i] = values[i] & mask if values[i] >= 0 else -1
+    return out

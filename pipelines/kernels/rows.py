@@ -21,7 +21,7 @@ from v6share.pipelines.kernels.cells import (
     value_type,
 )
 from v6share.pipelines.kernels.flows import I16, I32, I64, Bool, Coded
-from v6share.pipelines.kernels.numbers import first_number, narrow_numbers, source_number
+from v6share.pipelines.kernels.numbers import first_number, low_bits, narrow_numbers, source_number
 from v6share.pipelines.kernels.spellings import flag_bit, flags_of, sparing
 from v6share.pipelines.kernels.times import MISSING, UNREADABLE, read_times
 from v6share.schemas.dialects import Dialect, NumberSource, Rule, Source, Test, TimeSource
@@ -85,7 +85,7 @@ class SourceRows:
                     return values.astype(np.int32)
         number = self.number(sources, words)
         out = np.empty(self.rows, np.int32)
-        narrow_numbers(number.values, number.absent, number.bad, high, out)
+        narrow_numbers(number.values, number.absent, number.bad, high, -1, out)
         return out
 
     def optional(self, sources: Sequence[NumberSource], high: int) -> I64 | None:
@@ -105,8 +105,7 @@ class SourceRows:
         if len(only) == 1 and _is_list(self.columns[only[0].column]):
             bits = flag_bits(self.columns[only[0].column], flag_bit)
             return bits.astype(np.int16)
-        flags = self.narrow(sources, 0xFFFF, flags_of)
-        return np.where(flags < 0, -1, flags & _ALL_FLAGS).astype(np.int16)
+        return low_bits(self.narrow(sources, 0xFFFF, flags_of), _ALL_FLAGS)
 
     def time(self, sources: Sequence[TimeSource]) -> tuple[I64, Bool]:
         """The first time that each row has, MISSING where none; and where one was unreadable."""

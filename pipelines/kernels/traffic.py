@@ -317,35 +317,51 @@ def _note_presence(
         if verdicts[i] != COUNTED:
             continue
         start, end = starts[i], ends[i]
-        first_hour = start // HOUR_MS
-        last_hour = max((end - 1) // HOUR_MS, first_hour)
-        if used[0] + (last_hour - first_hour + 1) > room:
+        hour = start // HOUR_MS
+        last_hour = hour if end <= (hour + 1) * HOUR_MS else (end - 1) // HOUR_MS
+        if used[0] + (last_hour - hour + 1) > room:
             return i
         who = 4 * np.int64(exporters[i]) + families[i]
+        if met_hour[who] != hour:
+            met_hour[who], met_group[who] = hour, group_of(table, np.uint64(hour), _who(who))
+        row = rows[met_group[who]]
+        _note_span(row, intervals[i], start, end)
+        row[HOUR_RECORDS] += 1
+        if hour == last_hour:
+            row[HOUR_PACKETS] += packets[i]
+            row[HOUR_BYTES] += octets[i]
+            continue
         before_packets, before_octets = 0, 0
-        for hour in range(first_hour, last_hour + 1):
-            if met_hour[who] != hour:
-                met_hour[who], met_group[who] = hour, group_of(table, np.uint64(hour), _who(who))
-            row = rows[met_group[who]]
-            if row[MET] == 0:
-                row[SAMPLING_MIN] = row[SAMPLING_MAX] = intervals[i]
-                row[FIRST_SEEN], row[LAST_SEEN], row[MET] = start, end, 1
-            row[SAMPLING_MIN] = min(row[SAMPLING_MIN], intervals[i])
-            row[SAMPLING_MAX] = max(row[SAMPLING_MAX], intervals[i])
-            row[FIRST_SEEN] = min(row[FIRST_SEEN], start)
-            row[LAST_SEEN] = max(row[LAST_SEEN], end)
-            row[HOUR_RECORDS] += hour == first_hour
+        for later in range(hour, last_hour + 1):
+            row = rows[group_of(table, np.uint64(later), _who(who))]
+            _note_span(row, intervals[i], start, end)
             # An hour's part is the sum of its windows' parts: both are differences of one
             # running number.
             upto_packets, upto_octets = packets[i], octets[i]
-            if hour < last_hour:
-                upto = (hour + 1) * HOUR_MS - start
+            if later < last_hour:
+                upto = (later + 1) * HOUR_MS - start
                 upto_packets = split_before(upto_packets, upto, end - start)
                 upto_octets = split_before(upto_octets, upto, end - start)
             row[HOUR_PACKETS] += upto_packets - before_packets
             row[HOUR_BYTES] += upto_octets - before_octets
             before_packets, before_octets = upto_packets, upto_octets
     return len(starts)
+
+
+@compiled
+def _note_span(row: I64, interval: int, start: int, end: int) -> None:
+    """Widen the span of intervals and times that a row of presence has."""
+    if row[MET] == 0:
+        row[SAMPLING_MIN], row[SAMPLING_MAX], row[MET] = interval, interval, 1
+        row[FIRST_SEEN], row[LAST_SEEN] = start, end
+    # Branches that are hardly ever taken cost less than a write at every flow.
+    if interval < row[SAMPLING_MIN]:
+        row[SAMPLING_MIN] = interval
+    if interval > row[SAMPLING_MAX]:
+        row[SAMPLING_MAX] = interval
+    if start < row[FIRST_SEEN]:
+        row[FIRST_SEEN] = start
+    row[LAST_SEEN] = max(row[LAST_SEEN], end)
 
 
 @compiled
