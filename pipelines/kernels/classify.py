@@ -84,7 +84,7 @@ class RuleArrays(NamedTuple):
 
     place_*: per place: list of candidate matches, whether it has any, client (region, network),
         special ranges, RFC 6052 prefix length of an embedded IPv4 address (0 = not readable),
-        address region.
+        whether either says anything, address region.
     list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
     match_*: app, (app, product) pair, service region (-1 = by address), each with what holds
         where nothing matches as its last entry, so that match -1 finds it; protocols as a bit set
@@ -97,6 +97,7 @@ class RuleArrays(NamedTuple):
     place_client: I32
     place_flags: I32
     place_embedded: U8
+    place_special: Bool
     client_region: I32
     list_offsets: I32
     list_items: I32
@@ -191,10 +192,11 @@ def find_matches(
 
     places: of this side's addresses; as_numbers may have shape (0,).
     """
+    matched = rules.place_matched
     rows, count = np.empty(len(places), np.int32), 0
     for i in range(len(places)):
         rows[count] = i
-        count += rules.place_matched[places[i]]
+        count += matched[places[i]]
     found = np.full(len(places), -1, np.int32)
     _match_rows(rules, names, rows[:count], places, protocols, ports, as_numbers, found)
     return found
@@ -238,6 +240,10 @@ def _match_rows(
             word = protocol_sets[m, (protocol & 255) >> 6]
             listed = (word >> np.uint64(protocol & 63)) & np.uint64(1) != 0
             fits &= (word == _ANY_PROTOCOL) | ((protocol >= 0) & listed)
+            if plain[m] and at + 1 == offsets[candidates + 1]:
+                # Most often there is one candidate: a branch on it would be guessed wrong.
+                found[i] = m if fits else -1
+                break
             if not fits:
                 continue
             if plain[m]:
@@ -369,10 +375,14 @@ class Embedded(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where the addresses of n flows lie, and those embedded in them."""
+    """Where the addresses of n flows lie, and those embedded in them.
+
+    special: the flows with an address in a special range, shape (m,).
+    """
 
     src: I32
     dst: I32
+    special: I32
     src_embedded: Embedded
     dst_embedded: Embedded
 
@@ -546,15 +556,36 @@ def _class_of(
 
 
 @compiled
-def find_embedded(lengths: U8, places: I32, hi: U64, lo: U64) -> tuple[I32, U64]:
-    """Give the rows whose address embeds an IPv4 address, and that address in ``::ffff:0:0/96``."""
-    rows, count = np.empty(len(places), np.int32), 0
-    for i in range(len(places)):
+def find_special(place_special: Bool, src_places: I32, dst_places: I32) -> I32:
+    """Give the flows with an address in a special range: few, so all that is rare looks at them."""
+    rows, count = np.empty(len(src_places), np.int32), 0
+    for i in range(len(src_places)):
         rows[count] = i
+        count += place_special[src_places[i]] | place_special[dst_places[i]]
+    return rows[:count].copy()
+
+
+@compiled
+def find_embedded(lengths: U8, rows: I32, places: I32, hi: U64, lo: U64) -> tuple[I32, U64]:
+    """Give the flows, of some, whose address embeds an IPv4 address; and that in its mapped form.
+
+    Shapes (n,) of places and halves, (m,) of rows.
+    """
+    embedding, count = np.empty(len(rows), np.int32), 0
+    for i in rows:
+        embedding[count] = i
         count += lengths[places[i]] > 0
     low = np.empty(count, np.uint64)
     for k in range(count):
-        i = rows[k]
+        i = embedding[k]
         inside = embedded_v4(hi[i], lo[i], int(lengths[places[i]]))
         low[k] = (MAPPED << np.uint64(32)) | inside
-    return rows[:count].copy(), low
+    return embedding[:count].copy(), low
+
+
+def rows_flagged(rules: RuleArrays, flag: int, places: Places) -> Bool:
+    """Mark the flows of which an address lies in a special range of some kind."""
+    found = np.zeros(len(places.src), np.bool_)
+    rows, flags = places.special, rules.place_flags
+    found[rows] = (flags[places.src[rows]] | flags[places.dst[rows]]) & flag != 0
+    return found

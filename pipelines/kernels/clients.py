@@ -26,7 +26,8 @@ _SMALLEST: Final = 128
 _LARGEST: Final = 8192
 # A little above what is kept, as some hashes may be repeats.
 _AIMED_AT: Final = _KEPT + 128
-_FIRST_POOL: Final = 16
+# In largest sketches, 32 MiB: what is not written to takes no memory, and a copy takes time.
+_FIRST_POOL: Final = 512
 # Days times vantages, families and units of one input; a file of absurd times has more.
 _MOST_GROUPS: Final = 8192
 _LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3

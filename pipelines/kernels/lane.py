@@ -21,14 +21,21 @@ from v6share.pipelines.kernels.classify import (
     Places,
     decide,
     find_embedded,
+    find_special,
+    rows_flagged,
 )
 from v6share.pipelines.kernels.faults import fault_bit
 from v6share.pipelines.kernels.flows import I32, I64, U16, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.health import HealthInputs, health_counts, pack_cell
 from v6share.pipelines.kernels.intervals import find_values
-from v6share.pipelines.kernels.measure import COUNTED, MeasureInputs, Measures, measure
-from v6share.pipelines.kernels.notes import counted_span, rows_flagged
+from v6share.pipelines.kernels.measure import (
+    COUNTED,
+    MeasureInputs,
+    Measures,
+    counted_span,
+    measure,
+)
 from v6share.pipelines.kernels.rules import Rules, name_hits
 from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_texts
 from v6share.schemas.aggregates import HOUR_MS, UNLISTED, rtt_boundaries
@@ -138,16 +145,18 @@ def find_places(batch: FlowBatch, rules: Rules) -> Places:
     """Look up the addresses of a batch, and those embedded in them."""
     src = find_values(rules.index, batch.src_hi, batch.src_lo)
     dst = find_values(rules.index, batch.dst_hi, batch.dst_lo)
+    special = find_special(rules.arrays.place_special, src, dst)
     return Places(
         src,
         dst,
-        _embedded(rules, src, batch.src_hi, batch.src_lo),
-        _embedded(rules, dst, batch.dst_hi, batch.dst_lo),
+        special,
+        _embedded(rules, special, src, batch.src_hi, batch.src_lo),
+        _embedded(rules, special, dst, batch.dst_hi, batch.dst_lo),
     )
 
 
-def _embedded(rules: Rules, places: I32, hi: U64, lo: U64) -> Embedded:
-    rows, low = find_embedded(rules.arrays.place_embedded, places, hi, lo)
+def _embedded(rules: Rules, special: I32, places: I32, hi: U64, lo: U64) -> Embedded:
+    rows, low = find_embedded(rules.arrays.place_embedded, special, places, hi, lo)
     found = np.empty(len(places) if len(rows) else 0, np.int32)
     if len(rows):
         found[rows] = find_values(rules.index, np.zeros(len(rows), np.uint64), low)
@@ -327,12 +336,12 @@ class Lane:
         t.add_counts(self.health, a, b, values)
 
     def _note(self, batch: FlowBatch, exporter: I32, measures: Measures, places: Places) -> None:
-        verdict, flags = measures.verdict, self.plan.rules.arrays.place_flags
+        verdict = measures.verdict
         first, last = counted_span(batch.start_ms, batch.end_ms, verdict)
         if first <= last:
             self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
             self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
-        documented = rows_flagged(flags, DOCUMENTATION, places.src, places.dst)
+        documented = rows_flagged(self.plan.rules.arrays, DOCUMENTATION, places)
         for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
             if not mask.any():
                 continue

@@ -95,6 +95,17 @@ def measure(
 
 
 @compiled
+def counted_span(starts: I64, ends: I64, verdict: U8) -> tuple[int, int]:
+    """Give the first start and the last end of the counted flows; without any, first > last."""
+    first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for i in range(len(verdict)):
+        counted = verdict[i] == COUNTED
+        first = min(first, starts[i]) if counted else first
+        last = max(last, ends[i]) if counted else last
+    return first, last
+
+
+@compiled
 def scale(count: int, num: int, den: int) -> int:
     """Scale a counter of at most 2^53 by num / den, halves up; -1 where it passes 2^53."""
     if den == 1:

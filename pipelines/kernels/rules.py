@@ -112,6 +112,7 @@ def compile_rules(catalog: Catalog) -> Rules:
         place_client=home_of_place,
         place_flags=flags[rule_of_place],
         place_embedded=embedded[rule_of_place],
+        place_special=((flags != 0) | (embedded != 0))[rule_of_place],
         client_region=_codes([r for r, _ in clients], regions),
         list_offsets=lists.offsets,
         list_items=lists.items,

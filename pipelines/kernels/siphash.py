@@ -104,50 +104,42 @@ def _prefix_words(
 def hash_prefixes(k0: np.uint64, k1: np.uint64, hi: U64, lo: U64, is_v4: Bool, lengths: U8) -> U64:
     """Hash the client prefixes of addresses: so many bits of the IPv4 or the IPv6 address.
 
-    Messages of one word and of two are hashed each in a loop of their own, without branches, so
-    that the compiler works on several at once. Longer ones are prefixes of over 120 bits.
+    All are hashed as messages of up to two words, in loops without branches, so that the compiler
+    works on several at once. Longer ones, prefixes of over 120 bits, are hashed again one by one.
     """
     n = len(hi)
     out = np.empty(n, np.uint64)
-    short, long = np.empty(_BLOCK, np.uint64), np.empty((2, _BLOCK), np.uint64)
-    short_rows, long_rows = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    first, second = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
     for begin in range(0, n, _BLOCK):
-        shorts, longs = 0, 0
-        for i in range(begin, min(begin + _BLOCK, n)):
-            first, second, third, size = _prefix_words(hi[i], lo[i], is_v4[i], int(lengths[i]))
-            end = np.uint64(size) << np.uint64(56)
-            short[shorts], short_rows[shorts] = first | end, i
-            long[0, longs], long[1, longs], long_rows[longs] = first, second | end, i
-            shorts += size < 8
-            longs += 8 <= size < 16
-            if size >= 16:
-                out[i] = _hash_words(k0, k1, first, second, third | end)
-        _hash_short(k0, k1, short[:shorts])
-        for k in range(shorts):
-            out[short_rows[k]] = short[k]
-        _hash_long(k0, k1, long[0, :longs], long[1, :longs])
-        for k in range(longs):
-            out[long_rows[k]] = long[0, k]
+        end = min(begin + _BLOCK, n)
+        longest = 0
+        for i in range(begin, end):
+            one, two, _, size = _prefix_words(hi[i], lo[i], is_v4[i], int(lengths[i]))
+            size_byte = np.uint64(size) << np.uint64(56)
+            first[i - begin] = one | (size_byte if size < 8 else np.uint64(0))
+            second[i - begin] = two | (np.uint64(0) if size < 8 else size_byte)
+            longest = max(longest, size)
+        _hash_pairs(k0, k1, first[: end - begin], second[: end - begin], out[begin:end])
+        if longest >= 16:
+            for i in range(begin, end):
+                one, two, three, size = _prefix_words(hi[i], lo[i], is_v4[i], int(lengths[i]))
+                if size >= 16:
+                    size_byte = np.uint64(size) << np.uint64(56)
+                    out[i] = _hash_words(k0, k1, one, two, three | size_byte)
     return out
 
 
 @compiled
-def _hash_short(k0: np.uint64, k1: np.uint64, words: U64) -> None:
-    """Replace each message of one word by its hash."""
-    for k in range(len(words)):
-        v0, v1, v2, v3 = _start(k0, k1)
-        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, words[k])
-        words[k] = _finish(v0, v1, v2, v3)
-
-
-@compiled
-def _hash_long(k0: np.uint64, k1: np.uint64, first: U64, second: U64) -> None:
-    """Replace the first word of each message of two by the message's hash."""
+def _hash_pairs(k0: np.uint64, k1: np.uint64, first: U64, second: U64, out: U64) -> None:
+    """Hash messages of two words, or of one where the second is 0: a last word is never."""
     for k in range(len(first)):
         v0, v1, v2, v3 = _start(k0, k1)
         v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, first[k])
-        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, second[k])
-        first[k] = _finish(v0, v1, v2, v3)
+        w0, w1, w2, w3 = _absorb(v0, v1, v2, v3, second[k])
+        alone = second[k] == 0
+        out[k] = _finish(
+            v0 if alone else w0, v1 if alone else w1, v2 if alone else w2, v3 if alone else w3
+        )
 
 
 @compiled
