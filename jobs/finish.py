@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 
 from v6share.jobs import console
@@ -10,7 +11,7 @@ from v6share.jobs.output import bytes_for_people
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.open import Connection
-from v6share.warehouse.publish import needs_publish, publish, was_altered
+from v6share.warehouse.publish import Draft, drafted, needs_publish, was_altered
 
 
 def new_run_id(now: datetime) -> str:
@@ -18,11 +19,13 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:
+def check_and_publish(
+    connection: Connection, workspace: Workspace, *, wanted: bool, draft: Draft | None = None
+) -> bool:
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
-    wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
-    when a check fails; the old snapshot stays.
+    wanted: False checks only. draft: the snapshot, where it was begun before. Returns whether a
+    snapshot was published. Raises JobStopped (GATE) when a check fails; the old snapshot stays.
     """
     if was_altered(connection, workspace):
         console.warn(
@@ -32,11 +35,14 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         console.detail(f"{workspace.published} is up to date")
         return False
-    report_checks(run_checks(connection))
     if not wanted:
+        report_checks(run_checks(connection))
         console.say("not published, as --no-publish says")
         return False
-    published = publish(connection, workspace)
+    with drafted(connection, workspace) if draft is None else nullcontext(draft) as snapshot:
+        snapshot.fill()
+        report_checks(run_checks(connection))
+        published = snapshot.put_in_place()
     console.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",
         published=published.path,

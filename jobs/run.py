@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -32,6 +33,7 @@ from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
 from v6share.warehouse.open import Connection, open_warehouse
+from v6share.warehouse.publish import Draft, drafted
 from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
@@ -154,13 +156,17 @@ def _run(
     result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
     rewritten = rewritten_inputs(result, fates["known"], known)
     run = _run_entry(started, fates, result)
-    record(
-        connection, configured.workspace, [*journal_entries(result, started.run_id, _now()), run]
-    )
-    replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
-    _say_what_needs_a_look(result, rewritten, configured)
-    _say_what_counts_twice(connection, result)
-    published = check_and_publish(connection, configured.workspace, wanted=request.publish)
+    entries = [*journal_entries(result, started.run_id, _now()), run]
+    with _draft(
+        connection, configured.workspace, wanted=bool(result.committed) and request.publish
+    ) as draft:
+        record(connection, configured.workspace, entries)
+        replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
+        _say_what_needs_a_look(result, rewritten, configured)
+        _say_what_counts_twice(connection, result)
+        published = check_and_publish(
+            connection, configured.workspace, wanted=request.publish, draft=draft
+        )
     summary = _summary(
         run, started, found, fates, outside, result, rewritten=len(rewritten), published=published
     )
@@ -168,6 +174,13 @@ def _run(
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
     _say_what_next(run, started, opened=bool(chosen), published=published)
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
+
+
+def _draft(
+    connection: Connection, workspace: Workspace, *, wanted: bool
+) -> AbstractContextManager[Draft | None]:
+    """Begin the snapshot beside the commit, where it is known that there will be one."""
+    return drafted(connection, workspace) if wanted else nullcontext()
 
 
 def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:

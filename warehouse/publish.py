@@ -8,8 +8,9 @@ files) stays out.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,66 +59,98 @@ def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> 
     return read_state(connection, "published_file") not in ("", _file_stamp(workspace.published))
 
 
+class Draft:
+    """A snapshot on its way, in a file beside the published one.
+
+    Its tables and views are made at once, by a thread of its own, while the numbers may still
+    change; its rows are copied when they are settled.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+        self._connection, self._workspace = connection, workspace
+        self._cursor = connection.cursor()
+        self._home = quoted(connection.execute("SELECT current_database()").fetchall()[0][0])
+        self._views = read_views()
+        folder = workspace.published.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        self._path = folder / f".v6share.{os.getpid()}.duckdb"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="v6share-publish")
+        self._steps = [self._thread.submit(self._lay_out)]
+
+    def fill(self) -> None:
+        """Begin to copy the rows, as they are now; others may read them meanwhile."""
+        self._steps.append(self._thread.submit(self._copy_rows))
+
+    def put_in_place(self) -> Published:
+        """Replace the published file atomically, once the copy is whole."""
+        for step in self._steps:
+            step.result()
+        self._detach()
+        target = self._workspace.published
+        _sync_file(self._path)
+        self._path.replace(target)
+        sync_directory(target.parent)
+        write_state(self._connection, "published", _stamp(self._connection, self._views))
+        write_state(self._connection, "published_file", _file_stamp(target))
+        return Published(target, target.stat().st_size)
+
+    def discard(self) -> None:
+        """Leave nothing behind but what was put in place."""
+        self._thread.shutdown(cancel_futures=True)
+        with suppress(duckdb.Error):
+            self._detach()
+        self._cursor.close()
+        remove_leftovers(self._path.parent)
+
+    def _lay_out(self) -> None:
+        self._cursor.execute(
+            f"ATTACH ? AS snapshot (STORAGE_VERSION '{_STORAGE_VERSION}')", [str(self._path)]
+        )
+        # Inside the snapshot names resolve to its own tables, and views keep no database name.
+        self._cursor.execute("USE snapshot")
+        with transaction(self._cursor):
+            for table in PUBLIC_TABLES:
+                self._cursor.execute(";\n".join((table.ddl(), *table.comments())))
+            self._cursor.execute(read_macros())
+            for view in self._views:
+                self._cursor.execute(view.sql)
+                self._cursor.execute(view.comment)
+
+    def _copy_rows(self) -> None:
+        with transaction(self._cursor):
+            for table in PUBLIC_TABLES:
+                _copy(self._cursor, table, self._home)
+
+    def _detach(self) -> None:
+        self._cursor.execute(f"USE {self._home}")
+        self._cursor.execute("DETACH DATABASE IF EXISTS snapshot")
+
+
+@contextmanager
+def drafted(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[Draft]:
+    """A draft that is gone at the end of the block, put in place or not. Hold the workspace."""
+    draft = Draft(connection, workspace)
+    try:
+        yield draft
+    finally:
+        draft.discard()
+
+
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
     """Write the snapshot and replace the published one atomically.
 
     Hold the workspace, and run the checks before. A failure leaves the old snapshot in place.
     """
-    views = read_views()
-    target = workspace.published
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target.parent)
-    temporary = target.parent / f".v6share.{os.getpid()}.duckdb"
-    try:
-        _write_snapshot(connection, temporary, views)
-        _sync_file(temporary)
-        temporary.replace(target)
-    finally:
-        remove_leftovers(target.parent)
-    sync_directory(target.parent)
-    write_state(connection, "published", _stamp(connection, views))
-    write_state(connection, "published_file", _file_stamp(target))
-    return Published(target, target.stat().st_size)
+    with drafted(connection, workspace) as draft:
+        draft.fill()
+        return draft.put_in_place()
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove half-written snapshots. Whoever holds the workspace is the only one who writes."""
     for file in folder.glob(".v6share.*.duckdb*"):
         file.unlink(missing_ok=True)
-
-
-def _write_snapshot(connection: duckdb.DuckDBPyConnection, path: Path, views: list[View]) -> None:
-    (home,) = connection.execute("SELECT current_database()").fetchall()[0]
-    connection.execute(f"ATTACH ? AS snapshot (STORAGE_VERSION '{_STORAGE_VERSION}')", [str(path)])
-    try:
-        # Inside the snapshot names resolve to its own tables, and views keep no database name.
-        connection.execute("USE snapshot")
-        with transaction(connection):
-            _create_tables(connection)
-        # Nobody reads the file before it is whole, so it may grow in several transactions.
-        with connection.cursor() as cursor, ThreadPoolExecutor(1) as other:
-            created = other.submit(_create_views, cursor, views)
-            with transaction(connection):
-                for table in PUBLIC_TABLES:
-                    _copy(connection, table, quoted(home))
-            created.result()
-    finally:
-        connection.execute(f"USE {quoted(home)}")
-        connection.execute("DETACH snapshot")
-
-
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    for table in PUBLIC_TABLES:
-        connection.execute(";\n".join((table.ddl(), *table.comments())))
-
-
-def _create_views(connection: duckdb.DuckDBPyConnection, views: Sequence[View]) -> None:
-    connection.execute("USE snapshot")
-    with transaction(connection):
-        connection.execute(read_macros())
-        for view in views:
-            connection.execute(view.sql)
-            connection.execute(view.comment)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> None:
