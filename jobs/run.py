@@ -164,14 +164,21 @@ def _run(
         replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
         _say_what_needs_a_look(result, rewritten, configured)
         _say_what_counts_twice(connection, result)
-        published = check_and_publish(
-            connection, configured.workspace, wanted=request.publish, draft=draft
-        )
+        published = False
+        gate: JobStopped | None = None
+        try:
+            published = check_and_publish(
+                connection, configured.workspace, wanted=request.publish, draft=draft
+            )
+        except JobStopped as stopped:
+            gate = stopped  # what was counted is committed: it is said first
     summary = _summary(
         run, started, found, fates, outside, result, rewritten=len(rewritten), published=published
     )
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
+    if gate is not None:
+        raise gate
     _say_what_next(run, started, opened=bool(chosen), published=published)
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
 

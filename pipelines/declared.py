@@ -36,11 +36,6 @@ def read_catalog_texts(workspace: Workspace) -> dict[str, bytes]:
     }
 
 
-def has_catalog(workspace: Workspace) -> bool:
-    """Whether any catalog file is there, be it an empty one."""
-    return any((workspace.catalog / name).is_file() for name in CATALOG_FILES)
-
-
 def read_client_key(workspace: Workspace) -> bytes:
     """The key of the client hash; made at the first run, readable by its owner alone.
 

@@ -47,11 +47,28 @@ def test_a_lost_catalog_stops_what_would_replace_the_numbers(
     before = Workspace(counted).published.read_bytes(), Workspace(counted).journal.read_bytes()
     code, err = call(capsys, counted, *command)
     assert code is ExitCode.USAGE
-    assert "without any catalog file" in err if emptied else "catalog: not there" in err
+    assert "catalog: apps.toml not there" in err
     assert "(apps: 1)" in err
     assert f"v6share init {counted}" in err
     after = Workspace(counted).published.read_bytes(), Workspace(counted).journal.read_bytes()
     assert after == before
+
+
+def test_one_lost_file_stops_a_run_and_one_that_never_was_does_not(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    (counted / "catalog" / "networks.csv").write_text(
+        "network,kind,client_prefix_v4,client_prefix_v6\nhome,fixed,,\n"
+    )
+    flows = counted.parent / "flows"
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+    (counted / "catalog" / "networks.csv").unlink()
+    code, err = call(capsys, counted, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "networks.csv not there" in err
+    assert "apps.toml" not in err
+    assert call(capsys, counted, "init")[0] is ExitCode.DONE
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
 
 
 def test_an_empty_catalog_that_is_written_down_is_a_wish(
