@@ -422,9 +422,11 @@ def main() -> NoReturn:
     from v6share.jobs import interrupt
 
     interrupt.install()
-    # Arrow's own allocator gives the pages of a batch back and faults them in again at the next:
-    # 3 % of a run's time, and 100 MiB more. Arrow reads this when it is loaded.
+    # Libraries read these when they are loaded. Arrow's own allocator gives the pages of a batch
+    # back and faults them in again at the next: 3 % of a run's time, and 100 MiB more. Threads for
+    # NumPy's linear algebra, of which there is none here, would spin on a core meanwhile.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = call(sys.argv[1:])
     if code is ExitCode.INTERRUPTED:
         interrupt.leave()

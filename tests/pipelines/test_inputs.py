@@ -1,6 +1,7 @@
 """What becomes of single inputs: each one ends in exactly one outcome, whatever it is."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v6share.pipelines.inputs import Crew
+from v6share.pipelines.inputs import Crew, crew_ahead, crew_of
 from v6share.pipelines.kernels.lane import Lane
 from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.catalog import parse_catalog
@@ -166,3 +167,22 @@ def test_an_impossible_sum_is_refused(work: Work, tmp_path: Path) -> None:
     pq.write_table(table, path)
     (refused,) = outcomes(work, found(path))
     assert (refused.status, refused.reason) == ("quarantined", "sum_overflow")
+
+
+def test_a_crew_that_is_ahead_gives_the_same_outcomes(work: Work, tmp_path: Path) -> None:
+    inputs = [found(write_flows(tmp_path / f"{i:02}.parquet", 500 + i)) for i in range(20)]
+    alone = outcomes(work, *inputs)
+    with crew_ahead(work, inputs):
+        crew = crew_of(work)
+        ahead = [outcome for one in inputs for outcome in crew.take(one)] + list(crew.drain())
+        assert crew_of(work) is not crew
+    assert sorted(ahead, key=lambda one: one.path) == alone
+
+
+def test_a_crew_that_nobody_took_stops(work: Work, tmp_path: Path) -> None:
+    large = found(write_flows(tmp_path / "large.parquet", 200_000, row_group=200))
+    with pytest.raises(KeyboardInterrupt), crew_ahead(work, [large]):
+        raise KeyboardInterrupt
+    names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
+    assert not any(name.startswith("v6share-lane") for name in names)
+    assert not list(work.workspace.fragments.rglob("*.parquet"))
