@@ -9,7 +9,7 @@ row there. Here every key column is a dictionary of few values, so a whole key p
 integer, and sorting those is many times faster.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,22 +52,24 @@ class _Groups:
         return int(np.diff(self.starts, append=len(self.order)).max())
 
 
-def combine(table: Table, parts: Sequence[pa.Table]) -> pa.Table:
+def combine(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
     """The rows of all parts with equal keys merged into one, ascending by key.
 
     parts: tables with the columns of ``table``; text may be dictionary-encoded, and is so in the
     result. Sketches are united, cut to the least threshold and trimmed to THETA_SIZE hashes; the
     threshold becomes the smallest hash left out. Raises SumBeyondRangeError where a sum passes
     the range of its column, and ValueError for a null.
+
+    Takes the memory of the parts and of the result, and half as much again: a column is let go
+    of as soon as it is used, which frees parts that nobody else holds.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
         rows = _one_chunk(threads, table, parts)
-        if not rows.num_rows:
-            return rows
-        keys = rows.select(list(table.key)).columns
-        groups = _groups(list(threads.map(_ranks, keys)))
+        if not len(rows[table.columns[0].name]):
+            return pa.table(rows)
+        groups = _groups(list(threads.map(lambda name: _ranks(rows[name]), table.key)))
         firsts = pa.array(groups.order[groups.starts])
-        columns = list(threads.map(lambda key: key.take(firsts), keys))
+        columns = list(threads.map(lambda name: rows.pop(name).take(firsts), table.key))
         columns += _merged(threads, table, rows, groups)
     return pa.table(columns, names=[column.name for column in table.columns])
 
@@ -83,21 +85,24 @@ def roll_up(table: Table, finer: pa.Table, window_us: int) -> pa.Table:
     return combine(table, [finer.set_column(0, name, floored)])
 
 
-def _one_chunk(threads: Executor, table: Table, parts: Sequence[pa.Table]) -> pa.Table:
-    """All parts as one table of one chunk a column, text as dictionaries."""
+def _one_chunk(threads: Executor, table: Table, parts: Iterable[pa.Table]) -> dict[str, pa.Array]:
+    """All parts as one array a column, text as dictionaries."""
+    chunks: dict[str, list[pa.Array]] = {column.name: [] for column in table.columns}
+    for part in parts:
+        for name, of_column in chunks.items():
+            of_column.extend(part.column(name).chunks)
 
     def joined(column: Column) -> pa.Array:
-        chunks = [chunk for part in parts for chunk in part.column(column.name).chunks]
-        kind = column.kind.arrow
+        some, kind = chunks.pop(column.name), column.kind.arrow
         if column.kind is Kind.TEXT:
-            chunks, kind = [_encoded(chunk) for chunk in chunks], _DICTIONARY
-        whole = pa.chunked_array(chunks, kind).unify_dictionaries().combine_chunks()
+            some, kind = [_encoded(chunk) for chunk in some], _DICTIONARY
+        whole = pa.chunked_array(some, kind).unify_dictionaries().combine_chunks()
         if whole.null_count:
             raise ValueError(f"{table.name}.{column.name} has {whole.null_count} nulls")
         return whole
 
-    columns = list(threads.map(joined, table.columns))
-    return pa.table(columns, names=[column.name for column in table.columns])
+    arrays = threads.map(joined, table.columns)
+    return {column.name: _only(array) for column, array in zip(table.columns, arrays, strict=True)}
 
 
 def _encoded(chunk: pa.Array) -> pa.Array:
@@ -107,12 +112,12 @@ def _encoded(chunk: pa.Array) -> pa.Array:
 # Keys
 
 
-def _ranks(column: pa.ChunkedArray) -> tuple[Ranks, int]:
+def _ranks(column: pa.Array) -> tuple[Ranks, int]:
     """A number for each row, in the order of the values, and how many different ones there are.
 
     Text sorts by its UTF-8 bytes, as in DuckDB.
     """
-    encoded = _encoded(_only(column))
+    encoded = _encoded(column)
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
@@ -156,16 +161,15 @@ def _packed(ranks: Sequence[tuple[Ranks, int]]) -> list[Integers]:
 
 
 def _merged(
-    threads: Executor, table: Table, rows: pa.Table, groups: _Groups
-) -> list[pa.Array | pa.ChunkedArray]:
-    """The measures of the groups, in the order of the columns."""
-    names = [column.name for column in table.measures]
+    threads: Executor, table: Table, rows: dict[str, pa.Array], groups: _Groups
+) -> list[pa.Array]:
+    """The measures of the groups, in the order of the columns; takes them out of rows."""
     if any(column.merge is Merge.THETA for column in table.measures):
-        return list(_united(rows.select(names), groups))
+        thetas, lists = (rows.pop(column.name) for column in table.measures)
+        return list(_united(thetas, lists, groups))
     return list(
         threads.map(
-            lambda column: _measure(table, column, _only(rows.column(column.name)), groups),
-            table.measures,
+            lambda column: _measure(table, column, rows.pop(column.name), groups), table.measures
         )
     )
 
@@ -253,9 +257,8 @@ def _magnitude(values: Integers) -> int:
     return max(-int(values.min()), int(values.max()))
 
 
-def _united(rows: pa.Table, groups: _Groups) -> tuple[pa.Array, pa.Array]:
+def _united(thetas: pa.Array, lists: pa.ListArray, groups: _Groups) -> tuple[pa.Array, pa.Array]:
     """The thresholds and hashes of the groups' sketches."""
-    thetas, lists = (_only(column) for column in rows.columns)
     offsets, hashes = lists.offsets.to_numpy(), lists.values.to_numpy()
     least = np.minimum.reduceat(thetas.to_numpy()[groups.order], groups.starts)
     found: list[NDArray[np.uint64]] = []

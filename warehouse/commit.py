@@ -180,6 +180,8 @@ def _merge_fragments(
                 for source, rows in read_parts(sources, table)
             )
             _merge_table(connection, table, parts)
+            # What one table took is free for the next, and for the checks and the snapshot.
+            pa.default_memory_pool().release_unused()
     except SumBeyondRangeError as error:
         raise SumTooLarge(added, str(error)) from error
 
@@ -191,24 +193,34 @@ def _merge_table(
 
     What is read is folded together as soon as it grows: inputs of the same days share their keys.
     """
-    folded: list[pa.Table] = []
-    fresh: list[pa.Table] = []
+    waiting: list[pa.Table] = []
+    folded_bytes = 0
     is_staged = False
     for rows in parts:
         if rows.num_rows:
-            fresh.append(rows)
-        if sum(one.nbytes for one in fresh) > FOLD_BYTES:
-            folded, fresh = [combine(table, [*folded, *fresh])], []
-        if folded and folded[0].nbytes > STAGE_BYTES:
-            stage_rows(connection, table, folded.pop(), anew=not is_staged)
-            is_staged = True
-    rest = combine(table, [*folded, *fresh])
-    del folded, fresh
+            waiting.append(rows)
+        if sum(one.nbytes for one in waiting) - folded_bytes <= FOLD_BYTES:
+            continue
+        folded = combine(table, _given_away(waiting))
+        folded_bytes = folded.nbytes
+        if folded_bytes > STAGE_BYTES:
+            stage_rows(connection, table, folded, anew=not is_staged)
+            is_staged, folded_bytes = True, 0
+        else:
+            waiting.append(folded)
+        del folded
+    rest = combine(table, _given_away(waiting))
     if not is_staged:
         merge_rows(connection, table, rest)
         return
     stage_rows(connection, table, rest)
     merge_stage(connection, table)
+
+
+def _given_away(parts: list[pa.Table]) -> Iterator[pa.Table]:
+    """Give parts one by one and keep none of them."""
+    while parts:
+        yield parts.pop(0)
 
 
 def _days_to_rebuild(
