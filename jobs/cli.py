@@ -305,7 +305,7 @@ def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCod
 @app.command(
     epilog="""\b
     Examples:
-      v6share -C mynet forget flows/copy.parquet
+      v6share -C mynet forget flows/wrong-clock.parquet
       v6share -C mynet forget 3f1a9c02... --reason 'repeats router2'"""
 )
 def forget(
@@ -328,7 +328,10 @@ def forget(
     ] = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
-    """Withdraw inputs, such as a file that repeats others."""
+    """Withdraw inputs that must not count, such as a file of a router with a wrong clock.
+
+    A copy needs none of it: equal bytes count once, and are withdrawn together.
+    """
     _leave_if_held(context, wait)
     from v6share.jobs import forget as job
 

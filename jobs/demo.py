@@ -16,9 +16,11 @@ QUERIES: Final = {
         "SELECT week_end, share, ci_low, ci_high FROM kpi_stage3_concentration "
         "WHERE basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict' ORDER BY week_end"
     ),
-    "Which apps and client regions still send the most IPv4?": (
+    "Which apps and client regions still send the most IPv4, in the last 28 days?": (
         "SELECT app, client_region, sum(bytes) AS ipv4_bytes FROM traffic_1d "
-        "WHERE ip_class = 'native_v4' GROUP BY ALL ORDER BY ipv4_bytes DESC LIMIT 10"
+        "JOIN dim_vantages USING (vantage) WHERE feeds_kpis AND ip_class = 'native_v4' "
+        "AND window_start > (SELECT max(window_start) FROM traffic_1d) - INTERVAL 28 DAY "
+        "GROUP BY ALL ORDER BY ipv4_bytes DESC LIMIT 10"
     ),
     "Is every row of every file accounted for?": (
         "SELECT path, rows_in, rows_counted, rows_rejected FROM ledger_files "

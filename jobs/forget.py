@@ -49,11 +49,23 @@ def main(
             entries = _entries(configured, invocation.command, tuple(meant), reason)
             record(connection, workspace, entries)
             write_tables({"withdrawn": _table(meant.values())}, form)
+            _say_what_copies_lose(meant.values())
             check_and_publish(connection, workspace, wanted=publish)
         finally:
             connection.close()
     console.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")
     return ExitCode.DONE
+
+
+def _say_what_copies_lose(inputs: Iterable[NamedInput]) -> None:
+    for one in inputs:
+        if len(one.paths) > 1:
+            console.warn(
+                f"{min(one.paths)}: the same bytes stand under {len(one.paths)} paths; they "
+                "counted once, and now none of them counts. To undo it: v6share run "
+                "--include-forgotten with these files",
+                input_id=one.input_id,
+            )
 
 
 def _table(inputs: Iterable[NamedInput]) -> pa.Table:

@@ -277,6 +277,11 @@ def _say_what_needs_a_look(
     if result.refused:
         console.warn(f"how to try them again: {configured.workspace.quarantine}/*.json")
     _say_what_was_rewritten(rewritten)
+    for one in [one for one in result.committed if one.rows_in and not one.rows_counted][:_NAMED]:
+        console.warn(
+            f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
+            path=one.path,
+        )
     for one in result.failed:
         console.warn(f"{one.path}: {one.detail}; tried again at the next run", path=one.path)
     for one in result.busy:

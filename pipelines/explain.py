@@ -227,6 +227,8 @@ def _class_step(
         and address in network
     ]
     why = [*ranges, f"protocol {int(batch.protocol[0])}, destination port {int(batch.dst_port[0])}"]
+    if batch.consumed is not None and batch.consumed[0]:
+        why.insert(0, "the router consumed it itself (forwarding status 11)")
     if UNDERLAYS[underlay] != "none":
         why.append(f"carried in IP{UNDERLAYS[underlay]}")
     return Step("class", IP_CLASSES[decisions.ip_class[0]], "; ".join(why))

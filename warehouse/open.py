@@ -68,18 +68,29 @@ def open_snapshot(path: Path) -> Iterator[Connection]:
     if not path.exists():
         raise UserError(f"{path} does not exist: nothing is published yet; use `v6share run`")
     with clear_errors(path):
-        connection = duckdb.connect(
-            path,
-            read_only=True,
-            config={
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
+        connection = _connect_to_read(path)
         try:
             yield connection
         finally:
             connection.close()
+
+
+def _connect_to_read(path: Path) -> Connection:
+    while True:
+        meant = path.stat()
+        try:
+            return duckdb.connect(
+                path,
+                read_only=True,
+                config={
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                },
+            )
+        except duckdb.Error:
+            # DuckDB opens a path several times, and it may have been replaced in between.
+            if os.path.samestat(meant, path.stat()):
+                raise
 
 
 @contextmanager

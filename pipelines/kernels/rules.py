@@ -26,6 +26,7 @@ from v6share.pipelines.kernels.intervals import (
 )
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
 from v6share.schemas.catalog import Catalog, Match, Transition, prefix_error
+from v6share.schemas.csv_text import row_line
 from v6share.schemas.errors import CatalogError
 
 Network = IPv4Network | IPv6Network
@@ -253,8 +254,8 @@ def _refuse_contradictions(prefixes: pa.Table, hi: U64, lo: U64, length: U8, val
         raise prefix_error(
             prefixes,
             b,
-            f"{prefixes['prefix'][b].as_py()} stands before, in row {a + 1}, with another "
-            "region or network; keep one of the two",
+            f"{prefixes['prefix'][b].as_py()} stands in line {row_line(prefixes, a)} already, with "
+            "another region or network; keep one of the two",
         )
 
 

@@ -15,6 +15,7 @@ from fragment_maker import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse import open as opening
 from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
@@ -26,11 +27,13 @@ from v6share.warehouse.views import View, read_views
 
 # Opens the published file again and again: every opening must find whole commits only.
 READER = """
-import sys, duckdb
-path, seen, opens = sys.argv[1], set(), 0
+import sys
+from pathlib import Path
+from v6share.warehouse.open import open_snapshot
+path, seen, opens = Path(sys.argv[1]), set(), 0
 print("reading", flush=True)
 while 30 not in seen:
-    with duckdb.connect(path, read_only=True) as connection:
+    with open_snapshot(path) as connection:
         (files, families, records, counted) = connection.execute(
             "SELECT (SELECT count(*) FROM ledger_files), "
             "(SELECT count(DISTINCT input_id) FROM ledger_families), "
@@ -150,6 +153,30 @@ def test_a_failed_publish_keeps_the_old_snapshot(
     assert workspace.published.read_bytes() == before
     assert [file.name for file in workspace.published.parent.iterdir()] == ["v6share.duckdb"]
     publish(connection, workspace)
+    connection.close()
+
+
+def test_a_snapshot_that_is_replaced_while_it_is_opened_is_opened_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    real, calls = duckdb.connect, []
+
+    def connect(path: Path, **options: object) -> duckdb.DuckDBPyConnection:
+        calls.append(path)
+        if len(calls) == 1:
+            publish(connection, workspace)
+            raise duckdb.IOException("Could not read enough bytes from file")
+        return real(path, **options)
+
+    monkeypatch.setattr(opening.duckdb, "connect", connect)
+    with open_snapshot(workspace.published) as snapshot:
+        assert snapshot.execute("SELECT count(*) FROM ledger_files").fetchall() == [(0,)]
+    assert len(calls) == 2
+    workspace.published.write_bytes(b"no database")
+    with pytest.raises(UserError, match="cannot be read"), open_snapshot(workspace.published):
+        pass
     connection.close()
 
 
