@@ -5,19 +5,15 @@ while the catalog's version is computed. Beam is imported last, for that takes l
 first inputs are counted meanwhile (``crew_ahead``).
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 from v6share.jobs.configure import Configured
 from v6share.pipelines.identity import begin_identifying
 from v6share.schemas.outcome import FoundInput
-
-# An import holds Python for milliseconds, a lane needs it for microseconds between two kernels.
-_SWITCH_SECONDS: Final = 0.0005
 
 
 class Ahead:
@@ -29,7 +25,6 @@ class Ahead:
         self._new = bool(new)
         self._compiling: Future[Any] | None = None
         if new:
-            sys.setswitchinterval(_SWITCH_SECONDS)
             self._threads.submit(import_module, "v6share.pipelines.inputs")
             begin_identifying(new, self._hashing)
 

@@ -21,6 +21,7 @@ Form = Literal["table", "json", "csv", "markdown", "parquet"]
 SeveralForm = Literal["table", "json", "markdown"]
 
 _GARBAGE_AFTER: Final = 50_000
+_SWITCH_SECONDS: Final = 0.0005
 
 app = typer.Typer(
     name="v6share",
@@ -428,6 +429,15 @@ def main() -> NoReturn:
     from v6share.jobs import interrupt
 
     interrupt.install()
+    _tune_process()
+    code = call(sys.argv[1:])
+    if code is ExitCode.INTERRUPTED:
+        interrupt.leave()
+    _end(code)
+
+
+def _tune_process() -> None:
+    """Set what holds for the whole process, before a command loads anything heavy."""
     # Libraries read these when they are loaded. Arrow's own allocator gives the pages of a batch
     # back and faults them in again at the next: 3 % of a run's time, and 100 MiB more. Threads for
     # NumPy's linear algebra, of which there is none here, would spin on a core meanwhile.
@@ -436,10 +446,8 @@ def main() -> NoReturn:
     # A job's objects are its modules, which stay: to look for garbage among them takes a fifth of
     # the time of their import.
     gc.set_threshold(_GARBAGE_AFTER)
-    code = call(sys.argv[1:])
-    if code is ExitCode.INTERRUPTED:
-        interrupt.leave()
-    _end(code)
+    # An import holds Python for milliseconds, a lane needs it for microseconds between two kernels.
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def _end(code: ExitCode) -> NoReturn:

@@ -62,8 +62,7 @@ def _say_what_copies_lose(inputs: Iterable[NamedInput]) -> None:
         if len(one.paths) > 1:
             console.warn(
                 f"{min(one.paths)}: the same bytes stand under {len(one.paths)} paths; they "
-                "counted once, and now none of them counts. To undo it: v6share run "
-                "--include-forgotten with these files",
+                "counted once, and now none of them counts",
                 input_id=one.input_id,
             )
 

@@ -60,8 +60,7 @@ def combine(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
     threshold becomes the smallest hash left out. Raises SumBeyondRangeError where a sum passes
     the range of its column, and ValueError for a null.
 
-    Takes the memory of the parts and of the result, and half as much again: a column is let go
-    of as soon as it is used, which frees parts that nobody else holds.
+    A column is let go of as soon as it is used, which frees parts that nobody else holds.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
         rows = _one_chunk(threads, table, parts)

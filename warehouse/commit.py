@@ -54,7 +54,7 @@ from v6share.warehouse.transaction import transaction
 
 # Rows of fragments that are read before they are folded together, as Arrow.
 FOLD_BYTES: Final = 80 << 20
-# Folded rows beyond which they wait on a stage. A merge takes about three times as much as both.
+# Folded rows beyond which they wait on a stage.
 STAGE_BYTES: Final = 96 << 20
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500

@@ -129,22 +129,16 @@ class Draft:
 
 @contextmanager
 def drafted(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[Draft]:
-    """A draft that is gone at the end of the block, put in place or not. Hold the workspace."""
+    """A draft that is gone at the end of the block, put in place or not.
+
+    Hold the workspace, and run the checks before it is put in place. A failure leaves the old
+    snapshot as it was.
+    """
     draft = Draft(connection, workspace)
     try:
         yield draft
     finally:
         draft.discard()
-
-
-def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
-    """Write the snapshot and replace the published one atomically.
-
-    Hold the workspace, and run the checks before. A failure leaves the old snapshot in place.
-    """
-    with drafted(connection, workspace) as draft:
-        draft.fill()
-        return draft.put_in_place()
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -20,8 +20,8 @@ from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
-from v6share.warehouse.open import open_snapshot, open_warehouse
-from v6share.warehouse.publish import PUBLIC_TABLES, needs_publish, publish
+from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
+from v6share.warehouse.publish import PUBLIC_TABLES, Published, drafted, needs_publish
 from v6share.warehouse.reads import list_relations, select
 from v6share.warehouse.views import View, read_views
 
@@ -47,6 +47,12 @@ while 30 not in seen:
     opens += 1
 print(opens, len(seen))
 """
+
+
+def publish(connection: Connection, workspace: Workspace) -> Published:
+    with drafted(connection, workspace) as draft:
+        draft.fill()
+        return draft.put_in_place()
 
 
 @pytest.fixture
