@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels import traffic as t
-from v6share.pipelines.kernels.flows import I32, U8, U64, Bool, FlowBatch
+from v6share.pipelines.kernels.flows import U8, U32, U64, Bool, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.lane import Lane, Plan, classify_flows
 from v6share.pipelines.kernels.measure import COUNTED, Measures
@@ -342,7 +342,7 @@ def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: 
 
 
 def _windows(
-    batch: FlowBatch, measures: Measures, decisions: c.Decisions, exporter: I32
+    batch: FlowBatch, measures: Measures, decisions: c.Decisions, exporter: U32
 ) -> Iterator[Window]:
     if measures.verdict[0] != COUNTED:
         return

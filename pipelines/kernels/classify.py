@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U64, Bool
+from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.intervals import MAPPED
 from v6share.schemas.aggregates import DIRECTIONS, FAMILIES, IP_CLASSES, UNDERLAYS
 
@@ -77,6 +77,7 @@ _ICMP6: Final = 58
 _TEREDO_PORT: Final = 3544
 _ANY_PROTOCOL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ROCE_PORT: Final = 4791
+_ONE: Final = np.uint32(1)
 
 
 class RuleArrays(NamedTuple):
@@ -87,25 +88,25 @@ class RuleArrays(NamedTuple):
         whether either says anything, address region.
     list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
     match_*: app, (app, product) pair, service region (-1 = by address), each with what holds
-        where nothing matches as its last entry, so that match -1 finds it; protocols as a bit set
+        where nothing matches as its last entry; protocols as a bit set
         of shape (m, 4), port ranges, whether that is all, AS number (-1 = any), condition numbers
         (-1 = any).
     """
 
-    place_list: I32
+    place_list: U32
     place_matched: Bool
-    place_client: I32
+    place_client: U32
     place_flags: I32
     place_embedded: U8
     place_special: Bool
-    client_region: I32
-    list_offsets: I32
-    list_items: I32
-    match_app: I32
-    match_pair: I32
+    client_region: U32
+    list_offsets: U32
+    list_items: U32
+    match_app: U32
+    match_pair: U32
     match_region: I32
     match_protocols: U64
-    port_offsets: I32
+    port_offsets: U32
     port_low: I32
     port_high: I32
     match_plain: Bool
@@ -157,10 +158,10 @@ class Decisions(NamedTuple):
     value lists of ``schemas.aggregates``.
     """
 
-    pair: I32
-    service: I32
-    client: I32
-    app: I32
+    pair: U32
+    service: U32
+    client: U32
+    app: U32
     match: I32
     ip_class: U8
     underlay: U8
@@ -186,14 +187,14 @@ def _name_fits(condition: int, codes: I32, hits: NDArray[np.bool_], row: int) ->
 
 @compiled
 def find_matches(
-    rules: RuleArrays, names: NameArrays, places: I32, protocols: I16, ports: I32, as_numbers: I64
+    rules: RuleArrays, names: NameArrays, places: U32, protocols: I16, ports: I32, as_numbers: I64
 ) -> I32:
     """Give the first match in catalog order that fits one side of each flow; -1 where none does.
 
     places: of this side's addresses; as_numbers may have shape (0,).
     """
     matched = rules.place_matched
-    rows, count = np.empty(len(places), np.int32), 0
+    rows, count = np.empty(len(places), np.uint32), 0
     for i in range(len(places)):
         rows[count] = i
         count += matched[places[i]]
@@ -206,8 +207,8 @@ def find_matches(
 def _match_rows(
     rules: RuleArrays,
     names: NameArrays,
-    rows: I32,
-    places: I32,
+    rows: U32,
+    places: U32,
     protocols: I16,
     ports: I32,
     as_numbers: I64,
@@ -230,17 +231,20 @@ def _match_rows(
     for k in range(len(rows)):
         i = rows[k]
         candidates = place_list[places[i]]
-        for at in range(offsets[candidates], offsets[candidates + 1]):
+        at, end = offsets[candidates], offsets[candidates + _ONE]
+        protocol, port = protocols[i], ports[i]
+        while at < end:
             m = items[at]
-            first, last = port_offsets[m], port_offsets[m + 1]
-            fits = first == last
-            for p in range(first, last):
-                fits |= (port_low[p] <= ports[i]) & (ports[i] <= port_high[p])
-            protocol = protocols[i]
-            word = protocol_sets[m, (protocol & 255) >> 6]
+            at += _ONE
+            p, last = port_offsets[m], port_offsets[m + _ONE]
+            fits = p == last
+            while p < last:
+                fits |= (port_low[p] <= port) & (port <= port_high[p])
+                p += _ONE
+            word = protocol_sets[m, np.uint32((protocol & 255) >> 6)]
             listed = (word >> np.uint64(protocol & 63)) & np.uint64(1) != 0
             fits &= (word == _ANY_PROTOCOL) | ((protocol >= 0) & listed)
-            if plain[m] and at + 1 == offsets[candidates + 1]:
+            if plain[m] and at == end:
                 # Most often there is one candidate: a branch on it would be guessed wrong.
                 found[i] = m if fits else -1
                 break
@@ -370,8 +374,8 @@ class Embedded(NamedTuple):
     Shapes (m,) and (n,); places has entries only at the rows.
     """
 
-    rows: I32
-    places: I32
+    rows: U32
+    places: U32
 
 
 class Places(NamedTuple):
@@ -380,9 +384,9 @@ class Places(NamedTuple):
     special: the flows with an address in a special range, shape (m,).
     """
 
-    src: I32
-    dst: I32
-    special: I32
+    src: U32
+    dst: U32
+    special: U32
     src_embedded: Embedded
     dst_embedded: Embedded
 
@@ -394,7 +398,7 @@ def _match_side(
     protocols: I16,
     ports: I32,
     as_numbers: I64,
-    places: I32,
+    places: U32,
     embedded: Embedded,
 ) -> I32:
     """Match one side: by its own address, else by an embedded one."""
@@ -414,7 +418,7 @@ def decide(flows: FlowArrays, rules: RuleArrays, names: NameArrays, places: Plac
     dst_match = _match_side(
         rules, names, protocols, flows.dst_port, names.dst_as, places.dst, places.dst_embedded
     )
-    return _decide(flows, rules, src_match, dst_match, places.src, places.dst)
+    return _decide(flows, rules, src_match, dst_match, places.src, places.dst, places.special)
 
 
 @compiled
@@ -423,30 +427,33 @@ def _decide(
     rules: RuleArrays,
     src_matches: I32,
     dst_matches: I32,
-    src_places: I32,
-    dst_places: I32,
+    src_places: U32,
+    dst_places: U32,
+    special: U32,
 ) -> Decisions:
     n = len(flows.family)
-    pair = np.empty(n, np.int32)
-    service = np.empty(n, np.int32)
-    client = np.empty(n, np.int32)
-    app = np.empty(n, np.int32)
+    pair = np.empty(n, np.uint32)
+    service = np.empty(n, np.uint32)
+    client = np.empty(n, np.uint32)
+    app = np.empty(n, np.uint32)
     match = np.empty(n, np.int32)
     direction = np.empty(n, np.uint8)
     # Held in local names: to read an array from a tuple counts references, at every row.
     match_app, match_pair, match_region = rules.match_app, rules.match_pair, rules.match_region
     place_client, client_region = rules.place_client, rules.client_region
     protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
-    regions = rules.regions
+    regions, nothing = rules.regions, len(match_app) - 1
     for i in range(n):
         src_match, dst_match = src_matches[i], dst_matches[i]
+        of_src = np.uint32(src_match if src_match >= 0 else nothing)
+        of_dst = np.uint32(dst_match if dst_match >= 0 else nothing)
         # Choices, not branches: which side is the service changes from row to row.
-        by_app = _compared(match_app[src_match], match_app[dst_match])
+        by_app = _compared(match_app[of_src], match_app[of_dst])
         by_port = _compared(src_ports[i], dst_ports[i])
-        by_port *= _ports_decide(int(protocols[i]), src_ports[i], dst_ports[i])
+        by_port *= _ports_decide(protocols[i], src_ports[i], dst_ports[i])
         order = by_app if by_app != 0 else by_port
         to_client = order < 0
-        decided = src_match if to_client else dst_match
+        decided = of_src if to_client else of_dst
         src_client, dst_client = place_client[src_places[i]], place_client[dst_places[i]]
         region = match_region[decided]
         of_address = client_region[src_client if to_client else dst_client]
@@ -454,9 +461,11 @@ def _decide(
         service[i] = match_pair[decided] * regions + (region if region >= 0 else of_address)
         client[i] = dst_client if to_client else src_client
         app[i] = match_app[decided]
-        match[i] = decided
+        match[i] = src_match if to_client else dst_match
         direction[i] = TO_CLIENT if to_client else (TO_SERVICE if order > 0 else _EITHER)
-    ip_class, underlay = _classes(flows, rules.place_flags, src_places, dst_places, direction)
+    ip_class, underlay = _classes(
+        flows, rules.place_flags, src_places, dst_places, special, direction
+    )
     return Decisions(pair, service, client, app, match, ip_class, underlay, direction)
 
 
@@ -468,7 +477,12 @@ def _compared(a: int, b: int) -> int:
 
 @compiled
 def _classes(
-    flows: FlowArrays, place_flags: I32, src_places: I32, dst_places: I32, directions: U8
+    flows: FlowArrays,
+    place_flags: I32,
+    src_places: U32,
+    dst_places: U32,
+    special: U32,
+    directions: U8,
 ) -> tuple[U8, U8]:
     """Give the class and the underlay of each flow."""
     n = len(flows.family)
@@ -478,30 +492,21 @@ def _classes(
     protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
     families, underlays, outer_protocols = flows.family, flows.underlay, flows.outer_protocol
     all_consumed, all_routed = flows.consumed, flows.segment_routing
-    bare = len(underlays) == 0 and len(all_consumed) == 0 and len(all_routed) == 0
-    for i in range(n):
-        protocol = int(protocols[i])
+    for i in _unusual(flows, special, ip_class):
         src_flags, dst_flags = place_flags[src_places[i]], place_flags[dst_places[i]]
-        isatap = _is_isatap(src_hi[i], src_lo[i]) | _is_isatap(dst_hi[i], dst_lo[i])
-        plain = (protocol == _TCP) | ((protocol == _UDP) & (not _is_tunnel_port(dst_ports[i])))
-        plain &= ((src_flags | dst_flags) & ~DOCUMENTATION == 0) & (not isatap)
-        if bare and plain and families[i] != _NO_FAMILY:
-            # Nothing in a row like most can make it anything else: see ``_class_of``.
-            ip_class[i] = _NATIVE_V4 if families[i] == V4 else _NATIVE_V6
-            continue
         outer = int(underlays[i]) if len(underlays) > 0 else _NO_UNDERLAY
         outer_protocol = int(outer_protocols[i]) if len(outer_protocols) > 0 else -1
         ip_class[i] = _class_of(
             int(families[i]),
             outer,
             outer_protocol,
-            protocol,
+            int(protocols[i]),
             int(src_ports[i]),
             int(dst_ports[i]),
             src_flags,
             dst_flags,
             dst_flags if directions[i] == TO_CLIENT else src_flags,
-            isatap,
+            _is_isatap(src_hi[i], src_lo[i]) or _is_isatap(dst_hi[i], dst_lo[i]),
             _is_v4(src_hi[i], src_lo[i]) or _is_v4(dst_hi[i], dst_lo[i]),
             len(all_consumed) > 0 and all_consumed[i],
             len(all_routed) > 0 and all_routed[i],
@@ -509,6 +514,31 @@ def _classes(
         tunnel = _class_of_tunnel(outer, outer_protocol, src_flags | dst_flags, False) >= 0
         underlay[i] = _NO_UNDERLAY if tunnel else outer
     return ip_class, underlay
+
+
+@compiled
+def _unusual(flows: FlowArrays, special: U32, ip_class: U8) -> U32:
+    """Write the class that a row like most has, and give the rows to which ``_class_of`` may give
+    another.
+    """
+    src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
+    protocols, dst_ports, families = flows.protocol, flows.dst_port, flows.family
+    n = len(families)
+    bare = len(flows.underlay) == 0 and len(flows.consumed) == 0 and len(flows.segment_routing) == 0
+    unusual = np.empty(n, np.bool_)
+    for i in range(n):
+        isatap = _is_isatap(src_hi[i], src_lo[i]) | _is_isatap(dst_hi[i], dst_lo[i])
+        tcp, udp = protocols[i] == _TCP, protocols[i] == _UDP
+        plain = tcp | (udp & (not _is_tunnel_port(dst_ports[i])))
+        unusual[i] = (not plain) | isatap | (families[i] == _NO_FAMILY) | (not bare)
+        ip_class[i] = _NATIVE_V4 if families[i] == V4 else _NATIVE_V6
+    for i in special:
+        unusual[i] = True
+    rows, count = np.empty(n, np.uint32), 0
+    for i in range(n):
+        rows[count] = i
+        count += unusual[i]
+    return rows[:count].copy()
 
 
 @compiled
@@ -556,9 +586,9 @@ def _class_of(
 
 
 @compiled
-def find_special(place_special: Bool, src_places: I32, dst_places: I32) -> I32:
+def find_special(place_special: Bool, src_places: U32, dst_places: U32) -> U32:
     """Give the flows with an address in a special range: few, so all that is rare looks at them."""
-    rows, count = np.empty(len(src_places), np.int32), 0
+    rows, count = np.empty(len(src_places), np.uint32), 0
     for i in range(len(src_places)):
         rows[count] = i
         count += place_special[src_places[i]] | place_special[dst_places[i]]
@@ -566,12 +596,12 @@ def find_special(place_special: Bool, src_places: I32, dst_places: I32) -> I32:
 
 
 @compiled
-def find_embedded(lengths: U8, rows: I32, places: I32, hi: U64, lo: U64) -> tuple[I32, U64]:
+def find_embedded(lengths: U8, rows: U32, places: U32, hi: U64, lo: U64) -> tuple[U32, U64]:
     """Give the flows, of some, whose address embeds an IPv4 address; and that in its mapped form.
 
     Shapes (n,) of places and halves, (m,) of rows.
     """
-    embedding, count = np.empty(len(rows), np.int32), 0
+    embedding, count = np.empty(len(rows), np.uint32), 0
     for i in rows:
         embedding[count] = i
         count += lengths[places[i]] > 0

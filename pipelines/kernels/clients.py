@@ -13,7 +13,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import QUALIFYING, TO_CLIENT, V6, Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8, U64, Bool
+from v6share.pipelines.kernels.flows import I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.intervals import MAPPED
 from v6share.pipelines.kernels.measure import COUNTED
 from v6share.pipelines.kernels.siphash import hash_prefixes
@@ -47,7 +47,7 @@ class ClientInputs(NamedTuple):
     dst_port: I32
     start_ms: I64
     end_ms: I64
-    exporter: I32
+    exporter: U32
     vantage_of: I32
     subscriber: U64
 
@@ -85,12 +85,12 @@ class SketchArrays(NamedTuple):
 
 
 @compiled
-def _active(flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: Decisions) -> I32:
+def _active(flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: Decisions) -> U32:
     """Give the flows that show an active client."""
     # Held in local names: to read an array from a tuple counts references, at every row.
     classes, directions, clients = decisions.ip_class, decisions.direction, decisions.client
     src_ports, dst_ports, is_user = flows.src_port, flows.dst_port, rules.is_user
-    rows, count = np.empty(len(verdicts), np.int32), 0
+    rows, count = np.empty(len(verdicts), np.uint32), 0
     for i in range(len(verdicts)):
         src_port, dst_port = src_ports[i], dst_ports[i]
         port = src_port if directions[i] == TO_CLIENT else dst_port
@@ -102,7 +102,7 @@ def _active(flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: De
 
 
 @compiled
-def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: I32) -> U64:
+def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: U32) -> U64:
     """Give the hash of the client of some flows; 0 where an address is absent."""
     directions, clients = decisions.direction, decisions.client
     src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
@@ -228,7 +228,7 @@ def _add_clients(
     arrays: SketchArrays,
     flows: ClientInputs,
     rules: ClientRules,
-    rows: I32,
+    rows: U32,
     hashes: U64,
     decisions: Decisions,
     first: int,
@@ -242,18 +242,19 @@ def _add_clients(
     starts_ms, ends_ms, families = flows.start_ms, flows.end_ms, flows.family
     exporters, vantages, subscribers = flows.exporter, flows.vantage_of, flows.subscriber
     classes, pairs, clients = decisions.ip_class, decisions.pair, decisions.client
-    width = rules.pairs + rules.clients
-    wanted, wanted_hash = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
-    # The group that was last met, by family and unit.
-    met_key, met_group = np.full(_KINDS, -1, np.int64), np.zeros(_KINDS, np.int64)
+    offset_ms = rules.offset_ms
+    width, behind_pairs = rules.pairs + rules.clients, np.uint32(rules.pairs)
+    wanted, wanted_hash = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint64)
+    # The group that was last met, by family and unit, and its first sketch.
+    met_key, met_first = np.full(_KINDS, -1, np.int64), np.zeros(_KINDS, np.uint32)
     begin, count = first, 0
     for k in range(first, len(rows)):
         i, h = rows[k], hashes[k]
         family = V6 if classes[i] == _TRANSLATED else int(families[i])
         unit = 1 if len(subscribers) > 0 and subscribers[i] != 0 else 0
-        kind = family << 1 | unit
-        starts = starts_ms[i] + rules.offset_ms
-        ends = max(ends_ms[i] - 1, starts_ms[i]) + rules.offset_ms
+        kind = np.uint32(family << 1 | unit)
+        starts = starts_ms[i] + offset_ms
+        ends = max(ends_ms[i] - 1, starts_ms[i]) + offset_ms
         for day in range(starts // DAY_MS, ends // DAY_MS + 1):
             if count + 2 > _BLOCK:
                 if not _take_in(arrays, wanted, wanted_hash, count):
@@ -264,9 +265,9 @@ def _add_clients(
                 group = _group_number(groups, used, key)
                 if group < 0:
                     return begin
-                met_key[kind], met_group[kind] = key, group
-            base = met_group[kind] * width
-            of_pair, of_client = base + pairs[i], base + rules.pairs + clients[i]
+                met_key[kind], met_first[kind] = key, group * width
+            of_pair = met_first[kind] + pairs[i]
+            of_client = met_first[kind] + behind_pairs + clients[i]
             wanted[count], wanted_hash[count] = of_pair, h
             count += (h <= sketches[of_pair, _LIMIT]) & (h != 0)
             wanted[count], wanted_hash[count] = of_client, h
@@ -275,7 +276,7 @@ def _add_clients(
 
 
 @compiled
-def _take_in(arrays: SketchArrays, wanted: I64, hashes: U64, count: int) -> bool:
+def _take_in(arrays: SketchArrays, wanted: U32, hashes: U64, count: int) -> bool:
     """Take hashes into sketches; False where the pool has no room, and then all are to come again.
 
     To take a hash twice alters nothing.
@@ -367,13 +368,18 @@ class Sketches:
         return found
 
 
-def unite(parts: Sequence[Part]) -> tuple[int, U64]:
-    """Unite parts into the canonical sketch: (theta, the kept hashes ascending)."""
+def unite(parts: Sequence[Part]) -> Part:
+    """Unite parts into the canonical one: its at most 4,097 smallest distinct hashes, ascending."""
     # A part that was cut holds 4,097 distinct hashes up to its limit, so the union needs none
     # above the smallest limit.
     limit = min(part.limit for part in parts)
     hashes = np.sort(np.concatenate([p.hashes[p.hashes <= np.uint64(limit)] for p in parts]))
-    distinct = hashes[np.append(True, hashes[1:] != hashes[:-1])]
-    if len(distinct) <= THETA_SIZE:
-        return THETA_MAX, distinct
-    return int(distinct[THETA_SIZE]), distinct[:THETA_SIZE]
+    distinct = hashes[np.append(True, hashes[1:] != hashes[:-1])][:_KEPT]
+    return Part(int(distinct[-1]) if len(distinct) == _KEPT else limit, distinct)
+
+
+def sketch_of(part: Part) -> tuple[int, U64]:
+    """Give the sketch that a canonical part stands for: (theta, the kept hashes ascending)."""
+    if len(part.hashes) <= THETA_SIZE:
+        return THETA_MAX, part.hashes
+    return int(part.hashes[THETA_SIZE]), part.hashes[:THETA_SIZE]

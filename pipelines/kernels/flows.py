@@ -3,6 +3,9 @@
 Arrays of equal length, one entry a flow. Addresses are 128 bits in two uint64 halves, host
 order; IPv4 is held as ``::ffff:a.b.c.d`` (RFC 4291, 2.5.5.2), so 0.0.0.0 is ``::ffff:0:0``; an
 absent address is ``::``. Where a column is unknown for the whole batch it is None.
+
+Numbers by which kernels look things up (rows, places, groups, exporters, clients) are unsigned: a
+negative index counts from the end, and to ask for it at every access halves a kernel's speed.
 """
 
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 U8: TypeAlias = NDArray[np.uint8]
 U16: TypeAlias = NDArray[np.uint16]
+U32: TypeAlias = NDArray[np.uint32]
 U64: TypeAlias = NDArray[np.uint64]
 I16: TypeAlias = NDArray[np.int16]
 I32: TypeAlias = NDArray[np.int32]

@@ -10,17 +10,19 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U64
+from v6share.pipelines.kernels.flows import I64, U32, U64
 from v6share.pipelines.kernels.lines import zeros_in_lines
 
 _FIRST_CAPACITY: Final = 1024
 _BLOCK: Final = 1024
+# A slot without a group.
+_NONE: Final = np.uint32(0xFFFFFFFF)
 
 
 class GroupArrays(NamedTuple):
-    """slots (2 * capacity,): group number or -1; keys (capacity, 2); measures (capacity, m)."""
+    """slots (2 * capacity,): group number, or ``_NONE``; keys, measures (capacity, 2 or m)."""
 
-    slots: I32
+    slots: U32
     keys: U64
     measures: I64
     used: I64
@@ -42,27 +44,27 @@ def group_of(table: GroupArrays, a: np.uint64, b: np.uint64) -> int:
 
 
 @compiled
-def _probe(slots: I32, keys: U64, used: I64, at: np.uint64, a: np.uint64, b: np.uint64) -> int:
+def _probe(slots: U32, keys: U64, used: I64, at: np.uint64, a: np.uint64, b: np.uint64) -> int:
     """Find or make a group, from a slot on; -1 where it must be made and no row is free."""
     mask = np.uint64(len(slots) - 1)
     at &= mask
     while True:
         group = slots[at]
-        if group < 0:
-            group = used[0]
-            if group == len(keys):
+        if group == _NONE:
+            made = np.uint32(used[0])
+            if made == len(keys):
                 return -1
-            slots[at] = group
-            keys[group, 0], keys[group, 1] = a, b
-            used[0] = group + 1
-            return int(group)
+            slots[at] = made
+            keys[made, 0], keys[made, 1] = a, b
+            used[0] += 1
+            return int(made)
         if keys[group, 0] == a and keys[group, 1] == b:
             return int(group)
         at = (at + np.uint64(1)) & mask
 
 
 @compiled
-def _find_groups(table: GroupArrays, a: U64, b: U64, group: I32, first: int) -> int:
+def _find_groups(table: GroupArrays, a: U64, b: U64, group: U32, first: int) -> int:
     """Find or make the groups of keys from ``first`` on; give the key that needs room, or n.
 
     In short passes of independent reads, so that the processor overlaps their waiting.
@@ -70,7 +72,7 @@ def _find_groups(table: GroupArrays, a: U64, b: U64, group: I32, first: int) -> 
     # Held in local names: to read an array from a tuple counts references, at every row.
     slots, keys, used = table.slots, table.keys, table.used
     mask = np.uint64(len(slots) - 1)
-    at, near = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.int32)
+    at, near = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint32)
     for begin in range(first, len(a), _BLOCK):
         count = min(_BLOCK, len(a) - begin)
         for k in range(count):
@@ -80,20 +82,22 @@ def _find_groups(table: GroupArrays, a: U64, b: U64, group: I32, first: int) -> 
         for k in range(count):
             i = begin + k
             found = near[k]
-            if found < 0 or keys[found, 0] != a[i] or keys[found, 1] != b[i]:
-                found = _probe(slots, keys, used, at[k], a[i], b[i])
-                if found < 0:
-                    return i
-            group[i] = found
+            if found != _NONE and keys[found, 0] == a[i] and keys[found, 1] == b[i]:
+                group[i] = found
+                continue
+            number = _probe(slots, keys, used, at[k], a[i], b[i])
+            if number < 0:
+                return i
+            group[i] = number
     return len(a)
 
 
 @compiled
-def _refill(slots: I32, keys: U64, count: int) -> None:
+def _refill(slots: U32, keys: U64, count: int) -> None:
     mask = np.uint64(len(slots) - 1)
     for group in range(count):
         at = _hash(keys[group, 0], keys[group, 1]) & mask
-        while slots[at] >= 0:
+        while slots[at] != _NONE:
             at = (at + np.uint64(1)) & mask
         slots[at] = group
 
@@ -107,9 +111,9 @@ class Groups:
     def __len__(self) -> int:
         return int(self.arrays.used[0])
 
-    def find(self, a: U64, b: U64) -> I32:
+    def find(self, a: U64, b: U64) -> U32:
         """Give the group number of each key, made where it is new."""
-        group = np.empty(len(a), np.int32)
+        group = np.empty(len(a), np.uint32)
         at = 0
         while (at := _find_groups(self.arrays, a, b, group, at)) < len(a):
             self.grow()
@@ -124,7 +128,7 @@ class Groups:
         _refill(new.slots, new.keys, count)
         self.arrays = new
 
-    def absorb(self, other: "Groups", add: Callable[[GroupArrays, I32, I64], None]) -> None:
+    def absorb(self, other: "Groups", add: Callable[[GroupArrays, U32, I64], None]) -> None:
         """Add the groups of another table; ``add`` adds rows of measures to groups."""
         a, b, measures = other.filled()
         group = self.find(a, b)
@@ -138,7 +142,7 @@ class Groups:
 
 def _room(capacity: int, measures: int) -> GroupArrays:
     return GroupArrays(
-        np.full(2 * capacity, -1, np.int32),
+        np.full(2 * capacity, _NONE, np.uint32),
         np.empty((capacity, 2), np.uint64),
         zeros_in_lines((capacity, measures), np.int64),
         np.zeros(1, np.int64),

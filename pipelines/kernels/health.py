@@ -9,7 +9,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import TO_SERVICE, Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I16, I32, I64, U8
+from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U32
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.schemas.aggregates import HOUR_MS
 
@@ -32,7 +32,7 @@ class HealthInputs(NamedTuple):
     family: U8
     protocol: I16
     tcp_flags: I16
-    exporter: I32
+    exporter: U32
     vantage_of: I32
     retransmits: I64
 
@@ -51,7 +51,7 @@ def health_counts(
     verdicts, intervals = measures.verdict, measures.interval
     protocols, all_packets, again = flows.protocol, flows.packets, flows.retransmits
     n = len(verdicts)
-    rows, count = np.empty(n, np.int32), 0
+    rows, count = np.empty(n, np.uint32), 0
     for i in range(n):
         rows[count] = i
         count += (verdicts[i] == COUNTED) & (intervals[i] == 1) & (protocols[i] == _TCP)

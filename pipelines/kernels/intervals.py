@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8, U64
+from v6share.pipelines.kernels.flows import I32, I64, U8, U32, U64
 from v6share.pipelines.kernels.lines import zeros_in_lines
 from v6share.pipelines.kernels.nodes import NODE_KEYS, count_passed
 
@@ -271,13 +271,14 @@ def _runs(hi: U64, lo: U64, values: I32) -> tuple[U64, I32, I32, U64, I32]:
 
 
 @compiled
-def find_values(index: Index, hi: U64, lo: U64) -> I32:
+def find_values(index: Index, hi: U64, lo: U64) -> U32:
     """Give the value of each address's interval; shapes (n,), (n,) -> (n,)."""
     n = len(hi)
-    out = np.empty(n, np.int32)
-    rows4, keys4 = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.uint32)
-    rows6, keys6 = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.uint64)
-    at = np.empty(_BLOCK, np.int32)
+    out = np.empty(n, np.uint32)
+    rows4, keys4 = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
+    rows6, keys6 = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint64)
+    at = np.empty(_BLOCK, np.uint32)
+    values4, values6 = index.v4.values, index.v6.values
     for begin in range(0, n, _BLOCK):
         count4, count6 = 0, 0
         for i in range(begin, min(begin + _BLOCK, n)):
@@ -288,24 +289,20 @@ def find_values(index: Index, hi: U64, lo: U64) -> I32:
             count4 += is_v4
             count6 += not is_v4
         _descend(index.v4, keys4, count4, at)
-        values = index.v4.values
         for k in range(count4):
-            out[rows4[k]] = values[at[k]]
+            out[rows4[k]] = values4[at[k]]
         _descend(index.v6, keys6, count6, at)
-        values = index.v6.values
         for k in range(count6):
-            out[rows6[k]] = values[at[k]]
-        if len(index.runs) > 0:
-            for k in range(count6):
-                value = out[rows6[k]]
-                if value < 0:
-                    begins_here = _leaf_key(index.v6, at[k]) == keys6[k]
-                    out[rows6[k]] = _of_run(index, -1 - value, lo[rows6[k]], begins_here)
+            value = values6[at[k]]
+            if value < 0:
+                begins_here = _leaf_key(index.v6, at[k]) == keys6[k]
+                value = _of_run(index, -1 - value, lo[rows6[k]], begins_here)
+            out[rows6[k]] = value
     return out
 
 
 @compiled
-def _descend(tree: Tree, keys: NDArray[np.unsignedinteger], count: int, at: I32) -> None:
+def _descend(tree: Tree, keys: NDArray[np.unsignedinteger], count: int, at: U32) -> None:
     """Find the last start at or before each of the first ``count`` keys: its number among all.
 
     All keys take one level together: the reads of a level do not wait for each other.

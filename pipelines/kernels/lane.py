@@ -25,7 +25,7 @@ from v6share.pipelines.kernels.classify import (
     rows_flagged,
 )
 from v6share.pipelines.kernels.faults import fault_bit
-from v6share.pipelines.kernels.flows import I32, I64, U16, U64, Bool, Coded, FlowBatch
+from v6share.pipelines.kernels.flows import I32, I64, U16, U32, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.health import HealthInputs, health_counts, pack_cell
 from v6share.pipelines.kernels.intervals import find_values
@@ -94,13 +94,13 @@ class _Exporters:
         self.both.append(exporter in self.plan.both_directions)
         return self.numbers[exporter]
 
-    def numbers_of(self, coded: Coded) -> I32:
+    def numbers_of(self, coded: Coded) -> U32:
         """Give each row's number; a null exporter is the empty text."""
         of_code = [self.number(v) for v in coded.values]
         if len(of_code) == 1 and (coded.codes == 0).all():
-            return np.full(len(coded.codes), of_code[0], np.int32)
+            return np.full(len(coded.codes), of_code[0], np.uint32)
         of_code.append(self.number(""))
-        return np.array(of_code, np.int32)[coded.codes]
+        return np.array(of_code, np.uint32)[coded.codes]
 
 
 def _or_empty(column: NDArray[np.generic] | None, dtype: type) -> np.ndarray:
@@ -155,9 +155,9 @@ def find_places(batch: FlowBatch, rules: Rules) -> Places:
     )
 
 
-def _embedded(rules: Rules, special: I32, places: I32, hi: U64, lo: U64) -> Embedded:
+def _embedded(rules: Rules, special: U32, places: U32, hi: U64, lo: U64) -> Embedded:
     rows, low = find_embedded(rules.arrays.place_embedded, special, places, hi, lo)
-    found = np.empty(len(places) if len(rows) else 0, np.int32)
+    found = np.empty(len(places) if len(rows) else 0, np.uint32)
     if len(rows):
         found[rows] = find_values(rules.index, np.zeros(len(rows), np.uint64), low)
     return Embedded(rows, found)
@@ -232,7 +232,7 @@ class Lane:
         )
         self._note(batch, exporter, measures, places)
 
-    def measure(self, batch: FlowBatch, exporter: I32) -> Measures:
+    def measure(self, batch: FlowBatch, exporter: U32) -> Measures:
         """Weigh the flows of a batch; exporter: their numbers in this lane."""
         return measure(
             MeasureInputs(
@@ -257,7 +257,7 @@ class Lane:
             self.plan.max_packet_bytes,
         )
 
-    def _faults(self, batch: FlowBatch, exporter: I32) -> U16:
+    def _faults(self, batch: FlowBatch, exporter: U32) -> U16:
         """What is wrong with each flow; with it the second reports of one flow on its way out."""
         if batch.egress is None or not any(self.exporters.both):
             return batch.faults
@@ -335,7 +335,7 @@ class Lane:
         )
         t.add_counts(self.health, a, b, values)
 
-    def _note(self, batch: FlowBatch, exporter: I32, measures: Measures, places: Places) -> None:
+    def _note(self, batch: FlowBatch, exporter: U32, measures: Measures, places: Places) -> None:
         verdict = measures.verdict
         first, last = counted_span(batch.start_ms, batch.end_ms, verdict)
         if first <= last:
@@ -350,7 +350,7 @@ class Lane:
         for name, rows in self._rows_by_exporter(exporter, verdict == _NO_INTERVAL):
             self.without_interval[name] = self.without_interval.get(name, 0) + rows
 
-    def _rows_by_exporter(self, exporter: I32, mask: Bool) -> Iterator[tuple[str, int]]:
+    def _rows_by_exporter(self, exporter: U32, mask: Bool) -> Iterator[tuple[str, int]]:
         if not mask.any():
             return
         rows = np.bincount(exporter[mask], minlength=len(self.exporters.numbers))

@@ -14,7 +14,7 @@ import numpy as np
 
 from v6share.pipelines.kernels.classify import V6
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I16, I32, I64, U8, U16, U64, Bool
+from v6share.pipelines.kernels.flows import I16, I64, U8, U16, U32, U64, Bool
 from v6share.pipelines.kernels.times import FIRST_MS
 from v6share.pipelines.kernels.wide import add, divide, multiply
 from v6share.schemas.ledger import REJECT_REASONS
@@ -58,7 +58,7 @@ class MeasureInputs(NamedTuple):
     pre_scaled: Bool
     protocol: I16
     tcp_flags: I16
-    exporter: I32
+    exporter: U32
     declared: I64
     override: Bool
 
@@ -207,7 +207,7 @@ def _intervals(flows: MeasureInputs, unknown_interval: int) -> tuple[I64, I64, B
     out_dens = np.empty(n if with_den else 0, np.int64)
     known = np.empty(n if with_pre_scaled else 0, np.bool_)
     for i in range(n):
-        exporter = np.uint32(exporters[i])
+        exporter = exporters[i]
         num, den, error_known = _interval_of(
             nums[i] if with_num else 0,
             dens[i] if with_den else 1,

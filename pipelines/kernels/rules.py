@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels.addresses import parse_prefixes
-from v6share.pipelines.kernels.flows import I32, U8, U64, Bool
+from v6share.pipelines.kernels.flows import I32, U8, U32, U64, Bool
 from v6share.pipelines.kernels.intervals import (
     MAPPED,
     Index,
@@ -110,21 +110,21 @@ def compile_rules(catalog: Catalog) -> Rules:
     arrays = c.RuleArrays(
         place_list=lists.of_rule[rule_of_place],
         place_matched=(np.diff(lists.offsets) > 0)[lists.of_rule[rule_of_place]],
-        place_client=home_of_place,
+        place_client=home_of_place.astype(np.uint32),
         place_flags=flags[rule_of_place],
         place_embedded=embedded[rule_of_place],
         place_special=((flags != 0) | (embedded != 0))[rule_of_place],
         client_region=_codes([r for r, _ in clients], regions),
         list_offsets=lists.offsets,
         list_items=lists.items,
-        match_app=np.array([*(a for a, _ in matches), len(catalog.apps)], np.int32),
-        match_pair=np.append(pair_of, np.int32(pairs.index((UNCLASSIFIED, UNCLASSIFIED)))),
+        match_app=np.array([*(a for a, _ in matches), len(catalog.apps)], np.uint32),
+        match_pair=np.append(pair_of, np.uint32(pairs.index((UNCLASSIFIED, UNCLASSIFIED)))),
         match_region=np.array(
             [*(-1 if m.region is None else regions.index(m.region) for _, m in matches), -1],
             np.int32,
         ),
         match_protocols=_protocol_sets([m for _, m in matches]),
-        port_offsets=np.cumsum([0, *(len(m.ports) for _, m in matches)]).astype(np.int32),
+        port_offsets=np.cumsum([0, *(len(m.ports) for _, m in matches)]).astype(np.uint32),
         port_low=np.array([p[0] for _, m in matches for p in m.ports], np.int32),
         port_high=np.array([p[1] for _, m in matches for p in m.ports], np.int32),
         match_plain=np.array(
@@ -188,18 +188,18 @@ def name_hits(values: Sequence[str], conditions: Sequence[str], below: bool) -> 
 class _Lists:
     """Interned lists of match numbers; ``of_rule``: the list of each value of the rule layer."""
 
-    of_rule: I32
-    offsets: I32
-    items: I32
+    of_rule: U32
+    offsets: U32
+    items: U32
 
 
 def _vocabulary(first: str, texts: Iterable[str | None]) -> tuple[str, ...]:
     return (first, *sorted({t for t in texts if t} - {first}))
 
 
-def _codes(texts: Sequence[str], vocabulary: Sequence[str]) -> I32:
+def _codes(texts: Sequence[str], vocabulary: Sequence[str]) -> U32:
     number = {text: i for i, text in enumerate(vocabulary)}
-    return np.array([number[t] for t in texts], np.int32)
+    return np.array([number[t] for t in texts], np.uint32)
 
 
 def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], ...]]:
@@ -288,9 +288,9 @@ def _rule_layer(
             np.array(values, np.int32),
         ),
         _Lists(
-            np.array(of_rule, np.int32),
-            np.cumsum([0, *(len(numbers) for numbers in lists)]).astype(np.int32),
-            np.array([i for numbers in lists for i in numbers], np.int32),
+            np.array(of_rule, np.uint32),
+            np.cumsum([0, *(len(numbers) for numbers in lists)]).astype(np.uint32),
+            np.array([i for numbers in lists for i in numbers], np.uint32),
         ),
         np.array([f for _, f, _ in rules], np.int32),
         np.array([e for _, _, e in rules], np.uint8),
@@ -386,13 +386,13 @@ def _intern_pairs(a: I32, b: I32) -> tuple[I32, I32, I32]:
 
 def _pairs(
     catalog: Catalog, matches: Sequence[tuple[int, Match]]
-) -> tuple[tuple[tuple[str, str], ...], I32]:
+) -> tuple[tuple[tuple[str, str], ...], U32]:
     of_match = [
         (catalog.apps[a].id, m.product or catalog.apps[a].product or UNCLASSIFIED)
         for a, m in matches
     ]
     pairs = tuple(sorted({*of_match, (UNCLASSIFIED, UNCLASSIFIED)}))
-    return pairs, np.array([pairs.index(p) for p in of_match], np.int32)
+    return pairs, np.array([pairs.index(p) for p in of_match], np.uint32)
 
 
 def _protocol_sets(matches: Sequence[Match]) -> U64:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from v6share.pipelines.kernels import clients as sketches
 from v6share.pipelines.kernels import tally as accounts
 from v6share.pipelines.kernels import traffic as t
-from v6share.pipelines.kernels.flows import I32, I64, U64
+from v6share.pipelines.kernels.flows import I64, U32, U64
 from v6share.pipelines.kernels.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.measure import COUNTED
@@ -294,7 +294,7 @@ def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
 
 
 def _merged(
-    groups: Sequence[Groups], add: Callable[[GroupArrays, I32, I64], None]
+    groups: Sequence[Groups], add: Callable[[GroupArrays, U32, I64], None]
 ) -> tuple[I64, I64, I64]:
     """Merge the groups of all lanes into the first one's, and give keys and measures."""
     first, *others = groups
@@ -349,14 +349,18 @@ def _scopes_of(rules: Rules, cell: int) -> list[tuple[str, str]]:
 
 
 def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    parts: dict[tuple[int, str, str, str, str, str], list[sketches.Part]] = {}
+    of_cells: dict[tuple[int, int], list[sketches.Part]] = {}
     for lane in lanes:
-        for (group, cell), part in lane.clients.kept().items():
-            day, vantage, family, unit = sketches.unpack_group(group)
-            for scope, name in _scopes_of(plan.rules, cell):
-                key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
-                parts.setdefault(key, []).append(part)
-    rows = [(*key, *sketches.unite(parts[key])) for key in sorted(parts)]
+        for cell, part in lane.clients.kept().items():
+            of_cells.setdefault(cell, []).append(part)
+    parts: dict[tuple[int, str, str, str, str, str], list[sketches.Part]] = {}
+    for (group, number), of_lanes in of_cells.items():
+        day, vantage, family, unit = sketches.unpack_group(group)
+        united = sketches.unite(of_lanes)
+        for scope, name in _scopes_of(plan.rules, number):
+            key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
+            parts.setdefault(key, []).append(united)
+    rows = [(*key, *_sketch_of(parts[key])) for key in sorted(parts)]
     columns = _transposed(rows, len(CLIENTS_1D.columns))
     return pa.table(
         [
@@ -367,6 +371,11 @@ def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
         ],
         schema=CLIENTS_1D.arrow_schema,
     )
+
+
+def _sketch_of(parts: Sequence[sketches.Part]) -> tuple[int, U64]:
+    """Unite the canonical parts of a scope; most scopes have one alone."""
+    return sketches.sketch_of(parts[0] if len(parts) == 1 else sketches.unite(parts))
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:

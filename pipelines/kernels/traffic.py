@@ -2,17 +2,18 @@
 
 RFC 7015's proportional distribution in integers: of a counter c over d milliseconds the first t
 carry floor(c * t / d), a window carries the difference of two such numbers; so the pieces sum to
-c and each is less than 1 off. With c = q * d + r that is q * t + floor(r * t / d), which needs no
-wide product.
+c and each is less than 1 off. Where c * t passes 64 bits, c = q * d + r makes of it
+q * t + floor(r * t / d), which needs no wide product.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from v6share.pipelines.kernels.classify import Decisions
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I32, I64, U8, U64
+from v6share.pipelines.kernels.flows import I32, I64, U8, U32, U64
 from v6share.pipelines.kernels.groups import GroupArrays, Groups, group_of
 from v6share.pipelines.kernels.measure import COUNTED, Measures
 from v6share.pipelines.kernels.wide import add, divide, multiply
@@ -38,6 +39,10 @@ _TRAIT_BITS: Final = 11
 _WINDOW_SHIFT: Final = _VANTAGE_BITS + _TRAIT_BITS
 # Counters of 64 bits that are split, from ``PACKETS`` on.
 _SPLIT: Final = 4
+# No duration reaches 2^31 ms, so a smaller counter times a part of one fits into 64 bits.
+_NARROW: Final = np.uint64(1 << 33)
+# Pieces of flows that are added at once.
+_MOST_PIECES: Final = 1 << 18
 
 
 class TrafficInputs(NamedTuple):
@@ -48,7 +53,7 @@ class TrafficInputs(NamedTuple):
     packets: I64
     octets: I64
     family: U8
-    exporter: I32
+    exporter: U32
     vantage_of: I32
 
 
@@ -57,6 +62,8 @@ def split_before(counter: int, upto: int, duration: int) -> int:
     """Give the part of a counter that the first ``upto`` of ``duration`` milliseconds carry."""
     # Unsigned: nothing is negative here, and a signed division rounds the other way first.
     c, t, d = np.uint64(counter), np.uint64(upto), np.uint64(duration)
+    if c < _NARROW:
+        return int(c * t // d)
     return int(c // d * t + c % d * t // d)
 
 
@@ -98,7 +105,7 @@ def unpack_a(key_a: np.uint64 | np.ndarray) -> tuple[np.ndarray, ...]:
 class _Keyed(NamedTuple):
     """Some flows: their rows, and their keys in the window of their start. Shapes (m,)."""
 
-    rows: I32
+    rows: U32
     a: U64
     b: U64
 
@@ -112,20 +119,21 @@ def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[_Key
     classes, underlays, directions = decisions.ip_class, decisions.underlay, decisions.direction
     services, clients = decisions.service, decisions.client
     n = len(starts)
-    within, longer = np.empty(n, np.int32), np.empty(n, np.int32)
+    within, longer = np.empty(n, np.uint32), np.empty(n, np.uint32)
     within_a, within_b = np.empty(n, np.uint64), np.empty(n, np.uint64)
     longer_a, longer_b = np.empty(n, np.uint64), np.empty(n, np.uint64)
     withins, longers = 0, 0
     for i in range(n):
-        window = starts[i] // WINDOW_MS
+        # Unsigned: what starts before 1970 is not counted, and a signed division rounds first.
+        window = np.uint64(starts[i]) // np.uint64(WINDOW_MS)
         traits = _traits(int(classes[i]), int(underlays[i]), int(directions[i]), int(families[i]))
         low = np.uint64(vantages[exporters[i]]) << np.uint64(_TRAIT_BITS) | np.uint64(traits)
-        a = np.uint64(window) << np.uint64(_WINDOW_SHIFT) | low
+        a = window << np.uint64(_WINDOW_SHIFT) | low
         b = np.uint64(services[i]) << np.uint64(32) | np.uint64(clients[i])
         # Written to both and kept in one, or in none.
         within[withins], within_a[withins], within_b[withins] = i, a, b
         longer[longers], longer_a[longers], longer_b[longers] = i, a, b
-        goes_on = ends[i] > (window + 1) * WINDOW_MS
+        goes_on = ends[i] > np.int64((window + np.uint64(1)) * np.uint64(WINDOW_MS))
         counted = verdict[i] == COUNTED
         withins += counted & (not goes_on)
         longers += counted & goes_on
@@ -137,7 +145,7 @@ def _keys(flows: TrafficInputs, verdict: U8, decisions: Decisions) -> tuple[_Key
 
 @compiled
 def _add_within(
-    table: GroupArrays, group: I32, rows: I32, flows: TrafficInputs, measures: Measures
+    table: GroupArrays, group: U32, rows: U32, flows: TrafficInputs, measures: Measures
 ) -> None:
     """Add flows that end in the window of their start: all of a flow to one group."""
     sums = table.measures
@@ -160,61 +168,81 @@ def _add_within(
 
 @compiled
 def _windows(start: int, end: int) -> int:
-    """Count the windows that a flow of some duration touches."""
-    return (end - 1) // WINDOW_MS - start // WINDOW_MS + 1
+    """Count the windows that a flow touches; a moment touches one."""
+    return max((end - 1) // WINDOW_MS - start // WINDOW_MS + 1, 1)
+
+
+@compiled
+def _keys_of_pieces(
+    keyed: _Keyed, starts: I64, ends: I64, first: int, most: int
+) -> tuple[U64, U64, int]:
+    """Give the keys of the pieces of flows, window by window, and the flow behind the last one.
+
+    From flow ``first`` of keyed on; at most ``most`` pieces, but one flow at least.
+    """
+    rows, key_a, key_b = keyed.rows, keyed.a, keyed.b
+    behind, pieces = first, 0
+    while behind < len(rows):
+        windows = _windows(starts[rows[behind]], ends[rows[behind]])
+        if behind > first and pieces + windows > most:
+            break
+        pieces += windows
+        behind += 1
+    a, b = np.empty(pieces, np.uint64), np.empty(pieces, np.uint64)
+    piece = 0
+    for k in range(first, behind):
+        for later in range(_windows(starts[rows[k]], ends[rows[k]])):
+            a[piece] = key_a[k] + (np.uint64(later) << np.uint64(_WINDOW_SHIFT))
+            b[piece] = key_b[k]
+            piece += 1
+    return a, b, behind
 
 
 @compiled
 def _add_over_windows(
-    table: GroupArrays, keyed: _Keyed, flows: TrafficInputs, measures: Measures, first: int
-) -> int:
-    """Add flows to every window that they touch; give the place in keyed that needs room, or m.
+    table: GroupArrays, group: U32, rows: U32, flows: TrafficInputs, measures: Measures
+) -> None:
+    """Add flows to every window that they touch; group: of each piece, flow after flow.
 
     What a window carries is the difference of two running numbers, so each is computed once.
     """
-    rows, key_a, key_b = keyed.rows, keyed.a, keyed.b
-    sums, used, room = table.measures, table.used, len(table.keys)
+    sums = table.measures
     starts, ends = flows.start_ms, flows.end_ms
     sampled_packets, sampled_octets = flows.packets, flows.octets
     packets, octets, opens = measures.packets, measures.octets, measures.tcp_opens
     variance_hi, variance_lo = measures.variance_hi, measures.variance_lo
     whole, before = np.empty(_SPLIT, np.int64), np.empty(_SPLIT, np.int64)
-    for k in range(first, len(rows)):
-        i = rows[k]
-        start, end = starts[i], ends[i]
-        windows = _windows(start, end)
-        if used[0] + windows > room:
-            return k
+    piece = 0
+    for i in rows:
+        start, duration = starts[i], ends[i] - starts[i]
+        windows = _windows(start, ends[i])
         whole[0], whole[1] = packets[i], octets[i]
         whole[2], whole[3] = sampled_packets[i], sampled_octets[i]
         before[:] = 0
         before_hi, before_lo = np.uint64(0), np.uint64(0)
+        sums[group[piece], RECORDS] += 1
+        sums[group[piece], TCP_OPENS] += opens[i]
         for later in range(windows):
-            step = np.uint64(later) << np.uint64(_WINDOW_SHIFT)
-            group = group_of(table, key_a[k] + step, key_b[k])
-            row = sums[group]
+            g = group[piece]
+            piece += 1
             upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
             ends_here = later + 1 == windows
             for m in range(_SPLIT):
-                part = whole[m] if ends_here else split_before(whole[m], upto, end - start)
-                row[PACKETS + m] += part - before[m]
+                part = whole[m] if ends_here else split_before(whole[m], upto, duration)
+                sums[g, PACKETS + m] += part - before[m]
                 before[m] = part
             part_hi, part_lo = variance_hi[i], variance_lo[i]
             if not ends_here:
-                part_hi, part_lo = split_wide_before(part_hi, part_lo, upto, end - start)
+                part_hi, part_lo = split_wide_before(part_hi, part_lo, upto, duration)
             borrow = np.uint64(part_lo < before_lo)
             sum_hi, sum_lo = add(
-                np.uint64(row[VARIANCE_HI]),
-                np.uint64(row[VARIANCE_LO]),
+                np.uint64(sums[g, VARIANCE_HI]),
+                np.uint64(sums[g, VARIANCE_LO]),
                 part_hi - before_hi - borrow,
                 part_lo - before_lo,
             )
-            row[VARIANCE_HI], row[VARIANCE_LO] = np.int64(sum_hi), np.int64(sum_lo)
+            sums[g, VARIANCE_HI], sums[g, VARIANCE_LO] = np.int64(sum_hi), np.int64(sum_lo)
             before_hi, before_lo = part_hi, part_lo
-            if later == 0:
-                row[RECORDS] += 1
-                row[TCP_OPENS] += opens[i]
-    return len(rows)
 
 
 def add_flows(
@@ -224,13 +252,21 @@ def add_flows(
     within, longer = _keys(flows, measures.verdict, decisions)
     group = groups.find(within.a, within.b)
     _add_within(groups.arrays, group, within.rows, flows, measures)
-    at = 0
-    while (at := _add_over_windows(groups.arrays, longer, flows, measures, at)) < len(longer.rows):
-        groups.grow()
+    for rows, group in _found_pieces(groups, longer, flows):
+        _add_over_windows(groups.arrays, group, rows, flows, measures)
+
+
+def _found_pieces(groups: Groups, keyed: _Keyed, flows: TrafficInputs) -> Iterator[tuple[U32, U32]]:
+    """Give flows, some at a time, and the group of each of their pieces, made where it is new."""
+    first = 0
+    while first < len(keyed.rows):
+        a, b, behind = _keys_of_pieces(keyed, flows.start_ms, flows.end_ms, first, _MOST_PIECES)
+        yield keyed.rows[first:behind], groups.find(a, b)
+        first = behind
 
 
 @compiled
-def add_sums(table: GroupArrays, group: I32, values: I64) -> None:
+def add_sums(table: GroupArrays, group: U32, values: I64) -> None:
     """Add rows of traffic measures to their groups; shapes (n,), (n, ``MEASURES``)."""
     sums = table.measures
     for k in range(len(group)):
@@ -248,44 +284,36 @@ def add_sums(table: GroupArrays, group: I32, values: I64) -> None:
 
 @compiled
 def _add_errors(
-    table: GroupArrays, keyed: _Keyed, flows: TrafficInputs, unknown: I64, first: int
-) -> int:
-    """Split the bytes whose error is not known like all others; give as ``_add_over_windows``."""
-    rows, key_a, key_b = keyed.rows, keyed.a, keyed.b
-    sums, used, room = table.measures, table.used, len(table.keys)
+    table: GroupArrays, group: U32, rows: U32, flows: TrafficInputs, unknown: I64
+) -> None:
+    """Split the bytes whose error is not known like all others."""
+    sums = table.measures
     starts, ends = flows.start_ms, flows.end_ms
-    for k in range(first, len(rows)):
-        i = rows[k]
+    piece = 0
+    for i in rows:
         start, end = starts[i], ends[i]
-        windows = max(_windows(start, end), 1)
-        if used[0] + windows > room:
-            return k
-        if unknown[i] == 0:
-            continue
-        before = 0
+        windows, before = _windows(start, end), 0
         for later in range(windows):
-            step = np.uint64(later) << np.uint64(_WINDOW_SHIFT)
-            group = group_of(table, key_a[k] + step, key_b[k])
             upto = (start // WINDOW_MS + later + 1) * WINDOW_MS - start
             ends_here = later + 1 == windows
             part = unknown[i] if ends_here else split_before(unknown[i], upto, end - start)
-            sums[group, 0] += part - before
+            sums[group[piece], 0] += part - before
             before = part
-    return len(rows)
+            piece += 1
 
 
 def add_errors(
     groups: Groups, flows: TrafficInputs, measures: Measures, decisions: Decisions
 ) -> None:
     """Add the bytes whose sampling error is not known, under the keys of ``add_flows``."""
-    if not measures.error_unknown.any():
+    unknown = measures.error_unknown
+    if not unknown.any():
         return
     for keyed in _keys(flows, measures.verdict, decisions):
-        at = 0
-        while (at := _add_errors(groups.arrays, keyed, flows, measures.error_unknown, at)) < len(
-            keyed.rows
-        ):
-            groups.grow()
+        some = unknown[keyed.rows] != 0
+        those = _Keyed(keyed.rows[some], keyed.a[some], keyed.b[some])
+        for rows, group in _found_pieces(groups, those, flows):
+            _add_errors(groups.arrays, group, rows, flows, unknown)
 
 
 SAMPLING_MIN: Final = 0
@@ -385,7 +413,7 @@ def note_presence(
 
 
 @compiled
-def add_rows(table: GroupArrays, group: I32, values: I64) -> None:
+def add_rows(table: GroupArrays, group: U32, values: I64) -> None:
     """Add rows of counts to their groups; shapes (n,), (n, m)."""
     for i in range(len(group)):
         for m in range(values.shape[1]):
