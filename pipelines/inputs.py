@@ -1,24 +1,24 @@
 """Inputs to outcomes on one machine: threads that share the row groups of every input at hand.
 
-An input is opened by one thread and then counted by as many lanes as it has row groups, at most
-one a thread. Lanes take row groups one by one, so no input waits for another and a bundle of many
-small files fills the cores as well as one of a few big ones. In flight are at most one batch of
-rows a thread.
+An input is opened by one thread and counted by lanes that take its row groups one by one. It has
+one lane, as long as other inputs keep the threads busy: a lane has tables of its own, and what two
+have counted must be merged. Threads that find no other input help with those under way. So no
+input waits for another, and a bundle of many small files fills the cores as well as one of a few
+big ones. In flight are at most one batch of rows a thread.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from threading import Event, Lock
 from typing import Final
 
 from v6share.pipelines.fragment import fragment_table, write_fragment
 from v6share.pipelines.identity import input_id_of
-from v6share.pipelines.kernels.lane import Lane
+from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.tables import Sums, merge_lanes
 from v6share.pipelines.sources import FlowFile, open_flow_file
 from v6share.pipelines.work import Work
@@ -68,11 +68,41 @@ class _Opened:
     key: FragmentKey
     file: FlowFile
     result: "Future[Outcome]"
-    lanes_left: int
-    next_group: Iterator[int] = field(default_factory=count)
+    next_group: int = 0
     lanes: list[Lane] = field(default_factory=list)
+    at_work: int = 0
     failure: BaseException | None = None
     lock: Lock = field(default_factory=Lock)
+
+    def join(self, plan: Plan) -> Lane | None:
+        """Give a lane for this input; None where it needs no further one.
+
+        The first one is given even where there is no row group.
+        """
+        with self.lock:
+            if self.lanes and not self._is_open():
+                return None
+            lane = Lane(plan)
+            self.lanes.append(lane)
+            self.at_work += 1
+            return lane
+
+    def draw(self) -> int | None:
+        """Give a row group that nobody has counted; None where none is left, or one failed."""
+        with self.lock:
+            if not self._is_open():
+                return None
+            self.next_group += 1
+            return self.next_group - 1
+
+    def leave(self) -> bool:
+        """End a lane's work; tell whether it was the last one."""
+        with self.lock:
+            self.at_work -= 1
+            return self.at_work == 0 and not self._is_open()
+
+    def _is_open(self) -> bool:
+        return self.failure is None and self.next_group < self.file.row_groups
 
 
 class Crew:
@@ -132,8 +162,7 @@ class Crew:
         if isinstance(opened, Outcome):
             self._done(opened, result)
             return
-        for _ in range(opened.lanes_left):
-            self._pool.submit(self._run_lane, opened)
+        self._pool.submit(self._run_lane, opened)
 
     def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
         try:
@@ -146,21 +175,23 @@ class Crew:
         key = self._work.key(input_id, file.dialect)
         if key in self._work.committed:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
-        lanes = max(1, min(self._work.threads, file.row_groups))
-        return _Opened(found, key, file, result, lanes)
+        return _Opened(found, key, file, result)
 
     def _run_lane(self, opened: _Opened) -> None:
         """Count row groups until none is left; the last lane to end writes the fragment."""
+        lane = opened.join(self._plan)
+        if lane is None:
+            return
+        if len(opened.lanes) < min(self._work.threads, opened.file.row_groups):
+            # Behind the inputs that wait: it begins only where a thread has none of its own.
+            self._help_later(opened)
         try:
-            self._count_groups(opened)
+            self._count_groups(opened, lane)
         except (InputRefused, Stopped, OSError, MemoryError) as error:
             opened.failure = opened.failure or error
         except BaseException as error:
             opened.failure = opened.failure or _unexpected(error)
-        with opened.lock:
-            opened.lanes_left -= 1
-            last = opened.lanes_left == 0
-        if last:
+        if opened.leave():
             try:
                 if isinstance(opened.failure, OSError | MemoryError):
                     self._done(_failed(opened.found, opened.failure), opened.result)
@@ -171,16 +202,15 @@ class Crew:
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
-    def _count_groups(self, opened: _Opened) -> None:
-        file, lane = opened.file, Lane(self._plan)
-        with opened.lock:
-            opened.lanes.append(lane)
+    def _help_later(self, opened: _Opened) -> None:
+        # The pool may be shut down already: an interrupted run needs no help.
+        with suppress(RuntimeError):
+            self._pool.submit(self._run_lane, opened)
+
+    def _count_groups(self, opened: _Opened, lane: Lane) -> None:
+        file = opened.file
         size_of_row = opened.found.size / max(file.rows, 1)
-        while opened.failure is None:
-            with opened.lock:
-                group = next(opened.next_group)
-            if group >= file.row_groups:
-                return
+        while (group := opened.draw()) is not None:
             for batch in file.read([group], self._work.settings.run.batch_rows):
                 if self._stop.is_set():
                     raise Stopped

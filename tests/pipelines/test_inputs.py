@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from v6share.pipelines.inputs import Crew, crew_ahead, crew_of
+from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.lane import Lane
 from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.catalog import parse_catalog
@@ -83,6 +84,21 @@ def test_many_small_inputs_and_one_large(work: Work, tmp_path: Path) -> None:
     assert [one.status for one in got] == ["fragment"] * 31
     assert sum(one.rows_counted for one in got) == 9_500 + sum(range(10, 40))
     assert all(work.workspace.fragment(one.key.fragment_id).exists() for one in got if one.key)
+
+
+def test_threads_without_an_input_of_their_own_help(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = threading.Barrier(3)
+    add = Lane.add
+
+    def meet_and_add(lane: Lane, batch: FlowBatch) -> None:
+        meeting.wait(timeout=30)  # broken, unless three threads count at once
+        add(lane, batch)
+
+    monkeypatch.setattr(Lane, "add", meet_and_add)
+    (one,) = outcomes(work, found(write_flows(tmp_path / "one.parquet", 3000)))
+    assert (one.status, one.rows_in, one.rows_counted) == ("fragment", 3000, 3000)
 
 
 def test_an_input_without_rows_is_counted(work: Work, tmp_path: Path) -> None:
