@@ -11,7 +11,13 @@ from v6share.jobs.output import bytes_for_people
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.open import Connection
-from v6share.warehouse.publish import Draft, drafted, needs_publish, was_altered
+from v6share.warehouse.publish import (
+    Draft,
+    drafted,
+    needs_publish,
+    note_unpublished,
+    was_altered,
+)
 
 
 def new_run_id(now: datetime) -> str:
@@ -36,18 +42,28 @@ def check_and_publish(
         console.detail(f"{workspace.published} is up to date")
         return False
     if not wanted:
-        report_checks(run_checks(connection))
+        _check(connection)
+        note_unpublished(connection, "--no-publish was given")
         console.say("not published, as --no-publish says")
         return False
     with drafted(connection, workspace) if draft is None else nullcontext(draft) as snapshot:
         snapshot.fill()
-        report_checks(run_checks(connection))
+        _check(connection)
         published = snapshot.put_in_place()
     console.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",
         published=published.path,
     )
     return True
+
+
+def _check(connection: Connection) -> None:
+    """Raises JobStopped (GATE) when a check fails, and notes it for ``status``."""
+    results = run_checks(connection)
+    failed = ", ".join(result.name for result in results if result.blocks)
+    if failed:
+        note_unpublished(connection, f"failed checks: {failed}")
+    report_checks(results)
 
 
 def report_checks(results: Sequence[CheckResult]) -> None:

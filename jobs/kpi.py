@@ -4,14 +4,16 @@ import re
 from pathlib import Path
 from typing import Final, cast
 
-from v6share.jobs import output
+from v6share.jobs import console, output
 from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
 from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.output import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
-from v6share.warehouse.reads import list_relations, select
+from v6share.schemas.workspace import Workspace
+from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
 _STAGE: Final = re.compile(r"(?:stage[-_ ]?)?(\d)", re.IGNORECASE)
 _STAGES: Final = ("stage1", "stage2", "stage3")
@@ -21,11 +23,8 @@ def main(
     invocation: Invocation, view: str | None, *, form: output.Form, limit: int | None
 ) -> ExitCode:
     """Print the board, a stage or a view."""
-    published = find_workspace(invocation.root).published
-    if not published.exists():
-        raise UserError(
-            f"{published}: not there, so nothing is published yet; use `v6share run PATH...`"
-        )
+    workspace = find_workspace(invocation.root)
+    published = workspace.published
     stage = _STAGE.fullmatch(view) if view is not None else None
     if view is None:
         _print_board(published, form)
@@ -35,7 +34,22 @@ def main(
         output.write_table(
             select(published, _view_name(published, view)), form, title=view, limit=limit
         )
+    _say_what_is_missing(workspace)
     return ExitCode.DONE
+
+
+def _say_what_is_missing(workspace: Workspace) -> None:
+    """A word where a run is committed that these numbers do not hold."""
+    try:
+        run = unpublished_run(workspace, published_runs(workspace.published))
+    except OSError:
+        return  # who may read the published file need not be one who may read the state
+    if run is not None:
+        console.warn(
+            f"run {run.run_id}, committed at {iso_time(run.finished_at)}, is not in these "
+            "numbers: it is not published. `v6share status` says why",
+            run_id=run.run_id,
+        )
 
 
 def _print_board(published: Path, form: output.Form) -> None:

@@ -25,6 +25,7 @@ from v6share.schemas.catalog import dimension_tables
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
+from v6share.schemas.ledger import NO_OP
 from v6share.schemas.mistakes import did_you_mean
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.workspace import Workspace
@@ -212,7 +213,7 @@ def _now() -> datetime:
 def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: Sorted) -> Run:
     known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
     again = [*result.copies, *result.refused_again, *result.forgotten]
-    outcome = "committed" if result.committed else "no-op"
+    outcome = "committed" if result.committed else NO_OP
     return Run(
         run_id=started.run_id,
         command=started.command,
@@ -316,13 +317,13 @@ def _say_what_was_rewritten(rewritten: Sequence[Rewritten]) -> None:
 
 
 def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:
-    if run.outcome == "no-op" and published:
+    if run.outcome == NO_OP and published:
         console.say("nothing new to count; published what readers did not see yet")
         return
-    if run.outcome == "no-op" and opened:
+    if run.outcome == NO_OP and opened:
         console.say("nothing new was counted; the numbers are as before")
         return
-    if run.outcome == "no-op":
+    if run.outcome == NO_OP:
         console.say("nothing new was counted, and no file was opened")
         return
     place = (

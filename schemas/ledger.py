@@ -75,6 +75,9 @@ FINDINGS: Final = Table(
 # A row that was observed on its way out, and counted.
 EGRESS_FINDING: Final = "egress record"
 
+# The outcome of a run that changed no number.
+NO_OP: Final = "no-op"
+
 LEDGER_RUNS: Final = Table(
     "ledger_runs",
     "Every run, with the versions that it used and what came of it.",

@@ -11,6 +11,7 @@ next append cuts it off. A bad line anywhere else is damage, and said so.
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,6 +135,9 @@ _TYPES: Final[dict[str, type[Entry]]] = {
 _NAMES: Final = {kind: name for name, kind in _TYPES.items()}
 _TIMES: Final = frozenset({"at", "started_at", "finished_at"})
 
+# What is read at once on the way from the end.
+_STEP_BYTES: Final = 1 << 16
+
 
 def format_entry(entry: Entry) -> str:
     """One line of JSON, without the newline."""
@@ -204,6 +208,32 @@ def read(path: Path, from_offset: int = 0) -> Iterator[tuple[Entry, int]]:
                 return
             yield entry, end
             offset = end
+
+
+def runs_backwards(path: Path) -> Iterator[Run]:
+    """The runs, the newest first; whoever wants the newest reads a few kilobytes.
+
+    For a look at a journal that another process may be writing: lines that are no run, or no
+    entry at all, are passed over. Raises OSError where the file cannot be read.
+    """
+    for line in _lines_backwards(path):
+        with suppress(ValueError):
+            entry = parse_entry(line)
+            if isinstance(entry, Run):
+                yield entry
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """The whole lines of a file, the last one first."""
+    with path.open("rb") as file:
+        position, begun = file.seek(0, os.SEEK_END), b""
+        while position:
+            step = min(position, _STEP_BYTES)
+            position -= step
+            file.seek(position)
+            begun, *lines = (file.read(step) + begun).split(b"\n")
+            yield from reversed(lines)
+        yield begun
 
 
 def _whole_entry(line: bytes, path: Path, offset: int, *, is_last: bool) -> Entry | None:
@@ -288,9 +318,9 @@ def _cut_torn_line(descriptor: int) -> int:
 
 def _last_line_start(descriptor: int, size: int) -> int:
     """Where the last line starts: after the last newline that is not the file's last byte."""
-    step, end = 1 << 16, size - 1
+    end = size - 1
     while end > 0:
-        begin = max(0, end - step)
+        begin = max(0, end - _STEP_BYTES)
         found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
         if found >= 0:
             return begin + found + 1

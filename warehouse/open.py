@@ -65,10 +65,14 @@ def open_snapshot(path: Path) -> Iterator[Connection]:
 
     Raises UserError where there is none, and where it turns out to be damaged while it is read.
     """
-    if not path.exists():
-        raise UserError(f"{path} does not exist: nothing is published yet; use `v6share run`")
     with clear_errors(path):
-        connection = _connect_to_read(path)
+        try:
+            connection = _connect_to_read(path)
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: not there, so nothing is published; use `v6share run PATH...`. Where a "
+                "run has ended already, `v6share status` says why"
+            ) from None
         try:
             yield connection
         finally:

@@ -59,6 +59,16 @@ def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> 
     return read_state(connection, "published_file") not in ("", _file_stamp(workspace.published))
 
 
+def note_unpublished(connection: duckdb.DuckDBPyConnection, why: str) -> None:
+    """Keep why the published file misses something, for who looks later; empty: it does not."""
+    write_state(connection, "unpublished", why)
+
+
+def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
+    """What was noted last; empty where nothing is missing, or the run was broken off before."""
+    return read_state(connection, "unpublished")
+
+
 class Draft:
     """A snapshot on its way, in a file beside the published one.
 
@@ -93,6 +103,7 @@ class Draft:
         sync_directory(target.parent)
         write_state(self._connection, "published", _stamp(self._connection, self._views))
         write_state(self._connection, "published_file", _file_stamp(target))
+        note_unpublished(self._connection, "")
         return Published(target, target.stat().st_size)
 
     def discard(self) -> None:

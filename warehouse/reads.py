@@ -1,7 +1,7 @@
 """Typed reads for the command line: what is known, how things stand, and a view's rows."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
-from v6share.schemas.ledger import EGRESS_FINDING
+from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
 from v6share.schemas.outcome import FoundInput
+from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
+from v6share.warehouse.journal import Run, runs_backwards
 from v6share.warehouse.open import open_snapshot
 from v6share.warehouse.views import quoted
 
@@ -103,7 +105,8 @@ def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
 class StatusReport:
     """How things stand, as small tables in the order of reading.
 
-    runs: the newest first. files: inputs and rows by status. rejects: by reason, largest first.
+    runs: the newest first; ``published``: whether readers see what it did, null where it did
+    nothing. files: inputs and rows by status. rejects: by reason, largest first.
     findings: by kind and exporter. exporters: hours with data out of the hours between its first
     record and the newest of all, and how far it is behind. unlisted: exporters with traffic that
     the catalog does not list. both_directions: exporters that sent egress records among others and
@@ -145,8 +148,13 @@ _BOTH_DIRECTIONS: Final = f"""
     WHERE e.egress_rows < c."rows" AND coalesce(d.directions, 'one') <> 'both'
     ORDER BY e.egress_rows DESC, c.exporter"""  # noqa: S608 - a name of the schemas
 
+_RUNS: Final = f"""
+    SELECT
+      *,
+      CASE WHEN outcome <> '{NO_OP}' THEN list_contains($published, run_id) END AS published
+    FROM ledger_runs ORDER BY started_at DESC, run_id DESC LIMIT 20"""  # noqa: S608 - a name
+
 _STATUS: Final = {
-    "runs": "SELECT * FROM ledger_runs ORDER BY started_at DESC, run_id DESC LIMIT 20",
     "files": """
         SELECT
           status,
@@ -239,9 +247,34 @@ def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return fetch_table(connection, _BOTH_DIRECTIONS)
 
 
-def status_report(connection: duckdb.DuckDBPyConnection) -> StatusReport:
-    """How things stand, from the warehouse or from a published file."""
-    return StatusReport(**{part: fetch_table(connection, sql) for part, sql in _STATUS.items()})
+def status_report(
+    connection: duckdb.DuckDBPyConnection, published: Collection[str]
+) -> StatusReport:
+    """How things stand, from the warehouse or from a published file.
+
+    published: the ids of the runs that readers see (``published_runs``).
+    """
+    runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
+    others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
+    return StatusReport(runs=runs, **others)
+
+
+def published_runs(published: Path) -> frozenset[str]:
+    """The ids of the runs that a published file holds. Raises UserError as ``open_snapshot``."""
+    with open_snapshot(published) as connection:
+        rows = connection.execute("SELECT run_id FROM ledger_runs").fetchall()
+    return frozenset(run_id for (run_id,) in rows)
+
+
+def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | None:
+    """The newest run that changed the numbers, where readers do not see it; else None.
+
+    The journal says it: it may be read while another process holds the warehouse. published: as
+    for ``status_report``. Raises OSError where the journal cannot be read.
+    """
+    changes = (run for run in runs_backwards(workspace.journal) if run.outcome != NO_OP)
+    newest = next(changes, None)
+    return None if newest is None or newest.run_id in published else newest
 
 
 def list_relations(published: Path) -> list[tuple[str, str]]:

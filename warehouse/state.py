@@ -4,7 +4,9 @@ from typing import Literal
 
 import duckdb
 
-Key = Literal["journal_offset", "revision", "published", "published_file", "dimensions"]
+Key = Literal[
+    "journal_offset", "revision", "published", "published_file", "dimensions", "unpublished"
+]
 
 
 def read_state(connection: duckdb.DuckDBPyConnection, key: Key, default: str = "") -> str:

@@ -382,8 +382,40 @@ def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
     assert "check unique_traffic_5m: expected that traffic_5m has each key once" in err
     assert "`v6share rebuild` makes the tables anew" in err
     assert Workspace(root).published.read_bytes() == before
+    _, out, err = call(capsys, root, "status", "--format", "json")
+    assert [run["published"] for run in json.loads(out)["runs"]] == [False, True]
+    assert f"run {summary['run_id']} is committed and not published (failed checks: " in err
+    assert "unique_traffic_5m" in err
+    code, _, err = call(capsys, root, "kpi", "kpi_headline")
+    assert (code, err.count("\n")) == (ExitCode.DONE, 1)
+    assert re.search(rf"run {summary['run_id']}, committed at 20\S+Z, is not in these", err)
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
     assert _committed(capsys, root) == 3
+    assert call(capsys, root, "kpi", "kpi_headline")[2] == ""
+    _, out, err = call(capsys, root, "status", "--format", "json")
+    assert [run["published"] for run in json.loads(out)["runs"]] == [True, True]
+    assert "not published" not in err
+
+
+def test_what_readers_miss_is_said_until_it_is_published(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows / "day0.parquet")
+    run(capsys, root, flows, "--no-publish")
+    run(capsys, root, flows, "--no-publish")  # a no-op has nothing to publish
+    _, out, err = call(capsys, root, "status", "--format", "json")
+    assert [run["published"] for run in json.loads(out)["runs"]] == [None, False, True]
+    assert "not published (--no-publish was given)" in err
+    with hold(Workspace(root), "v6share run elsewhere"):
+        assert "not published (broken off, or not done yet)" in call(capsys, root, "status")[2]
+        assert "is not in these numbers" in call(capsys, root, "kpi", "kpi_headline")[2]
+    Workspace(root).published.unlink()
+    assert "(--no-publish was given)" in call(capsys, root, "status")[2]
+    code, out, err = call(capsys, root, "kpi")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "nothing is published" in err
+    run(capsys, root, flows)
+    assert "not published" not in call(capsys, root, "status")[2]
 
 
 def damage(path: Path, how: str) -> None:

@@ -133,3 +133,37 @@ def test_a_failed_write_leaves_the_file_as_it_was(
     with pytest.raises(OSError, match="No space"):
         journal.append(path, some(2))
     assert path.read_bytes() == before
+
+
+@given(
+    st.lists(
+        st.one_of(
+            ENTRIES,
+            st.builds(
+                Run,
+                TEXT,
+                *[st.just("c")] * 2,
+                st.just(1),
+                st.just("c"),
+                TIMES,
+                TIMES,
+                *[NUMBERS] * 6,
+                st.just("no-op"),
+            ),
+        ),
+        max_size=6,
+    ),
+    st.integers(1, 999),
+)
+def test_runs_backwards_are_the_runs_whatever_is_read_at_once(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[Entry], step: int
+) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    path.touch()
+    journal.append(path, entries)
+    with path.open("ab") as file:
+        file.write(b'{"type": "run", "run_id": "to')  # torn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_STEP_BYTES", step)
+        found = list(journal.runs_backwards(path))
+    assert found == [entry for entry in reversed(entries) if isinstance(entry, Run)]

@@ -118,7 +118,7 @@ def test_views_are_selected_by_name_only(
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
-    with pytest.raises(UserError, match="nothing is published yet"):
+    with pytest.raises(UserError, match="nothing is published"):
         select(workspace.published, "kpi_headline")
 
 
@@ -182,6 +182,22 @@ def test_a_snapshot_that_is_replaced_while_it_is_opened_is_opened_again(
     assert len(calls) == 2
     workspace.published.write_bytes(b"no database")
     with pytest.raises(UserError, match="cannot be read"), open_snapshot(workspace.published):
+        pass
+    connection.close()
+
+
+def test_a_snapshot_that_vanishes_while_it_is_opened_is_none(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+
+    def connect(path: Path, **_: object) -> duckdb.DuckDBPyConnection:
+        path.unlink()
+        raise duckdb.IOException(f'Cannot open file "{path}": No such file or directory')
+
+    monkeypatch.setattr(opening.duckdb, "connect", connect)
+    with pytest.raises(UserError, match="nothing is published"), open_snapshot(workspace.published):
         pass
     connection.close()
 

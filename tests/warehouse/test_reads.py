@@ -71,7 +71,7 @@ def test_what_inputs_are_called(workspace: Workspace) -> None:
 
 def test_status(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
-    empty = status_report(connection)
+    empty = status_report(connection, ())
     assert empty.runs.num_rows == empty.files.num_rows == empty.inputs_of_old_versions == 0
     old, new = make_fragment(workspace, "a", 1, "c1"), make_fragment(workspace, "b", 2, "c2")
     run = Run("r1", "run x", "0.1.0", 1, "c2", AT, AT, 2, 0, 1, 9, 8, 1, "quarantined-some")
@@ -82,8 +82,9 @@ def test_status(workspace: Workspace) -> None:
         schema=DIM_EXPORTERS.arrow_schema,
     )
     replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
-    report = status_report(connection)
-    assert report.runs.to_pylist() == [vars(run)]
+    report = status_report(connection, ())
+    assert report.runs.to_pylist() == [{**vars(run), "published": False}]
+    assert status_report(connection, {"r1"}).runs.column("published").to_pylist() == [True]
     assert report.files.column("status").to_pylist() == ["committed", "quarantined"]
     assert report.rejects.column("reason").to_pylist() == ["no_time"]
     assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
@@ -106,7 +107,7 @@ def test_nobody_is_behind_a_wrong_clock(workspace: Workspace) -> None:
         "(TIMESTAMP '2026-03-01 12:00:00', 'r2', 500), "
         "(TIMESTAMP '2100-01-01', 'r3', 2)) AS v(start, exporter, records)"
     )
-    rows = status_report(connection).exporters.to_pylist()
+    rows = status_report(connection, ()).exporters.to_pylist()
     assert [(r["exporter"], r["hours_expected"], r["minutes_behind"]) for r in rows] == [
         ("r1", 3, 120),
         ("r2", 1, 0),
