@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -23,7 +25,7 @@ import typer
 from v6share.jobs import interrupt
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
-from v6share.schemas.errors import InputRefused, UserError
+from v6share.schemas.errors import DENIED, NO_ROOM, InputRefused, UserError, line_that_says
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -33,6 +35,10 @@ _LOG: Final = logging.getLogger("v6share")
 _LEVELS: Final = {-1: logging.ERROR, 0: logging.INFO, 1: logging.DEBUG}
 _GLOBAL_OPTIONS: Final = ("-C", "-v", "--verbose", "-q", "--quiet", "--log")
 PLAIN_SECONDS: Final = 5.0
+_OF_A_PATH: Final = (
+    *DENIED,
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
+)
 
 _current = Invocation()
 
@@ -93,10 +99,20 @@ def report_failure(error: Exception) -> ExitCode:
         case InputRefused():
             fail(f"{error.reason}: {error.detail}")
             return ExitCode.INPUT_FAILED
-    full = _disk_full(error)
+    full = line_that_says(error, NO_ROOM)
     if full:
-        fail(f"no space left: {full}. Nothing is half done; make room and run the same again")
+        fail(
+            f"no space left: {full}. Nothing is half done; make room{_room_left(_current.root)} "
+            "and run the same again"
+        )
         return ExitCode.INTERNAL
+    denied = _path_refused(error)
+    if denied:
+        fail(
+            f"{denied}. It can not be made, read or written; give another place, or change the "
+            "owner or the permissions of this one"
+        )
+        return ExitCode.USAGE
     if _is_damage(error):
         fail(
             f"the warehouse is damaged: {_described(error)}. `v6share rebuild` makes it again from "
@@ -113,14 +129,20 @@ def report_interrupt() -> None:
     fail("interrupted; nothing is half done, the next run goes on from here")
 
 
-def _disk_full(error: BaseException | None) -> str:
-    """What an error, or one that led to it, says of a full disk; empty where none does."""
-    while error is not None:
-        for line in str(error).splitlines():
-            if any(os.strerror(number) in line for number in (errno.ENOSPC, errno.EDQUOT)):
-                return line.strip()
-        error = error.__cause__ or error.__context__
-    return ""
+def _room_left(root: Path) -> str:
+    """In brackets, so that one sees whether it is the disk of the workspace that is full."""
+    try:
+        free = shutil.disk_usage(root).free
+    except OSError:
+        return ""
+    return f" (the disk of {root.absolute()} has {free / 1e6:,.0f} MB left)"
+
+
+def _path_refused(error: Exception) -> str:
+    """What the system says of a path that a user has named or owns; empty for other errors."""
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_A_PATH:
+        return f"{error.filename}: {error.strerror}"
+    return line_that_says(error, DENIED)
 
 
 def _is_damage(error: Exception) -> bool:

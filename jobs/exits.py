@@ -26,11 +26,12 @@ _MEANINGS: Final = {
     ExitCode.DONE: "everything found is committed, now or before (rejected rows are still 0)",
     ExitCode.INPUT_FAILED: "an input was newly quarantined or failed; the good ones are committed",
     ExitCode.USAGE: "a mistake in usage (a named file that is not there, too), settings or "
-    "catalog; the message says where",
+    "catalog, or a path that may not be made, read or written; the message says where",
     ExitCode.GATE: "a check failed; nothing was published",
     ExitCode.LOCKED: "another run holds the workspace",
     ExitCode.NO_INPUT: "no input matched at all",
-    ExitCode.INTERNAL: "an error that v6share did not expect; `v6share -v ...` shows where",
+    ExitCode.INTERNAL: "a full disk, or an error that v6share did not expect; "
+    "`v6share -v ...` shows where",
     ExitCode.INTERRUPTED: "interrupted; nothing is half done",
 }
 

@@ -1,5 +1,13 @@
 """Errors that are a user's to mend: each says what was found, expected, where, and what to do."""
 
+import errno
+import os
+from collections.abc import Iterable
+from typing import Final
+
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 class UserError(Exception):
     """A mistake in usage or configuration: printed without a traceback, exit code 2."""
@@ -23,3 +31,17 @@ class InputRefused(Exception):  # noqa: N818 - a refusal is an outcome, not a fa
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+def line_that_says(error: BaseException | None, numbers: Iterable[int]) -> str:
+    """The line in which an error, or one that led to it, has the words of one of these errnos.
+
+    DuckDB and Beam hand on the words of the system and not its number. Empty where none does.
+    """
+    words = [os.strerror(number) for number in numbers]
+    while error is not None:
+        for line in str(error).splitlines():
+            if any(word in line for word in words):
+                return line.strip()
+        error = error.__cause__ or error.__context__
+    return ""

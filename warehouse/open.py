@@ -4,7 +4,6 @@ The connection is set up for a bounded run: 512 MiB of memory, spilling below ``
 download of extensions.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from v6share.schemas.errors import UserError
+from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import apply
 from v6share.warehouse.migrate import migrate
@@ -103,7 +102,7 @@ def clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
+        if isinstance(error, duckdb.IOException) and "set lock on" in str(error):
             raise UserError(
                 f"{path} is open in another process: {_first_line(error)}. Close it there; to "
                 "look at the numbers, open the published file instead, read-only"
@@ -118,7 +117,7 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 def is_damage(error: duckdb.Error) -> bool:
     """Whether DuckDB speaks of the file, not of a query. Bad blocks have no class of their own."""
-    if os.strerror(errno.ENOSPC) in str(error):
+    if line_that_says(error, (*NO_ROOM, *DENIED)):
         return False
     return isinstance(
         error,

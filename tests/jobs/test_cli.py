@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from flow_files import write_flows
 
 from v6share.jobs import cli, reference
 from v6share.jobs.exits import ExitCode
@@ -185,6 +186,24 @@ def test_an_interrupt_is_130(
     code, out, _ = call(capsys, "kpi")
     assert code is ExitCode.INTERRUPTED
     assert out == ""
+
+
+@pytest.mark.parametrize("command", ["init x", "sample x/y", "run flows", "kpi"])
+def test_a_place_where_nothing_can_be_made_is_the_users_to_mend(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_flows(tmp_path / "flows/a.parquet")
+    for name in ("state", "published", "x"):
+        (tmp_path / name).write_text("a file, where a folder is wanted")
+    words = command.replace("x", "x/z").split()
+    code, out, err = call(capsys, *words)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert err.startswith("error: ")
+    assert "unexpected" not in err
 
 
 def test_json_log_is_one_object_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -111,8 +112,33 @@ def test_a_full_disk_is_told_as_such(capsys: pytest.CaptureFixture[str], error: 
     assert console.report_failure(error) is ExitCode.INTERNAL
     err = capsys.readouterr().err
     assert err.startswith("error: no space left: ")
-    assert err.endswith("make room and run the same again\n")
+    assert re.search(r"make room \(the disk of /\S+ has [\d,]+ MB left\) and run the same", err)
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/ws/state/lock"),
+        OSError(errno.EROFS, os.strerror(errno.EROFS), "/ws/v6share.toml"),
+        FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/x"),
+        RuntimeError('IO Error: Cannot open file "/ws/x.duckdb": Permission denied'),
+    ],
+)
+def test_a_path_that_the_system_refuses_is_the_users_to_mend(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    assert console.report_failure(error) is ExitCode.USAGE
+    err = capsys.readouterr().err
+    assert re.match(r"error: .*/(ws|proc)/.*: [A-Z]\S+ .*give another place", err)
+    assert err.count("\n") == 1
+
+
+def test_an_error_of_the_system_that_names_no_path_is_not_expected(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert console.report_failure(FileNotFoundError("odd")) is ExitCode.INTERNAL
+    assert "unexpected FileNotFoundError: odd" in capsys.readouterr().err
 
 
 class Clock:
