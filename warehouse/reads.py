@@ -106,12 +106,14 @@ class StatusReport:
     """How things stand, as small tables in the order of reading.
 
     runs: the newest first; ``published``: whether readers see what it did, null where it did
-    nothing. files: inputs and rows by status. rejects: by reason, largest first.
-    findings: by kind and exporter. exporters: hours with data out of the hours between its first
-    record and the newest of all, and how far it is behind. unlisted: exporters with traffic that
-    the catalog does not list. both_directions: exporters that sent egress records among others and
-    that the catalog does not declare. versions: committed inputs by version; ``current`` marks the
-    versions of the newest run. quarantined: refused inputs with their reason.
+    nothing. files: inputs and rows by what each input is now: committed where a version of it
+    counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
+    exporter. exporters: hours with data out of the hours between its first record and the newest
+    of all, and how far it is behind. unlisted: exporters with traffic that the catalog does not
+    list. both_directions: exporters that sent egress records among others and that the catalog
+    does not declare. versions: committed inputs by version; ``current`` marks the versions of the
+    newest run. quarantined: refusals with their reason, without those of inputs that the same
+    versions count by another dialect.
     """
 
     runs: pa.Table
@@ -156,13 +158,19 @@ _RUNS: Final = f"""
 
 _STATUS: Final = {
     "files": """
+        WITH latest AS (
+          SELECT * FROM ledger_files
+          QUALIFY 1 = row_number() OVER (
+            PARTITION BY input_id ORDER BY status = 'committed' DESC, committed_at DESC, dialect
+          )
+        )
         SELECT
           status,
           count(*) AS inputs,
           CAST(sum(rows_in) AS BIGINT) AS rows_in,
           CAST(sum(rows_counted) AS BIGINT) AS rows_counted,
           CAST(sum(rows_rejected) AS BIGINT) AS rows_rejected
-        FROM ledger_files GROUP BY status ORDER BY status""",
+        FROM latest GROUP BY status ORDER BY status""",
     "rejects": """
         SELECT
           reason,
@@ -238,7 +246,13 @@ _STATUS: Final = {
         ORDER BY current DESC, inputs DESC, f.catalog_version, f.dialect""",
     "quarantined": """
         SELECT path, reason, size, dialect, input_id, committed_at AS at
-        FROM ledger_files WHERE status = 'quarantined' ORDER BY path, input_id""",
+        FROM ledger_files f
+        WHERE status = 'quarantined' AND NOT EXISTS (
+          SELECT 1 FROM ledger_files c
+          WHERE c.status = 'committed' AND c.input_id = f.input_id
+            AND c.rules_version = f.rules_version AND c.catalog_version = f.catalog_version
+        )
+        ORDER BY path, input_id, dialect""",
 }
 
 

@@ -157,9 +157,20 @@ def test_a_refusal_holds_for_the_dialect_that_was_named(
             assert done["inputs_quarantined_before"] == (3 if again else 0)
             assert code is (ExitCode.DONE if again else ExitCode.INPUT_FAILED)
     assert len(list(Workspace(root).quarantine.glob("*.json"))) == 3
+    assert _states(capsys, root) == {"quarantined": 3}
     code, done, _ = run(capsys, root, flows)
     assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
     assert list(Workspace(root).quarantine.glob("*.json")) == []
+    assert _states(capsys, root) == {"committed": 3}
+    run(capsys, root, flows, "--dialect", "pmacct")
+    assert _states(capsys, root) == {"committed": 3}
+    status = json.loads(call(capsys, root, "status", "--format", "json")[1])
+    assert status["quarantined"] == []
+
+
+def _states(capsys: pytest.CaptureFixture[str], root: Path) -> dict[str, int]:
+    files = json.loads(call(capsys, root, "status", "--format", "json")[1])["files"]
+    return {row["status"]: row["inputs"] for row in files}
 
 
 def test_a_young_unreadable_file_is_left_for_the_next_run(
