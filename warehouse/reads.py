@@ -176,8 +176,11 @@ _STATUS: Final = {
           reason,
           CAST(sum("rows") AS BIGINT) AS "rows",
           count(DISTINCT input_id) AS inputs,
-          CAST(sum(sampled_packets) AS DECIMAL(38, 0)) AS sampled_packets,
-          CAST(sum(sampled_bytes) AS DECIMAL(38, 0)) AS sampled_bytes
+          -- The ledger keeps what the file says, below 0 too. A sum of it is no traffic.
+          CAST(sum(sampled_packets) FILTER (reason <> 'bad_counter') AS DECIMAL(38, 0))
+            AS sampled_packets,
+          CAST(sum(sampled_bytes) FILTER (reason <> 'bad_counter') AS DECIMAL(38, 0))
+            AS sampled_bytes
         FROM rejects GROUP BY reason ORDER BY "rows" DESC, reason""",
     "findings": """
         SELECT

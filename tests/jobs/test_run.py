@@ -249,6 +249,16 @@ def test_rows_without_interval_come_with_lines_to_paste(
     assert (code, done["rows_counted"]) == (ExitCode.DONE, 4)
 
 
+def test_negative_counters_stay_in_the_ledger_and_are_no_traffic_in_status(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    run(capsys, root, write_flows(tmp_path / "a.parquet", octets=-1000))
+    (kept,) = json.loads(call(capsys, root, "kpi", "rejects", "--format", "json")[1])
+    assert (kept["reason"], kept["sampled_bytes"]) == ("bad_counter", -4000)
+    (shown,) = json.loads(call(capsys, root, "status", "--format", "json")[1])["rejects"]
+    assert (shown["rows"], shown["sampled_packets"], shown["sampled_bytes"]) == (4, None, None)
+
+
 def test_traffic_reported_in_both_directions_counts_once_when_declared(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:
