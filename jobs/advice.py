@@ -1,14 +1,26 @@
-"""What to do about sampling intervals and directions that nobody states. Pure."""
+"""What to do about apps, prefixes, sampling intervals, directions that nobody states. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from v6share.schemas.catalog import Exporter
+from v6share.schemas.catalog import Catalog, Exporter
 from v6share.schemas.outcome import Outcome
+from v6share.schemas.workspace import Workspace
 
 WORTH_SAYING: Final = 0.10
 _NAMED: Final = 20
+
+
+def catalog_advice(catalog: Catalog, workspace: Workspace) -> str | None:
+    """How to get a catalog, where there is none by which a flow could be told from another."""
+    if catalog.apps or catalog.prefixes.num_rows:
+        return None
+    return (
+        f"{workspace.catalog}: no app and no prefix there, so every flow is `unclassified` and "
+        f"every region and network `unknown`. `v6share init {workspace.root}` writes commented "
+        "files to fill in; begin with apps.toml and prefixes.csv, then run again"
+    )
 
 
 def interval_advice(outcomes: Iterable[Outcome], exporters: Iterable[Exporter]) -> str | None:

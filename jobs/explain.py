@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from v6share.jobs import output
+from v6share.jobs import console, output
+from v6share.jobs.advice import catalog_advice
 from v6share.jobs.configure import configure_for_reading
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
@@ -24,6 +25,9 @@ def main(
     if not file.is_file():
         raise JobStopped(ExitCode.NO_INPUT, f"{file}: no such file")
     configured = configure_for_reading(invocation.root)
+    advice = catalog_advice(configured.catalog, configured.workspace)
+    if advice is not None:
+        console.warn(advice)
     plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
     flows = explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
     if form == "table":

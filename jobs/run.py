@@ -9,7 +9,7 @@ from typing import Final
 
 from v6share import __version__
 from v6share.jobs import console, output
-from v6share.jobs.advice import directions_advice, interval_advice
+from v6share.jobs.advice import catalog_advice, directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
@@ -194,6 +194,9 @@ def _draft(
 def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:
     if not chosen:
         return []
+    advice = catalog_advice(started.configured.catalog, started.configured.workspace)
+    if advice is not None:
+        console.warn(advice)
     from v6share.jobs.count import count_inputs  # here: Beam takes seconds to load
 
     return count_inputs(
