@@ -97,6 +97,8 @@ def _raw_row(file: FlowFile, row: int) -> pa.RecordBatch:
             first += batch.num_rows
         if not _holds(file, group, row, first):
             first += file.metadata.row_group(group).num_rows
+    if not file.rows:
+        raise UserError(f"{file.path}: found no row at all; there is none to explain")
     raise UserError(
         f"{file.path}: found {file.rows:,} rows, expected row {row:,} to be one of 0 to "
         f"{file.rows - 1:,}"

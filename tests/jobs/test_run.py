@@ -173,6 +173,22 @@ def _states(capsys: pytest.CaptureFixture[str], root: Path) -> dict[str, int]:
     return {row["status"]: row["inputs"] for row in files}
 
 
+def test_a_file_without_rows_is_a_quiet_interval_and_one_without_bytes_is_no_file(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    quiet = write_flows(tmp_path / "flows/quiet.parquet", rows=0)
+    (tmp_path / "flows/nothing.parquet").touch()
+    os.utime(tmp_path / "flows/nothing.parquet", (LONG_AGO, LONG_AGO))
+    code, done, err = run(capsys, root, tmp_path / "flows")
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_committed"], done["rows_in"], done["inputs_quarantined"]) == (1, 0, 1)
+    assert "nothing.parquet: quarantined, empty_file: found 0 bytes" in err
+    assert "quiet.parquet" not in err
+    code, _, err = call(capsys, root, "explain", quiet, "--row", 0)
+    assert code is ExitCode.USAGE
+    assert "found no row at all" in err
+
+
 def test_a_young_unreadable_file_is_left_for_the_next_run(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
