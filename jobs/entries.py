@@ -15,14 +15,16 @@ class Sorted:
     """Outcomes by what they mean for the ledger.
 
     committed: one outcome for each new content. copies: files whose content is committed, now or
-    before. refused: one outcome for each newly refused content. refused_again: files whose
-    content was refused before, by the same versions. forgotten: files whose content is withdrawn.
-    busy: files still being written. failed: files whose bytes could not be had.
+    before. refused: one outcome for each newly refused content. refused_copies: other files
+    with that content. refused_again: files whose content was refused before, by the same versions.
+    forgotten: files whose content is withdrawn. busy: files still being written. failed: files
+    whose bytes could not be had.
     """
 
     committed: list[Outcome] = field(default_factory=list)
     copies: list[Outcome] = field(default_factory=list)
     refused: list[Outcome] = field(default_factory=list)
+    refused_copies: list[Outcome] = field(default_factory=list)
     refused_again: list[Outcome] = field(default_factory=list)
     forgotten: list[Outcome] = field(default_factory=list)
     busy: list[Outcome] = field(default_factory=list)
@@ -34,7 +36,7 @@ def sort_outcomes(
 ) -> Sorted:
     """Sort outcomes, in the order of their paths; of equal contents the first path counts."""
     result = Sorted()
-    committed, refused = set(known.committed.values()), set(known.quarantined)
+    committed, refused = set(known.committed.values()), set[FragmentKey]()
     withdrawn = frozenset() if include_forgotten else known.forgotten
     for one in sorted(outcomes, key=lambda outcome: outcome.path):
         if one.status == "busy":
@@ -44,13 +46,22 @@ def sort_outcomes(
         elif _key(one).input_id in withdrawn:
             result.forgotten.append(one)
         elif one.status == "quarantined":
-            (result.refused_again if _key(one) in refused else result.refused).append(one)
+            _refusals(result, _key(one), known, refused).append(one)
             refused.add(_key(one))
         else:
             again = one.status == "known" or _key(one) in committed
             (result.copies if again else result.committed).append(one)
             committed.add(_key(one))
     return result
+
+
+def _refusals(
+    result: Sorted, key: FragmentKey, known: KnownInputs, refused: set[FragmentKey]
+) -> list[Outcome]:
+    """Where a refused input belongs. refused: what this run has refused before it."""
+    if key in known.quarantined:
+        return result.refused_again
+    return result.refused_copies if key in refused else result.refused
 
 
 def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry]:
@@ -65,7 +76,12 @@ def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry
         *(_quarantine(one, run_id, at) for one in result.refused),
         *(
             Seen(one.path, one.size, one.mtime_ns, _key(one).input_id)
-            for one in (*result.copies, *result.refused_again, *result.forgotten)
+            for one in (
+                *result.copies,
+                *result.refused_copies,
+                *result.refused_again,
+                *result.forgotten,
+            )
         ),
     ]
 

@@ -1,11 +1,11 @@
 """``v6share run``: flow files -> fragments -> commit -> checks -> published snapshot."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from v6share import __version__
 from v6share.jobs import console, output
@@ -103,10 +103,23 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
 
 
 def _say_doubts(configured: Configured) -> None:
-    for doubt in configured.doubts[:_NAMED]:
-        console.warn(str(doubt), file=doubt.file, line=doubt.line, key=doubt.key)
-    if len(configured.doubts) > _NAMED:
-        console.warn(f"{len(configured.doubts) - _NAMED} more names look like mistakes")
+    _warn_of_each(
+        [
+            (str(doubt), {"file": doubt.file, "line": doubt.line, "key": doubt.key})
+            for doubt in configured.doubts
+        ],
+        "more names look like mistakes",
+    )
+
+
+def _warn_of_each(messages: Sequence[tuple[str, Mapping[str, Any]]], others: str) -> None:
+    """Say the first ten messages, with their fields, and how many others there are: a log must
+    stay readable.
+    """
+    for message, fields in messages[:_NAMED]:
+        console.warn(message, **fields)
+    if len(messages) > _NAMED:
+        console.warn(f"{len(messages) - _NAMED:,} {others}")
 
 
 def _check_names(request: Request) -> None:
@@ -215,7 +228,7 @@ def _now() -> datetime:
 
 def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: Sorted) -> Run:
     known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
-    again = [*result.copies, *result.refused_again, *result.forgotten]
+    again = [*result.copies, *result.refused_copies, *result.refused_again, *result.forgotten]
     outcome = "committed" if result.committed else NO_OP
     return Run(
         run_id=started.run_id,
@@ -254,6 +267,7 @@ def _summary(
         "inputs_rewritten": rewritten,
         "inputs_known": len(fates["known"]) + len(result.copies),
         "inputs_quarantined": run.inputs_quarantined,
+        "inputs_quarantined_copies": len(result.refused_copies),
         "inputs_quarantined_before": len(fates["refused"]) + len(result.refused_again),
         "inputs_forgotten": len(fates["forgotten"]) + len(result.forgotten),
         "inputs_outside_the_span": len(outside),
@@ -270,29 +284,59 @@ def _summary(
 def _say_what_needs_a_look(
     result: Sorted, rewritten: Sequence[Rewritten], configured: Configured
 ) -> None:
-    for one in result.refused[:_NAMED]:
-        console.warn(
-            f"{one.path}: quarantined, {one.reason}: {one.detail}",
-            path=one.path,
-            reason=one.reason,
-        )
-    if len(result.refused) > _NAMED:
-        console.warn(f"{len(result.refused) - _NAMED} more inputs were quarantined")
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: quarantined, {one.reason}: {one.detail}",
+                {"path": one.path, "reason": one.reason},
+            )
+            for one in result.refused
+        ],
+        "more inputs were quarantined",
+    )
+    _warn_of_each(
+        [
+            (f"{one.path}: quarantined with another file of the same bytes", {"path": one.path})
+            for one in result.refused_copies
+        ],
+        "more copies of quarantined files",
+    )
     if result.refused:
         console.warn(f"how to try them again: {configured.workspace.quarantine}/*.json")
-    _say_what_was_rewritten(rewritten)
-    for one in [one for one in result.committed if one.rows_in and not one.rows_counted][:_NAMED]:
-        console.warn(
-            f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
-            path=one.path,
-        )
-    for one in result.failed:
-        console.warn(f"{one.path}: {one.detail}; tried again at the next run", path=one.path)
+    _warn_of_each(
+        [_described_rewritten(one) for one in rewritten],
+        "more files hold other content than before; of each, old and new count. The table "
+        "ledger_files lists them under the same path",
+    )
+    advice = interval_advice(result.committed, configured.catalog.exporters)
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
+                {"path": one.path},
+            )
+            for one in result.committed
+            if _lost_all(one, told_of_intervals=advice is not None)
+        ],
+        "more files, of which not one row was counted",
+    )
+    _warn_of_each(
+        [
+            (f"{one.path}: {one.detail}; tried again at the next run", {"path": one.path})
+            for one in result.failed
+        ],
+        "more files failed",
+    )
     for one in result.busy:
         console.say(f"{one.path}: still being written, left for the next run", path=one.path)
-    advice = interval_advice(result.committed, configured.catalog.exporters)
     if advice is not None:
         console.warn(advice)
+
+
+def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:
+    """Whether no row was counted, and the advice about intervals does not say so already."""
+    explained = sum(one.rows_without_interval.values()) if told_of_intervals else 0
+    return one.rows_in > explained and not one.rows_counted
 
 
 def _say_what_counts_twice(connection: Connection, result: Sorted) -> None:
@@ -302,21 +346,13 @@ def _say_what_counts_twice(connection: Connection, result: Sorted) -> None:
         console.warn(advice)
 
 
-def _say_what_was_rewritten(rewritten: Sequence[Rewritten]) -> None:
-    for one in rewritten[:_NAMED]:
-        before = output.shown_hash(one.before)
-        console.warn(
-            f"{one.path}: other content than before; the old one counts as input {before}, and "
-            f"both count now. Where the new content replaces the old: v6share forget {before}",
-            path=one.path,
-            input_before=one.before,
-            input_now=one.now,
-        )
-    if len(rewritten) > _NAMED:
-        console.warn(
-            f"{len(rewritten) - _NAMED} more files hold other content than before; of each, old "
-            "and new count. The table ledger_files lists them under the same path"
-        )
+def _described_rewritten(one: Rewritten) -> tuple[str, Mapping[str, Any]]:
+    before = output.shown_hash(one.before)
+    message = (
+        f"{one.path}: other content than before; the old one counts as input {before}, and "
+        f"both count now. Where the new content replaces the old: v6share forget {before}"
+    )
+    return message, {"path": one.path, "input_before": one.before, "input_now": one.now}
 
 
 def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:

@@ -93,8 +93,11 @@ def test_what_is_committed_already_is_a_copy() -> None:
 def test_only_a_new_refusal_is_new() -> None:
     outcomes = [outcome("/a", "quarantined"), outcome("/b", "quarantined", "b")]
     result = sort_outcomes([*outcomes, outcome("/c", "quarantined", "b")], REFUSED)
-    assert [one.path for one in result.refused_again] == ["/a", "/c"]
+    assert [one.path for one in result.refused_again] == ["/a"]
     assert [one.path for one in result.refused] == ["/b"]
+    assert [one.path for one in result.refused_copies] == ["/c"]
+    written = journal_entries(result, "r", AT)
+    assert [type(entry) for entry in written] == [Quarantine, Seen, Seen]
 
 
 OTHER = FoundInput("/flows/b.parquet", 10, 7)

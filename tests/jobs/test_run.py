@@ -147,6 +147,36 @@ def test_a_bad_file_is_quarantined_once_and_the_good_ones_count(
     assert (done["inputs_quarantined"], done["inputs_quarantined_before"]) == (0, 1)
 
 
+def test_copies_in_one_run_are_no_refusals_of_before(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    for name in ("bad", "bad2"):
+        spoil(flows / f"{name}.parquet")
+    (flows / "copy.parquet").write_bytes((flows / "day0.parquet").read_bytes())
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_quarantined"], done["inputs_quarantined_copies"]) == (1, 1)
+    assert (done["inputs_quarantined_before"], done["inputs_known"]) == (0, 1)
+    assert "bad.parquet: quarantined, unreadable" in err
+    assert "bad2.parquet: quarantined with another file of the same bytes" in err
+    kinds = [value for key, value in done.items() if key.startswith("inputs_")]
+    assert sum(kinds) == 2 * done["inputs_found"] == 12
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_quarantined_before"]) == (ExitCode.DONE, 2)
+
+
+def test_of_many_warnings_the_first_ten_are_said(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "flows").mkdir()
+    for number in range(12):
+        (tmp_path / f"flows/{number:02}.parquet").write_bytes(b"no Parquet: %d" % number)
+        os.utime(tmp_path / f"flows/{number:02}.parquet", (LONG_AGO, LONG_AGO))
+    _, done, err = run(capsys, root, tmp_path / "flows")
+    assert (done["inputs_quarantined"], err.count("quarantined, unreadable")) == (12, 10)
+    assert "warning: 2 more inputs were quarantined\n" in err
+
+
 def test_a_refusal_holds_for_the_dialect_that_was_named(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
@@ -261,6 +291,7 @@ def test_rows_without_interval_come_with_lines_to_paste(
     code, done, err = run(capsys, root, flows)
     assert (code, done["rows_rejected"]) == (ExitCode.DONE, 4)
     assert "\n  192.0.2.77,edge,,N,false\n" in err
+    assert "not one of its" not in err  # the lines say it
     code, done, _ = run(capsys, root, flows, "--unknown-sampling", "unsampled")
     assert (code, done["rows_counted"]) == (ExitCode.DONE, 4)
 
