@@ -28,8 +28,8 @@ def find_inputs(
     """The inputs that the arguments mean, and the arguments that mean none.
 
     excluded: folders that are never walked; a workspace's own files are no flows. What is odd in
-    a folder that is walked (a pipe, a folder that may not be read, a name that is not UTF-8) is
-    left out with a warning.
+    a folder that is walked (a pipe, a link to nothing, a folder that may not be read, a name that
+    is not UTF-8) is left out with a warning.
 
     Raises UserError for object-store URLs, and where an argument itself is a device or a pipe or
     has a name that is not UTF-8 (the ledger could not hold it).
@@ -92,17 +92,24 @@ def _files_below(directory: str, above: set[tuple[int, int]]) -> Iterator[str]:
         if _is_private(entry.name):
             continue
         try:
-            if entry.is_dir():
-                yield from _files_below(entry.path, above | {identity})
-            elif entry.name.endswith(_SUFFIXES) and entry.is_file():
-                entry.path.encode()
-                yield entry.path
-            elif entry.name.endswith(_SUFFIXES) and not entry.is_symlink():
-                console.warn(f"{entry.path}: left out, not a regular file")
+            yield from _files_at(entry, above | {identity})
         except UnicodeEncodeError:
             console.warn(f"{entry.path!r}: left out, the name is not UTF-8; rename it")
         except OSError as error:
             console.warn(f"{entry.path}: left out, {error.strerror}")
+
+
+def _files_at(entry: os.DirEntry[str], above: set[tuple[int, int]]) -> Iterator[str]:
+    is_flows = entry.name.endswith(_SUFFIXES)
+    if entry.is_dir():
+        yield from _files_below(entry.path, above)
+    elif entry.is_symlink() and not Path(entry.path).exists():
+        yield entry.path  # perhaps a folder on a disk that is not mounted: whoever looks says so
+    elif is_flows and entry.is_file():
+        entry.path.encode()
+        yield entry.path
+    elif is_flows:
+        console.warn(f"{entry.path}: left out, not a regular file")
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
@@ -115,10 +122,15 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _look_at(path: str) -> FoundInput | None:
-    """What the directory says about one file; None where it is gone or never was."""
+    """What the directory says about one file; None where it is gone or never was.
+
+    Warns of a link whose target is not there: it was meant to be something.
+    """
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
+        if Path(path).is_symlink():
+            console.warn(f"{path}: left out, a link to {os.readlink(path)}, which is not there")  # noqa: PTH115 - as it is written
         return None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; nothing was counted") from None

@@ -139,13 +139,14 @@ def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
     warning of a job that a scheduler runs.
     """
     found, empty = find_inputs(paths, (workspace.state, workspace.published.parent))
+    missing = [path for path in empty if is_missing(path)]
     if not found:
+        gone = f"; there is no {' and no '.join(missing)}" if missing else ""
         raise JobStopped(
             ExitCode.NO_INPUT,
-            f"no input matched {', '.join(empty)}; of a directory only *.parquet and *.parq are "
-            "taken, a file that you name is always tried",
+            f"no input matched {', '.join(empty)}{gone}. Of a directory only *.parquet and *.parq "
+            "are taken, a file that you name is always tried",
         )
-    missing = [path for path in empty if is_missing(path)]
     if missing:
         raise UserError(
             f"{', '.join(missing)}: no such file or directory; nothing was counted. Name what is "

@@ -132,15 +132,23 @@ def test_any_order_and_repetition_gives_the_same_inputs_once(
 
 
 def test_what_is_odd_in_a_folder_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "good.parquet").write_bytes(b"x")
     os.mkfifo(tmp_path / "pipe.parquet")
     (tmp_path / "loop.parquet").symlink_to("loop.parquet")
     (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "dangling.parquet").symlink_to("nowhere")
+    (tmp_path / "not-mounted").symlink_to("/nowhere/flows")
     found, empty = find_inputs([str(tmp_path)])
     assert [Path(one.path).name for one in found] == ["good.parquet"]
     assert empty == ()
+    err = caplog.text
+    assert "pipe.parquet: left out, not a regular file" in err
+    assert "dangling.parquet: left out, a link to nowhere, which is not there" in err
+    assert "not-mounted: left out, a link to /nowhere/flows, which is not there" in err
+    assert find_inputs([str(tmp_path / "d*.parquet")])[0] == ()
+    assert caplog.text.count("dangling.parquet: left out") == 2
 
 
 def test_a_workspace_does_not_count_its_own_files(tmp_path: Path) -> None:

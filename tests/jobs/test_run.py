@@ -257,7 +257,9 @@ def test_a_named_path_that_is_not_there_stops_the_run_before_it_counts(
         assert (code, out) == (ExitCode.USAGE, "")
         assert f"{flows / name}: no such file or directory; nothing was counted" in err
     assert not Workspace(root).journal.exists()
-    assert call(capsys, root, "run", flows / "gone.parquet")[0] is ExitCode.NO_INPUT
+    code, _, err = call(capsys, root, "run", flows / "gone.parquet", flows / "nothing-*")
+    assert code is ExitCode.NO_INPUT
+    assert f"there is no {flows / 'gone.parquet'}." in err
 
 
 def test_a_held_workspace(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
