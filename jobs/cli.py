@@ -134,7 +134,7 @@ def sample(
         int | None, typer.Option(min=1, metavar="N", help="About how many flow records.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="S", help="The same seed gives the same bytes.")
+        int | None, typer.Option(min=0, metavar="S", help="The same seed gives the same bytes.")
     ] = None,
     start: Annotated[
         str | None, typer.Option(metavar="DATE", help="First day, such as 2026-01-01.")

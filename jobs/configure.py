@@ -56,14 +56,14 @@ def find_workspace(root: Path) -> Workspace:
     return Workspace(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve would follow links
 
 
-def configure(root: Path, overrides: Mapping[str, Any] | None = None) -> Configured:
+def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:
     """Everything of a workspace; makes the client key at the first run.
 
-    overrides: flags by dotted settings key; None is "not given". Raises UserError and
+    flags: by name, as ``--threads``; None is "not given". Raises UserError and
     CatalogError.
     """
     workspace = find_workspace(root)
-    return read_declared(workspace, read_settings(workspace, overrides))
+    return read_declared(workspace, read_settings(workspace, flags))
 
 
 def read_declared(workspace: Workspace, settings: Settings) -> Configured:
@@ -79,21 +79,21 @@ def read_declared(workspace: Workspace, settings: Settings) -> Configured:
     )
 
 
-def configure_for_reading(root: Path, overrides: Mapping[str, Any] | None = None) -> Configured:
+def configure_for_reading(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:
     """The same, for a job that changes nothing: where there is no key yet, one of zeros."""
     workspace = find_workspace(root)
     key = read_client_key(workspace) if workspace.client_key.exists() else bytes(KEY_BYTES)
     return Configured(
         workspace=workspace,
-        settings=read_settings(workspace, overrides),
+        settings=read_settings(workspace, flags),
         catalog=read_catalog(workspace),
         client_key=key,
     )
 
 
-def read_settings(workspace: Workspace, overrides: Mapping[str, Any] | None = None) -> Settings:
+def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
     """``v6share.toml``, the environment and the flags; the last one wins. Raises CatalogError."""
-    return parse_settings(_read_settings_text(workspace), os.environ, overrides or {})
+    return parse_settings(_read_settings_text(workspace), os.environ, flags or {})
 
 
 def _read_settings_text(workspace: Workspace) -> str | None:

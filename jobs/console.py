@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import typer
 
@@ -28,6 +28,7 @@ from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import DENIED, NO_ROOM, InputRefused, UserError, line_that_says
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
@@ -159,6 +160,7 @@ def _described(error: Exception) -> str:
 
 def _usage_message(error: typer.TyperException) -> str:
     """The message of the option parser, with the nearest names and where the help is."""
+    _put_in_our_words(error)
     message = error.format_message().partition(" (Possible options:")[0]
     message = message.removesuffix(".").replace("Value error, ", "")
     option = getattr(error, "option_name", None)
@@ -172,6 +174,15 @@ def _usage_message(error: typer.TyperException) -> str:
         message += f". Did you mean {' or '.join(near)}?"
     joint = "" if message.endswith("?") else "."
     return f"{message}{joint} See: {command} --help"
+
+
+def _put_in_our_words(error: typer.TyperException) -> None:
+    """A value that is not allowed: what was found and expected, as for settings and catalog."""
+    cause = error.__cause__
+    if type(cause).__name__ == "ValidationError":
+        from v6share.schemas.mistakes import first_mistake  # here: loads pydantic, as typer has
+
+        error.message = first_mistake(cast("ValidationError", cause), {})[1]
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:

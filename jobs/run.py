@@ -80,9 +80,9 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
     """Count what is new among the inputs and publish the result."""
     _check_names(request)
     span = parse_span(request.since, request.until)
-    overrides = {"sampling.unknown": request.unknown_sampling, "run.threads": request.threads}
+    flags = {"--unknown-sampling": request.unknown_sampling, "--threads": request.threads}
     workspace = find_workspace(invocation.root)
-    settings = read_settings(workspace, overrides)
+    settings = read_settings(workspace, flags)
     now, clock = datetime.now(UTC), time.monotonic()
     with hold(workspace, invocation.command, request.wait):
         found = _find(request.paths, workspace)

@@ -13,6 +13,8 @@ _EXPECTED: Final = {
     "string_type": "text",
     "string_too_short": "text",
     "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
     "bool_type": "true or false",
     "decimal_type": "a number",
     "tuple_type": "a list",

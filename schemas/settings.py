@@ -118,20 +118,21 @@ _KEYS: Final = {
     for key in keys
 }
 _VARIABLES: Final = {f"{_PREFIX}{s}__{k}".upper(): f"{s}.{k}" for s, k in _KEYS.values()}
+_FLAGS: Final = {"--threads": "run.threads", "--unknown-sampling": "sampling.unknown"}
 
 
 def parse_settings(
-    text: str | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+    text: str | None, environ: Mapping[str, str], flags: Mapping[str, Any]
 ) -> Settings:
     """The settings of a file's text, the environment and the flags; the last one wins.
 
-    overrides: by dotted key, as ``{"sampling.unknown": "unsampled"}``; None is "not given".
+    flags: by name, as ``{"--unknown-sampling": "unsampled"}``; None is "not given".
     Of ``environ`` only ``V6SHARE_SECTION__KEY`` is read. Raises CatalogError.
     """
     file = read_toml(SETTINGS_FILE, (text or "").encode())
     file.validate(Settings)
     values = {section: dict(keys) for section, keys in file.values.items()}
-    for given in (*_from_environment(environ), *_from_flags(overrides)):
+    for given in (*_from_environment(environ), *_from_flags(flags)):
         section, key = _KEYS[given.key]
         _check(given, {section: {key: given.value}})
         values.setdefault(section, {})[key] = given.value
@@ -158,14 +159,11 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
             raise CatalogError(_ENVIRONMENT, None, name, problem)
 
 
-def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Given]:
-    for key, value in overrides.items():
-        if key not in _KEYS:
-            problem = "unknown key" + did_you_mean(key, _KEYS)
-            raise CatalogError(_COMMAND_LINE, None, key, problem)
+def _from_flags(flags: Mapping[str, Any]) -> Iterator[_Given]:
+    for name, value in flags.items():
         if value is not None:
             plain = _from_text(value) if isinstance(value, str) else value
-            yield _Given(key, plain, _COMMAND_LINE, key)
+            yield _Given(_FLAGS[name], plain, _COMMAND_LINE, name)
 
 
 def _looks_like_a_setting(name: str) -> bool:

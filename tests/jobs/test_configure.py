@@ -23,8 +23,8 @@ def test_flag_beats_environment_beats_file(tmp_path: Path, monkeypatch: pytest.M
     assert configure.configure(tmp_path).settings.run.threads == 1
     monkeypatch.setenv("V6SHARE_RUN__THREADS", "2")
     assert configure.configure(tmp_path).settings.run.threads == 2
-    assert configure.configure(tmp_path, {"run.threads": 3}).settings.run.threads == 3
-    assert configure.configure(tmp_path, {"run.threads": None}).settings.run.threads == 2
+    assert configure.configure(tmp_path, {"--threads": 3}).settings.run.threads == 3
+    assert configure.configure(tmp_path, {"--threads": None}).settings.run.threads == 2
 
 
 def test_the_catalog_folder_is_read_and_foreign_files_are_not(tmp_path: Path) -> None:
