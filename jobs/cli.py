@@ -14,8 +14,10 @@ from typing import Annotated, Any, Final, Literal, NoReturn, cast
 import typer
 
 from v6share import __version__
+from v6share.jobs import later
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation, LogForm
+from v6share.schemas.errors import UserError
 
 Form = Literal["table", "json", "csv", "markdown", "parquet"]
 SeveralForm = Literal["table", "json", "markdown"]
@@ -23,8 +25,19 @@ SeveralForm = Literal["table", "json", "markdown"]
 _GARBAGE_AFTER: Final = 50_000
 _SWITCH_SECONDS: Final = 0.0005
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, which know those that come later."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in later.COMMANDS:
+            raise UserError(f"{later.not_yet(args[0])}. See: v6share --help")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="v6share",
+    cls=_Commands,
     help="""Measure a staged IPv6 rollout from flow logs: flow files in, KPIs out.
 
     Data goes to stdout, everything else to stderr.""",

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final, cast
 
-from v6share.jobs import console, output
+from v6share.jobs import console, later, output
 from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
 from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
@@ -87,6 +87,8 @@ def _view_name(published: Path, wanted: str) -> str:
     for name in (wanted, f"kpi_{wanted}"):
         if name in known:
             return name
+        if name in later.VIEWS:
+            raise UserError(f"{later.not_yet(name)}. There are: {', '.join(known)}")
     close = nearest(wanted, [*_STAGES, *known])
     hint = f'did you mean "{close}"?' if close else f"there are: {', '.join(known)}"
     raise UserError(f'no stage or view is called "{wanted}"; {hint}')

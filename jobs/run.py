@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from v6share import __version__
-from v6share.jobs import console, output
+from v6share.jobs import console, later, output
 from v6share.jobs.advice import catalog_advice, directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
@@ -26,7 +26,6 @@ from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.ledger import NO_OP
-from v6share.schemas.mistakes import did_you_mean
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
@@ -38,7 +37,6 @@ from v6share.warehouse.publish import Draft, drafted
 from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
-_LATER_RUNNERS: Final = ("prism", "flink", "dataflow", "spark")
 _NAMED: Final = 10
 
 
@@ -125,11 +123,11 @@ def _warn_of_each(messages: Sequence[tuple[str, Mapping[str, Any]]], others: str
 def _check_names(request: Request) -> None:
     if request.dialect is not None:
         dialect_named(request.dialect, builtin_dialects())
-    if request.runner in _LATER_RUNNERS:
-        raise UserError(f"--runner {request.runner} is not there yet; use --runner local")
     if request.runner != "local":
-        hint = did_you_mean(request.runner, ("local", *_LATER_RUNNERS))
-        raise UserError(f'--runner: found "{request.runner}", expected local{hint}')
+        raise UserError(
+            f'--runner: found "{request.runner}", expected local, the one runner of this version; '
+            f"{', '.join(later.RUNNERS)} come later"
+        )
 
 
 def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:

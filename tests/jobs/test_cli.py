@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from flow_files import write_flows
 
-from v6share.jobs import cli, reference
+from v6share.jobs import cli, later, reference
 from v6share.jobs.exits import ExitCode
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.lock import hold
+from v6share.warehouse.views import read_views
 
 HEAVY = ("apache_beam", "duckdb", "numba", "numpy", "pyarrow", "pydantic", "rich.table")
 
@@ -118,6 +119,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "hint"),
     [
         (["rnu", "x"], "Did you mean 'run'?"),
+        (["serve", "--port", "80"], "serve is not in this version ("),
         (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since?"),
         (["kpi", "--fromat", "json"], "Did you mean --format?"),
         (["kpi", "-C", "x"], "v6share -C DIR kpi"),
@@ -138,6 +140,11 @@ def test_a_wrong_name_gets_the_nearest_one(
     assert hint in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_what_comes_later_is_not_there_now() -> None:
+    assert not set(later.COMMANDS) & set(reference.command_names())
+    assert not set(later.VIEWS) & {view.name for view in read_views()}
 
 
 def test_the_page_is_what_the_code_says() -> None:

@@ -559,8 +559,8 @@ def test_a_damaged_warehouse_is_said_and_made_again(
     ("arguments", "hint"),
     [
         (["--dialect", "ipfx"], 'did you mean "ipfix"'),
-        (["--runner", "spark"], "use --runner local"),
-        (["--runner", "lokal"], 'did you mean "local"'),
+        (["--runner", "spark"], 'found "spark", expected local'),
+        (["--runner", "flik"], "prism, flink, dataflow, spark come later"),
         (["--since", "yesterday"], "expected a day or a time in UTC"),
         (["--since", "2026-01-02", "--until", "2026-01-01"], "is not before"),
         (["--unknown-sampling", "rejct"], 'did you mean "reject"'),
@@ -576,7 +576,11 @@ def test_mistakes_in_options(
 
 @pytest.mark.parametrize(
     ("view", "hint"),
-    [("kpi_stage3_aps", 'did you mean "kpi_stage3_apps"'), ("stge1", 'did you mean "stage1"')],
+    [
+        ("kpi_stage3_aps", 'did you mean "kpi_stage3_apps"'),
+        ("stge1", 'did you mean "stage1"'),
+        ("stage3_performance", "kpi_stage3_performance is not in this version"),
+    ],
 )
 def test_a_wrong_view_gets_the_nearest_one(
     capsys: pytest.CaptureFixture[str], counted: Path, view: str, hint: str
