@@ -25,7 +25,9 @@ data. Colours appear only on a terminal and never where `NO_COLOR` is set.
 def reference() -> str:
     """The whole page as Markdown."""
     group = typer.main.get_command(app)
-    root = typer.Context(group, info_name="v6share", terminal_width=_WIDTH)
+    root = typer.Context(
+        group, info_name="v6share", terminal_width=_WIDTH, **group.context_settings
+    )
     parts = [_OPENING, _exit_codes(), "## `v6share`\n\n" + _help(root)]
     for name in command_names():
         command = group.commands[name]  # type: ignore[attr-defined]

@@ -154,6 +154,13 @@ def test_the_page_is_what_the_code_says() -> None:
     )
 
 
+def test_the_page_has_the_options_that_the_help_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "kpi", "-h")
+    assert code == 0
+    assert "-h, --help" in out
+    assert reference.reference().count("-h, --help") == 1 + len(reference.command_names())
+
+
 def test_every_command_is_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     for name in reference.command_names():
