@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from v6share.jobs import console, output
 from v6share.jobs.advice import catalog_advice
+from v6share.jobs.cold import say_if_cold
 from v6share.jobs.configure import configure_for_reading
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
@@ -28,6 +29,7 @@ def main(
     advice = catalog_advice(configured.catalog, configured.workspace)
     if advice is not None:
         console.warn(advice)
+    say_if_cold()
     plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
     flows = explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
     if form == "table":

@@ -11,6 +11,7 @@ from v6share import __version__
 from v6share.jobs import console, later, output
 from v6share.jobs.advice import catalog_advice, directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
+from v6share.jobs.cold import say_if_cold
 from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
@@ -88,7 +89,10 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         try:
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
-            with ahead_of(known.new_among(found)) as ahead:
+            new = known.new_among(found)
+            if new:
+                say_if_cold()
+            with ahead_of(new) as ahead:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
                 _say_doubts(configured)

@@ -697,6 +697,22 @@ def test_an_interrupt_leaves_nothing_half_done(
     assert (code, done["inputs_committed"], done["rows_in"]) == (ExitCode.DONE, 20, 1_000_000)
 
 
+def test_before_kernels_are_compiled_the_run_says_so(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(capsys, root, flows / "day0.parquet")
+    assert "compiling" not in run(capsys, root, flows / "day1.parquet")[2]  # all are kept now
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "none"))
+    said = "compiling the kernels, once"
+    assert run(capsys, root, flows / "day2.parquet")[2].startswith(said)
+    assert said in call(capsys, root, "explain", flows / "day0.parquet", "--row", 0)[2]
+    assert said not in run(capsys, root, flows)[2]  # nothing is counted
+
+
 def test_explain_shows_decisions_and_windows(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
 ) -> None:
