@@ -1,6 +1,6 @@
 """``v6share status``: how things stand."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from v6share.jobs import console, output
 from v6share.jobs.advice import directions_advice
@@ -9,8 +9,9 @@ from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import WorkspaceBusy, hold
-from v6share.warehouse.open import open_snapshot, open_warehouse
+from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.reads import (
     StatusReport,
@@ -25,11 +26,11 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     workspace = find_workspace(invocation.root)
     if not workspace.journal.exists():
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
-    seen = _seen_by_readers(workspace)
-    report, why = _read(workspace, invocation.command, seen)
+    found = _read(workspace, invocation.command)
+    report = found.report
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
     output.write_tables(tables, form)
-    _say_what_readers_miss(workspace, seen, why)
+    _say_what_readers_miss(found)
     advice = directions_advice(report.both_directions.to_pylist())
     if advice is not None:
         console.say(advice)
@@ -42,44 +43,52 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     return ExitCode.DONE
 
 
-def _seen_by_readers(workspace: Workspace) -> frozenset[str]:
-    """The runs that the published file holds; none where nothing can be read there."""
-    try:
-        return published_runs(workspace.published)
-    except UserError as error:
-        console.detail(str(error))
-        return frozenset()
+@dataclass(frozen=True)
+class _Found:
+    """The report; the run that readers miss, or None; why they miss it, where that was noted.
 
-
-def _say_what_readers_miss(workspace: Workspace, seen: frozenset[str], why: str) -> None:
-    run = unpublished_run(workspace, seen)
-    if run is None and not why:
-        return
-    what = "the catalog of the last run" if run is None else f"run {run.run_id}"
-    if not why and not seen:
-        why = "the published file is not there or cannot be read"
-    console.warn(
-        f"{what} is committed and not published ({why or 'broken off, or not done yet'}): `kpi` "
-        "and all readers see the state before it. `v6share check` shows what fails; once nothing "
-        "does, the next `v6share run` publishes",
-        run_id=None if run is None else run.run_id,
-        why=why,
-    )
-
-
-def _read(workspace: Workspace, command: str, seen: frozenset[str]) -> tuple[StatusReport, str]:
-    """The report, and why readers miss something, where that was noted.
-
-    From the warehouse, which knows most; while a run holds it, from the snapshot.
+    A reason without a run: what was declared anew is not published.
     """
+
+    report: StatusReport
+    unpublished: Run | None
+    why: str
+
+
+def _read(workspace: Workspace, command: str) -> _Found:
+    """From the warehouse, which knows most; while a run holds it, from the snapshot."""
     try:
         with hold(workspace, command):
             connection = open_warehouse(workspace)
             try:
-                return status_report(connection, seen), why_unpublished(connection)
+                return _look(connection, workspace, why_unpublished(connection))
             finally:
                 connection.close()
     except WorkspaceBusy as busy:
         console.say(f"at work now: {busy.holder}; this is the state last published")
         with open_snapshot(workspace.published) as snapshot:
-            return status_report(snapshot, seen), ""
+            return _look(snapshot, workspace, "")
+
+
+def _look(connection: Connection, workspace: Workspace, why: str) -> _Found:
+    try:
+        seen = published_runs(workspace.published)
+    except UserError as error:
+        console.detail(str(error))
+        seen = frozenset()  # whatever is there, nobody can read it
+    return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
+
+
+def _say_what_readers_miss(found: _Found) -> None:
+    run = found.unpublished
+    if run is None and not found.why:
+        return
+    what = "the catalog of the last run" if run is None else f"run {run.run_id}"
+    why = found.why or "it was broken off or is not done yet, or the published file is gone"
+    console.warn(
+        f"{what} is committed and not published ({why}): `kpi` and all readers see the state "
+        "before it. `v6share check` shows what fails; once nothing does, the next `v6share run` "
+        "publishes",
+        run_id=None if run is None else run.run_id,
+        why=found.why,
+    )

@@ -492,8 +492,14 @@ def test_what_readers_miss_is_said_until_it_is_published(
     assert [run["published"] for run in json.loads(out)["runs"]] == [None, False, True]
     assert "not published (--no-publish was given)" in err
     with hold(Workspace(root), "v6share run elsewhere"):
-        assert "not published (broken off, or not done yet)" in call(capsys, root, "status")[2]
+        assert (
+            "not published (it was broken off or is not done yet" in call(capsys, root, "status")[2]
+        )
         assert "is not in these numbers" in call(capsys, root, "kpi", "kpi_headline")[2]
+    run(capsys, root, flows)
+    with hold(Workspace(root), "v6share run elsewhere"):
+        assert "not published" not in call(capsys, root, "status")[2]
+    run(capsys, root, write_flows(root / "new.parquet", octets=7), "--no-publish")
     Workspace(root).published.unlink()
     assert "(--no-publish was given)" in call(capsys, root, "status")[2]
     code, out, err = call(capsys, root, "kpi")
