@@ -110,7 +110,7 @@ def report_failure(error: Exception) -> ExitCode:
     denied = _path_refused(error)
     if denied:
         fail(
-            f"{denied}. It can not be made, read or written; give another place, or change the "
+            f"{denied}. It cannot be made, read or written; give another place, or change the "
             "owner or the permissions of this one"
         )
         return ExitCode.USAGE

@@ -202,6 +202,13 @@ def test_a_snapshot_that_vanishes_while_it_is_opened_is_none(
     connection.close()
 
 
+def test_a_path_that_speaks_of_locks_is_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.duckdb"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="cannot be read"), open_snapshot(path):
+        pass
+
+
 def test_readers_see_whole_commits_during_30_publishes(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
