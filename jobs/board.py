@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v6share.jobs.output import value_for_people
+from v6share.jobs.units import unit_of, with_units
 
 BOARD_VIEWS: Final = (
     "kpi_headline",
@@ -139,22 +140,26 @@ def _below_target(view: pa.Table, target: pa.Table) -> pa.Table:
     rows = _where(view, basis="bytes", share_kind="strict", denominator=denominator)
     rows = rows.filter(pc.equal(rows["at_target"], False))
     rows = rows.sort_by([("debt", "descending"), ("app", "ascending")])
-    names = ("rank", "app", "share", "ci_low", "ci_high", "weight", "debt")
-    return _columns(rows, names).rename_columns([*names[:-1], "debt_bytes"])
+    names = ("rank", "app", "share", "ci_low", "ci_high", "target", "weight", "debt")
+    chosen = _columns(rows, names).rename_columns([*names[:-1], "debt_bytes"])
+    return with_units(chosen, {"debt_bytes": "bytes"})
 
 
 def _headline_for_people(view: pa.Table) -> pa.Table:
     rows = []
     for row in view.to_pylist():
-        unit = "share" if row["metric"].endswith("_share") else ""
-        low, high = (value_for_people(unit, row[name]) for name in ("ci_low", "ci_high"))
+        unit = unit_of(view.schema.field("value"), row)
+        value, low, high, target = (
+            value_for_people("", row[name], unit, row["target"])
+            for name in ("value", "ci_low", "ci_high", "target")
+        )
         rows.append(
             {
                 "stage": row["stage"],
                 "metric": _METRICS.get(row["metric"], row["metric"]),
-                "value": value_for_people(unit, row["value"]),
+                "value": value,
                 "interval": "-" if row["ci_low"] is None else f"{low} to {high}",
-                "target": value_for_people(unit, row["target"]),
+                "target": target,
                 "attained": value_for_people("", row["attained"]),
                 "as_of": value_for_people("", row["as_of"]),
             }

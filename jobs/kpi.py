@@ -1,8 +1,11 @@
 """``v6share kpi``: the board, the views of a stage, or one view, from the published snapshot."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, cast
+
+import pyarrow as pa
 
 from v6share.jobs import console, later, output
 from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
@@ -10,13 +13,19 @@ from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.output import iso_time
+from v6share.jobs.units import parse_units, section, with_units
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse.publish import PUBLIC_TABLES
 from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
 _STAGE: Final = re.compile(r"(?:stage[-_ ]?)?(\d)", re.IGNORECASE)
 _STAGES: Final = ("stage1", "stage2", "stage3")
+_UNITS_OF_TABLES: Final = {
+    table.name: {column.name: column.unit for column in table.columns if column.unit}
+    for table in PUBLIC_TABLES
+}
 
 
 def main(
@@ -31,9 +40,8 @@ def main(
     elif stage is not None:
         _print_stage(published, stage[1], form)
     else:
-        output.write_table(
-            select(published, _view_name(published, view)), form, title=view, limit=limit
-        )
+        name = _view_name(published, view)
+        output.write_table(_read(published, [name])[name], form, title=view, limit=limit)
     _say_what_is_missing(workspace)
     return ExitCode.DONE
 
@@ -55,9 +63,9 @@ def _say_what_is_missing(workspace: Workspace) -> None:
 def _print_board(published: Path, form: output.Form) -> None:
     """The whole board where several tables can stand together; else the headline."""
     if form in ("csv", "parquet"):
-        output.write_table(select(published, "kpi_headline"), form)
+        output.write_table(_read(published, ["kpi_headline"])["kpi_headline"], form)
         return
-    sections = board({name: select(published, name) for name in BOARD_VIEWS})
+    sections = board(_read(published, BOARD_VIEWS))
     if form == "json":
         output.write_tables(sections, "json")
         return
@@ -77,8 +85,19 @@ def _print_stage(published: Path, stage: str, form: output.Form) -> None:
         raise UserError(
             f"stage {stage} has several views and {form} holds one; name one of {', '.join(names)}"
         )
-    tables = {name: select(published, name) for name in names}
-    output.write_tables(tables, cast("output.SeveralForm", form))
+    output.write_tables(_read(published, names), cast("output.SeveralForm", form))
+
+
+def _read(published: Path, names: Iterable[str]) -> dict[str, pa.Table]:
+    """Whole views and tables; each column carries its unit, from the header or the schema."""
+    abouts = dict(list_relations(published))
+    return {
+        name: with_units(
+            select(published, name),
+            _UNITS_OF_TABLES.get(name) or parse_units(section(abouts.get(name, ""), "unit")),
+        )
+        for name in names
+    }
 
 
 def _view_name(published: Path, wanted: str) -> str:

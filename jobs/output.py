@@ -1,7 +1,8 @@
 """Data on stdout: one renderer from an Arrow table to each form that ``--format`` names.
 
 For people (``table``, ``markdown``) numbers are grouped, bytes get a prefix, shares are in
-percent. For machines (``json``, ``csv``, ``parquet``) values are exact: integers stay integers,
+percent and their differences in percentage points (pp), by the unit of their column (units.py).
+For machines (``json``, ``csv``, ``parquet``) values are exact: integers stay integers,
 decimals keep their digits, times are UTC in ISO 8601.
 """
 
@@ -16,6 +17,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from v6share.jobs.units import unit_of, unit_of_name
 from v6share.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ Form = Literal["table", "json", "csv", "markdown", "parquet"]
 SeveralForm = Literal["table", "json", "markdown"]
 Record = Mapping[str, object]
 
-_SHARES: Final = ("ci_low", "ci_high", "completeness", "parity", "part", "penetration", "weight")
 _HASHES: Final = ("catalog_version", "input_id")
 _HASH_SHOWN: Final = 12
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
+_MOST_DIGITS: Final = 9
 
 
 def write_table(
@@ -125,15 +127,22 @@ def _leave_pipe() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def value_for_people(name: str, value: object) -> str:
-    """One value as a person reads it; ``name`` is its column, which tells shares and bytes."""
+def value_for_people(
+    name: str, value: object, unit: str | None = None, target: float | Decimal | None = None
+) -> str:
+    """One value as a person reads it.
+
+    name: its column. unit: as ``unit_of`` says; None: what the name says. target: what a share is
+    measured against, see ``share_for_people``.
+    """
     match value:
         case None:
             return "-"
         case bool():
             return "yes" if value else "no"
         case int() | float() | Decimal():
-            return _number_for_people(name, value)
+            shown = unit_of_name(name) if unit is None else unit
+            return _number_for_people(name, value, shown, target)
         case datetime():
             return _utc(value).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
         case list():
@@ -159,36 +168,45 @@ def bytes_for_people(count: float | Decimal) -> str:
     return f"{digits} {_PREFIXES[step]}B"
 
 
-def share_for_people(share: float | Decimal) -> str:
-    """A share in percent with one digit: ``41.2 %``."""
-    return f"{float(share) * 100:.1f} %"
+def share_for_people(share: float | Decimal, target: float | Decimal | None = None) -> str:
+    """A share in percent: ``41.2 %``.
+
+    With one digit, and with more where it would else look like a target that it is not.
+    """
+    digits = 1
+    if target is not None and float(share) != float(target):
+        while digits < _MOST_DIGITS and _percent(share, digits) == _percent(target, digits):
+            digits += 1
+    return _percent(share, digits)
 
 
-def _number_for_people(name: str, value: float | Decimal) -> str:
+def _percent(share: float | Decimal, digits: int) -> str:
+    return f"{float(share) * 100:.{digits}f} %"
+
+
+def points_for_people(difference: float | Decimal) -> str:
+    """A difference of shares in percentage points: ``-0.72 pp``."""
+    return f"{float(difference) * 100:z.2f} pp"
+
+
+def _number_for_people(
+    name: str, value: float | Decimal, unit: str, target: float | Decimal | None
+) -> str:
     number = float(value)
     if not math.isfinite(number):
         return "-"
-    # The headline has intervals of shares and of counts in one column; no share is over 1.
-    if is_share(name) and number <= 1:
-        return share_for_people(value)
-    if is_bytes(name):
-        return bytes_for_people(value)
+    match unit:
+        case "share":
+            return share_for_people(value, target)
+        case "points":
+            return points_for_people(value)
+        case "bytes":
+            return bytes_for_people(value)
     if "port" in name.split("_"):
         return str(value)
     if value == int(value):
         return f"{int(value):,}"
     return f"{number:,.4g}" if abs(number) < 1000 else f"{number:,.1f}"
-
-
-def is_share(name: str) -> bool:
-    """Whether a column of this name holds a share between 0 and 1."""
-    return name in _SHARES or "share" in name.split("_")
-
-
-def is_bytes(name: str) -> bool:
-    """Whether a column of this name counts bytes (its unit in the schemas is bytes)."""
-    words = name.split("_")
-    return ("bytes" in words or name == "size") and "variance" not in words
 
 
 def _utc(moment: datetime) -> datetime:
@@ -288,13 +306,15 @@ def _plain_text(table: "pa.Table", title: str) -> str:
 
 
 def _cells(table: "pa.Table") -> list[list[str]]:
-    names = table.column_names
+    return [_row_for_people(table.schema, row) for row in _rows(table)]
+
+
+def _row_for_people(schema: "pa.Schema", values: tuple[Any, ...]) -> list[str]:
+    row = dict(zip(schema.names, values, strict=True))
+    target = row.get("target")
     return [
-        [
-            value_for_people(name, value).replace("\n", " ")
-            for name, value in zip(names, row, strict=True)
-        ]
-        for row in _rows(table)
+        value_for_people(field.name, value, unit_of(field, row), target).replace("\n", " ")
+        for field, value in zip(schema, values, strict=True)
     ]
 
 

@@ -3,12 +3,12 @@
 The page is what the DDL is made from, so it cannot drift; a test compares it with the file.
 """
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from v6share.jobs.units import section
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,
@@ -135,10 +135,10 @@ def _codes(values: Iterable[str]) -> str:
 
 def _what(view: View) -> str:
     """The part of a view's header that says what it is. Raises ValueError where it is missing."""
-    found = re.search(r"^what:(.*?)(?=^\w+:|\Z)", view.about, re.MULTILINE | re.DOTALL)
-    if found is None:
+    found = section(view.about, "what")
+    if not found:
         raise ValueError(f"{view.name}.sql: expected `-- what: ...` in its header")
-    return " ".join(found[1].split())
+    return found
 
 
 if __name__ == "__main__":

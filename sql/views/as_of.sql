@@ -1,5 +1,5 @@
 -- what:    the last final day in the data, never the clock; always one row
--- unit:    days, times (UTC); records
+-- unit:    stray_records: records; days and times: UTC
 -- formula: a day is final when its end + 1 h <= the newest record end of every exporter that is
 --          not silent for over 24 h (before the newest record end of all). as_of is the last
 --          final day that counts as data (data_days); NULL while there is none. Record ends count

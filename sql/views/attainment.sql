@@ -1,7 +1,10 @@
 -- what:    the stage 3 rule, judged at the end of every day: with the weeks that end on that day, and
 --          the ranking that was in force on it. Later days change no judgement
--- unit:    share 0 to 1, bytes; one row per day, of the 7 days that end on it; days < 7 marks the
---          first, cut week of the data, which is never judged
+-- unit:    days: days; numerator, denominator_value, undecided: bytes; share, ci_low, ci_high,
+--          share_low, share_high, judged_share, completeness: share 0 to 1; standard_error,
+--          week_to_week: points (0.01 is one); differences, weeks_met: weeks. One row per day, of
+--          the 7 days that end on it; days < 7 marks the first, cut week of the data, which is
+--          never judged
 -- formula: for each of the last `weeks` disjoint weeks that end on that day, 7, 14, ... days before:
 --          completeness >= 0.98 and share_low - 1.645 * sqrt(se^2 + s_w^2) >= target, where
 --          se   sampling error of the week's share, s_w = 1.4826 * MAD / sqrt(2) of up to 12

@@ -1,6 +1,6 @@
 -- what:    the days with records, and whether each counts as a day of data. A few records whose
 --          clock is years off are counted like all others, but they say nothing of what is final
--- unit:    records that start on the day; one row per UTC day that has any
+-- unit:    records, usual_records: records that start on the day; one row per UTC day that has any
 -- formula: usual_records: the records of the usual day: half of all records lie on days with at
 --          least as many. is_data: the day has at least 1 % of that. Days are weighed by their
 --          records, so that many days with a stray record each do not become the usual day

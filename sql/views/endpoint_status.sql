@@ -1,5 +1,6 @@
 -- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
--- unit:    bytes and records of strict IPv6 to clients in the last 30 final days
+-- unit:    records, clients_at_least: of strict IPv6 to clients in the last 30 final days;
+--          ipv6_bytes, bytes: bytes of the same; interval: packets for one; late_days: days
 -- formula: due       planned_on <= as_of
 --          enabled   enabled_on <= as_of
 --          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6

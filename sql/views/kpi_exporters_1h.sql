@@ -1,5 +1,5 @@
 -- what:    hours of the exporters that feed the KPIs, families merged
--- unit:    one row per exporter and hour in which it saw anything
+-- unit:    sampling_max: packets for one; one row per exporter and hour in which it saw anything
 -- formula: an exporter that is not in exporters.csv has the vantage unlisted
 -- source:  exporters_1h, dim_exporters, dim_vantages
 -- needs:

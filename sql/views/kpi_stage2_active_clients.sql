@@ -1,6 +1,8 @@
 -- what:    active clients per family: per day, and over the 30 days to as_of; all and per network
--- unit:    clients: prefixes or subscribers (unit); never added or divided across families, except
---          where subscribers are observed on both (family any)
+-- unit:    clients, clients_union, both: prefixes or subscribers (unit), never added or divided
+--          across families, except where subscribers are observed on both (family any); days:
+--          days; rotation_ratio: times; subscribers: subscribers; penetration, standard_error:
+--          share 0 to 1
 -- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
 --          counts (over the days of the 30 that have data), clients_union = distinct clients of all
 --          the days, rotation_ratio = clients_union / clients.

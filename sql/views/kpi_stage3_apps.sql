@@ -1,6 +1,8 @@
 -- what:    the top apps one by one in the newest week (7 days to as_of): who is at target, who
 --          costs most
--- unit:    numerator, denominator_value, undecided, debt: of the basis; share, gap 0 to 1
+-- unit:    rank: 1 is the largest; numerator, denominator_value, undecided, debt: of the basis;
+--          share, ci_low, ci_high, share_low, share_high, weight, target: share 0 to 1; gap:
+--          points (0.01 is one)
 -- formula: as share_by_app, over the week. weight = W_i / W. gap = weight * (target - share): sums
 --          to target - S of kpi_stage3_concentration. debt = max(0, target - share) * W_i: listed,
 --          never summed, because apps above target do not pay for others. at_target is NULL where

@@ -1,5 +1,8 @@
 -- what:    IPv6 share of the top apps' traffic ("S20"), per disjoint week counted back from as_of
--- unit:    numerator, denominator_value, undecided, to_convert: of the basis; shares 0 to 1
+-- unit:    days: days; numerator, denominator_value, undecided, unclassified, unknown_family,
+--          to_convert: of the basis; share, ci_low, ci_high, share_low, share_high, target,
+--          min_share, mean_share, completeness: share 0 to 1; gap: points (0.01 is one); apps,
+--          apps_at_target: apps
 -- formula: share = sum over the top apps of the numerator / sum of the denominator_value; ci,
 --          bounds as in share_by_app, with the traffic of no known app counted once.
 --          gap = target - share; to_convert = gap * denominator_value, 0 where met.

@@ -1,5 +1,6 @@
 -- what:    the work queue: every byte of the top apps that is not native IPv6, in exactly one place
--- unit:    bytes (scaled), last 28 final days; part: of all these bytes, 0 to 1
+-- unit:    place: 1 is the largest; bytes: bytes (scaled) of the last 28 final days; part: share 0
+--          to 1, of all these bytes
 -- formula: the first that holds, of
 --          tunnelled_or_translated  a transition technology, or native IPv6 inside IPv4
 --          not_enabled              the service's endpoint was not enabled on that day

@@ -1,6 +1,7 @@
 -- what:    daily traffic of the vantages that feed the KPIs, with everything that decides how a
 --          row counts in a share; the base of all traffic KPIs
--- unit:    bytes, packets, records, opens; flags
+-- unit:    records: records; tcp_opens: opens; packets: packets; bytes, bytes_normalised,
+--          offloaded_bytes, bytes_error_unknown: bytes; bytes_variance: bytes^2; flags
 -- formula: strict / wire  as dim_ip_class says, corrected by a visible infrastructure tunnel:
 --                         native IPv6 inside an IPv4 underlay is not strict and not wire; anything
 --                         inside an IPv6 underlay is wire

@@ -1,5 +1,5 @@
 -- what:    how the apps are ranked in each calendar quarter of the data
--- unit:    days; top_n: apps
+-- unit:    top_n: apps; last_day: UTC day
 -- formula: pinned: by the catalog's list. previous_quarter: by the full calendar quarter before.
 --          live: that is the setting, or the data do not hold that quarter in full; last_day: the
 --          last final day of the quarter, as_of in the running one

@@ -1,5 +1,5 @@
 -- what:    the ranking of apps that is in force in each calendar quarter; rank <= top_n
--- unit:    bytes of both families in the app denominator
+-- unit:    bytes: bytes of both families in the app denominator; rank: 1 is the largest
 -- formula: previous_quarter: bytes of the full calendar quarter before (so the ranking stands still
 --          within a quarter); where the data do not hold that quarter in full: live = the last 28
 --          final days of the quarter (to as_of in the running one). live: always that. pinned: the

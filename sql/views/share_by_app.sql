@@ -1,5 +1,6 @@
 -- what:    IPv6 share per UTC day and app, for browsing; every basis, denominator and kind
--- unit:    numerator, denominator_value, undecided: of the basis; shares 0 to 1
+-- unit:    numerator, denominator_value, undecided: of the basis; share, ci_low, ci_high,
+--          share_low, share_high: share 0 to 1
 -- formula: share = numerator / denominator_value; ci: Wilson, sampling error only (macros.sql);
 --          share_low = numerator / (denominator_value + undecided),
 --          share_high = (numerator + undecided) / (denominator_value + undecided).

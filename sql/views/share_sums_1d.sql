@@ -1,6 +1,7 @@
 -- what:    the sums that every traffic share is made of, per day and app, client region or network.
 --          All of them add up over days and over ids of one scope: add first, divide last
--- unit:    of the basis: bytes, bytes without IP headers, opens; variance in bytes^2
+-- unit:    numerator, denominator_value, undecided, loose: of the basis; variance_num,
+--          variance_all: bytes^2; error_unknown, offloaded: bytes
 -- formula: basis        bytes | bytes_normalised | tcp_opens
 --          denominator  all | enabled | capable (enabled, and the client network is capable)
 --          numerator    strict | wire | service part of denominator_value

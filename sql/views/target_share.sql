@@ -1,5 +1,5 @@
 -- what:    the stage 3 target as the views use it; always one row
--- unit:    share 0 to 1, weeks
+-- unit:    target: share 0 to 1; weeks: weeks
 -- formula: catalog values; where targets.toml is silent: no target, 4 weeks, denominator all
 -- source:  dim_targets
 -- needs:

@@ -1,5 +1,6 @@
 -- what:    the top apps as of now: the ranking in force in the quarter of as_of
--- unit:    rank from 1; bytes that made the ranking (NULL where pinned by the catalog)
+-- unit:    rank: 1 is the largest; ranking_bytes: bytes that made the ranking (NULL where pinned
+--          by the catalog)
 -- formula: see rankings
 -- source:  rankings
 -- needs: rankings, as_of

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v6share.jobs import output
+from v6share.jobs.units import parse_units, with_units
 from v6share.schemas.errors import UserError
 
 TABLE = pa.table(
@@ -108,7 +109,6 @@ def test_bytes_for_people(count: int, text: str) -> None:
     [
         ("rows_in", 1234567, "1,234,567"),
         ("share_low", 0.5, "50.0 %"),
-        ("ci_high", Decimal("0.9061"), "90.6 %"),
         ("share_kind", "strict", "strict"),
         ("size", 2000, "2 kB"),
         ("bytes_variance", 2000, "2,000"),
@@ -119,6 +119,56 @@ def test_bytes_for_people(count: int, text: str) -> None:
 )
 def test_values_for_people(name: str, value: object, text: str) -> None:
     assert output.value_for_people(name, value) == text
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        ("share", Decimal("0.9061"), "90.6 %"),
+        ("share", 1.5, "150.0 %"),
+        ("points", -0.007194, "-0.72 pp"),
+        ("points", -0.000001, "0.00 pp"),
+        ("bytes", 2000, "2 kB"),
+        ("apps", 2000, "2,000"),
+    ],
+)
+def test_the_unit_tells_how_a_value_is_shown(unit: str, value: object, text: str) -> None:
+    assert output.value_for_people("x", value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "target", "text"),
+    [
+        (0.9, 0.9, "90.0 %"),
+        (0.8996, 0.9, "89.96 %"),
+        (0.90004, Decimal("0.9"), "90.004 %"),
+        (0.8949, 0.9, "89.5 %"),
+        (1 / 3, None, "33.3 %"),
+    ],
+)
+def test_a_share_is_never_shown_as_a_target_that_it_is_not(
+    share: float, target: float | Decimal | None, text: str
+) -> None:
+    assert output.share_for_people(share, target) == text
+
+
+def test_a_row_tells_unit_and_target_of_its_cells() -> None:
+    table = with_units(
+        pa.table(
+            {
+                "basis": ["bytes", "tcp_opens"],
+                "numerator": [2000, 2000],
+                "share": [0.8999, 0.95],
+                "target": [0.9, 0.9],
+            }
+        ),
+        parse_units("numerator: of the basis; share, target: share 0 to 1; a remark"),
+    )
+    assert output.text_of(table, "csv").splitlines()[1] == "bytes,2000,0.8999,0.9"
+    assert output.text_of(table, "table").splitlines()[1:] == [
+        "bytes           2 kB  89.99 %  90.0 %",
+        "tcp_opens      2,000   95.0 %  90.0 %",
+    ]
 
 
 class Terminal(io.StringIO):

@@ -8,8 +8,10 @@ import duckdb
 import pytest
 from kpi_warehouse import SQL, Warehouse, build, view_files
 
+from v6share.jobs.units import parse_units, section
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_IP_CLASS
+from v6share.warehouse.views import parse_view
 
 DOCS = SQL.parent / "docs"
 CONTRACT = (
@@ -58,6 +60,18 @@ def test_a_view_has_a_header_and_makes_what_its_file_says(name: str) -> None:
     for part in ("-- what:", "-- unit:", "-- formula:", "-- source:", "-- needs:"):
         assert part in text, f"{name}.sql: no '{part}' line in its header"
     assert f"CREATE VIEW {name} AS" in text
+
+
+@pytest.mark.parametrize("name", sorted(view_files()))
+def test_the_header_has_a_unit_for_every_number(name: str, empty: Warehouse) -> None:
+    columns = {row[0]: row[1] for row in empty.query(f"DESCRIBE {name}")}
+    numbers = {c for c, kind in columns.items() if re.search("INT|DOUBLE|DECIMAL", kind)}
+    view = parse_view(f"{name}.sql", view_files()[name].read_text())
+    units = parse_units(section(view.about, "unit"))
+    assert numbers <= units.keys()
+    for unit in units.values():
+        if unit.startswith("of the "):
+            assert unit.split()[2] in columns
 
 
 @pytest.mark.parametrize("name", sorted(view_files()))

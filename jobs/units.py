@@ -1,0 +1,63 @@
+"""In which unit a column is shown, and where that stands: in the header of its view, in the schema
+of its table. Pure.
+
+The unit travels with the column as metadata of its Arrow field, through every selection and
+renaming.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SECTIONS: Final = ("what", "unit", "formula", "source")
+
+
+def section(about: str, name: str) -> str:
+    """One part of a view's header on one line, such as its ``what``; empty where it is missing."""
+    others = "|".join(_SECTIONS)
+    found = re.search(rf"^{name}:(.*?)(?=^(?:{others}):|\Z)", about, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def parse_units(text: str) -> dict[str, str]:
+    """The unit of each column, from ``first, second: share 0 to 1; third: bytes; a remark``."""
+    units: dict[str, str] = {}
+    for clause in text.split(";"):
+        names, colon, unit = clause.partition(":")
+        if colon:
+            units |= {name.strip(): unit.strip() for name in names.split(",")}
+    return units
+
+
+def with_units(table: "pa.Table", units: Mapping[str, str]) -> "pa.Table":
+    """The same rows; each column that is named carries its unit."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_metadata({"unit": units[field.name]}) if field.name in units else field
+        for field in table.schema
+    ]
+    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
+
+
+def unit_of(field: "pa.Field", row: Mapping[str, Any]) -> str:
+    """The unit of one value: ``share``, ``points``, ``bytes`` or what the header calls it.
+
+    ``of the NAME`` is a unit that differs from row to row: the value in the column NAME tells it
+    by its name, as a column does that carries no unit.
+    """
+    unit = (field.metadata or {}).get(b"unit", b"").decode()
+    if unit.startswith("of the "):
+        return unit_of_name(str(row.get(unit.split()[2])))
+    return unit.partition(" ")[0] or unit_of_name(field.name)
+
+
+def unit_of_name(name: str) -> str:
+    """What a name says of a unit: ``share``, ``bytes``, or nothing."""
+    words = name.split("_")
+    if "share" in words:
+        return "share"
+    return "bytes" if name == "size" or ("bytes" in words and "variance" not in words) else ""
