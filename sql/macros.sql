@@ -1,6 +1,15 @@
 -- Value-only macros: they take numbers and give a number. None names a table, so that they, and
 -- the views that use them, still work when the file is attached under another name.
 
+-- Where a row stands among its like when rows are sorted by what they mean: the headline's first.
+CREATE MACRO place_of(word) AS
+  list_position([
+    'app', 'product', 'endpoint',
+    'bytes', 'bytes_normalised', 'tcp_opens',
+    'all', 'enabled', 'capable',
+    'strict', 'wire', 'service'
+  ], word);
+
 -- A part of a whole; NULL where the whole is empty.
 CREATE MACRO share_of(part, total) AS
   CASE WHEN total > 0 THEN part::DOUBLE / total::DOUBLE END;

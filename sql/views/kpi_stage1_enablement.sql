@@ -69,4 +69,4 @@ SELECT
   1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
   e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
 FROM status e
-ORDER BY level, app, product, region
+ORDER BY place_of(level), app, product, region

@@ -78,4 +78,4 @@ FROM shares s
 CROSS JOIN as_of a
 CROSS JOIN target_share t
 LEFT JOIN dim_apps d ON d.app = s.app
-ORDER BY s.basis, s.denominator, s.share_kind, s.rank
+ORDER BY place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.rank

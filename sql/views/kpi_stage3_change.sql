@@ -52,4 +52,5 @@ SELECT
   p.total_2 - p.total_1 AS total_change
 FROM parts p
 CROSS JOIN as_of a
-ORDER BY p.basis, p.denominator, p.share_kind, abs(rate + mix) DESC, p.app
+ORDER BY
+  place_of(p.basis), place_of(p.denominator), place_of(p.share_kind), abs(rate + mix) DESC, p.app

@@ -85,4 +85,4 @@ CROSS JOIN as_of a
 CROSS JOIN target_share t
 LEFT JOIN completeness c
   ON c.period = 'week' AND c.exporter IS NULL AND c.period_end = w.week_end
-ORDER BY w.week_end DESC, w.basis, w.denominator, w.share_kind
+ORDER BY place_of(w.basis), place_of(w.denominator), place_of(w.share_kind), w.week_end DESC

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -175,6 +176,33 @@ def fill(w: Warehouse) -> None:
     w.traffic(day, family="v6", bytes=60)
     w.traffic(day, family="v4", bytes=40)
     w.clients(day, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "name", ["kpi_stage3_apps", "kpi_stage3_change", "kpi_stage3_concentration"]
+)
+def test_the_headline_kind_stands_first_and_all_kinds_by_meaning(name: str) -> None:
+    w = Warehouse()
+    fill(w)
+    w.traffic(date(2024, 4, 1), family="v6", bytes=60)
+    w.final_days(date(2024, 4, 1), date(2024, 4, 1))
+    rows = w.query(f"SELECT basis, denominator, share_kind FROM {name}")
+    assert list(dict.fromkeys(rows)) == list(
+        product(
+            ("bytes", "bytes_normalised", "tcp_opens"),
+            ("all", "enabled", "capable"),
+            ("strict", "wire", "service"),
+        )
+    )
+
+
+def test_enablement_shows_apps_then_products_then_endpoints() -> None:
+    w = Warehouse()
+    w.app("a")
+    w.product("p")
+    w.endpoint("a", "p", "r")
+    levels = w.query("SELECT level FROM kpi_stage1_enablement")
+    assert levels == [("app",), ("product",), ("endpoint",)]
 
 
 def test_dim_ip_class_has_every_class_and_family_once(empty: Warehouse) -> None:
