@@ -8,8 +8,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v6share.jobs.header import unit_of, with_facts
 from v6share.jobs.output import value_for_people
-from v6share.jobs.units import unit_of, with_units
 
 BOARD_VIEWS: Final = (
     "kpi_headline",
@@ -142,7 +142,7 @@ def _below_target(view: pa.Table, target: pa.Table) -> pa.Table:
     rows = rows.sort_by([("debt", "descending"), ("app", "ascending")])
     names = ("rank", "app", "share", "ci_low", "ci_high", "target", "weight", "debt")
     chosen = _columns(rows, names).rename_columns([*names[:-1], "debt_bytes"])
-    return with_units(chosen, {"debt_bytes": "bytes"})
+    return with_facts(chosen, "unit", {"debt_bytes": "bytes"})
 
 
 def _headline_for_people(view: pa.Table) -> pa.Table:

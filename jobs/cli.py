@@ -293,7 +293,9 @@ def kpi(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="N", help="At most N rows; 0: all. Default: 40 on a terminal, else all."
+            min=0,
+            metavar="N",
+            help="At most N rows a view; 0: all. Default: 40 on a terminal, else all.",
         ),
     ] = None,
 ) -> ExitCode:

@@ -11,9 +11,9 @@ from v6share.jobs import console, later, output
 from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
 from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
+from v6share.jobs.header import with_facts, with_header
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.output import iso_time
-from v6share.jobs.units import parse_units, section, with_units
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
@@ -38,7 +38,7 @@ def main(
     if view is None:
         _print_board(published, form)
     elif stage is not None:
-        _print_stage(published, stage[1], form)
+        _print_stage(published, stage[1], form, limit)
     else:
         name = _view_name(published, view)
         output.write_table(_read(published, [name])[name], form, title=view, limit=limit)
@@ -76,7 +76,7 @@ def _print_board(published: Path, form: output.Form) -> None:
     output.write_tables(shown, several)
 
 
-def _print_stage(published: Path, stage: str, form: output.Form) -> None:
+def _print_stage(published: Path, stage: str, form: output.Form, limit: int | None) -> None:
     prefix = f"kpi_stage{stage}_"
     names = [name for name, _ in list_relations(published) if name.startswith(prefix)]
     if not names:
@@ -85,16 +85,19 @@ def _print_stage(published: Path, stage: str, form: output.Form) -> None:
         raise UserError(
             f"stage {stage} has several views and {form} holds one; name one of {', '.join(names)}"
         )
-    output.write_tables(_read(published, names), cast("output.SeveralForm", form))
+    several = cast("output.SeveralForm", form)
+    output.write_tables(
+        _read(published, names), several, limit=limit, whole="kpi {name} --format csv"
+    )
 
 
 def _read(published: Path, names: Iterable[str]) -> dict[str, pa.Table]:
-    """Whole views and tables; each column carries its unit, from the header or the schema."""
+    """Whole views and tables; their columns carry what schema and header say of them."""
     abouts = dict(list_relations(published))
     return {
-        name: with_units(
-            select(published, name),
-            _UNITS_OF_TABLES.get(name) or parse_units(section(abouts.get(name, ""), "unit")),
+        name: with_header(
+            with_facts(select(published, name), "unit", _UNITS_OF_TABLES.get(name, {})),
+            abouts.get(name, ""),
         )
         for name in names
     }

@@ -1,7 +1,7 @@
 """Data on stdout: one renderer from an Arrow table to each form that ``--format`` names.
 
 For people (``table``, ``markdown``) numbers are grouped, bytes get a prefix, shares are in
-percent and their differences in percentage points (pp), by the unit of their column (units.py).
+percent and their differences in percentage points (pp), by the unit of their column (header.py).
 For machines (``json``, ``csv``, ``parquet``) values are exact: integers stay integers,
 decimals keep their digits, times are UTC in ISO 8601.
 """
@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from v6share.jobs.units import unit_of, unit_of_name
+from v6share.jobs.header import place_of, unit_of, unit_of_name
 from v6share.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,11 +34,17 @@ _MOST_DIGITS: Final = 9
 
 
 def write_table(
-    table: "pa.Table", form: Form, *, title: str = "", limit: int | None = None
+    table: "pa.Table",
+    form: Form,
+    *,
+    title: str = "",
+    limit: int | None = None,
+    whole: str = "--format csv",
 ) -> None:
     """Print one table on stdout.
 
-    limit: at most so many rows, 0 for all; None: 40 in a table on a terminal, else all.
+    limit: at most so many rows, 0 for all; None: 40 in a table on a terminal, else all. whole: what
+    a user says to see the columns for which a terminal is too narrow.
     Raises UserError where binary data would go to a terminal.
     """
     on_terminal = sys.stdout.isatty()
@@ -48,7 +54,7 @@ def write_table(
     if form == "parquet":
         _write_parquet(shown)
     elif form == "table" and on_terminal:
-        _write_rich(shown, title)
+        _write_rich(shown, title, whole)
     else:
         write(text_of(shown, form, title=title))
     if shown.num_rows < table.num_rows and form in ("table", "markdown"):
@@ -56,11 +62,18 @@ def write_table(
         write(f"... {left:,} more rows; --limit 0 shows all\n")
 
 
-def write_tables(tables: "Mapping[str, pa.Table | Record]", form: SeveralForm) -> None:
+def write_tables(
+    tables: "Mapping[str, pa.Table | Record]",
+    form: SeveralForm,
+    *,
+    limit: int | None = 0,
+    whole: str = "--format json",
+) -> None:
     """Print several small tables: one after the other, or as one JSON object.
 
     tables: by name; ``reject_reasons`` gets the title "Reject reasons". A Record is one thing
-    with named values: two columns for people, an object in JSON.
+    with named values: two columns for people, an object in JSON. limit, whole: as in
+    ``write_table``; a ``{name}`` in whole becomes that of the table.
     """
     if form == "json":
         parts = (f"{json.dumps(name)}: {_json_part(part)}" for name, part in tables.items())
@@ -72,7 +85,8 @@ def write_tables(tables: "Mapping[str, pa.Table | Record]", form: SeveralForm) -
         title = name.replace("_", " ").capitalize()
         table = _record_table(part) if isinstance(part, Mapping) else part
         if table.num_rows:
-            write_table(table, form, title=title, limit=0)
+            hint = whole.format(name=name)
+            write_table(table, form, title=title, limit=limit, whole=hint)
         else:
             write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
 
@@ -327,27 +341,41 @@ def _right_aligned(table: "pa.Table") -> list[bool]:
     ]
 
 
-def _write_rich(table: "pa.Table", title: str) -> None:
-    """A table with colours, where it fits; a wider one goes out plain, so that nothing is cut."""
+def _write_rich(table: "pa.Table", title: str, whole: str) -> None:
+    """A table with colours, as much of it as the terminal is wide; the rest is named beneath."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
+    from v6share.jobs import layout
+
     console = Console()
-    rich_table = Table(
-        title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD
-    )
-    for name, right in zip(table.column_names, _right_aligned(table), strict=True):
-        rich_table.add_column(Text(name), justify="right" if right else "left", no_wrap=True)
-    for row in _cells(table):
-        rich_table.add_row(*(Text(cell) for cell in row))
-    wide = console.options.update(max_width=100_000)
-    if Measurement.get(console, wide, rich_table).maximum > console.width:
-        write(_plain_text(table, title))
-        return
+    rows, right = _cells(table), _right_aligned(table)
+    columns = [
+        layout.Column(field.name, [row[i] for row in rows], not right[i], place_of(field, i))
+        for i, field in enumerate(table.schema)
+    ]
+    fitted = layout.fit(columns, console.width)
+    rich_table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, width in fitted.shown.items():
+        rich_table.add_column(
+            Text(layout.header(column.name, width)),
+            justify="left" if column.is_text else "right",
+            vertical="top",
+            width=width,
+        )
+    for cells in zip(*(column.cells for column in fitted.shown), strict=True):
+        rich_table.add_row(*map(Text, cells))
+    if title:
+        console.print(Text(title, style="bold"))
     console.print(rich_table)
+    if fitted.same:
+        known = ", ".join(f"{column.name} {column.cells[0] or '(empty)'}" for column in fitted.same)
+        console.print(Text(f"the same in all rows shown: {known}"))
+    if fitted.left_out:
+        names = ", ".join(column.name for column in fitted.left_out)
+        console.print(Text(f"left out, as the terminal is narrow: {names}; {whole} shows all"))
 
 
 def _write_parquet(table: "pa.Table") -> None:

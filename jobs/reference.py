@@ -18,7 +18,9 @@ _OPENING: Final = """# Command line
 
 Data goes to stdout; messages, progress and errors go to stderr. In a pipe, tables are plain
 aligned text; `--format json` and its siblings give exact values on every command that prints
-data. Colours appear only on a terminal and never where `NO_COLOR` is set.
+data. Colours appear only on a terminal and never where `NO_COLOR` is set. A terminal that is too
+narrow for a table gets what is the same in every row on a line beneath, headers that wrap at
+underscores, and then the columns that matter most; the line beneath names those that are left out.
 """
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from v6share.jobs.units import section
+from v6share.jobs.header import section
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,

@@ -5,6 +5,7 @@
 --          week_to_week: points (0.01 is one); differences, weeks_met: weeks. One row per day, of
 --          the 7 days that end on it; days < 7 marks the first, cut week of the data, which is
 --          never judged
+-- first:   day, share, judged_share, met, weeks_met, below, completeness
 -- formula: for each of the last `weeks` disjoint weeks that end on that day, 7, 14, ... days before:
 --          completeness >= 0.98 and share_low - 1.645 * sqrt(se^2 + s_w^2) >= target, where
 --          se   sampling error of the week's share, s_w = 1.4826 * MAD / sqrt(2) of up to 12

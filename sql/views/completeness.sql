@@ -1,6 +1,7 @@
 -- what:    did every exporter deliver? Per exporter and overall (exporter NULL), per UTC day and
 --          per week (7 days, counted back from as_of)
 -- unit:    hours_seen, hours_expected: hours; completeness: share 0 to 1
+-- first:   period, period_end, exporter, completeness, hours_seen, hours_expected
 -- formula: completeness = hours with records / hours expected. Expected are the hours from the
 --          exporter's first to its last; a listed exporter that is silent for over 24 h is expected
 --          up to the newest hour of all, so that its silence shows. Overall: sums of hours. An

@@ -1,6 +1,7 @@
 -- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
 -- unit:    records, clients_at_least: of strict IPv6 to clients in the last 30 final days;
 --          ipv6_bytes, bytes: bytes of the same; interval: packets for one; late_days: days
+-- first:   app, product, region, status, late_days
 -- formula: due       planned_on <= as_of
 --          enabled   enabled_on <= as_of
 --          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6

@@ -1,6 +1,7 @@
 -- what:    one row per target of the rollout: where it stands as of the last final day
 -- unit:    value, ci_low, ci_high, target: of the metric (apps, products, clients, share 0 to 1);
 --          stage: 1 to 3
+-- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement
 --          active_ipv6_clients_30d  where exporters carry subscriber ids: distinct subscribers on
 --            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,

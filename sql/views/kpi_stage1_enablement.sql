@@ -1,5 +1,7 @@
 -- what:    which apps, products and endpoints are dual-stacked, as of the last final day?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; late_days: days
+-- first:   level, app, product, region, status, planned, enabled, carrying, silent, late_days,
+--          dual_stacked
 -- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
 --          endpoints; dual_stacked: at least one is enabled and every one with planned_on <= as_of
 --          is; partial: some are enabled, but it is not dual-stacked; late_days: of the latest

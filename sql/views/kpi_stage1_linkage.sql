@@ -1,6 +1,7 @@
 -- what:    the matrix app x product: how far is each pair?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; ipv6_bytes, bytes: bytes to clients
 --          in the last 30 final days
+-- first:   app, product, planned, due, enabled, carrying, silent, missing_regions
 -- formula: counts of endpoint_status. planned: all endpoints in the catalog; due: planned_on <=
 --          as_of. An empty app is the product's own endpoint
 -- source:  endpoint_status

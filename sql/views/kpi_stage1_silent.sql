@@ -1,6 +1,7 @@
 -- what:    enabled endpoints without IPv6 traffic to clients, by name
 -- unit:    ipv6_records: records; ipv6_bytes, bytes: bytes to clients in the last 30 final days;
 --          days_since_enabled: days
+-- first:   app, product, region, days_since_enabled, note
 -- formula: see endpoint_status. With packet sampling of 1 in N, silence means "fewer than about
 --          3 N packets" (95 % of the time at least one of 3 N packets is sampled), and says so
 -- source:  endpoint_status, dim_apps, dim_products

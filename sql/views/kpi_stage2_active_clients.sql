@@ -3,6 +3,7 @@
 --          across families, except where subscribers are observed on both (family any); days:
 --          days; rotation_ratio: times; subscribers: subscribers; penetration, standard_error:
 --          share 0 to 1
+-- first:   period, day, scope, id, unit, family, clients, clients_union, penetration
 -- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
 --          counts (over the days of the 30 that have data), clients_union = distinct clients of all
 --          the days, rotation_ratio = clients_union / clients.

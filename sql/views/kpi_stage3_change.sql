@@ -1,6 +1,8 @@
 -- what:    why did the top apps' share change between the last two full weeks?
 -- unit:    weight_1, weight_2, share_1, share_2, total_share_1, total_share_2: share 0 to 1; rate,
 --          mix, total_change: points (0.01 is one)
+-- first:   app, basis, denominator, share_kind, rate, mix, share_1, share_2, weight_1, weight_2,
+--          total_change
 -- formula: Kitagawa (1955), exact: dS = sum over apps of rate + mix, with
 --          rate = (w1 + w2) / 2 * (s2 - s1)                     the app itself changed
 --          mix  = (w2 - w1) * ((s1 + s2) / 2 - (S1 + S2) / 2)   traffic moved between apps

@@ -3,6 +3,8 @@
 --          to_convert: of the basis; share, ci_low, ci_high, share_low, share_high, target,
 --          min_share, mean_share, completeness: share 0 to 1; gap: points (0.01 is one); apps,
 --          apps_at_target: apps
+-- first:   week_end, basis, denominator, share_kind, share, ci_low, ci_high, gap, apps_at_target,
+--          apps, completeness, min_app, min_share, share_low, share_high
 -- formula: share = sum over the top apps of the numerator / sum of the denominator_value; ci,
 --          bounds as in share_by_app, with the traffic of no known app counted once.
 --          gap = target - share; to_convert = gap * denominator_value, 0 where met.

@@ -1,6 +1,7 @@
 -- what:    the matrix core product x service region: is it served on IPv6?
 -- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes to clients in the last 30 final
 --          days; cells_carrying, cells: cells; parity: share 0 to 1
+-- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
 --          distinct IPv6 clients of the product (in any region, see endpoint_status).
 --          parity = carrying cells / (core products x service regions), the same in every row.

@@ -1,6 +1,7 @@
 -- what:    IPv6 share per UTC day and client network, for browsing; every basis, denominator and kind
 -- unit:    numerator, denominator_value, undecided: of the basis; share, ci_low, ci_high,
 --          share_low, share_high: share 0 to 1
+-- first:   day, network, basis, denominator, share_kind, share, ci_low, ci_high
 -- formula: share = numerator / denominator_value; ci: Wilson, sampling error only (macros.sql);
 --          share_low = numerator / (denominator_value + undecided),
 --          share_high = (numerator + undecided) / (denominator_value + undecided).

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v6share.jobs import output
-from v6share.jobs.units import parse_units, with_units
+from v6share.jobs.header import with_header
 from v6share.schemas.errors import UserError
 
 TABLE = pa.table(
@@ -153,7 +154,7 @@ def test_a_share_is_never_shown_as_a_target_that_it_is_not(
 
 
 def test_a_row_tells_unit_and_target_of_its_cells() -> None:
-    table = with_units(
+    table = with_header(
         pa.table(
             {
                 "basis": ["bytes", "tcp_opens"],
@@ -162,7 +163,7 @@ def test_a_row_tells_unit_and_target_of_its_cells() -> None:
                 "target": [0.9, 0.9],
             }
         ),
-        parse_units("numerator: of the basis; share, target: share 0 to 1; a remark"),
+        "unit: numerator: of the basis; share, target: share 0 to 1; a remark",
     )
     assert output.text_of(table, "csv").splitlines()[1] == "bytes,2000,0.8999,0.9"
     assert output.text_of(table, "table").splitlines()[1:] == [
@@ -205,10 +206,26 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(f"\x1b[{code}" in terminal.getvalue() for code in range(30, 50))
 
 
-def test_a_table_too_wide_for_the_terminal_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = on_terminal(monkeypatch, columns="20")
-    output.write_table(TABLE, "table")
-    assert terminal.getvalue() == output.text_of(TABLE, "table")
+def test_a_table_too_wide_for_the_terminal_says_what_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch, columns="34")
+    monkeypatch.setenv("NO_COLOR", "1")
+    table = TABLE.append_column("basis", [["bytes", "bytes"]])
+    output.write_table(with_header(table, "first: app, share, day"), "table", title="T")
+    lines = [
+        line.rstrip() for line in re.sub("\x1b\\[[0-9]*m", "", terminal.getvalue()).split("\n")
+    ]
+    assert [*lines[:2], *lines[3:5]] == [
+        "T",
+        "app      bytes   share  day",
+        "video  8.38 MB  41.2 %  2026-01-31",
+        "-      4.61 EB       -  -",
+    ]
+    assert " ".join(lines[5:]).strip() == (
+        "the same in all rows shown: basis bytes left out, as the terminal is narrow: "
+        "bytes_variance, attained, window_start, ids; --format csv shows all"
+    )
 
 
 def test_a_terminal_gets_the_first_rows_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -624,6 +624,13 @@ def test_a_stage_prints_its_views(
     assert all(name.startswith(f"kpi_stage{stage[-1]}_") for name in json.loads(out))
 
 
+def test_a_stage_keeps_to_the_limit(capsys: pytest.CaptureFixture[str], counted: Path) -> None:
+    whole = call(capsys, counted, "kpi", "2")[1]
+    cut = call(capsys, counted, "kpi", "2", "--limit", "1")[1]
+    assert "more rows" not in whole
+    assert "more rows; --limit 0 shows all" in cut
+
+
 def test_inspect_needs_no_workspace(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
 ) -> None:

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from kpi_warehouse import SQL, Warehouse, build, view_files
 
-from v6share.jobs.units import parse_units, section
+from v6share.jobs.header import parse_units, section
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_IP_CLASS
 from v6share.warehouse.views import parse_view
@@ -73,6 +73,13 @@ def test_the_header_has_a_unit_for_every_number(name: str, empty: Warehouse) -> 
     for unit in units.values():
         if unit.startswith("of the "):
             assert unit.split()[2] in columns
+
+
+@pytest.mark.parametrize("name", sorted(view_files()))
+def test_the_columns_that_the_header_puts_first_are_there(name: str, empty: Warehouse) -> None:
+    columns = {row[0] for row in empty.query(f"DESCRIBE {name}")}
+    view = parse_view(f"{name}.sql", view_files()[name].read_text())
+    assert set(filter(None, section(view.about, "first").split(", "))) <= columns
 
 
 @pytest.mark.parametrize("name", sorted(view_files()))

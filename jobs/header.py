@@ -1,8 +1,7 @@
-"""In which unit a column is shown, and where that stands: in the header of its view, in the schema
-of its table. Pure.
+"""How the columns of a view are shown, as the header of its file says: their units, and which of
+them come first. Pure.
 
-The unit travels with the column as metadata of its Arrow field, through every selection and
-renaming.
+Both travel with the column as metadata of its Arrow field, through every selection and renaming.
 """
 
 import re
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SECTIONS: Final = ("what", "unit", "formula", "source")
+_SECTIONS: Final = ("what", "unit", "first", "formula", "source")
+_MANY: Final = 1000
 
 
 def section(about: str, name: str) -> str:
@@ -32,15 +32,32 @@ def parse_units(text: str) -> dict[str, str]:
     return units
 
 
-def with_units(table: "pa.Table", units: Mapping[str, str]) -> "pa.Table":
-    """The same rows; each column that is named carries its unit."""
+def with_header(table: "pa.Table", about: str) -> "pa.Table":
+    """The same rows; each column carries what the header of its view says of it."""
+    first = section(about, "first").split(", ")
+    places = {name: str(place) for place, name in enumerate(first) if name}
+    return with_facts(
+        with_facts(table, "unit", parse_units(section(about, "unit"))), "place", places
+    )
+
+
+def with_facts(table: "pa.Table", fact: str, values: Mapping[str, str]) -> "pa.Table":
+    """The same rows; each column that is named carries one fact more."""
     import pyarrow as pa
 
     fields = [
-        field.with_metadata({"unit": units[field.name]}) if field.name in units else field
+        field.with_metadata((field.metadata or {}) | {fact: values[field.name]})
+        if field.name in values
+        else field
         for field in table.schema
     ]
     return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
+
+
+def place_of(field: "pa.Field", position: int) -> int:
+    """How much a column matters: 0 most. Those that no header names follow, as they stand."""
+    place = (field.metadata or {}).get(b"place")
+    return _MANY + position if place is None else int(place)
 
 
 def unit_of(field: "pa.Field", row: Mapping[str, Any]) -> str:
