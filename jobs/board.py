@@ -3,6 +3,7 @@ tables out; every figure is one that the views computed.
 """
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Final
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ BOARD_VIEWS: Final = (
     "kpi_stage3_apps",
     "kpi_stage3_waterfall",
     "target_share",
+    "as_of",
+    "dim_vantages",
 )
 LISTED: Final = 10
 MONTHS: Final = 6
@@ -54,12 +57,52 @@ def board(views: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
     }
 
 
+def titles(views: Mapping[str, pa.Table]) -> dict[str, str]:
+    """What stands above each section: what is counted, of which days, and in which view it is."""
+    (as_of,) = views["as_of"]["as_of"].to_pylist()
+    vantages = _columns(
+        views["dim_vantages"].filter(views["dim_vantages"]["feeds_kpis"]), ("vantage",)
+    )
+    denominator = _target_denominator(views["target_share"])
+    month, week, weeks = (_days_to(as_of, days) for days in (30, 7, 28))
+    return {
+        "headline": f"Headline: the targets {_days_to(as_of, 1)} (UTC), seen from the vantages "
+        f"{', '.join(sorted(vantages['vantage'].to_pylist()))} [kpi_headline]",
+        "stage_1_summary": "Stage 1 summary: enabled and dual-stacked are declared in the catalog, "
+        f"carrying is seen {month} [kpi_stage1_enablement]",
+        "stage_1_not_dual_stacked": "Stage 1 not dual-stacked: apps and products by their "
+        f"endpoints, {_days_to(as_of, 1)} [kpi_stage1_enablement]",
+        "stage_1_silent": "Stage 1 silent: endpoints that are enabled but carry no IPv6, "
+        f"{month} [kpi_stage1_silent]",
+        "stage_2_active_clients": "Stage 2 active clients: distinct prefixes and subscribers, "
+        f"{month} [kpi_stage2_active_clients]",
+        "stage_2_coverage": "Stage 2 coverage: how many have native IPv6 traffic, per calendar "
+        "month [kpi_stage2_coverage]",
+        "stage_3_newest_week": "Stage 3 newest week: IPv6 share (strict) of the traffic of the top "
+        f"apps, {week} [kpi_stage3_concentration]",
+        "stage_3_apps_below_target": "Stage 3 apps below target: IPv6 share (strict) of bytes, "
+        f"denominator {denominator}, {week} [kpi_stage3_apps]",
+        "stage_3_convert_next": "Stage 3 convert next: what of the bytes of the top apps is not "
+        f"native IPv6, {weeks} [kpi_stage3_waterfall]",
+    }
+
+
+def _days_to(as_of: date | None, days: int) -> str:
+    if as_of is None:
+        return "without a final day yet"
+    return f"as of {as_of}" if days == 1 else f"{as_of - timedelta(days - 1)} to {as_of}"
+
+
 def for_people(sections: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    """The same board with the headline's values in their units, and coverage month by month."""
+    """The same board with the headline's values in their units, and coverage month by month.
+
+    Days that stand in the titles are left out.
+    """
     return {
         **sections,
         "headline": _headline_for_people(sections["headline"]),
         "stage_2_coverage": _coverage_for_people(sections["stage_2_coverage"]),
+        "stage_3_newest_week": sections["stage_3_newest_week"].drop_columns("week_end"),
     }
 
 
@@ -135,14 +178,17 @@ def _newest_week(view: pa.Table) -> pa.Table:
 
 
 def _below_target(view: pa.Table, target: pa.Table) -> pa.Table:
-    denominators = target["denominator"].to_pylist()
-    denominator = denominators[0] if denominators and denominators[0] else "all"
-    rows = _where(view, basis="bytes", share_kind="strict", denominator=denominator)
+    rows = _where(view, basis="bytes", share_kind="strict", denominator=_target_denominator(target))
     rows = rows.filter(pc.equal(rows["at_target"], False))
     rows = rows.sort_by([("debt", "descending"), ("app", "ascending")])
     names = ("rank", "app", "share", "ci_low", "ci_high", "target", "weight", "debt")
     chosen = _columns(rows, names).rename_columns([*names[:-1], "debt_bytes"])
     return with_facts(chosen, "unit", {"debt_bytes": "bytes"})
+
+
+def _target_denominator(target: pa.Table) -> str:
+    denominators: list[str | None] = target["denominator"].to_pylist()
+    return denominators[0] if denominators and denominators[0] else "all"
 
 
 def _headline_for_people(view: pa.Table) -> pa.Table:
@@ -158,14 +204,19 @@ def _headline_for_people(view: pa.Table) -> pa.Table:
                 "stage": row["stage"],
                 "metric": _METRICS.get(row["metric"], row["metric"]),
                 "value": value,
-                "interval": "-" if row["ci_low"] is None else f"{low} to {high}",
+                "interval": _interval(row, low, high),
                 "target": target,
                 "attained": value_for_people("", row["attained"]),
-                "as_of": value_for_people("", row["as_of"]),
             }
         )
-    names = ("stage", "metric", "value", "interval", "target", "attained", "as_of")
+    names = ("stage", "metric", "value", "interval", "target", "attained")
     return pa.table({name: [row[name] for row in rows] for name in names})
+
+
+def _interval(row: Mapping[str, object], low: str, high: str) -> str:
+    if row["ci_low"] is None:
+        return "-"
+    return "exact" if row["ci_low"] == row["ci_high"] else f"{low} to {high}"
 
 
 def _coverage_for_people(section: pa.Table) -> pa.Table:

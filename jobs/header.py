@@ -22,6 +22,12 @@ def section(about: str, name: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
+def title_of(name: str, about: str) -> str:
+    """What stands above a view: its name as it is typed, and what it shows."""
+    what = section(about, "what")
+    return f"{name}: {what}" if what else name
+
+
 def parse_units(text: str) -> dict[str, str]:
     """The unit of each column, from ``first, second: share 0 to 1; third: bytes; a remark``."""
     units: dict[str, str] = {}
@@ -46,7 +52,7 @@ def with_facts(table: "pa.Table", fact: str, values: Mapping[str, str]) -> "pa.T
     import pyarrow as pa
 
     fields = [
-        field.with_metadata((field.metadata or {}) | {fact: values[field.name]})
+        field.with_metadata((field.metadata or {}) | {fact.encode(): values[field.name]})
         if field.name in values
         else field
         for field in table.schema

@@ -8,10 +8,10 @@ from typing import Final, cast
 import pyarrow as pa
 
 from v6share.jobs import console, later, output
-from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes
+from v6share.jobs.board import BOARD_VIEWS, board, for_people, notes, titles
 from v6share.jobs.configure import find_workspace
 from v6share.jobs.exits import ExitCode
-from v6share.jobs.header import with_facts, with_header
+from v6share.jobs.header import title_of, with_facts, with_header
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.output import iso_time
 from v6share.schemas.errors import UserError
@@ -41,7 +41,8 @@ def main(
         _print_stage(published, stage[1], form, limit)
     else:
         name = _view_name(published, view)
-        output.write_table(_read(published, [name])[name], form, title=view, limit=limit)
+        title = title_of(name, _abouts(published)[name])
+        output.write_table(_read(published, [name])[name], form, title=title, limit=limit)
     _say_what_is_missing(workspace)
     return ExitCode.DONE
 
@@ -65,15 +66,16 @@ def _print_board(published: Path, form: output.Form) -> None:
     if form in ("csv", "parquet"):
         output.write_table(_read(published, ["kpi_headline"])["kpi_headline"], form)
         return
-    sections = board(_read(published, BOARD_VIEWS))
+    views = _read(published, BOARD_VIEWS)
+    sections, headings = board(views), titles(views)
     if form == "json":
         output.write_tables(sections, "json")
         return
     several = cast("output.SeveralForm", form)
     shown = for_people(sections)
-    output.write_tables({"headline": shown.pop("headline")}, several)
+    output.write_tables({"headline": shown.pop("headline")}, several, titles=headings)
     output.write("\n" + "\n".join(f"- {note}" for note in notes(sections["headline"])) + "\n\n")
-    output.write_tables(shown, several)
+    output.write_tables(shown, several, titles=headings)
 
 
 def _print_stage(published: Path, stage: str, form: output.Form, limit: int | None) -> None:
@@ -87,13 +89,17 @@ def _print_stage(published: Path, stage: str, form: output.Form, limit: int | No
         )
     several = cast("output.SeveralForm", form)
     output.write_tables(
-        _read(published, names), several, limit=limit, whole="kpi {name} --format csv"
+        _read(published, names),
+        several,
+        titles={name: title_of(name, about) for name, about in _abouts(published).items()},
+        limit=limit,
+        whole="kpi {name} --format csv",
     )
 
 
 def _read(published: Path, names: Iterable[str]) -> dict[str, pa.Table]:
     """Whole views and tables; their columns carry what schema and header say of them."""
-    abouts = dict(list_relations(published))
+    abouts = _abouts(published)
     return {
         name: with_header(
             with_facts(select(published, name), "unit", _UNITS_OF_TABLES.get(name, {})),
@@ -101,6 +107,10 @@ def _read(published: Path, names: Iterable[str]) -> dict[str, pa.Table]:
         )
         for name in names
     }
+
+
+def _abouts(published: Path) -> dict[str, str]:
+    return dict(list_relations(published))
 
 
 def _view_name(published: Path, wanted: str) -> str:

@@ -66,14 +66,15 @@ def write_tables(
     tables: "Mapping[str, pa.Table | Record]",
     form: SeveralForm,
     *,
+    titles: Mapping[str, str] | None = None,
     limit: int | None = 0,
     whole: str = "--format json",
 ) -> None:
     """Print several small tables: one after the other, or as one JSON object.
 
-    tables: by name; ``reject_reasons`` gets the title "Reject reasons". A Record is one thing
-    with named values: two columns for people, an object in JSON. limit, whole: as in
-    ``write_table``; a ``{name}`` in whole becomes that of the table.
+    tables: by name. A Record is one thing with named values: two columns for people, an object in
+    JSON. titles: by name; else ``reject_reasons`` gets the title "Reject reasons". limit, whole: as
+    in ``write_table``; a ``{name}`` in whole becomes that of the table.
     """
     if form == "json":
         parts = (f"{json.dumps(name)}: {_json_part(part)}" for name, part in tables.items())
@@ -82,7 +83,7 @@ def write_tables(
     for place, (name, part) in enumerate(tables.items()):
         if place:
             write("\n")
-        title = name.replace("_", " ").capitalize()
+        title = (titles or {}).get(name, name.replace("_", " ").capitalize())
         table = _record_table(part) if isinstance(part, Mapping) else part
         if table.num_rows:
             hint = whole.format(name=name)

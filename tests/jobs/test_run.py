@@ -624,6 +624,14 @@ def test_a_stage_prints_its_views(
     assert all(name.startswith(f"kpi_stage{stage[-1]}_") for name in json.loads(out))
 
 
+def test_a_view_stands_under_the_name_that_can_be_typed(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    wanted = "kpi_stage2_coverage: how many apps, products and client regions have IPv6 traffic"
+    for said in ("2", "stage2_coverage", "kpi_stage2_coverage"):
+        assert wanted in call(capsys, counted, "kpi", said)[1]
+
+
 def test_a_stage_keeps_to_the_limit(capsys: pytest.CaptureFixture[str], counted: Path) -> None:
     whole = call(capsys, counted, "kpi", "2")[1]
     cut = call(capsys, counted, "kpi", "2", "--limit", "1")[1]
