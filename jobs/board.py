@@ -29,8 +29,8 @@ LISTED: Final = 10
 MONTHS: Final = 6
 
 _METRICS: Final = {
-    "apps_dual_stacked": "apps dual-stacked",
-    "products_dual_stacked": "products dual-stacked",
+    "apps_dual_stacked": "apps dual-stacked (declared)",
+    "products_dual_stacked": "products dual-stacked (declared)",
     "active_ipv6_clients_30d": "active IPv6 clients, 30 days",
     "top_apps_ipv6_share": "IPv6 share of the top apps",
 }
@@ -138,7 +138,7 @@ def _enablement_summary(view: pa.Table) -> pa.Table:
                 "carrying": sum(row["carrying"] > 0 for row in found),
                 "silent": sum(row["silent"] > 0 for row in found),
                 "dual_stacked": sum(bool(row["dual_stacked"]) for row in found),
-                "overdue": sum(row["status"] == "overdue" for row in found),
+                "overdue": sum(row["due"] > 0 and not row["dual_stacked"] for row in found),
             }
         )
     return pa.Table.from_pylist(rows)

@@ -2,7 +2,8 @@
 -- unit:    value, ci_low, ci_high, target: of the metric (apps, products, clients, share 0 to 1);
 --          stage: 1 to 3
 -- first:   metric, value, target, attained, ci_low, ci_high, note
--- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement
+-- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
+--            what the catalog declares; the note says how much of it was seen to carry IPv6
 --          active_ipv6_clients_30d  where exporters carry subscriber ids: distinct subscribers on
 --            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,
 --            because a prefix is not a user
@@ -27,9 +28,10 @@ enablement AS (
   SELECT
     CASE level WHEN 'app' THEN 'apps_dual_stacked' ELSE 'products_dual_stacked' END AS metric,
     count(*) FILTER (dual_stacked)::DOUBLE AS value,
-    format('{:d} dual-stacked, {:d} partial, {:d} overdue, of {:d} in the catalog',
-      count(*) FILTER (dual_stacked), count(*) FILTER (partial),
-      count(*) FILTER (status = 'overdue'), count(*)) AS note
+    format('{:d} declared dual-stacked, {:d} of them with IPv6 seen at every enabled endpoint; '
+      '{:d} overdue ({:d} of them partial); of {:d} in the catalog',
+      count(*) FILTER (dual_stacked), count(*) FILTER (dual_stacked AND silent = 0),
+      count(*) FILTER (due > 0 AND NOT dual_stacked), count(*) FILTER (partial), count(*)) AS note
   FROM kpi_stage1_enablement
   WHERE level IN ('app', 'product')
   GROUP BY level

@@ -1,11 +1,14 @@
--- what:    which apps, products and endpoints are dual-stacked, as of the last final day?
+-- what:    which apps, products and endpoints are dual-stacked, by what the catalog declares
+--          (enabled), as of the last final day; and which of them carry IPv6 traffic?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; late_days: days
 -- first:   level, app, product, region, status, planned, enabled, carrying, silent, late_days,
 --          dual_stacked
 -- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
 --          endpoints; dual_stacked: at least one is enabled and every one with planned_on <= as_of
 --          is; partial: some are enabled, but it is not dual-stacked; late_days: of the latest
---          endpoint. planned: endpoints in the catalog
+--          endpoint. planned: endpoints in the catalog. Overdue is, at every level, what is due and
+--          not dual_stacked: status says so of endpoints, and of apps and products where nothing is
+--          enabled yet; what is partial is overdue as well
 -- source:  endpoint_status, dim_apps, dim_products
 -- needs: endpoint_status, as_of
 CREATE VIEW kpi_stage1_enablement AS

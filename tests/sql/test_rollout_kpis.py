@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from kpi_warehouse import Warehouse
 
+from v6share.jobs.board import BOARD_VIEWS, board
+
 D = date(2024, 5, 14)
 ONE = timedelta(days=1)
 
@@ -572,13 +574,29 @@ def test_headline_of_the_pilot(w: Warehouse) -> None:
     w.target(1, "products_dual_stacked", 2, by_date=D - 4 * ONE)
     assert headline(w, "apps_dual_stacked") == (
         *(1.0, None, None, 1.0, True, D),
-        "1 dual-stacked, 1 partial, 1 overdue, of 3 in the catalog",
+        "1 declared dual-stacked, 0 of them with IPv6 seen at every enabled endpoint; "
+        "2 overdue (1 of them partial); of 3 in the catalog",
     )
     assert headline(w, "products_dual_stacked") == (
         *(1.0, None, None, 2.0, False, D),
-        "1 dual-stacked, 1 partial, 0 overdue, of 2 in the catalog; "
+        "1 declared dual-stacked, 0 of them with IPv6 seen at every enabled endpoint; "
+        "1 overdue (1 of them partial); of 2 in the catalog; "
         "target date 2024-05-10 passed 4 days ago",
     )
+
+
+def test_overdue_means_the_same_on_the_board_as_in_the_headline(w: Warehouse) -> None:
+    pilot(w)
+    views = {
+        name: w.connection.sql(f"SELECT * FROM {name}").to_arrow_table() for name in BOARD_VIEWS
+    }
+    summary = board(views)["stage_1_summary"].to_pylist()
+    # b lacks 1 of 2 endpoints that are due, c all; both belong to q: 2 apps, 1 product, 2 endpoints
+    overdue = {row["level"]: row["overdue"] for row in summary}
+    assert overdue == {"app": 2, "product": 1, "endpoint": 2}
+    for level in ("app", "product"):
+        note = str(headline(w, f"{level}s_dual_stacked")[6])
+        assert f"; {overdue[level]} overdue" in note
 
 
 def test_headline_of_users_needs_subscriber_ids(w: Warehouse) -> None:
