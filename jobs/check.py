@@ -25,7 +25,10 @@ def main(invocation: Invocation, *, form: output.Form, wait: float) -> ExitCode:
             results = run_checks(connection)
         finally:
             connection.close()
-    output.write_table(_as_table(results), form, title="Checks", limit=0)
+    table = _as_table(results)
+    if form in ("table", "markdown"):
+        table = table.drop_columns("example")
+    output.write_table(table, form, title="Checks", limit=0)
     failed = [result.name for result in results if result.blocks]
     if failed:
         console.fail(f"failed: {', '.join(failed)}", failed=failed)
@@ -41,6 +44,7 @@ def _as_table(results: list[CheckResult]) -> pa.Table:
             "result": pa.array([_verdict(r) for r in results], pa.string()),
             "rows": pa.array([r.found for r in results], pa.int64()),
             "what": pa.array([r.what for r in results], pa.string()),
+            "found": pa.array([None if r.passed else r.example for r in results], pa.string()),
             "example": pa.array([_example(r) for r in results], pa.string()),
         }
     )

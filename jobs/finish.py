@@ -84,12 +84,6 @@ def report_checks(results: Sequence[CheckResult]) -> None:
 
 
 def _described(result: CheckResult) -> str:
-    rows = "row" if result.found == 1 else "rows"
-    return (
-        f"check {result.name}: expected that {result.what}; found {result.found:,} {rows} where "
-        f"it is not so, such as {_example(result)}"
-    )
-
-
-def _example(result: CheckResult) -> str:
-    return ", ".join(f"{key}={value}" for key, value in result.sample[0].items())
+    more = result.found - 1
+    others = f"; and {more:,} more such row{'s' if more > 1 else ''}" if more else ""
+    return f"check {result.name}: expected that {result.what}, but {result.example}{others}"

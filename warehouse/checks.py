@@ -1,10 +1,13 @@
 """Checks on the warehouse: SQL files that return the rows which should not be there.
 
-Each file under ``sql/checks/`` starts with ``-- what: ...`` and ``-- severity: fail`` or
-``warn``. A failed check keeps the numbers from being published.
+Each file under ``sql/checks/`` starts with ``-- what: ...``, which holds where all is well,
+``-- found: ...``, which says in words what one row of the query means, with its columns in braces,
+and ``-- severity: fail`` or ``warn``. A failed check keeps the numbers from being published.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from importlib import resources
 from typing import Any, Literal, cast
 
@@ -19,10 +22,11 @@ SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Check:
-    """One check: the query returns offending rows."""
+    """One check: the query returns offending rows; in_words makes a sentence of one of them."""
 
     name: str
     what: str
+    in_words: str
     severity: Severity
     sql: str
 
@@ -33,6 +37,7 @@ class CheckResult:
 
     name: str
     what: str
+    in_words: str
     severity: Severity
     found: int
     sample: tuple[dict[str, Any], ...]
@@ -43,9 +48,26 @@ class CheckResult:
         return not self.found
 
     @property
+    def example(self) -> str:
+        """The first offending row as a part of a sentence. There must be one."""
+        row = {name: _in_words(value) for name, value in self.sample[0].items()}
+        return self.in_words.format_map(row)
+
+    @property
     def blocks(self) -> bool:
         """Whether it must keep the numbers from being published."""
         return bool(self.found) and self.severity == "fail"
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case int() | Decimal():
+            return f"{value:,}"
+        case datetime():
+            return value.isoformat(" ", "minutes")
+    return str(value) or "(empty)"
 
 
 def read_checks() -> list[Check]:
@@ -60,14 +82,16 @@ def parse_check(file_name: str, text: str) -> Check:
     header = dict(
         line.removeprefix("-- ").split(": ", 1)
         for line in text.splitlines()
-        if line.startswith(("-- what: ", "-- severity: "))
+        if line.startswith(("-- what: ", "-- found: ", "-- severity: "))
     )
-    if header.keys() != {"what", "severity"} or header["severity"] not in ("fail", "warn"):
+    if header.keys() != {"what", "found", "severity"} or header["severity"] not in ("fail", "warn"):
         raise ValueError(
-            f"{file_name}: expected the lines `-- what: ...` and `-- severity: fail|warn`"
+            f"{file_name}: expected the lines `-- what: ...`, `-- found: ...` and "
+            "`-- severity: fail|warn`"
         )
     severity = cast("Severity", header["severity"])
-    return Check(file_name.removesuffix(".sql"), header["what"], severity, text)
+    name = file_name.removesuffix(".sql")
+    return Check(name, header["what"], header["found"], severity, text)
 
 
 def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
@@ -84,4 +108,4 @@ def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResul
     )
     sample = rows.drop_columns(["found"]).to_pylist()
     found = rows.column("found")[0].as_py() if rows.num_rows else 0
-    return CheckResult(check.name, check.what, check.severity, found, tuple(sample))
+    return CheckResult(check.name, check.what, check.in_words, check.severity, found, tuple(sample))

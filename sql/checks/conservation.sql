@@ -1,4 +1,5 @@
 -- what: per family, traffic_5m holds exactly what the ledger counted, to the byte
+-- found: of family {family} traffic_5m holds {bytes_too_many} bytes, {packets_too_many} packets, {records_too_many} records too many (negative: too few)
 -- severity: fail
 WITH ledger AS (
   SELECT

@@ -1,4 +1,5 @@
 -- what: per input, the rejects by reason add up to the rejected family sums
+-- found: input {input_id} has {family_rows} rejected rows ({family_bytes} bytes) by family, {reason_rows} ({reason_bytes} bytes) by reason
 -- severity: fail
 WITH by_family AS (
   SELECT

@@ -1,4 +1,5 @@
 -- what: no measure is negative
+-- found: {negative} rows of {table} have a negative measure in the window {window_start}
 -- severity: fail
 SELECT 'traffic_5m' AS "table", window_start, count(*) AS negative
 FROM traffic_5m

@@ -1,4 +1,5 @@
 -- what: an input is committed in one version only
+-- found: input {input_id} is committed in {committed} versions
 -- severity: fail
 SELECT input_id, count(*) AS committed
 FROM ledger_files

@@ -1,4 +1,5 @@
 -- what: a listed exporter has sent in the newest day of the data
+-- found: exporter {exporter} has not; its last record ends at: {last_seen}
 -- severity: warn
 WITH days AS (
   SELECT CAST(window_start AS DATE) AS day, sum(records) AS records, max(last_seen) AS last_seen

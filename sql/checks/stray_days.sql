@@ -1,4 +1,5 @@
 -- what: no record lies days off all others, as with a wrong clock (see the view data_days)
+-- found: exporter {exporter} sent records of {day}: {records}
 -- severity: warn
 WITH days AS (
   SELECT CAST(window_start AS DATE) AS day, exporter, sum(records) AS records

@@ -1,4 +1,5 @@
 -- what: clients_1d has each key once
+-- found: {day} {vantage} {scope} {id} {family} {unit} stands there {times} times
 -- severity: fail
 SELECT
   day, vantage, scope, id, family, unit,

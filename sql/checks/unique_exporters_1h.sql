@@ -1,4 +1,5 @@
 -- what: exporters_1h has each key once
+-- found: {window_start} {exporter} {family} stands there {times} times
 -- severity: fail
 SELECT
   window_start, exporter, family,

@@ -1,4 +1,5 @@
 -- what: health_1h has each key once
+-- found: {window_start} {vantage} {app} {client_region} {network} {family} stands there {times} times
 -- severity: fail
 SELECT
   window_start, vantage, app, client_region, network, family,

@@ -1,4 +1,5 @@
 -- what: rtt_1h has each key once
+-- found: {window_start} {vantage} {app} {client_region} {network} {family} {side} {bucket} stands there {times} times
 -- severity: fail
 SELECT
   window_start, vantage, app, client_region, network, family, side, bucket,

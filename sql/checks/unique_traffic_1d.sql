@@ -1,4 +1,5 @@
 -- what: traffic_1d has each key once
+-- found: {window_start} {vantage} {app} {product} {client_region} {service_region} {network} {family} {ip_class} {underlay} {direction} stands there {times} times
 -- severity: fail
 SELECT
   window_start, vantage, app, product, client_region, service_region, network, family,

@@ -443,11 +443,11 @@ def test_a_failed_check_keeps_the_old_snapshot(
 
     run(capsys, root, flows / "day0.parquet")
     before = Workspace(root).published.read_bytes()
-    failed = CheckResult("made_up", "always fails", "fail", 1, ({"row": 1},))
+    failed = CheckResult("made_up", "all is well", "{row} is not", "fail", 2, ({"row": 1},))
     monkeypatch.setattr("v6share.jobs.finish.run_checks", lambda _: [failed])
     code, _, err = call(capsys, root, "run", flows)
     assert code is ExitCode.GATE
-    assert "made_up" in err
+    assert "check made_up: expected that all is well, but 1 is not; and 1 more such row\n" in err
     assert Workspace(root).published.read_bytes() == before
     monkeypatch.undo()
     assert run(capsys, root, flows)[1]["published"] is True
@@ -464,7 +464,8 @@ def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
     assert code is ExitCode.GATE
     summary = json.loads(out)["run"]
     assert (summary["inputs_committed"], summary["published"]) == (2, False)
-    assert "check unique_traffic_5m: expected that traffic_5m has each key once" in err
+    assert "check unique_traffic_5m: expected that traffic_5m has each key once, but " in err
+    assert "stands there 2 times" in err
     assert "`v6share rebuild` makes the tables anew" in err
     assert Workspace(root).published.read_bytes() == before
     _, out, err = call(capsys, root, "status", "--format", "json")

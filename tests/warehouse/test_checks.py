@@ -51,6 +51,7 @@ def test_every_check_finds_its_harm(workspace: Workspace) -> None:
         found = {result.name: result for result in run_checks(connection)}
         assert found[name].found, name
         assert 0 < len(found[name].sample) <= 5
+        assert "{" not in found[name].example
         assert found[name].blocks == (name not in ("silent_exporters", "stray_days"))
         connection.execute("ROLLBACK")
     connection.close()
@@ -67,9 +68,12 @@ def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
         "INSERT INTO dim_exporters BY NAME SELECT unnest(['r1', 'r2']) AS exporter, "
         "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions"
     )
-    found = {result.name: result.sample for result in run_checks(connection)}
-    assert found["silent_exporters"] == ()
-    assert found["stray_days"] == ({"exporter": "r2", "day": date(2100, 1, 1), "records": 2},)
+    found = {result.name: result for result in run_checks(connection)}
+    assert found["silent_exporters"].sample == ()
+    assert found["stray_days"].example == "exporter r2 sent records of 2100-01-01: 2"
+    assert found["stray_days"].sample == (
+        {"exporter": "r2", "day": date(2100, 1, 1), "records": 2},
+    )
     connection.close()
 
 
@@ -101,8 +105,13 @@ def test_what_a_sketch_may_hold(workspace: Workspace, hashes: str, fits: bool) -
 
 
 def test_headers_are_complete() -> None:
-    text = "-- what: x is y\n-- severity: warn\nSELECT 1"
+    text = "-- what: x is y\n-- found: x is {x}\n-- severity: warn\nSELECT 1"
     assert parse_check("a.sql", text).severity == "warn"
-    for bad in ("SELECT 1", text.replace("warn", "bad"), text.replace("-- what", "-- why")):
+    for bad in (
+        "SELECT 1",
+        text.replace("warn", "bad"),
+        text.replace("-- what", "-- why"),
+        text.replace("-- f", "-- g"),
+    ):
         with pytest.raises(ValueError, match="expected the lines"):
             parse_check("a.sql", bad)
