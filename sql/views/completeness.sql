@@ -87,3 +87,4 @@ SELECT
   final
 FROM periods
 GROUP BY period, period_start, period_end, final
+ORDER BY period DESC, period_end DESC, exporter NULLS FIRST

@@ -40,3 +40,5 @@ SELECT
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
 CROSS JOIN as_of a
+ORDER BY
+  place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.day DESC, s.id

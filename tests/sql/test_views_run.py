@@ -186,7 +186,15 @@ def fill(w: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["kpi_stage3_apps", "kpi_stage3_change", "kpi_stage3_concentration"]
+    "name",
+    [
+        "kpi_stage3_apps",
+        "kpi_stage3_change",
+        "kpi_stage3_concentration",
+        "share_by_app",
+        "share_by_network",
+        "share_by_region",
+    ],
 )
 def test_the_headline_kind_stands_first_and_all_kinds_by_meaning(name: str) -> None:
     w = Warehouse()
@@ -201,6 +209,19 @@ def test_the_headline_kind_stands_first_and_all_kinds_by_meaning(name: str) -> N
             ("strict", "wire", "service"),
         )
     )
+
+
+def test_completeness_shows_the_newest_week_of_all_exporters_first() -> None:
+    w = Warehouse()
+    for day in (date(2024, 5, 1), date(2024, 5, 8)):
+        w.final_days(day, day)
+        w.traffic(day)
+    rows = w.query("SELECT period, period_end, exporter FROM completeness")
+    assert rows[:3] == [
+        ("week", date(2024, 5, 8), None),
+        ("week", date(2024, 5, 8), "e1"),
+        ("week", date(2024, 5, 1), None),
+    ]
 
 
 def test_enablement_shows_apps_then_products_then_endpoints() -> None:
