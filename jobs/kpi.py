@@ -74,7 +74,7 @@ def _print_board(published: Path, form: output.Form) -> None:
     several = cast("output.SeveralForm", form)
     shown = for_people(sections)
     output.write_tables({"headline": shown.pop("headline")}, several, titles=headings)
-    output.write("\n" + "\n".join(f"- {note}" for note in notes(sections["headline"])) + "\n\n")
+    output.write_lines(["", *(f"- {note}" for note in notes(sections["headline"])), ""])
     output.write_tables(shown, several, titles=headings)
 
 

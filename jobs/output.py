@@ -137,6 +137,19 @@ def flush() -> None:
         _leave_pipe()
 
 
+def write_lines(lines: Sequence[str]) -> None:
+    """Print lines of text on stdout; a terminal breaks them between words."""
+    if not sys.stdout.isatty():
+        write("".join(f"{line}\n" for line in lines))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for line in lines:
+        console.print(Text(line))
+
+
 def _leave_pipe() -> None:
     """Send the rest to nowhere, so that neither we nor the interpreter's exit complains."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -186,17 +199,19 @@ def bytes_for_people(count: float | Decimal) -> str:
 def share_for_people(share: float | Decimal, target: float | Decimal | None = None) -> str:
     """A share in percent: ``41.2 %``.
 
-    With one digit, and with more where it would else look like a target that it is not.
+    With one digit, and with more where it would else look like nothing, like the whole or like a
+    target, and is not.
     """
+    value = float(share)
+    marks = {0.0, 1.0, value if target is None else float(target)} - {value}
     digits = 1
-    if target is not None and float(share) != float(target):
-        while digits < _MOST_DIGITS and _percent(share, digits) == _percent(target, digits):
-            digits += 1
-    return _percent(share, digits)
+    while digits < _MOST_DIGITS and _percent(value, digits) in {_percent(m, digits) for m in marks}:
+        digits += 1
+    return _percent(value, digits)
 
 
-def _percent(share: float | Decimal, digits: int) -> str:
-    return f"{float(share) * 100:.{digits}f} %"
+def _percent(share: float, digits: int) -> str:
+    return f"{share * 100:.{digits}f} %"
 
 
 def points_for_people(difference: float | Decimal) -> str:

@@ -145,9 +145,13 @@ def test_the_unit_tells_how_a_value_is_shown(unit: str, value: object, text: str
         (0.90004, Decimal("0.9"), "90.004 %"),
         (0.8949, 0.9, "89.5 %"),
         (1 / 3, None, "33.3 %"),
+        (0.99996, None, "99.996 %"),
+        (1.0, 0.9, "100.0 %"),
+        (0.00025, None, "0.03 %"),
+        (0.0, 0.9, "0.0 %"),
     ],
 )
-def test_a_share_is_never_shown_as_a_target_that_it_is_not(
+def test_a_share_is_never_shown_as_nothing_the_whole_or_a_target_that_it_is_not(
     share: float, target: float | Decimal | None, text: str
 ) -> None:
     assert output.share_for_people(share, target) == text
@@ -197,6 +201,12 @@ def test_a_terminal_gets_a_styled_table(monkeypatch: pytest.MonkeyPatch) -> None
     terminal = on_terminal(monkeypatch)
     output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
     assert "\x1b[" in terminal.getvalue()
+
+
+def test_a_terminal_breaks_lines_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch, columns="20")
+    output.write_lines(["- the quick brown fox jumps", "over"])
+    assert terminal.getvalue() == "- the quick brown \nfox jumps\nover\n"
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
