@@ -77,7 +77,7 @@ def write_tables(
     in ``write_table``; a ``{name}`` in whole becomes that of the table.
     """
     if form == "json":
-        parts = (f"{json.dumps(name)}: {_json_part(part)}" for name, part in tables.items())
+        parts = (f"{json.dumps(name)}: {_json_part(part, limit)}" for name, part in tables.items())
         write("{\n" + ",\n".join(parts) + "\n}\n")
         return
     for place, (name, part) in enumerate(tables.items()):
@@ -92,8 +92,10 @@ def write_tables(
             write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
 
 
-def _json_part(part: "pa.Table | Record") -> str:
-    return json_value(part) if isinstance(part, Mapping) else _json_text(part).rstrip()
+def _json_part(part: "pa.Table | Record", limit: int | None) -> str:
+    if isinstance(part, Mapping):
+        return json_value(part)
+    return _json_text(part.slice(0, limit or None)).rstrip()
 
 
 def _record_table(record: "Record") -> "pa.Table":

@@ -638,6 +638,8 @@ def test_a_stage_keeps_to_the_limit(capsys: pytest.CaptureFixture[str], counted:
     cut = call(capsys, counted, "kpi", "2", "--limit", "1")[1]
     assert "more rows" not in whole
     assert "more rows; --limit 0 shows all" in cut
+    data = call(capsys, counted, "kpi", "2", "--limit", "1", "--format", "json")[1]
+    assert max(len(rows) for rows in json.loads(data).values()) == 1
 
 
 def test_inspect_needs_no_workspace(
