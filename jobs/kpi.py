@@ -1,7 +1,8 @@
 """``v6share kpi``: the board, the views of a stage, or one view, from the published snapshot."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
@@ -34,15 +35,15 @@ def main(
     """Print the board, a stage or a view."""
     workspace = find_workspace(invocation.root)
     published = workspace.published
+    snapshot = _Snapshot(published, dict(list_relations(published)))
     stage = _STAGE.fullmatch(view) if view is not None else None
     if view is None:
-        _print_board(published, form)
+        _print_board(snapshot, form)
     elif stage is not None:
-        _print_stage(published, stage[1], form, limit)
+        _print_stage(snapshot, stage[1], form, limit)
     else:
-        name = _view_name(published, view)
-        title = title_of(name, _abouts(published)[name])
-        output.write_table(_read(published, [name])[name], form, title=title, limit=limit)
+        name = _view_name(snapshot.abouts, view)
+        output.write_table(snapshot.read(name), form, title=snapshot.title(name), limit=limit)
     _say_what_is_missing(workspace)
     return ExitCode.DONE
 
@@ -61,12 +62,29 @@ def _say_what_is_missing(workspace: Workspace) -> None:
         )
 
 
-def _print_board(published: Path, form: output.Form) -> None:
+@dataclass(frozen=True)
+class _Snapshot:
+    """The published file. abouts: what each of its views and tables is about, views first."""
+
+    path: Path
+    abouts: Mapping[str, str]
+
+    def read(self, name: str) -> pa.Table:
+        """All rows; the columns carry what the schema of a table or a view's header says."""
+        units = _UNITS_OF_TABLES.get(name, {})
+        return with_header(with_facts(select(self.path, name), "unit", units), self.abouts[name])
+
+    def title(self, name: str) -> str:
+        """What stands above it."""
+        return title_of(name, self.abouts[name])
+
+
+def _print_board(snapshot: _Snapshot, form: output.Form) -> None:
     """The whole board where several tables can stand together; else the headline."""
     if form in ("csv", "parquet"):
-        output.write_table(_read(published, ["kpi_headline"])["kpi_headline"], form)
+        output.write_table(snapshot.read("kpi_headline"), form)
         return
-    views = _read(published, BOARD_VIEWS)
+    views = {name: snapshot.read(name) for name in BOARD_VIEWS}
     sections, headings = board(views), titles(views)
     if form == "json":
         output.write_tables(sections, "json")
@@ -78,9 +96,9 @@ def _print_board(published: Path, form: output.Form) -> None:
     output.write_tables(shown, several, titles=headings)
 
 
-def _print_stage(published: Path, stage: str, form: output.Form, limit: int | None) -> None:
+def _print_stage(snapshot: _Snapshot, stage: str, form: output.Form, limit: int | None) -> None:
     prefix = f"kpi_stage{stage}_"
-    names = [name for name, _ in list_relations(published) if name.startswith(prefix)]
+    names = [name for name in snapshot.abouts if name.startswith(prefix)]
     if not names:
         raise UserError(f"there is no stage {stage}; stages are 1, 2 and 3")
     if form in ("csv", "parquet"):
@@ -89,33 +107,16 @@ def _print_stage(published: Path, stage: str, form: output.Form, limit: int | No
         )
     several = cast("output.SeveralForm", form)
     output.write_tables(
-        _read(published, names),
+        {name: snapshot.read(name) for name in names},
         several,
-        titles={name: title_of(name, about) for name, about in _abouts(published).items()},
+        titles={name: snapshot.title(name) for name in names},
         limit=limit,
         whole="kpi {name} --format csv",
     )
 
 
-def _read(published: Path, names: Iterable[str]) -> dict[str, pa.Table]:
-    """Whole views and tables; their columns carry what schema and header say of them."""
-    abouts = _abouts(published)
-    return {
-        name: with_header(
-            with_facts(select(published, name), "unit", _UNITS_OF_TABLES.get(name, {})),
-            abouts.get(name, ""),
-        )
-        for name in names
-    }
-
-
-def _abouts(published: Path) -> dict[str, str]:
-    return dict(list_relations(published))
-
-
-def _view_name(published: Path, wanted: str) -> str:
+def _view_name(known: Collection[str], wanted: str) -> str:
     """The view of that name, with or without ``kpi_``. Raises UserError with the nearest names."""
-    known = [name for name, _ in list_relations(published)]
     for name in (wanted, f"kpi_{wanted}"):
         if name in known:
             return name
