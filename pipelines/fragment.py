@@ -5,12 +5,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v6share.pipelines.kernels.tables import Sums
 from v6share.schemas.errors import InputRefused
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
 
 LARGEST_SUM: Final = 2**62
 
@@ -45,16 +46,26 @@ def fragment_table(key: FragmentKey, size: int, sums: Sums) -> pa.Table:
         else pa.array([values[f.name]], f.type)
         for f in FRAGMENT_SCHEMA
     ]
-    return pa.table(columns, schema=FRAGMENT_SCHEMA)
+    # Text may be dictionary-encoded in memory; to Parquet that is the same column.
+    fields = [f.with_type(c.type) for f, c in zip(FRAGMENT_SCHEMA, columns, strict=True)]
+    return pa.table(columns, schema=pa.schema(fields))
 
 
 def _nested(table: pa.Table, kind: pa.DataType) -> pa.Array:
     """Turn a table into one list of structs."""
-    fields = list(kind.value_type)
-    struct = pa.StructArray.from_arrays(
-        [table[f.name].combine_chunks() for f in fields], fields=fields
-    )
-    return pa.ListArray.from_arrays(pa.array([0, len(struct)], pa.int32()), struct, type=kind)
+    arrays = [_stored(table[f.name].combine_chunks(), f.type) for f in kind.value_type]
+    fields = [f.with_type(a.type) for f, a in zip(kind.value_type, arrays, strict=True)]
+    struct = pa.StructArray.from_arrays(arrays, fields=fields)
+    return pa.ListArray.from_arrays(pa.array([0, len(struct)], pa.int32()), struct)
+
+
+def _stored(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Give a column as the fragment holds it; lists of hashes as their bytes, without a copy."""
+    if kind != HASH_BYTES:
+        return column
+    ends = 8 * column.offsets.to_numpy().astype(np.int64)
+    buffers = [None, pa.py_buffer(ends), column.values.buffers()[1]]
+    return pa.Array.from_buffers(HASH_BYTES, len(column), buffers)
 
 
 def write_fragment(table: pa.Table, path: Path) -> None:

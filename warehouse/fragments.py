@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
-from v6share.schemas.columns import Table
+from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.schemas.workspace import Workspace
 
@@ -205,7 +206,7 @@ def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
     column = row.column(table.name)
     try:
         batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
-        flat = pa.Table.from_batches(batches).select(schema.names)
+        flat = _with_lists(pa.Table.from_batches(batches).select(schema.names))
         flat = flat.cast(_with_dictionaries(schema, flat.schema))
     except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
         raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
@@ -213,6 +214,30 @@ def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
         ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
         flat = flat.add_column(0, pa.field("input_id", pa.string(), nullable=False), ids)
     return flat
+
+
+def _with_lists(rows: pa.Table) -> pa.Table:
+    """The same rows with their hashes as lists. Raises ValueError where bytes are no hashes."""
+    for i, field in enumerate(rows.schema):
+        if field.type == HASH_BYTES:
+            lists = pa.chunked_array(
+                [_hashes(chunk) for chunk in rows.column(i).chunks], Kind.UBIGINT_LIST.arrow
+            )
+            rows = rows.set_column(i, field.with_type(lists.type), lists)
+    return rows
+
+
+def _hashes(column: pa.LargeBinaryArray) -> pa.ListArray:
+    if not len(column):
+        return pa.array([], Kind.UBIGINT_LIST.arrow)
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset :][: len(column) + 1]
+    if (ends % 8).any():
+        raise ValueError("a list of hashes does not consist of whole hashes")
+    values = pa.Array.from_buffers(
+        pa.uint64(), int(ends[-1]) // 8, [None, data or pa.py_buffer(b"")]
+    )
+    return pa.ListArray.from_arrays(pa.array(ends // 8, pa.int32()), values)
 
 
 def _with_dictionaries(wanted: pa.Schema, found: pa.Schema) -> pa.Schema:

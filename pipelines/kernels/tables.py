@@ -108,9 +108,17 @@ def _key_columns(keys: Sequence[_Codes], at: NDArray[np.intp], table: Table) -> 
             array = pa.array(scaled.astype(np.int32) if pa.types.is_date(kind) else scaled)
             found[name] = array.cast(kind)
         else:
-            texts = pa.array(key.texts, pa.string())
-            found[name] = texts.take(pa.array(numbers))
+            found[name] = _dictionary(numbers, key.texts)
     return found
+
+
+def _dictionary(numbers: I64, texts: Sequence[str]) -> pa.DictionaryArray:
+    """Give texts by their numbers; no text is in the dictionary that is in no row."""
+    used = np.zeros(len(texts), np.bool_)
+    used[numbers] = True
+    position = np.cumsum(used, dtype=np.int32) - 1
+    kept = [texts[i] for i in np.flatnonzero(used).tolist()]
+    return pa.DictionaryArray.from_arrays(position[numbers], pa.array(kept, pa.string()))
 
 
 def wide_array(hi: U64, lo: U64) -> pa.Array:
@@ -134,8 +142,12 @@ def _wide_sums(hi: U64, lo: U64, starts: NDArray[np.intp]) -> tuple[U64, U64]:
 
 
 def _table(table: Table, columns: Mapping[str, pa.Array]) -> pa.Table:
-    schema = pa.schema([f for f in table.arrow_schema if f.name in columns])
-    return pa.table([columns[f.name] for f in schema], schema=schema)
+    """Lay out a table; text may be dictionary-encoded."""
+    fields = [f for f in table.arrow_schema if f.name in columns]
+    encoded = [
+        f.with_type(columns[f.name].type) if pa.types.is_string(f.type) else f for f in fields
+    ]
+    return pa.table([columns[f.name] for f in fields], schema=pa.schema(encoded))
 
 
 def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:

@@ -109,7 +109,18 @@ def make_fragment(
 def write_fragment(workspace: Workspace, key: FragmentKey, row: dict[str, Any]) -> None:
     file = workspace.fragment(key.fragment_id)
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([row], schema=FRAGMENT_SCHEMA), file)
+    pq.write_table(pa.Table.from_pylist([stored(row)], schema=FRAGMENT_SCHEMA), file)
+
+
+def stored(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as a fragment holds it: hashes as 8 bytes each, the lowest first."""
+    return row | {
+        "clients_1d": [
+            sketch | {"client_hashes": b"".join(h.to_bytes(8, "little") for h in hashes)}
+            for sketch in row["clients_1d"]
+            for hashes in [sketch["client_hashes"]]
+        ]
+    }
 
 
 def _rows(

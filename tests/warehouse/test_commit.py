@@ -21,6 +21,7 @@ from fragment_maker import (
     ledgers,
     make_fragment,
     quarantine,
+    stored,
     workspace_at,
     write_fragment,
 )
@@ -311,7 +312,9 @@ def test_runs_are_recorded_once(workspace: Workspace) -> None:
     assert tables["ledger_runs"].to_pylist() == [vars(run)]
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "foreign", "null", "lying header"])
+@pytest.mark.parametrize(
+    "harm", ["missing", "cut", "foreign", "null", "half a hash", "lying header"]
+)
 def test_an_unusable_fragment_changes_nothing(workspace: Workspace, harm: str) -> None:
     good, bad = make_fragment(workspace, "good", 1), make_fragment(workspace, "bad", 2)
     file = workspace.fragment(bad.key.fragment_id)
@@ -329,7 +332,12 @@ def test_an_unusable_fragment_changes_nothing(workspace: Workspace, harm: str) -
             column.with_type(pa.list_(pa.struct(fields))),
         )
         rows = [row | {"samples": None} for row in bad.row["rtt_1h"]]
-        pq.write_table(pa.Table.from_pylist([bad.row | {"rtt_1h": rows}], schema=schema), file)
+        row = stored(bad.row | {"rtt_1h": rows})
+        pq.write_table(pa.Table.from_pylist([row], schema=schema), file)
+    elif harm == "half a hash":
+        row = stored(bad.row)
+        row["clients_1d"][0]["client_hashes"] = b"1234"
+        pq.write_table(pa.Table.from_pylist([row], schema=FRAGMENT_SCHEMA), file)
     else:
         write_fragment(workspace, bad.key, bad.row | {"first_start": AT, "last_end": AT})
     connection = open_warehouse(workspace)
