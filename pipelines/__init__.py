@@ -24,7 +24,7 @@ os.environ.setdefault("NUMBA_CACHE_DIR", _kernel_cache())
 
 
 def kernels_are_cold() -> bool:
-    """Whether whoever counts here first compiles the kernels, which takes half a minute.
+    """Whether whoever counts here first compiles the kernels, which takes up to a minute.
 
     The kernels of ``tally`` come last in a batch: where they are kept, all others are.
     """
