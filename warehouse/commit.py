@@ -27,7 +27,8 @@ from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse import journal
 from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
-from v6share.warehouse.combine import SumBeyondRangeError, combine
+from v6share.warehouse.combine import SumBeyondRangeError
+from v6share.warehouse.fold import Fold, folds_ahead
 from v6share.warehouse.fragments import (
     FragmentUnreadable,
     Header,
@@ -52,10 +53,6 @@ from v6share.warehouse.quarantine import write_refusals
 from v6share.warehouse.state import raise_revision, read_state, write_state
 from v6share.warehouse.transaction import transaction
 
-# Rows of fragments that are read before they are folded together, as Arrow.
-FOLD_BYTES: Final = 80 << 20
-# Folded rows beyond which they wait on a stage.
-STAGE_BYTES: Final = 96 << 20
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500
 
@@ -170,57 +167,34 @@ def _merge_fragments(
     """
     new = {row.key for row in plan.added}
     added = [source for source in sources if source.key in new]
-    _note_figures(plan, read_headers(added))
+
+    def parts_of(table: Table) -> Iterator[pa.Table]:
+        for source, rows in read_parts(sources, table):
+            yield rows if source.key in new else of_days(rows, table, days[table.name])
+
     try:
-        for ledger in FRAGMENT_LEDGERS:
-            insert_rows(connection, ledger.name, read_table(added, ledger))
-        for table in FRAGMENT_TABLES:
-            parts = (
-                rows if source.key in new else of_days(rows, table, days[table.name])
-                for source, rows in read_parts(sources, table)
-            )
-            _merge_table(connection, table, parts)
-            # What one table took is free for the next, and for the checks and the snapshot.
-            pa.default_memory_pool().release_unused()
+        with folds_ahead(parts_of) as folds:
+            _note_figures(plan, read_headers(added))
+            for ledger in FRAGMENT_LEDGERS:
+                insert_rows(connection, ledger.name, read_table(added, ledger))
+            _merge_folds(connection, folds)
     except SumBeyondRangeError as error:
         raise SumTooLarge(added, str(error)) from error
 
 
-def _merge_table(
-    connection: duckdb.DuckDBPyConnection, table: Table, parts: Iterable[pa.Table]
-) -> None:
-    """Merge one table's rows of many fragments; they wait on a stage only where they are many.
-
-    What is read is folded together as soon as it grows: inputs of the same days share their keys.
-    """
-    waiting: list[pa.Table] = []
-    folded_bytes = 0
+def _merge_folds(connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold]) -> None:
+    """Merge folds into the tables; those of one table wait on a stage where they are many."""
     is_staged = False
-    for rows in parts:
-        if rows.num_rows:
-            waiting.append(rows)
-        if sum(one.nbytes for one in waiting) - folded_bytes <= FOLD_BYTES:
-            continue
-        folded = combine(table, _given_away(waiting))
-        folded_bytes = folded.nbytes
-        if folded_bytes > STAGE_BYTES:
-            stage_rows(connection, table, folded, anew=not is_staged)
-            is_staged, folded_bytes = True, 0
+    for fold in folds:
+        if fold.is_last and not is_staged:
+            merge_rows(connection, fold.table, fold.rows)
         else:
-            waiting.append(folded)
-        del folded
-    rest = combine(table, _given_away(waiting))
-    if not is_staged:
-        merge_rows(connection, table, rest)
-        return
-    stage_rows(connection, table, rest)
-    merge_stage(connection, table)
-
-
-def _given_away(parts: list[pa.Table]) -> Iterator[pa.Table]:
-    """Give parts one by one and keep none of them."""
-    while parts:
-        yield parts.pop(0)
+            stage_rows(connection, fold.table, fold.rows, anew=not is_staged)
+            if fold.is_last:
+                merge_stage(connection, fold.table)
+        is_staged = not fold.is_last
+        # What one fold took is free for the next, and for the checks and the snapshot.
+        pa.default_memory_pool().release_unused()
 
 
 def _days_to_rebuild(

@@ -49,6 +49,9 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(spill),
         "preserve_insertion_order": False,
+        # A commit of more goes into the file at once; else it would go into the log first, and
+        # into the file when it is closed a moment later.
+        "checkpoint_threshold": "1MiB",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }

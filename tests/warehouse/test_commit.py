@@ -29,6 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import v6share.warehouse.commit as committer
+import v6share.warehouse.fold as folding
 import v6share.warehouse.merge as merging
 from v6share.schemas.aggregates import TRAFFIC_5M
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
@@ -121,9 +122,9 @@ def test_small_batches_give_the_same_tables(
 ) -> None:
     made = made_several(workspace)
     wanted = after(workspace, [commit(*made)])
-    monkeypatch.setattr(committer, "FOLD_BYTES", 1)
+    monkeypatch.setattr(folding, "FOLD_BYTES", 1)
     assert_equal(after(workspace, [commit(*made)]), wanted)
-    monkeypatch.setattr(committer, "STAGE_BYTES", 1)
+    monkeypatch.setattr(folding, "STAGE_BYTES", 1)
     assert_equal(after(workspace, [commit(*made)]), wanted)
     # Days one by one, and each in several buckets of keys.
     monkeypatch.setattr(merging, "PART_WEIGHT", 5)
@@ -164,8 +165,8 @@ def test_parts_that_fill_row_groups(
 ) -> None:
     """A transaction must not delete what it inserted: DuckDB 2.0.0 reads garbage then."""
     if staged:
-        monkeypatch.setattr(committer, "FOLD_BYTES", 1)
-        monkeypatch.setattr(committer, "STAGE_BYTES", 1)
+        monkeypatch.setattr(folding, "FOLD_BYTES", 1)
+        monkeypatch.setattr(folding, "STAGE_BYTES", 1)
     monkeypatch.setattr(merging, "PART_WEIGHT", 60_000)
     small = {c.name: 3 for c in TRAFFIC_5M.measures}
     made = []
