@@ -1,0 +1,74 @@
+"""Folds: all rows of all tables in order, the next one made while one is merged, errors at hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pyarrow as pa
+import pytest
+from fragment_maker import make_fragment, workspace_at
+
+import v6share.warehouse.fold as folding
+from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
+from v6share.schemas.columns import Table
+from v6share.warehouse.combine import combine
+from v6share.warehouse.fold import folds_ahead
+from v6share.warehouse.fragments import Source, read_parts
+
+PATIENCE = 20
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Source]:
+    workspace = workspace_at(tmp_path)
+    made = [make_fragment(workspace, f"{i}.parquet", seed=i) for i in range(4)]
+    return [Source(one.key, workspace.fragment(one.key.fragment_id), one.path) for one in made]
+
+
+def test_folds_are_the_rows_of_all_tables_in_their_order(
+    sources: list[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows_of(table: Table) -> list[pa.Table]:
+        return [rows for _, rows in read_parts(sources, table)]
+
+    expected = {table.name: combine(table, rows_of(table)) for table in FRAGMENT_TABLES}
+    for stage_bytes in (folding.STAGE_BYTES, 1):
+        monkeypatch.setattr(folding, "FOLD_BYTES", 1)
+        monkeypatch.setattr(folding, "STAGE_BYTES", stage_bytes)
+        with folds_ahead(rows_of) as folds:
+            found = list(folds)
+        last = [fold.table.name for fold in found if fold.is_last]
+        assert last == [table.name for table in FRAGMENT_TABLES]
+        assert (len(found) > len(last)) == (stage_bytes == 1)
+        for table in FRAGMENT_TABLES:
+            parts = [fold.rows for fold in found if fold.table is table]
+            assert combine(table, parts).equals(expected[table.name])
+
+
+def test_one_fold_is_made_ahead_and_no_more() -> None:
+    begun = {table.name: Event() for table in FRAGMENT_TABLES}
+
+    def parts_of(table: Table) -> Iterator[pa.Table]:
+        begun[table.name].set()
+        yield table.arrow_schema.empty_table()
+
+    first, second, third = (begun[table.name] for table in FRAGMENT_TABLES[:3])
+    with folds_ahead(parts_of) as folds:
+        assert first.wait(PATIENCE)
+        assert next(folds).table is FRAGMENT_TABLES[0]
+        assert second.wait(PATIENCE)
+        assert not third.wait(0.1)
+        assert next(folds).table is FRAGMENT_TABLES[1]
+        assert third.wait(PATIENCE)
+
+
+def test_what_fails_while_a_fold_is_made_is_raised_where_it_is_taken() -> None:
+    def parts_of(table: Table) -> Iterator[pa.Table]:
+        if table is not TRAFFIC_5M:
+            raise ZeroDivisionError(table.name)
+        yield table.arrow_schema.empty_table()
+
+    with folds_ahead(parts_of) as folds:
+        assert next(folds).table is TRAFFIC_5M
+        with pytest.raises(ZeroDivisionError, match=FRAGMENT_TABLES[1].name):
+            next(folds)
