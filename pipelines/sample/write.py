@@ -39,6 +39,8 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 
 FILE_DAYS: Final = 21
 MOST_RECORDS_A_PERIOD: Final = 1_000_000
+# A period has whole days, and its flows are made at once: 600 bytes of memory each.
+MOST_RECORDS_A_DAY: Final = 4_000_000
 # In tenths of the periods: where the planted oddities lie.
 _REJECTS: Final = (("fixed", 4), ("datacenter", 7))
 _LATE_IN: Final = 6
@@ -73,7 +75,7 @@ def write_sample(
     periods, file written). Raises UserError for impossible arguments, and where ``directory``
     has flow files or a catalog already: nothing is overwritten.
     """
-    _check(directory, flows, seed, days)
+    _check(directory, flows, seed, start, days)
     for folder in ("flows", "catalog", "truth"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
     ranges = _periods(flows, days)
@@ -87,10 +89,17 @@ def write_sample(
         return writing.finish()
 
 
-def _check(directory: Path, flows: int, seed: int, days: int) -> None:
+def _check(directory: Path, flows: int, seed: int, start: date, days: int) -> None:
     for name, value, least in (("flows", flows, 1), ("seed", seed, 0), ("days", days, 1)):
         if value < least:
             raise UserError(f"{name}: found {value}, expected at least {least}")
+    if days > (date.max - start).days:
+        raise UserError(f"days: found {days:,} from {start} on, expected an end before {date.max}")
+    if flows > days * MOST_RECORDS_A_DAY:
+        raise UserError(
+            f"flows: found {flows:,} over {days:,} days, expected at most "
+            f"{MOST_RECORDS_A_DAY:,} a day, which are made in memory; give more days or fewer flows"
+        )
     for folder in ("flows", "catalog"):
         place = directory / folder
         if place.exists() and any(place.iterdir()):

@@ -107,7 +107,9 @@ def test_any_size_works(tmp_path: Path, flows: int, days: int) -> None:
     assert bool(report.notes) == (days < 181)
 
 
-@pytest.mark.parametrize("wrong", [{"flows": 0}, {"seed": -1}, {"days": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"flows": 0}, {"flows": 10**12}, {"seed": -1}, {"days": 0}, {"days": 10**7}]
+)
 def test_impossible_arguments_are_named(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         write_sample(tmp_path / "new", **wrong)  # type: ignore[arg-type]
