@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -34,7 +34,7 @@ from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
 from v6share.warehouse.open import Connection, open_warehouse
-from v6share.warehouse.publish import drafted
+from v6share.warehouse.publish import Draft, drafted
 from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
@@ -169,18 +169,15 @@ def _run(
     configured, request = started.configured, started.request
     fates = sort_out(found, known, started.versions, include_forgotten=request.include_forgotten)
     chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
-    # The snapshot is laid out while the run still loads what it counts with.
-    wanted = bool(chosen) and request.publish
-    with drafted(connection, configured.workspace) if wanted else nullcontext() as draft:
-        outcomes = _count(started, chosen, known)
-        result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
-        rewritten = rewritten_inputs(result, fates["known"], known)
-        run = _run_entry(started, fates, result)
-        record(
-            connection,
-            configured.workspace,
-            [*journal_entries(result, started.run_id, _now()), run],
-        )
+    outcomes = _count(started, chosen, known)
+    result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
+    rewritten = rewritten_inputs(result, fates["known"], known)
+    run = _run_entry(started, fates, result)
+    entries = [*journal_entries(result, started.run_id, _now()), run]
+    with _draft(
+        connection, configured.workspace, wanted=bool(result.committed) and request.publish
+    ) as draft:
+        record(connection, configured.workspace, entries)
         replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
         _say_what_needs_a_look(result, rewritten, configured)
         _say_what_counts_twice(connection, result)
@@ -201,6 +198,13 @@ def _run(
         raise gate
     _say_what_next(run, started, opened=bool(chosen), published=published)
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
+
+
+def _draft(
+    connection: Connection, workspace: Workspace, *, wanted: bool
+) -> AbstractContextManager[Draft | None]:
+    """Begin the snapshot beside the commit, where it is known that there will be one."""
+    return drafted(connection, workspace) if wanted else nullcontext()
 
 
 def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:
