@@ -65,6 +65,10 @@ lock: ## resolve the lock files again (needs uv)
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate $${extras#*:} pyproject.toml locks/build.in -o locks/$${extras%%:*}.txt || exit 1; \
 	done
+	@for version in 1.5.0 1.5.3; do \
+	  echo "duckdb==$$version" | uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate - -o locks/client-$$version.txt || exit 1; \
+	done
 
 clean: ## remove what was built; the workspace demo/ too
 	@rm -rf build dist demo $(VENV) *.egg-info

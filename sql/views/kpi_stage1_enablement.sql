@@ -49,29 +49,32 @@ groups AS (
     c.planned_on, c.enabled_on, c.late_days
   FROM named n
   LEFT JOIN counted c ON c.level = n.level AND c.id = n.id
+),
+all_levels AS (
+  SELECT
+    a.as_of, g.level,
+    CASE g.level WHEN 'app' THEN g.id END AS app,
+    CASE g.level WHEN 'product' THEN g.id END AS product,
+    NULL::VARCHAR AS region, g.name, g.owner,
+    g.planned, g.due, g.enabled, g.carrying, g.silent,
+    g.dual_stacked,
+    g.enabled > 0 AND NOT g.dual_stacked AS partial,
+    CASE
+      WHEN g.planned = 0 THEN 'no endpoint in the catalog'
+      WHEN g.dual_stacked THEN 'dual-stacked'
+      WHEN g.enabled > 0 THEN 'partial'
+      WHEN g.due > 0 THEN 'overdue'
+      ELSE 'planned'
+    END AS status,
+    g.planned_on, g.enabled_on, g.late_days
+  FROM groups g
+  CROSS JOIN as_of a
+  UNION ALL
+  SELECT
+    e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,
+    1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
+    e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
+  FROM status e
 )
-SELECT
-  a.as_of, g.level,
-  CASE g.level WHEN 'app' THEN g.id END AS app,
-  CASE g.level WHEN 'product' THEN g.id END AS product,
-  NULL::VARCHAR AS region, g.name, g.owner,
-  g.planned, g.due, g.enabled, g.carrying, g.silent,
-  g.dual_stacked,
-  g.enabled > 0 AND NOT g.dual_stacked AS partial,
-  CASE
-    WHEN g.planned = 0 THEN 'no endpoint in the catalog'
-    WHEN g.dual_stacked THEN 'dual-stacked'
-    WHEN g.enabled > 0 THEN 'partial'
-    WHEN g.due > 0 THEN 'overdue'
-    ELSE 'planned'
-  END AS status,
-  g.planned_on, g.enabled_on, g.late_days
-FROM groups g
-CROSS JOIN as_of a
-UNION ALL
-SELECT
-  e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,
-  1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
-  e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
-FROM status e
+SELECT * FROM all_levels
 ORDER BY place_of(level), app, product, region

@@ -35,7 +35,8 @@ loose AS (
   FROM week
   GROUP BY basis, denominator, share_kind
 ),
-apps AS (
+-- Materialized: DuckDB 1.5.3 cannot bind the window over it otherwise.
+apps AS MATERIALIZED (
   SELECT
     t.rank, t.app, k.basis, k.denominator, k.share_kind,
     coalesce(w.numerator, 0)::HUGEINT AS numerator,

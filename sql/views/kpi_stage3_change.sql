@@ -23,7 +23,8 @@ WITH weeks AS (
   WHERE s.scope = 'app' AND s.id IN (SELECT app FROM top_apps)
   GROUP BY s.id, s.basis, s.denominator, s.share_kind
 ),
-filled AS (
+-- Materialized: DuckDB 1.5.3 cannot bind the windows over it otherwise.
+filled AS MATERIALIZED (
   SELECT
     app, basis, denominator, share_kind,
     coalesce(numerator_1, 0) AS numerator_1, coalesce(denominator_1, 0) AS denominator_1,
