@@ -353,7 +353,9 @@ def _is_tunnel_port(port: int) -> bool:
 
 
 @compiled
-def _class_of_tunnel(underlay: int, outer_protocol: int, flags: int, isatap: bool) -> int:
+def _class_of_tunnel(
+    underlay: int, outer_protocol: int, flags: int, isatap: bool, segment_routing: bool
+) -> int:
     """Step 2: a transition tunnel whose inner header shows; -1 for infrastructure."""
     if underlay == _UNDERLAY_V4 and outer_protocol == _IPV6_PROTOCOL:
         if flags & SIX_TO_FOUR:
@@ -363,7 +365,7 @@ def _class_of_tunnel(underlay: int, outer_protocol: int, flags: int, isatap: boo
         return _ISATAP if isatap else _6IN4
     if underlay == _UNDERLAY_V4 and outer_protocol == _UDP and flags & TEREDO:
         return _TEREDO
-    if underlay == _UNDERLAY_V6 and outer_protocol == _IPIP_PROTOCOL:
+    if underlay == _UNDERLAY_V6 and outer_protocol == _IPIP_PROTOCOL and not segment_routing:
         return _4IN6
     return -1
 
@@ -496,6 +498,7 @@ def _classes(
         src_flags, dst_flags = place_flags[src_places[i]], place_flags[dst_places[i]]
         outer = int(underlays[i]) if len(underlays) > 0 else _NO_UNDERLAY
         outer_protocol = int(outer_protocols[i]) if len(outer_protocols) > 0 else -1
+        routed = len(all_routed) > 0 and all_routed[i]
         ip_class[i] = _class_of(
             int(families[i]),
             outer,
@@ -509,9 +512,10 @@ def _classes(
             _is_isatap(src_hi[i], src_lo[i]) or _is_isatap(dst_hi[i], dst_lo[i]),
             _is_v4(src_hi[i], src_lo[i]) or _is_v4(dst_hi[i], dst_lo[i]),
             len(all_consumed) > 0 and all_consumed[i],
-            len(all_routed) > 0 and all_routed[i],
+            routed,
         )
-        tunnel = _class_of_tunnel(outer, outer_protocol, src_flags | dst_flags, False) >= 0
+        flags = src_flags | dst_flags
+        tunnel = _class_of_tunnel(outer, outer_protocol, flags, False, routed) >= 0
         underlay[i] = _NO_UNDERLAY if tunnel else outer
     return ip_class, underlay
 
@@ -570,7 +574,7 @@ def _class_of(
     if src_flags & UNSPECIFIED or family not in (V4, V6):
         return _UNKNOWN
     if underlay != _NO_UNDERLAY:
-        tunnel = _class_of_tunnel(underlay, outer_protocol, flags, isatap)
+        tunnel = _class_of_tunnel(underlay, outer_protocol, flags, isatap, segment_routing)
         if tunnel >= 0:
             return tunnel
         # Infrastructure: the class is that of the packet inside.

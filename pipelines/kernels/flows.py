@@ -40,6 +40,7 @@ class FlowBatch:
     underlay: index into ``UNDERLAYS``: the outer header's family where the record shows an outer
         and an inner header; addresses, protocol and ports are then the inner ones.
     outer_protocol: protocol number of that outer header; -1 unknown.
+    outer_dst_hi, outer_dst_lo: its destination, as the other addresses.
     start_ms, end_ms: Unix milliseconds, [start, end); start = end is a moment.
     faults: bit i set = ``REJECT_REASONS[i]`` applies; the lowest set bit is the reason. A batch
         carries what the record alone shows; settings and catalog add theirs later.
@@ -72,6 +73,8 @@ class FlowBatch:
     exporter: Coded
     underlay: U8 | None = None
     outer_protocol: I16 | None = None
+    outer_dst_hi: U64 | None = None
+    outer_dst_lo: U64 | None = None
     layer2_octets: I64 | None = None
     sampling_num: I64 | None = None
     sampling_den: I64 | None = None

@@ -14,6 +14,7 @@ from v6share.pipelines.kernels import traffic as t
 from v6share.pipelines.kernels.classify import (
     CONTROL,
     DOCUMENTATION,
+    SRV6_LOCATOR,
     Decisions,
     Embedded,
     FlowArrays,
@@ -107,7 +108,7 @@ def _or_empty(column: NDArray[np.generic] | None, dtype: type) -> np.ndarray:
     return np.empty(0, dtype) if column is None else column
 
 
-def _arrays(batch: FlowBatch) -> FlowArrays:
+def _arrays(batch: FlowBatch, rules: Rules) -> FlowArrays:
     return FlowArrays(
         batch.src_hi,
         batch.src_lo,
@@ -120,8 +121,18 @@ def _arrays(batch: FlowBatch) -> FlowArrays:
         batch.src_port,
         batch.dst_port,
         _or_empty(batch.consumed, np.bool_),
-        _or_empty(batch.segment_routing, np.bool_),
+        _segment_routing(batch, rules),
     )
+
+
+def _segment_routing(batch: FlowBatch, rules: Rules) -> Bool:
+    """Mark the flows whose record shows the header, or an outer destination that is a locator."""
+    shown: Bool = _or_empty(batch.segment_routing, np.bool_)
+    if batch.outer_dst_hi is None or batch.outer_dst_lo is None:
+        return shown
+    places = find_values(rules.index, batch.outer_dst_hi, batch.outer_dst_lo)
+    located: Bool = rules.arrays.place_flags[places] & SRV6_LOCATOR != 0
+    return located | shown if len(shown) else located
 
 
 def _names(batch: FlowBatch, rules: Rules) -> NameArrays:
@@ -166,7 +177,7 @@ def _embedded(rules: Rules, special: U32, places: U32, hi: U64, lo: U64) -> Embe
 def classify_flows(batch: FlowBatch, rules: Rules) -> tuple[Decisions, Places]:
     """Decide every flow: the decisions, and the places of its addresses."""
     places = find_places(batch, rules)
-    return decide(_arrays(batch), rules.arrays, _names(batch, rules), places), places
+    return decide(_arrays(batch, rules), rules.arrays, _names(batch, rules), places), places
 
 
 class Lane:

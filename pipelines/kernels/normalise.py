@@ -194,12 +194,10 @@ class _Flows(SourceRows):
         """Outer headers beside the inner addresses: the family is the outer one's."""
         family, underlay = addresses["family"], addresses["underlay"]
         columns = self.dialect.columns
-        outer = [
-            self.address(s, faults)
-            for s in (*self.present(columns.outer_src), *self.present(columns.outer_dst))
-        ]
+        outer_src = [self.address(s, faults) for s in self.present(columns.outer_src)]
+        outer_dst = [self.address(s, faults) for s in self.present(columns.outer_dst)]
         shown = np.zeros(self.rows, np.uint8) if underlay is None else underlay.copy()
-        for hi, lo, _ in outer:
+        for hi, lo, _ in (*outer_src, *outer_dst):
             outer_family(hi, lo, shown)
         for rule in self.dialect.underlay:
             holds = self.all_of(rule.when)
@@ -209,6 +207,8 @@ class _Flows(SourceRows):
             return addresses
         under = shown != UNKNOWN
         protocol = _small(self.narrow(columns.outer_protocol, 255, parse_protocol))
+        if outer_dst:
+            addresses |= {"outer_dst_hi": outer_dst[0][0], "outer_dst_lo": outer_dst[0][1]}
         return addresses | {
             "family": np.where(under, shown, family),
             "underlay": shown,
@@ -360,6 +360,8 @@ class _Flows(SourceRows):
             dst_port=forward.src_port,
             src_as=forward.dst_as,
             dst_as=forward.src_as,
+            outer_dst_hi=None,
+            outer_dst_lo=None,
             start_ms=start,
             end_ms=end,
             faults=shared | own,

@@ -156,6 +156,9 @@ def flows(rows: list[dict]) -> FlowBatch:
     ):
         if any(name in r for r in filled):
             extra[name] = np.array([r.get(name, absent) for r in filled], dtype)
+    if any("outer_dst" in r for r in filled):
+        outer = np.array([halves(r.get("outer_dst", "")) for r in filled], np.uint64)
+        extra |= {"outer_dst_hi": outer[:, 0].copy(), "outer_dst_lo": outer[:, 1].copy()}
     if any("family" in r for r in filled):
         extra["family"] = np.array(
             [r.get("family", family_of(r["src"], r["dst"])) for r in filled], np.uint8

@@ -120,6 +120,19 @@ def test_class(rules, row, expected) -> None:
     assert decide_one(rules, **row)["class"] == expected, row
 
 
+@pytest.mark.parametrize("sid", ["5f00:1::1", "2a00:5600:0:1::"])
+def test_ipv4_carried_to_a_segment_is_no_ds_lite(rules, sid: str) -> None:
+    """Protocol 4 alone cannot tell SRv6 from DS-Lite: the outer destination does."""
+    inner = {"src": V4C, "dst": SHOP4, "underlay": 2, "outer_protocol": 4}
+    carried = decide_one(rules, **inner, outer_dst=sid)
+    assert (carried["class"], carried["underlay"]) == ("native_v4", "v6")
+    headed = decide_one(rules, **inner, outer_dst=V6C, segment_routing=True)
+    assert (headed["class"], headed["underlay"]) == ("native_v4", "v6")
+    for other in ({"outer_dst": V6C}, {"outer_dst": ""}, {}):
+        plain = decide_one(rules, **inner, **other)
+        assert (plain["class"], plain["underlay"]) == ("4in6", "none")
+
+
 def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
     tunnel = {"src": V6C, "dst": SHOP6, "underlay": 1, "outer_protocol": 41}
     assert decide_one(rules, **tunnel)["underlay"] == "none"
