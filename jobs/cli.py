@@ -67,6 +67,13 @@ PathsArgument = Annotated[
         "or quoted globs.",
     ),
 ]
+UnknownSamplingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="reject|unsampled|N",
+        help="What to do with rows whose sampling interval nobody states; N counts them as 1 in N.",
+    ),
+]
 DialectOption = Annotated[
     str | None,
     typer.Option(
@@ -195,15 +202,24 @@ def explain(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
     row: Annotated[int, typer.Option(min=0, metavar="N", help="The row, counted from 0.")],
     dialect: DialectOption = None,
+    unknown_sampling: UnknownSamplingOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Show how one row is classified, and by which rule or prefix.
 
-    Every decision in order, then the windows that the row is split over.
+    Every decision in order, then the windows that the row is split over. Give the options that
+    the run had: they decide, too.
     """
     from v6share.jobs import explain as job
 
-    return job.main(_invocation(context), file, row=row, dialect=dialect, form=form)
+    return job.main(
+        _invocation(context),
+        file,
+        row=row,
+        dialect=dialect,
+        unknown_sampling=unknown_sampling,
+        form=form,
+    )
 
 
 @app.command(
@@ -231,14 +247,7 @@ def run(
     ] = None,
     dialect: DialectOption = None,
     runner: Annotated[str, typer.Option(metavar="NAME", help="Where the work is done.")] = "local",
-    unknown_sampling: Annotated[
-        str | None,
-        typer.Option(
-            metavar="reject|unsampled|N",
-            help="What to do with rows whose sampling interval nobody states; "
-            "N counts them as 1 in N.",
-        ),
-    ] = None,
+    unknown_sampling: UnknownSamplingOption = None,
     wait: Annotated[
         float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
     ] = 0,

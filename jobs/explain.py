@@ -20,12 +20,18 @@ _ROW_STEP = "row"
 
 
 def main(
-    invocation: Invocation, file: Path, *, row: int, dialect: str | None, form: output.SeveralForm
+    invocation: Invocation,
+    file: Path,
+    *,
+    row: int,
+    dialect: str | None,
+    unknown_sampling: str | None,
+    form: output.SeveralForm,
 ) -> ExitCode:
     """Print every decision about a row, and the windows that it is split over."""
     if not file.is_file():
         raise JobStopped(ExitCode.NO_INPUT, f"{file}: no such file")
-    configured = configure_for_reading(invocation.root)
+    configured = configure_for_reading(invocation.root, {"--unknown-sampling": unknown_sampling})
     advice = catalog_advice(configured.catalog, configured.workspace)
     if advice is not None:
         console.warn(advice)

@@ -195,7 +195,10 @@ def _sampling(batch: FlowBatch, measures: Measures, plan: Plan) -> Step:
         interval, why = str(declared), "exporters.csv, because the record says none"
     else:
         interval = str(plan.unknown_interval or "unknown")
-        why = "neither the record nor exporters.csv says one; the setting sampling.unknown decides"
+        why = (
+            "neither the record nor exporters.csv says one; sampling.unknown decides, or the "
+            "--unknown-sampling of a run"
+        )
     scaled = f"{int(measures.packets[0]):,} packets, {int(measures.octets[0]):,} bytes"
     return Step(
         "sampling",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
 
@@ -751,6 +752,34 @@ def test_explain_shows_decisions_and_windows(
     assert window["window_start"] == "2026-01-01T00:00:00Z"
     assert (window["packets"], window["bytes"]) == (200, 100_000)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "sampling"),
+    [
+        ([], "rejected", "1 in unknown: 0 packets"),
+        (["--unknown-sampling", "unsampled"], "counted", "1 in 1: "),
+        (["--unknown-sampling", "100"], "counted", "1 in 100: "),
+    ],
+)
+def test_explain_decides_as_a_run_with_the_same_options(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    tmp_path: Path,
+    given: list[str],
+    verdict: str,
+    sampling: str,
+) -> None:
+    sampled = pq.read_table(write_flows(tmp_path / "sampled.parquet"))
+    (tmp_path / "flows").mkdir(exist_ok=True)
+    file = tmp_path / "flows" / "silent.parquet"
+    pq.write_table(sampled.drop_columns(["samplingInterval"]), file)
+    out = call(capsys, root, "explain", file, "--row", 0, *given, "--format", "json")[1]
+    decisions = {step["step"]: step["decision"] for step in json.loads(out)["steps"]}
+    assert decisions["verdict"] == verdict
+    assert decisions["sampling"].startswith(sampling)
+    _, done, _ = run(capsys, root, file, *given)
+    assert (done["rows_counted"] > 0) == (verdict == "counted")
 
 
 def test_explain_of_a_row_that_is_not_there(
