@@ -1,6 +1,7 @@
 -- what:    the work queue: every byte of the top apps that is not native IPv6, in exactly one place
 -- unit:    place: 1 is the largest; bytes: bytes (scaled) of the last 28 final days; part: share 0
 --          to 1, of all these bytes
+-- first:   place, reason, app, service_region, part, bytes, network, client_region
 -- formula: the first that holds, of
 --          tunnelled_or_translated  a transition technology, or native IPv6 inside IPv4
 --          not_enabled              the service's endpoint was not enabled on that day
