@@ -34,28 +34,24 @@ CREATE MACRO share_standard_error(part, total, variance_part, variance_all) AS
     ) / total::DOUBLE
   END;
 
--- n of the Wilson interval: min(n_eff, S (1 - S) / v), or n_eff where v = 0.
+-- n of the Wilson interval: min(n_eff, S (1 - S) / v), or n_eff where either of the two is 0.
+-- An argument is put in as a text wherever it stands, so these formulas name each one seldom.
 CREATE MACRO wilson_n(share, standard_error, n_effective) AS
-  CASE
-    WHEN standard_error > 0 AND share > 0 AND share < 1
-      THEN least(n_effective, share * (1.0 - share) / (standard_error * standard_error))
-    ELSE n_effective
-  END;
+  least(n_effective, nullif(share * (1.0 - share), 0) / nullif(standard_error ** 2, 0));
 
--- Wilson score interval at 95 % (Wilson 1927); z = 1.959964, z^2 = 3.841459. n need not be whole.
+-- Wilson score interval at 95 % (Wilson 1927), its fraction expanded by n / z^2; z^2 = 3.841459.
+-- n need not be whole.
 CREATE MACRO wilson_low(share, n) AS
   CASE WHEN n > 0 THEN
     greatest(0.0,
-      (share + 1.9207294 / n
-        - 1.959963985 * sqrt(greatest(0.0, share * (1.0 - share) / n + 0.9603647 / (n * n))))
-      / (1.0 + 3.8414588 / n))
+      (share * (n / 3.8414588) + 0.5 - sqrt(n / 3.8414588 * share * (1.0 - share) + 0.25))
+      / (n / 3.8414588 + 1.0))
   END;
 CREATE MACRO wilson_high(share, n) AS
   CASE WHEN n > 0 THEN
     least(1.0,
-      (share + 1.9207294 / n
-        + 1.959963985 * sqrt(greatest(0.0, share * (1.0 - share) / n + 0.9603647 / (n * n))))
-      / (1.0 + 3.8414588 / n))
+      (share * (n / 3.8414588) + 0.5 + sqrt(n / 3.8414588 * share * (1.0 - share) + 0.25))
+      / (n / 3.8414588 + 1.0))
   END;
 
 -- The two ends of the sampling interval of a byte share. The share itself where nothing was
