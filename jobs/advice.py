@@ -1,10 +1,12 @@
 """What to do about apps, prefixes, sampling intervals, directions that nobody states. Pure."""
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from v6share.schemas.catalog import Catalog, Exporter
+from v6share.schemas.catalog import EXPORTER_COLUMNS, Catalog, Exporter
 from v6share.schemas.outcome import Outcome
 from v6share.schemas.workspace import Workspace
 
@@ -23,10 +25,13 @@ def catalog_advice(catalog: Catalog, workspace: Workspace) -> str | None:
     )
 
 
-def interval_advice(outcomes: Iterable[Outcome], exporters: Iterable[Exporter]) -> str | None:
+def interval_advice(
+    outcomes: Iterable[Outcome], exporters: Iterable[Exporter], header: Sequence[str]
+) -> str | None:
     """Lines for exporters.csv, ready to paste, when over 10 % of a run's rows lack an interval.
 
     None where that is not so. Exporters that are listed already get a word instead of a line.
+    header: the columns of exporters.csv; none where there is no such file.
     """
     without: Counter[str] = Counter()
     rows = 0
@@ -46,8 +51,7 @@ def interval_advice(outcomes: Iterable[Outcome], exporters: Iterable[Exporter]) 
         parts.append(
             "Lines for catalog/exporters.csv; put the true interval for N, 1 if unsampled:"
         )
-        parts.append("  exporter,vantage,role,sampling_interval,white_box")
-        parts.extend(f"  {name},edge,,N,false" for name in sorted(new)[:_NAMED])
+        parts.extend(_lines(header, sorted(new)[:_NAMED], {"sampling_interval": "N"}))
     if any(name in listed for name in without):
         parts.append("Exporters that are listed there need a sampling_interval in their line.")
     parts.append(
@@ -57,11 +61,12 @@ def interval_advice(outcomes: Iterable[Outcome], exporters: Iterable[Exporter]) 
     return "\n".join(parts)
 
 
-def directions_advice(exporters: Iterable[Mapping[str, Any]]) -> str | None:
+def directions_advice(exporters: Iterable[Mapping[str, Any]], header: Sequence[str]) -> str | None:
     """What to write in exporters.csv for exporters that seem to report each flow twice.
 
     exporters: rows of ``StatusReport.both_directions``. An exporter of which less than 10 % of the
     rows are egress records does not: both halves of the same flows would be about as many.
+    header: as for ``interval_advice``.
     """
     found = [one for one in exporters if one["egress_rows"] >= WORTH_SAYING * one["rows"]]
     if not found:
@@ -75,15 +80,39 @@ def directions_advice(exporters: Iterable[Mapping[str, Any]]) -> str | None:
             for one in found[:_NAMED]
         ),
     ]
-    new = [one["exporter"] for one in found if one["exporter"] and not one["listed"]]
+    named = [one for one in found if one["exporter"]]
+    new = [one["exporter"] for one in named if not one["listed"]]
     if new:
         parts.append("Lines for catalog/exporters.csv, which leave the second report out:")
-        parts.append("  exporter,vantage,role,sampling_interval,white_box,directions")
-        parts.extend(f"  {name},edge,,,false,both" for name in new[:_NAMED])
-    if any(one["listed"] for one in found):
+        parts.extend(_lines(header, new[:_NAMED], {"directions": "both"}))
+    if any(one["listed"] for one in named):
         parts.append("Exporters that are listed there need the directions both in their line.")
+    if named and header and "directions" not in header:
+        parts.append(
+            "That file has no column directions yet: put ,directions at the end of its header, and "
+            "a comma at the end of each line that is there."
+        )
     parts.append(
         "Then run over the same files again. Where each flow is reported once, here or there, "
         "leave it as it is."
     )
     return "\n".join(parts)
+
+
+def _lines(header: Sequence[str], exporters: Iterable[str], known: Mapping[str, str]) -> list[str]:
+    """Lines of exporters.csv, one an exporter, in the columns of the file as it is or will be.
+
+    known: cells by column. The header comes first where there is none to paste below.
+    """
+    columns = header or EXPORTER_COLUMNS.known
+    columns = [*columns, *(name for name in known if name not in columns)]
+    usual = {"vantage": "edge", "white_box": "false", **known}
+    rows = [{"exporter": name, **usual} for name in exporters]
+    lines = [_csv_line([row.get(column, "") for column in columns]) for row in rows]
+    return lines if header else [_csv_line(columns), *lines]
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(cells)
+    return f"  {out.getvalue()}"

@@ -16,7 +16,7 @@ from v6share.pipelines.declared import (
     read_catalog_texts,
     read_client_key,
 )
-from v6share.schemas.catalog import Catalog, catalog_version, parse_catalog
+from v6share.schemas.catalog import Catalog, catalog_version, exporters_header, parse_catalog
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.doubts import doubts
 from v6share.schemas.errors import CatalogError, UserError
@@ -89,6 +89,14 @@ def configure_for_reading(root: Path, flags: Mapping[str, Any] | None = None) ->
         catalog=read_catalog(workspace),
         client_key=key,
     )
+
+
+def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
+    """The columns of the workspace's ``exporters.csv``; none where it has no header to add to."""
+    try:
+        return tuple(exporters_header((workspace.catalog / "exporters.csv").read_bytes()))
+    except (OSError, CatalogError):
+        return ()  # whoever counts by it says what is wrong; this is for a piece of advice
 
 
 def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:

@@ -12,7 +12,13 @@ from v6share.jobs import console, later, output
 from v6share.jobs.advice import catalog_advice, directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.cold import say_if_cold
-from v6share.jobs.configure import Configured, find_workspace, read_declared, read_settings
+from v6share.jobs.configure import (
+    Configured,
+    find_workspace,
+    read_declared,
+    read_exporters_header,
+    read_settings,
+)
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import find_inputs, is_missing
@@ -180,7 +186,7 @@ def _run(
         record(connection, configured.workspace, entries)
         replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
         _say_what_needs_a_look(result, rewritten, configured)
-        _say_what_counts_twice(connection, result)
+        _say_what_counts_twice(connection, result, configured.workspace)
         published = False
         gate: JobStopped | None = None
         try:
@@ -311,7 +317,8 @@ def _say_what_needs_a_look(
         "more files hold other content than before; of each, old and new count. The table "
         "ledger_files lists them under the same path",
     )
-    advice = interval_advice(result.committed, configured.catalog.exporters)
+    header = read_exporters_header(configured.workspace)
+    advice = interval_advice(result.committed, configured.catalog.exporters, header)
     _warn_of_each(
         [
             (
@@ -342,9 +349,11 @@ def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:
     return one.rows_in > explained and not one.rows_counted
 
 
-def _say_what_counts_twice(connection: Connection, result: Sorted) -> None:
-    found = both_directions(connection) if result.committed else None
-    advice = None if found is None else directions_advice(found.to_pylist())
+def _say_what_counts_twice(connection: Connection, result: Sorted, workspace: Workspace) -> None:
+    if not result.committed:
+        return
+    found = both_directions(connection).to_pylist()
+    advice = directions_advice(found, read_exporters_header(workspace))
     if advice is not None:
         console.warn(advice)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from v6share.jobs import console, output
 from v6share.jobs.advice import directions_advice
-from v6share.jobs.configure import find_workspace
+from v6share.jobs.configure import find_workspace, read_exporters_header
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import UserError
@@ -31,7 +31,8 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
     output.write_tables(tables, form)
     _say_what_readers_miss(found)
-    advice = directions_advice(report.both_directions.to_pylist())
+    both = report.both_directions.to_pylist()
+    advice = directions_advice(both, read_exporters_header(workspace))
     if advice is not None:
         console.say(advice)
     if report.inputs_of_old_versions:

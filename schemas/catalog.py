@@ -46,6 +46,7 @@ from v6share.schemas.csv_text import (
     empty_columns,
     read_columns,
     read_csv,
+    read_header,
     row_line,
 )
 from v6share.schemas.errors import CatalogError
@@ -56,6 +57,7 @@ from v6share.schemas.toml_text import TomlText, known_keys, read_toml
 
 __all__ = [
     "CATALOG_FILES",
+    "EXPORTER_COLUMNS",
     "App",
     "Catalog",
     "Endpoint",
@@ -71,6 +73,7 @@ __all__ = [
     "Transition",
     "catalog_version",
     "dimension_tables",
+    "exporters_header",
     "parse_catalog",
     "prefix_error",
 ]
@@ -132,6 +135,11 @@ def parse_catalog(texts: Mapping[str, bytes]) -> Catalog:
     _check_networks_of_prefixes(catalog)
     _check_ranking(targets_file, catalog)
     return catalog
+
+
+def exporters_header(data: bytes) -> list[str]:
+    """The columns of an ``exporters.csv``, in its order. Raises CatalogError for the header."""
+    return read_header("exporters.csv", data, EXPORTER_COLUMNS)
 
 
 def prefix_error(prefixes: pa.Table, row: int, problem: str) -> CatalogError:

@@ -59,9 +59,13 @@ def read_csv(file: str, data: bytes, columns: CsvColumns) -> list[CsvRow]:
     and for a row with more or fewer cells than the header.
     """
     rows = _rows(file, decode(file, data))
-    line, header = next(rows, (None, []))
-    _check_header(file, line, header, columns)
+    header = _checked_header(file, rows, columns)
     return [_row(file, line, header, cells) for line, cells in rows]
+
+
+def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:
+    """The columns of a CSV file, in its order. Raises CatalogError as ``read_csv``, for these."""
+    return _checked_header(file, _rows(file, decode(file, data)), columns)
 
 
 def read_columns(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
@@ -134,6 +138,14 @@ def _row(file: str, line: int, header: list[str], cells: list[str]) -> CsvRow:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _checked_header(
+    file: str, rows: Iterator[tuple[int, list[str]]], columns: CsvColumns
+) -> list[str]:
+    line, header = next(rows, (None, []))
+    _check_header(file, line, header, columns)
+    return header
 
 
 def _check_header(file: str, line: int | None, header: Sequence[str], columns: CsvColumns) -> None:
