@@ -6,8 +6,10 @@ import gc
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, cast
 
@@ -432,7 +434,9 @@ def call(arguments: list[str]) -> ExitCode:
     """Run one command line and return its exit code; every error ends as a message on stderr."""
     from v6share.jobs import console, interrupt, output
 
-    invocation = Invocation(command=shlex.join(["v6share", *arguments]))
+    invocation = Invocation(
+        command=shlex.join(["v6share", *arguments]), log=_log_asked_for(arguments)
+    )
     console.configure(invocation)
     command = typer.main.get_command(app)
     try:
@@ -446,6 +450,12 @@ def call(arguments: list[str]) -> ExitCode:
     except Exception as error:  # the outermost frame: nothing may pass it
         # Beam turns an interrupt that reaches it into an error of its own.
         return ExitCode.INTERRUPTED if interrupt.was_asked() else console.report_failure(error)
+
+
+def _log_asked_for(arguments: Sequence[str]) -> LogForm:
+    """The form of messages until the options are read: a mistake in them is a message, too."""
+    asked = "--log=json" in arguments or ("--log", "json") in pairwise(arguments)
+    return "json" if asked else "text"
 
 
 def main() -> NoReturn:

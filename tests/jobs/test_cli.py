@@ -231,6 +231,24 @@ def test_json_log_is_one_object_a_line(capsys: pytest.CaptureFixture[str], tmp_p
     assert {"time", "level", "message"} <= lines[-1].keys()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--log", "json", "frob"],
+        ["--log=json", "serve"],
+        ["--log", "json", "--frob", "kpi"],
+        ["-q", "-v", "--log", "json", "kpi"],
+        ["--log", "json", "run"],
+    ],
+)
+def test_a_mistake_in_usage_is_an_object_too(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    code, _, err = call(capsys, *words)
+    assert code is ExitCode.USAGE
+    assert json.loads(err)["level"] == "error"
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     program = (
         "import sys\n"
