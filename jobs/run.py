@@ -40,7 +40,7 @@ from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
 from v6share.warehouse.open import Connection, open_warehouse
-from v6share.warehouse.publish import Draft, drafted
+from v6share.warehouse.publish import Draft, drafted, why_unpublished
 from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
@@ -202,7 +202,13 @@ def _run(
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
     if gate is not None:
         raise gate
-    _say_what_next(run, started, opened=bool(chosen), published=published)
+    _say_what_next(
+        run,
+        started,
+        opened=bool(chosen),
+        published=published,
+        held_back=bool(why_unpublished(connection)),
+    )
     return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
 
 
@@ -367,7 +373,10 @@ def _described_rewritten(one: Rewritten) -> tuple[str, Mapping[str, Any]]:
     return message, {"path": one.path, "input_before": one.before, "input_now": one.now}
 
 
-def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool) -> None:
+def _say_what_next(
+    run: Run, started: _Started, *, opened: bool, published: bool, held_back: bool
+) -> None:
+    """held_back: readers miss something, as --no-publish was given."""
     if run.outcome == NO_OP and published:
         console.say("nothing new to count; published what readers did not see yet")
         return
@@ -376,6 +385,12 @@ def _say_what_next(run: Run, started: _Started, *, opened: bool, published: bool
         return
     if run.outcome == NO_OP:
         console.say("nothing new was counted, and no file was opened")
+        return
+    if held_back:
+        console.say(
+            "next: the same again without --no-publish, which publishes it; readers see none of it "
+            "until then"
+        )
         return
     place = (
         ""

@@ -281,9 +281,11 @@ def test_since_and_until_choose_inputs(
 
 
 def test_no_publish(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
-    code, done, _ = run(capsys, root, flows, "--no-publish")
+    code, done, err = run(capsys, root, flows, "--no-publish")
     assert (code, done["published"]) == (ExitCode.DONE, False)
     assert not Workspace(root).published.exists()
+    assert "kpi" not in err  # which would find nothing
+    assert "next: the same again without --no-publish" in err
     assert run(capsys, root, flows)[1]["published"] is True
 
 
