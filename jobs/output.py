@@ -29,6 +29,7 @@ Record = Mapping[str, object]
 
 _HASHES: Final = ("catalog_version", "input_id")
 _HASH_SHOWN: Final = 12
+_COMMAND_SHOWN: Final = 60
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
 _MOST_DIGITS: Final = 9
 
@@ -179,6 +180,9 @@ def value_for_people(
             return ", ".join(value_for_people("", item) for item in value)
         case str() if name in _HASHES:
             return shown_hash(value)
+        case str() if name == "command" and len(value) > _COMMAND_SHOWN:
+            # A shell puts every file of a glob into it, and one line would be as wide as them all.
+            return f"{value[: _COMMAND_SHOWN - 3]}..."
         case dict():
             return ", ".join(f"{k}={value_for_people(k, v)}" for k, v in value.items())
     return str(value)

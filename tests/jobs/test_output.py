@@ -116,6 +116,8 @@ def test_bytes_for_people(count: int, text: str) -> None:
         ("n_eff", 31.25, "31.25"),
         ("window_start", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 00:00"),
         ("ratio", float("nan"), "-"),
+        ("command", "v6share run " + "f" * 48, "v6share run " + "f" * 48),
+        ("command", "v6share run " + "f" * 49, "v6share run " + "f" * 45 + "..."),
     ],
 )
 def test_values_for_people(name: str, value: object, text: str) -> None:

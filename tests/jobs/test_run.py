@@ -461,6 +461,17 @@ def test_check_and_status(capsys: pytest.CaptureFixture[str], counted: Path) -> 
     assert (files["status"], files["inputs"], files["rows_in"]) == ("committed", 3, 12)
 
 
+def test_a_long_command_is_cut_for_people_and_whole_for_machines(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    named = [flows / "day0.parquet"] * 50
+    run(capsys, root, *named)
+    assert max(map(len, call(capsys, root, "status")[1].splitlines())) < 300
+    (told,) = json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"]
+    assert told["command"].count("day0.parquet") == 50
+    assert call(capsys, root, "kpi", "ledger_runs", "--format", "csv")[1].count("day0") == 50
+
+
 def test_a_failed_check_keeps_the_old_snapshot(
     capsys: pytest.CaptureFixture[str],
     root: Path,
