@@ -10,7 +10,7 @@ from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.journal import Run
-from v6share.warehouse.lock import WorkspaceBusy, hold
+from v6share.warehouse.lock import WorkspaceBusy, hold, present_holder
 from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.reads import (
@@ -25,7 +25,7 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
     if not workspace.journal.exists():
-        raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
+        raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
@@ -42,6 +42,14 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
             inputs_of_old_versions=report.inputs_of_old_versions,
         )
     return ExitCode.DONE
+
+
+def _what_helps(workspace: Workspace) -> str:
+    """Where nothing is counted: to wait for the run that is at it, or to begin one."""
+    holder = present_holder(workspace)
+    if holder is None:
+        return "use `v6share run PATH...`"
+    return f"the workspace is held by {holder}: look again when it has ended"
 
 
 @dataclass(frozen=True)

@@ -74,14 +74,23 @@ def refuse_if_held(workspace: Workspace) -> None:
     A look before a job loads what it needs, which takes longer than the answer. Only ``hold``
     makes sure.
     """
+    holder = present_holder(workspace)
+    if holder is not None:
+        raise WorkspaceBusy(holder)
+
+
+def present_holder(workspace: Workspace) -> Holder | None:
+    """Who holds the workspace now, or None; changes nothing."""
     try:
         descriptor = os.open(workspace.lock, os.O_RDONLY)
     except OSError:
-        return  # nothing ever ran here; or the job itself says what is wrong
+        return None  # nothing ever ran here; or the job itself says what is wrong
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkspaceBusy(read_holder(workspace.lock)) from None
+        return read_holder(workspace.lock)
+    else:
+        return None
     finally:
         os.close(descriptor)
 

@@ -644,6 +644,19 @@ def test_an_empty_workspace_says_run_first(
     assert (code, out) == (ExitCode.USAGE, "")
 
 
+def test_before_anything_is_counted_status_names_the_run_that_is_at_it(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    with hold(Workspace(root), "v6share run elsewhere"):
+        code, _, err = call(capsys, root, "status")
+    assert code is ExitCode.USAGE
+    assert f"held by 'v6share run elsewhere' (process {os.getpid()} " in err
+    assert "use `v6share run PATH...`" not in err
+    code, _, err = call(capsys, root, "status")  # it has left its lock file behind
+    assert (code, "held by" in err) == (ExitCode.USAGE, False)
+    assert "use `v6share run PATH...`" in err
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
 @pytest.mark.parametrize("view", [None, "kpi_headline"])
 def test_the_board_and_a_view_in_each_form(
