@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 from sample_run import Counted
 from workspaces import v6share
@@ -29,3 +30,15 @@ def test_a_page_shows_what_the_board_of_the_sample_says(
     for begin, example in zip(shown, examples, strict=True):
         assert example.startswith(begin)
         assert f"\n{example}\n" in f"\n{board}\n"
+
+
+def test_the_queries_of_the_docs_find_figures_in_the_sample(
+    snapshot: duckdb.DuckDBPyConnection,
+) -> None:
+    text = (ROOT / "docs/kpis.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sql\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    queries = [block for block in blocks if not block.startswith("ATTACH")]
+    assert len(queries) == 2
+    for query in queries:
+        (row,) = snapshot.sql(query).fetchall()
+        assert all(figure is not None and figure > 0 for figure in row), query
