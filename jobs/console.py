@@ -25,7 +25,7 @@ import typer
 from v6share.jobs import interrupt
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
-from v6share.schemas.errors import DENIED, NO_ROOM, InputRefused, UserError, line_that_says
+from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -97,9 +97,6 @@ def report_failure(error: Exception) -> ExitCode:
         case JobStopped():
             fail(str(error))
             return error.code
-        case InputRefused():
-            fail(f"{error.reason}: {error.detail}")
-            return ExitCode.INPUT_FAILED
     full = line_that_says(error, NO_ROOM)
     if full:
         fail(

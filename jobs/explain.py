@@ -9,9 +9,10 @@ import pyarrow as pa
 from v6share.jobs import console, output
 from v6share.jobs.advice import catalog_advice
 from v6share.jobs.cold import say_if_cold
-from v6share.jobs.configure import configure_for_reading
-from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.configure import Configured, configure_for_reading
+from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.look import looking_at
 from v6share.pipelines.explain import ExplainedFlow, explain_row
 from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import compile_plan
@@ -29,15 +30,11 @@ def main(
     form: output.SeveralForm,
 ) -> ExitCode:
     """Print every decision about a row, and the windows that it is split over."""
-    if not file.is_file():
-        raise JobStopped(ExitCode.NO_INPUT, f"{file}: no such file")
-    configured = configure_for_reading(invocation.root, {"--unknown-sampling": unknown_sampling})
-    advice = catalog_advice(configured.catalog, configured.workspace)
-    if advice is not None:
-        console.warn(advice)
-    say_if_cold()
-    plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
-    flows = explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
+    with looking_at(file):
+        configured = configure_for_reading(
+            invocation.root, {"--unknown-sampling": unknown_sampling}
+        )
+        flows = _explained(configured, file, row, dialect)
     if form == "table":
         # As a cell, the row's own columns would make the table too wide to read.
         shown = [s.decision for s in flows[0].steps if s.step == _ROW_STEP] if flows else []
@@ -46,6 +43,17 @@ def main(
         {"steps": _steps(flows, with_row=form != "table"), "windows": _windows(flows)}, form
     )
     return ExitCode.DONE
+
+
+def _explained(
+    configured: Configured, file: Path, row: int, dialect: str | None
+) -> Sequence[ExplainedFlow]:
+    advice = catalog_advice(configured.catalog, configured.workspace)
+    if advice is not None:
+        console.warn(advice)
+    say_if_cold()
+    plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
+    return explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
 
 
 def _steps(flows: Sequence[ExplainedFlow], *, with_row: bool) -> pa.Table:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from v6share.jobs import console, output
-from v6share.jobs.exits import ExitCode, JobStopped
+from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.look import looking_at
 from v6share.jobs.survey import Survey, survey_file
 from v6share.pipelines.sources import open_flow_file
 
@@ -17,10 +18,8 @@ def main(
     form: output.SeveralForm,
 ) -> ExitCode:
     """Print what is found; changes nothing."""
-    if not file.is_file():
-        what = "is a directory; name a file in it" if file.is_dir() else "no such file"
-        raise JobStopped(ExitCode.NO_INPUT, f"{file}: {what}")
-    survey = survey_file(open_flow_file(str(file), dialect), file.stat().st_size)
+    with looking_at(file):
+        survey = survey_file(open_flow_file(str(file), dialect), file.stat().st_size)
     output.write_tables(survey.tables(), form)
     for warning in _warnings(survey):
         console.warn(warning)

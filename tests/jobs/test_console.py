@@ -14,7 +14,7 @@ import pytest
 from v6share.jobs import console
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
-from v6share.schemas.errors import CatalogError, InputRefused, UserError
+from v6share.schemas.errors import CatalogError, UserError
 from v6share.warehouse.lock import Holder, WorkspaceBusy
 
 
@@ -79,7 +79,6 @@ def test_an_error_that_beam_logs_before_it_raises_is_not_told_twice(
         (CatalogError("apps.toml", 3, "id", "missing key"), ExitCode.USAGE),
         (JobStopped(ExitCode.NO_INPUT, "nothing"), ExitCode.NO_INPUT),
         (JobStopped(ExitCode.GATE, "check failed"), ExitCode.GATE),
-        (InputRefused("unreadable", "not Parquet"), ExitCode.INPUT_FAILED),
         (WorkspaceBusy(Holder(7, "host", "v6share run x", "now")), ExitCode.LOCKED),
         (RuntimeError("odd"), ExitCode.INTERNAL),
     ],

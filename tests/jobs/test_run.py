@@ -709,6 +709,21 @@ def test_inspect_needs_no_workspace(
     assert err == ""
 
 
+@pytest.mark.parametrize("command", [["inspect"], ["explain", "--row", "0"]])
+def test_a_look_into_a_file_that_cannot_be_read_names_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str]
+) -> None:
+    bad = spoil(tmp_path / "bad.parquet")
+    for file, code, what in (
+        (bad, ExitCode.INPUT_FAILED, "unreadable: "),
+        (tmp_path / "gone", ExitCode.NO_INPUT, "no such file"),
+        (tmp_path, ExitCode.NO_INPUT, "is a directory; name a file in it"),
+    ):
+        found, out, err = call(capsys, tmp_path, *command, file)
+        assert (found, out) == (code, "")
+        assert f"error: {file}: {what}" in err
+
+
 @pytest.mark.parametrize(
     ("interval", "warning"), [(None, "no sampling interval"), (1, "sampling interval 1 from")]
 )
