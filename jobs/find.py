@@ -31,8 +31,8 @@ def find_inputs(
     a folder that is walked (a pipe, a link to nothing, a folder that may not be read, a name that
     is not UTF-8) is left out with a warning.
 
-    Raises UserError for object-store URLs, and where an argument itself is a device or a pipe or
-    has a name that is not UTF-8 (the ledger could not hold it).
+    Raises UserError for an empty argument and for object-store URLs, and where an argument itself
+    is a device or a pipe or has a name that is not UTF-8 (the ledger could not hold it).
     """
     known = (_identity(folder) for folder in excluded)
     above = {identity for identity in known if identity is not None}
@@ -57,6 +57,11 @@ def is_missing(argument: str) -> bool:
 
 
 def _expand(argument: str, above: set[tuple[int, int]]) -> Iterator[str]:
+    if not argument:
+        raise UserError(
+            "PATH: found an empty text, expected a file, a directory or a glob; nothing was "
+            "counted. If it comes from a variable, that has no value"
+        )
     if _URL.match(argument):
         raise UserError(
             f"{argument}: object-store URLs cannot be read yet; copy the files to a directory "

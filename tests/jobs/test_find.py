@@ -109,6 +109,11 @@ def test_object_stores_come_later(url: str) -> None:
         find_inputs([url])
 
 
+def test_an_empty_argument_is_a_mistake(tree: Path) -> None:
+    with pytest.raises(UserError, match="PATH: found an empty text, expected a file"):
+        find_inputs([str(tree / "a.parq"), ""])
+
+
 def test_what_cannot_be_looked_at_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "loop.parquet").symlink_to("loop.parquet")
     with pytest.raises(UserError, match=r"loop\.parquet: Too many levels of symbolic links"):
