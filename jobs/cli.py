@@ -355,7 +355,7 @@ def forget(
     ] = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
-    """Withdraw inputs that must not count, such as a file of a router with a wrong clock.
+    """Withdraw inputs, such as a file of a router with a wrong clock.
 
     A copy needs none of it: equal bytes count once, and are withdrawn together.
     """

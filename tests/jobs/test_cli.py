@@ -109,6 +109,16 @@ def test_no_argument_is_a_call_for_help(capsys: pytest.CaptureFixture[str]) -> N
     assert out.startswith("Usage: v6share")
 
 
+def test_in_80_columns_the_help_says_whole_sentences(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call(capsys, "--help")[1].splitlines()
+    commands = lines[lines.index("Commands:") + 1 :]
+    for name, line in zip(reference.command_names(), commands, strict=False):
+        assert re.fullmatch(rf"  {name} +\w.*[^.]\.", line)
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "--version")
     assert code == 0
