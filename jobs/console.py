@@ -122,9 +122,9 @@ def report_failure(error: Exception) -> ExitCode:
     return ExitCode.INTERNAL
 
 
-def report_interrupt() -> None:
-    """Say that the user's wish to stop was heard."""
-    fail("interrupted; nothing is half done, the next run goes on from here")
+def report_interrupt(left: str) -> None:
+    """Say that the user's wish to stop was heard, and what is left behind, if anything is."""
+    fail(f"interrupted; {left}" if left else "interrupted")
 
 
 def _room_left(root: Path) -> str:

@@ -32,7 +32,7 @@ _MEANINGS: Final = {
     ExitCode.NO_INPUT: "no input matched at all",
     ExitCode.INTERNAL: "a full disk, or an error that v6share did not expect; "
     "`v6share -v ...` shows where",
-    ExitCode.INTERRUPTED: "interrupted; nothing is half done",
+    ExitCode.INTERRUPTED: "interrupted; no workspace is left half done",
 }
 
 

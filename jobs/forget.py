@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from v6share import __version__
-from v6share.jobs import console
+from v6share.jobs import console, interrupt
 from v6share.jobs.configure import Configured, configure
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.finish import check_and_publish, new_run_id
@@ -40,7 +40,8 @@ def main(
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
     configured = configure(invocation.root)
     workspace = configured.workspace
-    with hold(workspace, invocation.command, wait):
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, wait):
         connection = open_warehouse(workspace, configured.settings.run.threads)
         try:
             refuse_lost_catalog(connection, workspace)

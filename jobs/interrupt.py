@@ -10,15 +10,19 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
 
 from v6share.jobs.exits import ExitCode
 
 GRACE_SECONDS: Final = 3.0
+NOTHING_HALF_DONE: Final = "nothing is half done, the next run goes on from here"
 
 _asked = threading.Event()
 _leaving = threading.Lock()
+_left = ""
 
 
 def install() -> None:
@@ -33,6 +37,15 @@ def was_asked() -> bool:
     return _asked.is_set()
 
 
+@contextmanager
+def leaving(what: str) -> Iterator[None]:
+    """Say what is left behind, where an interrupt ends this block."""
+    global _left  # one process has one job
+    _left = what
+    yield
+    _left = ""  # not after an error: who says it comes later
+
+
 def leave() -> NoReturn:
     """Say so and end the process without waiting for any thread."""
     from v6share.jobs import console
@@ -40,7 +53,7 @@ def leave() -> NoReturn:
     _leaving.acquire()  # never released: whoever comes first speaks, the process ends
     if sys.stderr.isatty():
         sys.stderr.write("\x1b[?25h")  # a bar that was not put away has hidden the cursor
-    console.report_interrupt()
+    console.report_interrupt(_left)
     os._exit(ExitCode.INTERRUPTED)
 
 

@@ -1,6 +1,6 @@
 """``v6share rebuild``: the warehouse from fragments and journal."""
 
-from v6share.jobs import output
+from v6share.jobs import interrupt, output
 from v6share.jobs.configure import configure
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.finish import check_and_publish
@@ -22,7 +22,8 @@ def main(
     if not workspace.journal.exists():
         raise UserError(f"{workspace.journal}: not there; nothing was counted in this workspace")
     dimensions = dimension_tables(configured.catalog, configured.settings)
-    with hold(workspace, invocation.command, wait):
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, wait):
         refuse_lost_catalog_of_snapshot(workspace)
         applied = rebuild(workspace, dimensions, threads)
         rebuilt = {

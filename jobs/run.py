@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from v6share import __version__
-from v6share.jobs import console, later, output
+from v6share.jobs import console, interrupt, later, output
 from v6share.jobs.advice import catalog_advice, directions_advice, interval_advice
 from v6share.jobs.ahead import Ahead, ahead_of
 from v6share.jobs.cold import say_if_cold
@@ -89,7 +89,8 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
     workspace = find_workspace(invocation.root)
     settings = read_settings(workspace, flags)
     now, clock = datetime.now(UTC), time.monotonic()
-    with hold(workspace, invocation.command, request.wait):
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, request.wait):
         found = _find(request.paths, workspace)
         connection = open_warehouse(workspace, settings.run.threads)
         try:

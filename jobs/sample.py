@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from v6share.jobs import console, output
+from v6share.jobs import console, interrupt, output
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.pipelines.sample import SampleReport, write_sample
@@ -31,7 +31,11 @@ def main(
     asked = {name: value for name, value in given.items() if value is not None}
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory}: exists and is not a directory; give another name")
-    with console.Progress("writing", 1, 0) as progress:
+    left = (
+        f"{directory}/flows, catalog and truth stay incomplete: remove them, or name another "
+        "directory"
+    )
+    with console.Progress("writing", 1, 0) as progress, interrupt.leaving(left):
 
         def show(done: int, of: int, name: str) -> None:
             console.detail(f"{name} written")

@@ -215,6 +215,21 @@ def test_an_interrupt_is_130(
     assert out == ""
 
 
+@pytest.mark.parametrize("command", ["kpi", "status", "check"])
+def test_an_interrupt_of_what_changes_nothing_is_just_that(command: str) -> None:
+    program = (
+        "import sys\n"
+        f"from v6share.jobs import cli, {command} as job\n"
+        "def stop(*_, **__): raise KeyboardInterrupt\n"
+        "job.main = stop\n"
+        f"sys.argv = ['v6share', {command!r}]\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (ExitCode.INTERRUPTED, "")
+    assert done.stderr == "error: interrupted\n"
+
+
 @pytest.mark.parametrize("command", ["init x", "sample x/y", "run flows", "kpi"])
 def test_a_place_where_nothing_can_be_made_is_the_users_to_mend(
     capsys: pytest.CaptureFixture[str],

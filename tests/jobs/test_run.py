@@ -788,6 +788,22 @@ def test_an_interrupt_leaves_nothing_half_done(
     assert (code, done["inputs_committed"], done["rows_in"]) == (ExitCode.DONE, 20, 1_000_000)
 
 
+def test_an_interrupted_sample_says_what_is_incomplete(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    command = [sys.executable, "-m", "v6share", "sample", made, "--flows", "1000000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (made / "flows").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert err.splitlines()[-1] == (
+        f"error: interrupted; {made}/flows, catalog and truth stay incomplete: remove them, or "
+        "name another directory"
+    )
+
+
 def test_before_kernels_are_compiled_the_run_says_so(
     capsys: pytest.CaptureFixture[str],
     root: Path,
