@@ -5,7 +5,6 @@ neither batches, nor threads, nor their order show.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple, TypeVar
@@ -159,19 +158,17 @@ def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
     if not lanes:
         lanes = [Lane(plan)]
     tally = sum((lane.tally for lane in lanes), accounts.new_tally())
-    # Clients take as long as all the rest, and the end of the last input waits for both.
-    with ThreadPoolExecutor(1) as thread:
-        clients = thread.submit(_clients_table, plan, lanes)
-        tables = {
-            TRAFFIC_5M.name: _traffic_table(plan, _traffic_rows(lanes)),
-            RTT_1H.name: _rtt_table(plan, lanes),
-            HEALTH_1H.name: _health_table(plan, lanes),
-            EXPORTERS_1H.name: _exporters_table(lanes),
-            LEDGER_FAMILIES.name: _families_table(tally),
-            REJECTS.name: _rejects_table(tally),
-            FINDINGS.name: _findings_table(lanes),
-            CLIENTS_1D.name: clients.result(),
-        }
+    traffic = _traffic_rows(lanes)
+    tables = {
+        TRAFFIC_5M.name: _traffic_table(plan, traffic),
+        CLIENTS_1D.name: _clients_table(plan, lanes),
+        RTT_1H.name: _rtt_table(plan, lanes),
+        HEALTH_1H.name: _health_table(plan, lanes),
+        EXPORTERS_1H.name: _exporters_table(lanes),
+        LEDGER_FAMILIES.name: _families_table(tally),
+        REJECTS.name: _rejects_table(tally),
+        FINDINGS.name: _findings_table(lanes),
+    }
     rows = [accounts.total(tally[:, v, accounts.ROWS].sum(axis=0)) for v in range(256)]
     counted = tally[:, COUNTED].sum(axis=0)
     firsts = [lane.first_ms for lane in lanes if lane.first_ms is not None]
