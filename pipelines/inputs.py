@@ -70,6 +70,7 @@ class _Opened:
     result: "Future[Outcome]"
     next_group: int = 0
     lanes: list[Lane] = field(default_factory=list)
+    joined: int = 0
     at_work: int = 0
     failure: BaseException | None = None
     lock: Lock = field(default_factory=Lock)
@@ -80,10 +81,11 @@ class _Opened:
         The first one is given even where there is no row group.
         """
         with self.lock:
-            if self.lanes and not self._is_open():
+            if self.joined and not self._is_open():
                 return None
             lane = Lane(plan)
             self.lanes.append(lane)
+            self.joined += 1
             self.at_work += 1
             return lane
 
@@ -95,11 +97,17 @@ class _Opened:
             self.next_group += 1
             return self.next_group - 1
 
-    def leave(self) -> bool:
-        """End a lane's work; tell whether it was the last one."""
+    def leave(self) -> list[Lane] | None:
+        """End a lane's work; the last one to end gets all lanes, and None any other.
+
+        They are kept no longer: a thread may yet come to help, and would hold all that they hold.
+        """
         with self.lock:
             self.at_work -= 1
-            return self.at_work == 0 and not self._is_open()
+            if self.at_work or self._is_open():
+                return None
+            lanes, self.lanes = self.lanes, []
+            return lanes
 
     def _is_open(self) -> bool:
         return self.failure is None and self.next_group < self.file.row_groups
@@ -182,7 +190,7 @@ class Crew:
         lane = opened.join(self._plan)
         if lane is None:
             return
-        if len(opened.lanes) < min(self._work.threads, opened.file.row_groups):
+        if opened.joined < min(self._work.threads, opened.file.row_groups):
             # Behind the inputs that wait: it begins only where a thread has none of its own.
             self._help_later(opened)
         try:
@@ -191,14 +199,15 @@ class Crew:
             opened.failure = opened.failure or error
         except BaseException as error:
             opened.failure = opened.failure or _unexpected(error)
-        if opened.leave():
+        lanes = opened.leave()
+        if lanes is not None:
             try:
                 if isinstance(opened.failure, OSError | MemoryError):
                     self._done(_failed(opened.found, opened.failure), opened.result)
                     return
                 if opened.failure is not None:
                     raise opened.failure
-                self._done(self._write(opened), opened.result)
+                self._done(self._write(opened, lanes), opened.result)
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
@@ -217,9 +226,9 @@ class Crew:
                 lane.add(batch)
                 self._meter.add(rows=batch.rows, size=int(batch.rows * size_of_row))
 
-    def _write(self, opened: _Opened) -> Outcome:
+    def _write(self, opened: _Opened, lanes: Sequence[Lane]) -> Outcome:
         try:
-            sums = merge_lanes(self._plan, opened.lanes)
+            sums = merge_lanes(self._plan, lanes)
             table = fragment_table(opened.key, opened.found.size, sums)
         except InputRefused:
             raise

@@ -101,6 +101,30 @@ def test_threads_without_an_input_of_their_own_help(
     assert (one.status, one.rows_in, one.rows_counted) == ("fragment", 3000, 3000)
 
 
+def test_help_that_comes_too_late_changes_nothing(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads are kept busy until the third has counted its input and written it."""
+    add = Lane.add
+
+    def wait_and_add(lane: Lane, batch: FlowBatch) -> None:
+        until = time.monotonic() + 30
+        while batch.rows < 1000 and not [*work.workspace.fragments.glob("*/*.parquet")]:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        add(lane, batch)
+
+    monkeypatch.setattr(Lane, "add", wait_and_add)
+    alone = found(write_flows(tmp_path / "alone.parquet", 3000))
+    busy = [found(write_flows(tmp_path / f"busy{i}.parquet", 500 + i)) for i in range(2)]
+    got = outcomes(work, alone, *busy)
+    assert [one.rows_counted for one in got] == [3000, 500, 501]
+    for one in got:
+        assert one.key is not None
+        fragment = pq.read_table(work.workspace.fragment(one.key.fragment_id), columns=["rows_in"])
+        assert fragment["rows_in"].to_pylist() == [one.rows_in]
+
+
 def test_an_input_without_rows_is_counted(work: Work, tmp_path: Path) -> None:
     (one,) = outcomes(work, found(write_flows(tmp_path / "none.parquet", 0)))
     assert (one.status, one.rows_in) == ("fragment", 0)
