@@ -20,8 +20,8 @@ def catalog_advice(catalog: Catalog, workspace: Workspace) -> str | None:
         return None
     return (
         f"{workspace.catalog}: no app and no prefix there, so every flow is `unclassified` and "
-        f"every region and network `unknown`. `v6share init {workspace.root}` writes commented "
-        "files to fill in; begin with apps.toml and prefixes.csv, then run again"
+        "every region and network `unknown`. Fill in apps.toml and prefixes.csv first (`v6share "
+        f"init {workspace.root}` writes commented ones where they are missing), then run again"
     )
 
 
