@@ -18,6 +18,7 @@ import typer
 
 from v6share import __version__
 from v6share.jobs import later
+from v6share.jobs.cores import available_cores
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation, LogForm
 from v6share.schemas.errors import UserError
@@ -493,7 +494,7 @@ def _share_heaps() -> None:
     Each heap keeps what its threads once needed: a fifth of the memory of a run over many files.
     """
     with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2 * (os.cpu_count() or 1))
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2 * available_cores())
 
 
 def _end(code: ExitCode) -> NoReturn:

@@ -1,6 +1,5 @@
 """Wires a run's work to the pipeline, with the progress shown meanwhile."""
 
-import os
 import shutil
 import threading
 import time
@@ -10,6 +9,7 @@ from typing import Final
 
 from v6share.jobs import console
 from v6share.jobs.configure import Configured
+from v6share.jobs.cores import available_cores
 from v6share.pipelines.inputs import crew_ahead, meter_of
 from v6share.pipelines.kernels.lane import Plan
 from v6share.pipelines.work import Work
@@ -58,11 +58,6 @@ def count_inputs(
     finally:
         work.release()
         shutil.rmtree(configured.workspace.outcomes, ignore_errors=True)
-
-
-def available_cores() -> int:
-    """The cores that this process may use, which in a container are fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -186,8 +186,9 @@ def _run(
     ) as draft:
         record(connection, configured.workspace, entries)
         replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
-        _say_what_needs_a_look(result, rewritten, configured)
-        _say_what_counts_twice(connection, result, configured.workspace)
+        header = read_exporters_header(configured.workspace)
+        _say_what_needs_a_look(result, rewritten, configured, header)
+        _say_what_counts_twice(connection, result, header)
         published = False
         gate: JobStopped | None = None
         try:
@@ -298,7 +299,10 @@ def _summary(
 
 
 def _say_what_needs_a_look(
-    result: Sorted, rewritten: Sequence[Rewritten], configured: Configured
+    result: Sorted,
+    rewritten: Sequence[Rewritten],
+    configured: Configured,
+    header: Sequence[str],
 ) -> None:
     _warn_of_each(
         [
@@ -324,7 +328,6 @@ def _say_what_needs_a_look(
         "more files hold other content than before; of each, old and new count. The table "
         "ledger_files lists them under the same path",
     )
-    header = read_exporters_header(configured.workspace)
     advice = interval_advice(result.committed, configured.catalog.exporters, header)
     _warn_of_each(
         [
@@ -356,11 +359,11 @@ def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:
     return one.rows_in > explained and not one.rows_counted
 
 
-def _say_what_counts_twice(connection: Connection, result: Sorted, workspace: Workspace) -> None:
+def _say_what_counts_twice(connection: Connection, result: Sorted, header: Sequence[str]) -> None:
     if not result.committed:
         return
     found = both_directions(connection).to_pylist()
-    advice = directions_advice(found, read_exporters_header(workspace))
+    advice = directions_advice(found, header)
     if advice is not None:
         console.warn(advice)
 
