@@ -328,7 +328,7 @@ def _service_region(
 
 def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: Lane) -> Step:
     lane.add(batch)
-    counted = bool(lane.clients.kept())
+    counted = len(lane.clients.held().cell) > 0
     number = int(decisions.client[0])
     rules = lane.plan.rules
     v4, v6 = rules.client_length_v4[number], rules.client_length_v6[number]

@@ -9,7 +9,7 @@ row there. Here every key column is a dictionary of few values, so a whole key p
 integer, and sorting those is many times faster.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +27,9 @@ _DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 _WORD_BITS: Final = 63
 _LIMB: Final = 32
 _LIMB_MASK: Final = (1 << _LIMB) - 1
+# Hashes of sketches that are sorted together, and groups that 16 bits tell apart.
+_TOGETHER: Final = 8192
+_MOST_OWNERS: Final = 1 << 16
 
 Integers = NDArray[np.int64]
 Ranks = NDArray[np.int32]
@@ -259,29 +262,65 @@ def _magnitude(values: Integers) -> int:
 def _united(thetas: pa.Array, lists: pa.ListArray, groups: _Groups) -> tuple[pa.Array, pa.Array]:
     """The thresholds and hashes of the groups' sketches."""
     offsets, hashes = lists.offsets.to_numpy(), lists.values.to_numpy()
+    begins, sizes = offsets[groups.order], np.diff(offsets)[groups.order]
     least = np.minimum.reduceat(thetas.to_numpy()[groups.order], groups.starts)
     found: list[NDArray[np.uint64]] = []
-    for group, members in enumerate(np.split(groups.order, groups.starts[1:])):
-        kept = _distinct_below(
-            [hashes[offsets[row] : offsets[row + 1]] for row in members], least[group]
+    counts: list[NDArray[np.intp]] = []
+    for first, behind in _neighbours(np.add.reduceat(sizes, groups.starts)):
+        # Rows of these groups, and to which of them each hash belongs.
+        bounds = np.append(groups.starts, len(groups.order))[first : behind + 1]
+        rows = slice(bounds[0], bounds[-1])
+        members = np.repeat(np.arange(behind - first, dtype=np.uint16), np.diff(bounds))
+        values, owners = _distinct_below(
+            _ranges(hashes, begins[rows], sizes[rows]),
+            np.repeat(members, sizes[rows]),
+            least[first:behind],
         )
-        if len(kept) > THETA_SIZE:
-            least[group] = kept[THETA_SIZE]
-        found.append(kept[:THETA_SIZE])
-    ends = np.cumsum([0, *(len(kept) for kept in found)], dtype=np.int64)
-    together = pa.array(np.concatenate(found))
+        count = np.bincount(owners, minlength=behind - first)
+        begin = np.cumsum(count) - count
+        full = np.flatnonzero(count > THETA_SIZE)
+        least[first + full] = values[begin[full] + THETA_SIZE]
+        found.append(values[np.arange(len(values)) - begin[owners] < THETA_SIZE])
+        counts.append(np.minimum(count, THETA_SIZE))
+    ends = np.append(0, np.cumsum(np.concatenate(counts)))
     return pa.array(least), pa.ListArray.from_arrays(
-        pa.array(ends, pa.int32()), together, type=lists.type
+        pa.array(ends, pa.int32()), pa.array(np.concatenate(found)), type=lists.type
     )
 
 
-def _distinct_below(parts: Sequence[NDArray[np.uint64]], theta: Any) -> NDArray[np.uint64]:
-    """The different hashes below a threshold, ascending."""
-    hashes = np.sort(np.concatenate(parts))
-    hashes = hashes[: np.searchsorted(hashes, theta)]
+def _neighbours(sizes: Integers) -> Iterator[tuple[int, int]]:
+    """Groups that are united at once: few hashes together, or one group of many."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        behind = int(np.searchsorted(ends, ends[first] - sizes[first] + _TOGETHER, "right"))
+        behind = min(max(behind, first + 1), first + _MOST_OWNERS)
+        yield first, behind
+        first = behind
+
+
+def _ranges(values: NDArray[Any], begins: Integers, sizes: Integers) -> NDArray[Any]:
+    """The values of several ranges, one range after the other."""
+    moved = np.repeat(begins - np.cumsum(sizes) + sizes, sizes)
+    return values[moved + np.arange(len(moved))]
+
+
+def _distinct_below(
+    hashes: NDArray[np.uint64], owners: NDArray[np.uint16], thetas: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+    """The different hashes of each owner below its threshold, ascending, owner by owner."""
+    below = hashes < thetas[owners]
+    hashes, owners = hashes[below], owners[below]
+    if len(thetas) == 1:
+        hashes = np.sort(hashes)
+    else:
+        order = np.argsort(hashes)
+        # Of 16 bits, so that NumPy sorts them by their digits.
+        order = order[np.argsort(owners[order], kind="stable")]
+        hashes, owners = hashes[order], owners[order]
     is_new = np.ones(len(hashes), np.bool_)
-    is_new[1:] = hashes[1:] != hashes[:-1]
-    return hashes[is_new]
+    is_new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+    return hashes[is_new], owners[is_new]
 
 
 # Arrow as NumPy

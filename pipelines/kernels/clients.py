@@ -296,16 +296,24 @@ def _take_in(arrays: SketchArrays, wanted: U32, hashes: U64, count: int) -> bool
     return True
 
 
-def unpack_group(key: int) -> tuple[int, int, int, int]:
-    """Give (day, vantage, family, unit) of a group key; unit 1 is the subscriber."""
-    return key >> 19, (key >> 3) & 0xFFFF, (key >> 1) & 3, key & 1
+def unpack_groups(keys: I64) -> tuple[I64, I64, I64, I64]:
+    """Give (day, vantage, family, unit) of group keys; unit 1 is the subscriber."""
+    return keys >> 19, (keys >> 3) & 0xFFFF, (keys >> 1) & 3, keys & 1
 
 
-class Part(NamedTuple):
-    """One sketch as it is kept: it lacks no hash up to ``limit``; repeats may be among them."""
+class Held(NamedTuple):
+    """The n sketches that hold something: their group keys and cells, and what they hold.
 
-    limit: int
-    hashes: U64
+    A sketch lacks no hash up to its limit. Its hashes are pool[begin : begin + length], in the
+    order of their coming and repeats among them.
+    """
+
+    group: I64
+    cell: I64
+    limit: U64
+    begin: I64
+    length: I64
+    pool: U64
 
 
 class Sketches:
@@ -355,31 +363,99 @@ class Sketches:
             a = a._replace(pool=pool)
         self.arrays = a
 
-    def kept(self) -> dict[tuple[int, int], Part]:
-        """Give what each non-empty sketch holds, by (group key, cell)."""
+    def held(self) -> Held:
+        """Give what the sketches hold; the hashes are not copied."""
         a = self.arrays
-        found = {}
-        for s in np.flatnonzero(a.sketches[: a.used[0] * self._width, _COUNT]).tolist():
-            base, count = int(a.sketches[s, _BASE]), int(a.sketches[s, _COUNT])
-            key = int(a.groups[s // self._width])
-            found[key, s % self._width] = Part(
-                int(a.sketches[s, _LIMIT]), a.pool[base : base + count]
-            )
-        return found
+        s = np.flatnonzero(a.sketches[: a.used[0] * self._width, _COUNT])
+        limit, length, _, base = a.sketches[s].T
+        return Held(
+            a.groups[s // self._width],
+            s % self._width,
+            limit,
+            base.astype(np.int64),
+            length.astype(np.int64),
+            a.pool[: a.used[1]],
+        )
 
 
-def unite(parts: Sequence[Part]) -> Part:
-    """Unite parts into the canonical one: its at most 4,097 smallest distinct hashes, ascending."""
-    # A part that was cut holds 4,097 distinct hashes up to its limit, so the union needs none
-    # above the smallest limit.
-    limit = min(part.limit for part in parts)
-    hashes = np.sort(np.concatenate([p.hashes[p.hashes <= np.uint64(limit)] for p in parts]))
-    distinct = hashes[np.append(True, hashes[1:] != hashes[:-1])][:_KEPT]
-    return Part(int(distinct[-1]) if len(distinct) == _KEPT else limit, distinct)
+def joined(parts: Sequence[Held]) -> Held:
+    """Put what several lanes hold side by side."""
+    if len(parts) == 1:
+        return parts[0]
+    moved = np.cumsum([0, *(len(part.pool) for part in parts)])
+    begins = [part.begin + by for part, by in zip(parts, moved, strict=False)]
+    columns = zip(*(p._replace(begin=b) for p, b in zip(parts, begins, strict=True)), strict=True)
+    return Held(*(np.concatenate(column) for column in columns))
 
 
-def sketch_of(part: Part) -> tuple[int, U64]:
-    """Give the sketch that a canonical part stands for: (theta, the kept hashes ascending)."""
-    if len(part.hashes) <= THETA_SIZE:
-        return THETA_MAX, part.hashes
-    return int(part.hashes[THETA_SIZE]), part.hashes[:THETA_SIZE]
+@compiled
+def unite(held: Held, order: I64, bounds: I64) -> tuple[U64, I64, U64]:
+    """Unite sketches set by set: set i is order[bounds[i] : bounds[i + 1]], places in ``held``.
+
+    Gives each set's theta, where its hashes begin and, as the last entry, where all end, and the
+    hashes, ascending in each set: what the sketch of all their clients would be.
+    """
+    limits, begins, lengths, pool = held.limit, held.begin, held.length, held.pool
+    sets = len(bounds) - 1
+    thetas, offsets = np.full(sets, THETA_MAX, np.uint64), np.zeros(sets + 1, np.int64)
+    largest, room = 0, 0
+    for i in range(sets):
+        size = lengths[order[bounds[i] : bounds[i + 1]]].sum()
+        largest, room = max(largest, size), room + min(size, THETA_SIZE)
+    gathered, placed = np.empty(largest, np.uint64), np.empty(largest, np.uint64)
+    distinct, hashes = np.empty(largest, np.uint64), np.empty(room, np.uint64)
+    for i in range(sets):
+        members = order[bounds[i] : bounds[i + 1]]
+        # A sketch that was cut holds 4,097 distinct hashes up to its limit, so the union needs
+        # none above the smallest limit.
+        limit = limits[members].min()
+        size = 0
+        for m in members:
+            for h in pool[begins[m] : begins[m] + lengths[m]]:
+                gathered[size] = h
+                size += h <= limit
+        kept = _smallest(gathered[:size], limit, placed, distinct)
+        if kept > THETA_SIZE:
+            thetas[i], kept = distinct[THETA_SIZE], THETA_SIZE
+        hashes[offsets[i] : offsets[i] + kept] = distinct[:kept]
+        offsets[i + 1] = offsets[i] + kept
+    return thetas, offsets, hashes[: offsets[sets]]
+
+
+@compiled
+def _smallest(hashes: U64, limit: np.uint64, placed: U64, distinct: U64) -> int:
+    """Put the smallest distinct hashes, at least 4,097 if so many there are, in order.
+
+    Hashes up to a limit are spread evenly, so a part of the range for each holds one or two:
+    parted so, they are as good as sorted. placed, distinct: room for as many hashes.
+    """
+    parts, shift = 2, np.uint64(0)
+    while parts < len(hashes):
+        parts *= 2
+    while limit >> shift >= np.uint64(parts):
+        shift += np.uint64(1)
+    sizes = np.zeros(parts, np.int64)
+    for h in hashes:
+        sizes[h >> shift] += 1
+    # Where the next hash of a part stands, and at last where the part ends.
+    ends = np.cumsum(sizes) - sizes
+    for h in hashes:
+        placed[ends[h >> shift]] = h
+        ends[h >> shift] += 1
+    begin, kept = 0, 0
+    for end in ends:
+        first = kept
+        for h in placed[begin:end]:
+            at = kept
+            while at > first and distinct[at - 1] > h:
+                at -= 1
+            if at > first and distinct[at - 1] == h:
+                continue
+            for k in range(kept, at, -1):
+                distinct[k] = distinct[k - 1]
+            distinct[at] = h
+            kept += 1
+        if kept >= _KEPT:
+            break
+        begin = end
+    return kept

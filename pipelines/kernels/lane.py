@@ -71,6 +71,23 @@ class Plan:
         """The vantages there are, ascending."""
         return tuple(sorted({UNLISTED, *(v for v, _, _ in self.exporters.values())}))
 
+    @cached_property
+    def client_scopes(self) -> tuple[tuple[tuple[str, str], ...], I64]:
+        """The (scope, id) there are, and the numbers of those of each cell of client sketches.
+
+        Shape (cells, 3); a cell that is part of two has -1 besides.
+        """
+        of_cells = [
+            *([("all", ""), ("app", a), ("product", p)] for a, p in self.rules.pairs),
+            *([("client_region", r), ("network", n)] for r, n in self.rules.clients),
+        ]
+        number: dict[tuple[str, str], int] = {}
+        numbers = np.full((len(of_cells), 3), -1, np.int64)
+        for cell, scopes in enumerate(of_cells):
+            for place, scope in enumerate(scopes):
+                numbers[cell, place] = number.setdefault(scope, len(number))
+        return tuple(number), numbers
+
 
 @dataclass
 class _Exporters:

@@ -20,7 +20,6 @@ from v6share.pipelines.kernels.flows import I64, U32, U64
 from v6share.pipelines.kernels.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.measure import COUNTED
-from v6share.pipelines.kernels.rules import Rules
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,
@@ -351,43 +350,30 @@ def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
     return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
 
 
-def _scopes_of(rules: Rules, cell: int) -> list[tuple[str, str]]:
-    """Give the (scope, id) that a cell of client sketches is part of."""
-    if cell < len(rules.pairs):
-        app, product = rules.pairs[cell]
-        return [("all", ""), ("app", app), ("product", product)]
-    region, network = rules.clients[cell - len(rules.pairs)]
-    return [("client_region", region), ("network", network)]
-
-
 def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    of_cells: dict[tuple[int, int], list[sketches.Part]] = {}
-    for lane in lanes:
-        for cell, part in lane.clients.kept().items():
-            of_cells.setdefault(cell, []).append(part)
-    parts: dict[tuple[int, str, str, str, str, str], list[sketches.Part]] = {}
-    for (group, number), of_lanes in of_cells.items():
-        day, vantage, family, unit = sketches.unpack_group(group)
-        united = sketches.unite(of_lanes)
-        for scope, name in _scopes_of(plan.rules, number):
-            key = (day, plan.vantages[vantage], scope, name, FAMILIES[family], _UNITS[unit])
-            parts.setdefault(key, []).append(united)
-    rows = [(*key, *_sketch_of(parts[key])) for key in sorted(parts)]
-    columns = _transposed(rows, len(CLIENTS_1D.columns))
-    return pa.table(
-        [
-            pa.array(column, pa.int32()).cast(pa.date32())
-            if f.name == "day"
-            else pa.array(column, f.type)
-            for column, f in zip(columns, CLIENTS_1D.arrow_schema, strict=True)
-        ],
-        schema=CLIENTS_1D.arrow_schema,
+    """Unite the sketches of all lanes in the scopes that their cells are part of."""
+    held = sketches.joined([lane.clients.held() for lane in lanes])
+    scopes, of_cell = plan.client_scopes
+    sketch, place = np.nonzero(of_cell[held.cell] >= 0)
+    scope = of_cell[held.cell[sketch], place]
+    day, vantage, family, unit = sketches.unpack_groups(held.group[sketch])
+    keys = [
+        _Codes(day),
+        _ranked(vantage, plan.vantages),
+        _ranked(scope, [kind for kind, _ in scopes]),
+        _ranked(scope, [name for _, name in scopes]),
+        _ranked(family, FAMILIES),
+        _ranked(unit, _UNITS),
+    ]
+    order, starts = _sorted_groups(keys)
+    columns = _key_columns(keys, order[starts], CLIENTS_1D)
+    bounds = np.append(starts, len(order))
+    thetas, offsets, hashes = sketches.unite(held, sketch[order], bounds)
+    columns["theta"] = pa.array(thetas)
+    columns["client_hashes"] = pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), pa.array(hashes)
     )
-
-
-def _sketch_of(parts: Sequence[sketches.Part]) -> tuple[int, U64]:
-    """Unite the canonical parts of a scope; most scopes have one alone."""
-    return sketches.sketch_of(parts[0] if len(parts) == 1 else sketches.unite(parts))
+    return _table(CLIENTS_1D, columns)
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:

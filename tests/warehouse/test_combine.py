@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -175,6 +176,34 @@ def test_sketches_that_are_out_of_order_are_put_in_order() -> None:
     none = key | {"theta": THETA_MAX, "client_hashes": []}
     (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, [none, none])]).to_pylist()
     assert (one["theta"], one["client_hashes"]) == (THETA_MAX, [])
+
+
+def test_many_sketches_unite_as_sets_do() -> None:
+    """Few hashes and many, over the bounds of what is sorted together; the oracle is Python's."""
+    chance = np.random.default_rng(5)
+    day = datetime(2026, 3, 1, tzinfo=UTC).date()
+    rows = []
+    for number in range(60):
+        key = {"day": day, "vantage": "edge", "scope": "app", "family": "v6", "unit": "prefix"}
+        crowd = chance.integers(0, 2**63, int(chance.choice([0, 7, 500, 6000])), np.uint64)
+        if number % 5 < 2:  # neighbours that end and begin with the same hash
+            crowd = np.array([7], np.uint64)
+        for _ in range(chance.integers(1, 5)):
+            part = np.unique(chance.choice(crowd, min(len(crowd), 3000))) if len(crowd) else crowd
+            theta = THETA_MAX if chance.random() < 0.5 else 2**62
+            below = [h for h in part.tolist() if h < theta]
+            rows.append(key | {"id": f"{number:02}", "theta": theta, "client_hashes": below})
+    chance.shuffle(rows)
+    found = combine(CLIENTS_1D, [arrow(CLIENTS_1D, rows[0::2]), arrow(CLIENTS_1D, rows[1::2])])
+    for one in found.to_pylist():
+        parts = [row for row in rows if row["id"] == one["id"]]
+        theta = min(row["theta"] for row in parts)
+        kept = sorted({h for row in parts for h in row["client_hashes"] if h < theta})
+        theta = kept[4096] if len(kept) > 4096 else theta
+        assert (one["theta"], one["client_hashes"]) == (theta, kept[:4096])
+    sizes = [len(one["client_hashes"]) for one in found.to_pylist()]
+    assert min(sizes) == 0
+    assert max(sizes) == 4096
 
 
 def test_first_and_last_seen_keep_their_microseconds() -> None:
