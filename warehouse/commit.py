@@ -36,10 +36,9 @@ from v6share.warehouse.fragments import (
     distinct_days,
     locate,
     of_days,
+    open_fragments,
     read_fragment,
-    read_headers,
     read_parts,
-    read_table,
 )
 from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
 from v6share.warehouse.merge import (
@@ -166,20 +165,22 @@ def _merge_fragments(
     New fragments count in full; the others only on the days that were emptied.
     """
     new = {row.key for row in plan.added}
-    added = [source for source in sources if source.key in new]
+    opened = open_fragments(sources)
+    added = [one for one in opened if one.source.key in new]
 
     def parts_of(table: Table) -> Iterator[pa.Table]:
-        for source, rows in read_parts(sources, table):
+        for source, rows in read_parts(opened, table):
             yield rows if source.key in new else of_days(rows, table, days[table.name])
 
     try:
         with folds_ahead(parts_of) as folds:
-            _note_figures(plan, read_headers(added))
-            for ledger in FRAGMENT_LEDGERS:
-                insert_rows(connection, ledger.name, read_table(added, ledger))
+            _note_figures(plan, [one.header for one in added])
+            for ledger in FRAGMENT_LEDGERS if added else ():
+                rows = pa.concat_tables([one.ledgers[ledger.name] for one in added])
+                insert_rows(connection, ledger.name, rows)
             _merge_folds(connection, folds)
     except SumBeyondRangeError as error:
-        raise SumTooLarge(added, str(error)) from error
+        raise SumTooLarge([one.source for one in added], str(error)) from error
 
 
 def _merge_folds(connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold]) -> None:
@@ -296,7 +297,9 @@ def _headers_of_the_dead(workspace: Workspace, plan: Plan) -> Iterator[Header]:
     waiting = [row for rows in plan.rows.values() for row in rows.values() if row.figures is None]
     for row in waiting:
         try:
-            yield from read_headers([locate(workspace, row.key, row.path)])
+            yield from (
+                one.header for one in open_fragments([locate(workspace, row.key, row.path)])
+            )
         except FragmentUnreadable:
             continue
 

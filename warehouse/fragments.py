@@ -5,7 +5,7 @@ run again; it is never skipped, because its rows would be missing without a trac
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
+_LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
 _AHEAD: Final = 2
 _DAY: Final = timedelta(days=1)
 _READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
@@ -115,15 +116,39 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
         )
 
 
-def read_parts(sources: Iterable[Source], table: Table) -> Iterator[tuple[Source, pa.Table]]:
+@dataclass(frozen=True)
+class Opened:
+    """A fragment that is the one that was asked for; its small parts are read: header, ledgers.
+
+    ledgers: by table name; they carry input_id.
+    """
+
+    source: Source
+    header: Header
+    ledgers: dict[str, pa.Table]
+
+
+def open_fragments(sources: Iterable[Source]) -> list[Opened]:
+    """Read the small parts of fragments, in order. Raises FragmentUnreadable."""
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        return list(readers.map(_open, sources))
+
+
+def _open(source: Source) -> Opened:
+    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
+    ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
+    return Opened(source, _header(row, source), ledgers)
+
+
+def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[tuple[Source, pa.Table]]:
     """One aggregate table of each fragment, in order; the next ones are read meanwhile.
 
     Raises FragmentUnreadable.
     """
     waiting: deque[tuple[Source, Future[pa.Table]]] = deque()
     with ThreadPoolExecutor(_AHEAD) as readers:
-        for source in sources:
-            waiting.append((source, readers.submit(_read_part, source, table)))
+        for one in fragments:
+            waiting.append((one.source, readers.submit(_read_part, one, table)))
             if len(waiting) > _AHEAD:
                 first, part = waiting.popleft()
                 yield first, part.result()
@@ -132,29 +157,10 @@ def read_parts(sources: Iterable[Source], table: Table) -> Iterator[tuple[Source
             yield first, part.result()
 
 
-def _read_part(source: Source, table: Table) -> pa.Table:
-    row = _read_row(source, [*_HEADER_COLUMNS, table.name])
-    rows = _flat(row, table, source)
-    _check_span(_header(row, source), rows, table, source)
+def _read_part(fragment: Opened, table: Table) -> pa.Table:
+    rows = _flat(_read_row(fragment.source, [table.name]), table, fragment.source)
+    _check_span(fragment.header, rows, table, fragment.source)
     return rows
-
-
-def read_headers(sources: Sequence[Source]) -> list[Header]:
-    """The headers alone, in the order of the sources. Raises FragmentUnreadable."""
-    return [_header(_read_row(source, _HEADER_COLUMNS), source) for source in sources]
-
-
-def read_table(sources: Sequence[Source], table: Table, days: pa.Array | None = None) -> pa.Table:
-    """One nested table of several fragments, one after the other; ledgers carry input_id.
-
-    days: date32, only rows of these UTC days; None means all. Raises FragmentUnreadable.
-    """
-    parts = [
-        _flat(_read_row(source, [*_HEADER_COLUMNS, table.name]), table, source)
-        for source in sources
-    ]
-    whole = pa.concat_tables(parts) if parts else table.arrow_schema.empty_table()
-    return whole if days is None else of_days(whole, table, days)
 
 
 def of_days(rows: pa.Table, table: Table, days: pa.Array) -> pa.Table:
@@ -175,8 +181,9 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
 
 def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
     try:
-        with pq.ParquetFile(source.file, read_dictionary=FRAGMENT_TEXT) as file:
-            row = file.read(columns=columns)
+        # One small row group: to read it ahead, or in threads, costs more than it saves.
+        with pq.ParquetFile(source.file, read_dictionary=FRAGMENT_TEXT, pre_buffer=False) as file:
+            row = file.read(columns=columns, use_threads=False)
     except FileNotFoundError:
         raise FragmentUnreadable(source, "the fragment is missing") from None
     except _READ_ERRORS as error:
