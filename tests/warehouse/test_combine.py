@@ -167,7 +167,7 @@ def test_sketches_that_are_out_of_order_are_put_in_order() -> None:
         "family": "v6",
         "unit": "prefix",
     }
-    rows = [key | {"theta": 50, "client_hashes": [9, 3, 3, 60]}]
+    rows = [key | {"theta": 50, "client_hashes": [9, 3, 3, 50, 60]}]
     (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, rows)]).to_pylist()
     assert (one["theta"], one["client_hashes"]) == (50, [3, 9])
     other = key | {"theta": THETA_MAX, "client_hashes": list(range(4097))}
@@ -185,11 +185,11 @@ def test_many_sketches_unite_as_sets_do() -> None:
     rows = []
     for number in range(60):
         key = {"day": day, "vantage": "edge", "scope": "app", "family": "v6", "unit": "prefix"}
-        crowd = chance.integers(0, 2**63, int(chance.choice([0, 7, 500, 6000])), np.uint64)
+        crowd = chance.integers(0, 2**63, int(chance.choice([0, 7, 500, 20_000])), np.uint64)
         if number % 5 < 2:  # neighbours that end and begin with the same hash
             crowd = np.array([7], np.uint64)
         for _ in range(chance.integers(1, 5)):
-            part = np.unique(chance.choice(crowd, min(len(crowd), 3000))) if len(crowd) else crowd
+            part = np.unique(chance.choice(crowd, min(len(crowd), 4000))) if len(crowd) else crowd
             theta = THETA_MAX if chance.random() < 0.5 else 2**62
             below = [h for h in part.tolist() if h < theta]
             rows.append(key | {"id": f"{number:02}", "theta": theta, "client_hashes": below})
