@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from v6share.jobs import console
+from v6share.jobs.ahead import load_pipeline
 from v6share.jobs.configure import Configured
 from v6share.jobs.cores import available_cores
 from v6share.pipelines.inputs import crew_ahead, meter_of
@@ -52,6 +53,7 @@ def count_inputs(
     ordered = sorted(inputs, key=lambda one: one.order_of_work)
     try:
         with _progress_of(run_id, ordered), crew_ahead(work, ordered):
+            load_pipeline()
             from v6share.pipelines.batch import run_local  # here: Beam takes long to load
 
             return run_local(ordered, work)
