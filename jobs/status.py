@@ -74,6 +74,11 @@ def _read(workspace: Workspace, command: str) -> _Found:
             finally:
                 connection.close()
     except WorkspaceBusy as busy:
+        if not workspace.published.exists():
+            raise UserError(
+                f"{workspace.root}: nothing is published yet; the workspace is held by "
+                f"{busy.holder}: look again when it has ended"
+            ) from None
         console.say(f"at work now: {busy.holder}; this is the state last published")
         with open_snapshot(workspace.published) as snapshot:
             return _look(snapshot, workspace, "")

@@ -20,6 +20,8 @@ from v6share.schemas.workspace import Workspace
 _POLL_SECONDS = 0.1
 # Who only looks (refuse_if_held) has the lock for an instant, and must not turn a run away.
 _LEAST_WAIT_SECONDS = 0.15
+# Of a command that names a thousand files, so much shows whose it is.
+_COMMAND_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class Holder:
     def __str__(self) -> str:
         if not self.pid:
             return "another run that is just starting"
-        return f"'{self.command}' (process {self.pid} on {self.host}, since {self.since})"
+        shown = self.command
+        if len(shown) > _COMMAND_SHOWN:
+            shown = f"{shown[: _COMMAND_SHOWN - 3]}..."
+        return f"'{shown}' (process {self.pid} on {self.host}, since {self.since})"
 
 
 class WorkspaceBusy(Exception):  # noqa: N818 - not an error of ours: another run is at work

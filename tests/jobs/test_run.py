@@ -657,6 +657,18 @@ def test_before_anything_is_counted_status_names_the_run_that_is_at_it(
     assert "use `v6share run PATH...`" in err
 
 
+def test_before_anything_is_published_status_names_the_run_that_is_at_it(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows, "--no-publish")
+    with hold(Workspace(root), "v6share run elsewhere " + "flows/day.parquet " * 100):
+        code, _, err = call(capsys, root, "status")
+    assert code is ExitCode.USAGE
+    assert "nothing is published yet; the workspace is held by 'v6share run elsewhere" in err
+    assert "look again when it has ended" in err
+    assert len(err) < 500
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
 @pytest.mark.parametrize("view", [None, "kpi_headline"])
 def test_the_board_and_a_view_in_each_form(
