@@ -5,6 +5,7 @@ A column says its type, its unit and its meaning once; nothing else in the proje
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -86,7 +87,7 @@ class Table:
         """The columns that merge."""
         return tuple(c for c in self.columns if c.merge is not None)
 
-    @property
+    @cached_property
     def arrow_schema(self) -> pa.Schema:
         """The Arrow schema, in column order, without dictionary types."""
         return pa.schema([pa.field(c.name, c.kind.arrow, c.nullable) for c in self.columns])
