@@ -202,9 +202,12 @@ def _lower_limit(hashes: U64, limit: np.uint64) -> np.uint64:
 def _distinct(hashes: U64, limit: np.uint64, scratch: U64) -> int:
     """Put the distinct hashes up to a limit into the front of scratch; give their number.
 
-    In the order of their first coming. Behind them scratch has room for a set of all.
+    In the order of their first coming. Behind them scratch has room for a set of all. hashes: all
+    that a sketch has room for, so their number is a power of two, or 0.
     """
-    found, seen = scratch[:_LARGEST], scratch[_LARGEST:]
+    if len(hashes) == 0:
+        return 0
+    found, seen = scratch[:_LARGEST], scratch[_LARGEST : _LARGEST + 2 * len(hashes)]
     count = 0
     for h in hashes:
         found[count] = h
