@@ -6,7 +6,6 @@ least the 4,097 smallest, so that any merge of any parts gives the same sketch (
 network) client's: the sketches of all scopes are unions of these.
 """
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -33,6 +32,8 @@ _MOST_GROUPS: Final = 8192
 _LIMIT, _COUNT, _ROOM, _BASE = 0, 1, 2, 3
 _KINDS: Final = 8
 _BLOCK: Final = 2048
+# Hashes that are united at once: what was cut before, and the largest sketch, have room in it.
+_GATHERED: Final = 4 * _LARGEST
 
 
 class ClientInputs(NamedTuple):
@@ -299,6 +300,30 @@ def _take_in(arrays: SketchArrays, wanted: U32, hashes: U64, count: int) -> bool
     return True
 
 
+@compiled
+def _absorb(arrays: SketchArrays, other: SketchArrays, width: int, first: int) -> int:
+    """Take in another lane's sketches from place ``first`` on; give the place that needs room made.
+
+    Where none does, give the number of places. To take a sketch in twice alters nothing.
+    """
+    others, pool, groups = other.sketches, other.pool, other.groups
+    wanted = np.empty(_BLOCK, np.uint32)
+    for s in range(first, other.used[0] * width):
+        if others[s, _COUNT] == 0:
+            continue
+        group = _group_number(arrays.groups, arrays.used, groups[s // width])
+        if group < 0:
+            return s
+        wanted[:] = group * width + s % width
+        begin = np.int64(others[s, _BASE])
+        hashes = pool[begin : begin + np.int64(others[s, _COUNT])]
+        for at in range(0, len(hashes), _BLOCK):
+            some = hashes[at : at + _BLOCK]
+            if not _take_in(arrays, wanted, some, len(some)):
+                return s
+    return int(other.used[0] * width)
+
+
 def unpack_groups(keys: I64) -> tuple[I64, I64, I64, I64]:
     """Give (day, vantage, family, unit) of group keys; unit 1 is the subscriber."""
     return keys >> 19, (keys >> 3) & 0xFFFF, (keys >> 1) & 3, keys & 1
@@ -307,8 +332,8 @@ def unpack_groups(keys: I64) -> tuple[I64, I64, I64, I64]:
 class Held(NamedTuple):
     """The n sketches that hold something: their group keys and cells, and what they hold.
 
-    A sketch lacks no hash up to its limit. Its hashes are pool[begin : begin + length], in the
-    order of their coming and repeats among them.
+    A sketch lacks none of its 4,097 smallest hashes, and these are up to its limit. Its hashes are
+    pool[begin : begin + length], in the order of their coming and repeats among them.
     """
 
     group: I64
@@ -366,11 +391,18 @@ class Sketches:
             a = a._replace(pool=pool)
         self.arrays = a
 
+    def absorb(self, other: "Sketches") -> None:
+        """Take in what another lane holds."""
+        sketches, at = other.arrays.used[0] * self._width, 0
+        while (at := _absorb(self.arrays, other.arrays, self._width, at)) < sketches:
+            self._grow()
+
     def held(self) -> Held:
         """Give what the sketches hold; the hashes are not copied."""
         a = self.arrays
         s = np.flatnonzero(a.sketches[: a.used[0] * self._width, _COUNT])
-        limit, length, _, base = a.sketches[s].T
+        # Without gaps, for else the kernel would be compiled again.
+        limit, length, _, base = np.ascontiguousarray(a.sketches[s].T)
         return Held(
             a.groups[s // self._width],
             s % self._width,
@@ -381,16 +413,6 @@ class Sketches:
         )
 
 
-def joined(parts: Sequence[Held]) -> Held:
-    """Put what several lanes hold side by side."""
-    if len(parts) == 1:
-        return parts[0]
-    moved = np.cumsum([0, *(len(part.pool) for part in parts)])
-    begins = [part.begin + by for part, by in zip(parts, moved, strict=False)]
-    columns = zip(*(p._replace(begin=b) for p, b in zip(parts, begins, strict=True)), strict=True)
-    return Held(*(np.concatenate(column) for column in columns))
-
-
 @compiled
 def unite(held: Held, order: I64, bounds: I64) -> tuple[U64, I64, U64]:
     """Unite sketches set by set: set i is order[bounds[i] : bounds[i + 1]], places in ``held``.
@@ -399,21 +421,23 @@ def unite(held: Held, order: I64, bounds: I64) -> tuple[U64, I64, U64]:
     hashes, ascending in each set: what the sketch of all their clients would be.
     """
     limits, begins, lengths, pool = held.limit, held.begin, held.length, held.pool
-    sets = len(bounds) - 1
+    sets, room = len(bounds) - 1, 0
     thetas, offsets = np.full(sets, THETA_MAX, np.uint64), np.zeros(sets + 1, np.int64)
-    largest, room = 0, 0
     for i in range(sets):
-        size = lengths[order[bounds[i] : bounds[i + 1]]].sum()
-        largest, room = max(largest, size), room + min(size, THETA_SIZE)
-    gathered, placed = np.empty(largest, np.uint64), np.empty(largest, np.uint64)
-    distinct, hashes = np.empty(largest, np.uint64), np.empty(room, np.uint64)
+        room += min(lengths[order[bounds[i] : bounds[i + 1]]].sum(), THETA_SIZE)
+    gathered, placed = np.empty(_GATHERED, np.uint64), np.empty(_GATHERED, np.uint64)
+    distinct, hashes = np.empty(_GATHERED, np.uint64), np.empty(room, np.uint64)
     for i in range(sets):
         members = order[bounds[i] : bounds[i + 1]]
         # A sketch that was cut holds 4,097 distinct hashes up to its limit, so the union needs
-        # none above the smallest limit.
-        limit = limits[members].min()
-        size = 0
+        # none above the smallest limit: to leave those out saves time.
+        limit, size = limits[members].min(), 0
         for m in members:
+            if size + lengths[m] > _GATHERED:
+                size = min(_smallest(gathered[:size], limit, placed, distinct), _KEPT)
+                gathered[:size] = distinct[:size]
+                if size == _KEPT:
+                    limit = distinct[THETA_SIZE]
             for h in pool[begins[m] : begins[m] + lengths[m]]:
                 gathered[size] = h
                 size += h <= limit
@@ -427,10 +451,11 @@ def unite(held: Held, order: I64, bounds: I64) -> tuple[U64, I64, U64]:
 
 @compiled
 def _smallest(hashes: U64, limit: np.uint64, placed: U64, distinct: U64) -> int:
-    """Put the smallest distinct hashes, at least 4,097 if so many there are, in order.
+    """Put the smallest distinct hashes in order into the front of ``distinct``; give their number.
 
-    Hashes up to a limit are spread evenly, so a part of the range for each holds one or two:
-    parted so, they are as good as sorted. placed, distinct: room for as many hashes.
+    These are at least 4,097, if there are so many. Hashes up to a limit are spread evenly, so a
+    part of the range for each holds one or two: parted so, they are as good as sorted. No hash
+    may be above the limit; placed, distinct: room for as many hashes.
     """
     parts, shift = 2, np.uint64(0)
     while parts < len(hashes):

@@ -156,9 +156,12 @@ def _names(batch: FlowBatch, rules: Rules) -> NameArrays:
     def met(
         coded: Coded | None, conditions: Sequence[str], below: bool
     ) -> tuple[I32, NDArray[np.bool_]]:
-        if coded is None or not conditions:
-            return np.empty(0, np.int32), np.empty((0, 0), np.bool_)
-        return coded.codes, name_hits(coded.values, conditions, below)
+        codes, hits = np.empty(0, np.int32), np.empty((0, 0), np.bool_)
+        if coded is not None and conditions:
+            codes, hits = coded.codes.view(), name_hits(coded.values, conditions, below)
+        # As codes that stand in a file's own memory are: a kernel is compiled for one kind alone.
+        codes.flags.writeable = False
+        return codes, hits
 
     return NameArrays(
         *met(batch.server_name, rules.server_names, True),

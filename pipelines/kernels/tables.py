@@ -352,7 +352,10 @@ def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
 
 def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
     """Unite the sketches of all lanes in the scopes that their cells are part of."""
-    held = sketches.joined([lane.clients.held() for lane in lanes])
+    first, *others = [lane.clients for lane in lanes]
+    for other in others:
+        first.absorb(other)
+    held = first.held()
     scopes, of_cell = plan.client_scopes
     sketch, place = np.nonzero(of_cell[held.cell] >= 0)
     scope = of_cell[held.cell[sketch], place]
