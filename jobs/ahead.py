@@ -16,7 +16,8 @@ from v6share.jobs.configure import Configured
 from v6share.pipelines.identity import begin_identifying
 from v6share.schemas.outcome import FoundInput
 
-# What Beam imports to be able to read from MongoDB and BigQuery: a third of its import.
+# Beam's clients of MongoDB and BigQuery, and with the latter those of all other Google services and
+# of sources in other languages: a third of its import, and no flow file is read with them.
 _NEVER_READ: Final = ("pymongo", "apache_beam.io.gcp.bigquery")
 
 
@@ -50,7 +51,7 @@ class Ahead:
 
 
 def load_pipeline() -> None:
-    """Import Beam, as it is where no client of MongoDB and BigQuery is installed."""
+    """Import Beam, as it is where its optional clients are not installed."""
     modules: dict[str, Any] = sys.modules
     absent = [name for name in _NEVER_READ if name not in modules]
     modules.update(dict.fromkeys(absent))  # to import None is an ImportError

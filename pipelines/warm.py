@@ -24,7 +24,7 @@ _FEW_ROWS: Final = 50
 
 
 def compile_kernels() -> None:
-    """Run each kernel once, in every form of its arguments that flow files give it."""
+    """Run the kernels once, as over files of one thread's own and over one that two share."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_sample(root, flows=3_000, start=date(2025, 9, 1), days=28)

@@ -27,12 +27,14 @@ _DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 _WORD_BITS: Final = 63
 _LIMB: Final = 32
 _LIMB_MASK: Final = (1 << _LIMB) - 1
-# Hashes of sketches that are sorted together, and groups that 16 bits tell apart.
-_TOGETHER: Final = 8192
+# A group of more hashes is united alone; 16 bits tell so many groups apart.
+_ALONE: Final = 256
 _MOST_OWNERS: Final = 1 << 16
 
 Integers = NDArray[np.int64]
 Ranks = NDArray[np.int32]
+Hashes = NDArray[np.uint64]
+Owners = NDArray[np.uint16]
 
 
 class SumBeyondRangeError(ArithmeticError):
@@ -264,24 +266,28 @@ def _united(thetas: pa.Array, lists: pa.ListArray, groups: _Groups) -> tuple[pa.
     offsets, hashes = lists.offsets.to_numpy(), lists.values.to_numpy()
     begins, sizes = offsets[groups.order], np.diff(offsets)[groups.order]
     least = np.minimum.reduceat(thetas.to_numpy()[groups.order], groups.starts)
-    found: list[NDArray[np.uint64]] = []
-    counts: list[NDArray[np.intp]] = []
+    bounds = np.append(groups.starts, len(groups.order))
+    found: list[Hashes] = []
+    counts: list[NDArray[np.intp] | list[int]] = []
     for first, behind in _neighbours(np.add.reduceat(sizes, groups.starts)):
-        # Rows of these groups, and to which of them each hash belongs.
-        bounds = np.append(groups.starts, len(groups.order))[first : behind + 1]
-        rows = slice(bounds[0], bounds[-1])
-        members = np.repeat(np.arange(behind - first, dtype=np.uint16), np.diff(bounds))
-        values, owners = _distinct_below(
+        rows = slice(bounds[first], bounds[behind])
+        if behind - first == 1:
+            ranges = zip(begins[rows].tolist(), sizes[rows].tolist(), strict=True)
+            kept = _distinct_below([hashes[at : at + size] for at, size in ranges], least[first])
+            if len(kept) > THETA_SIZE:
+                least[first] = kept[THETA_SIZE]
+            found.append(kept[:THETA_SIZE])
+            counts.append([len(found[-1])])
+            continue
+        members = np.diff(bounds[first : behind + 1])
+        owners = np.repeat(np.arange(len(members), dtype=np.uint16), members)
+        values, owners = _distinct_of_each(
             _ranges(hashes, begins[rows], sizes[rows]),
-            np.repeat(members, sizes[rows]),
+            np.repeat(owners, sizes[rows]),
             least[first:behind],
         )
-        count = np.bincount(owners, minlength=behind - first)
-        begin = np.cumsum(count) - count
-        full = np.flatnonzero(count > THETA_SIZE)
-        least[first + full] = values[begin[full] + THETA_SIZE]
-        found.append(values[np.arange(len(values)) - begin[owners] < THETA_SIZE])
-        counts.append(np.minimum(count, THETA_SIZE))
+        found.append(values)
+        counts.append(np.bincount(owners, minlength=len(members)))
     ends = np.append(0, np.cumsum(np.concatenate(counts)))
     return pa.array(least), pa.ListArray.from_arrays(
         pa.array(ends, pa.int32()), pa.array(np.concatenate(found)), type=lists.type
@@ -289,35 +295,41 @@ def _united(thetas: pa.Array, lists: pa.ListArray, groups: _Groups) -> tuple[pa.
 
 
 def _neighbours(sizes: Integers) -> Iterator[tuple[int, int]]:
-    """Groups that are united at once: few hashes together, or one group of many."""
+    """Groups that are united at once: of few hashes some, at most THETA_SIZE, or else one."""
     ends = np.cumsum(sizes)
+    large = np.append(np.flatnonzero(sizes > _ALONE), len(sizes))
     first = 0
     while first < len(sizes):
-        behind = int(np.searchsorted(ends, ends[first] - sizes[first] + _TOGETHER, "right"))
-        behind = min(max(behind, first + 1), first + _MOST_OWNERS)
+        behind = np.searchsorted(ends, ends[first] - sizes[first] + THETA_SIZE, "right")
+        behind = min(behind, large[np.searchsorted(large, first)], first + _MOST_OWNERS)
+        behind = max(int(behind), first + 1)
         yield first, behind
         first = behind
 
 
-def _ranges(values: NDArray[Any], begins: Integers, sizes: Integers) -> NDArray[Any]:
+def _distinct_below(parts: Sequence[Hashes], theta: Any) -> Hashes:
+    """The different hashes below a threshold, ascending."""
+    hashes = np.sort(np.concatenate(parts))
+    hashes = hashes[: np.searchsorted(hashes, theta)]
+    is_new = np.ones(len(hashes), np.bool_)
+    is_new[1:] = hashes[1:] != hashes[:-1]
+    return hashes[is_new]
+
+
+def _ranges(values: Hashes, begins: Integers, sizes: Integers) -> Hashes:
     """The values of several ranges, one range after the other."""
     moved = np.repeat(begins - np.cumsum(sizes) + sizes, sizes)
     return values[moved + np.arange(len(moved))]
 
 
-def _distinct_below(
-    hashes: NDArray[np.uint64], owners: NDArray[np.uint16], thetas: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint16]]:
+def _distinct_of_each(hashes: Hashes, owners: Owners, thetas: Hashes) -> tuple[Hashes, Owners]:
     """The different hashes of each owner below its threshold, ascending, owner by owner."""
     below = hashes < thetas[owners]
     hashes, owners = hashes[below], owners[below]
-    if len(thetas) == 1:
-        hashes = np.sort(hashes)
-    else:
-        order = np.argsort(hashes)
-        # Of 16 bits, so that NumPy sorts them by their digits.
-        order = order[np.argsort(owners[order], kind="stable")]
-        hashes, owners = hashes[order], owners[order]
+    order = np.argsort(hashes)
+    # Of 16 bits, so that NumPy sorts them by their digits.
+    order = order[np.argsort(owners[order], kind="stable")]
+    hashes, owners = hashes[order], owners[order]
     is_new = np.ones(len(hashes), np.bool_)
     is_new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
     return hashes[is_new], owners[is_new]

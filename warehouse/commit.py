@@ -38,6 +38,7 @@ from v6share.warehouse.fragments import (
     of_days,
     open_fragments,
     read_fragment,
+    read_ledgers,
     read_parts,
 )
 from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
@@ -175,9 +176,8 @@ def _merge_fragments(
     try:
         with folds_ahead(parts_of) as folds:
             _note_figures(plan, [one.header for one in added])
-            for ledger in FRAGMENT_LEDGERS if added else ():
-                rows = pa.concat_tables([one.ledgers[ledger.name] for one in added])
-                insert_rows(connection, ledger.name, rows)
+            for name, rows in read_ledgers(added).items():
+                insert_rows(connection, name, rows)
             _merge_folds(connection, folds)
     except SumBeyondRangeError as error:
         raise SumTooLarge([one.source for one in added], str(error)) from error

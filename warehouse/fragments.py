@@ -5,7 +5,7 @@ run again; it is never skipped, because its rows would be missing without a trac
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,6 @@ _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
-_LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
 _AHEAD: Final = 2
 _DAY: Final = timedelta(days=1)
 _READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
@@ -118,26 +117,41 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
 
 @dataclass(frozen=True)
 class Opened:
-    """A fragment that is the one that was asked for; its small parts are read: header, ledgers.
-
-    ledgers: by table name; they carry input_id.
-    """
+    """A fragment that is the one that was asked for: its header is read."""
 
     source: Source
     header: Header
-    ledgers: dict[str, pa.Table]
+
+
+def open_fragment(source: Source) -> Opened:
+    """Read a fragment's header. Raises FragmentUnreadable."""
+    return Opened(source, _header(_read_row(source, _HEADER_COLUMNS), source))
 
 
 def open_fragments(sources: Iterable[Source]) -> list[Opened]:
-    """Read the small parts of fragments, in order. Raises FragmentUnreadable."""
+    """Read the headers of fragments, in order. Raises FragmentUnreadable."""
     with ThreadPoolExecutor(_AHEAD) as readers:
-        return list(readers.map(_open, sources))
+        return list(readers.map(open_fragment, sources))
 
 
-def _open(source: Source) -> Opened:
-    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
-    ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
-    return Opened(source, _header(row, source), ledgers)
+def read_ledgers(fragments: Sequence[Opened]) -> dict[str, pa.Table]:
+    """The ledgers of fragments by name, with input_id; none where there is no fragment.
+
+    Raises FragmentUnreadable.
+    """
+    if not fragments:
+        return {}
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        parts = list(readers.map(_read_ledgers, [one.source for one in fragments]))
+    return {
+        table.name: pa.concat_tables([part[table.name] for part in parts])
+        for table in FRAGMENT_LEDGERS
+    }
+
+
+def _read_ledgers(source: Source) -> dict[str, pa.Table]:
+    row = _read_row(source, [table.name for table in FRAGMENT_LEDGERS])
+    return {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
 
 
 def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[tuple[Source, pa.Table]]:

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, THETA_MAX, TRAFFIC_1H, TRAFFIC_5M
@@ -204,6 +205,29 @@ def test_many_sketches_unite_as_sets_do() -> None:
     sizes = [len(one["client_hashes"]) for one in found.to_pylist()]
     assert min(sizes) == 0
     assert max(sizes) == 4096
+
+
+def test_more_groups_than_16_bits_tell_apart() -> None:
+    """Nearly all sketches are empty, so few hashes stand beside very many groups."""
+    held = {0: [5, 9], 65_535: [9], 65_536: [9, 11], 65_999: [7]}
+    groups = 66_000
+    ends = np.cumsum([0, *(len(held.get(group, [])) for group in range(groups))])
+    columns = {
+        column.name: pa.array([""]).take(pa.array(np.zeros(groups, np.int64)))
+        for column in CLIENTS_1D.columns
+        if column.name in CLIENTS_1D.key
+    } | {
+        "day": pa.array(np.zeros(groups, np.int32)).view(pa.date32()),
+        "id": pa.array([f"{group:05}" for group in range(groups)]),
+        "theta": pa.array(np.full(groups, THETA_MAX, np.uint64)),
+        "client_hashes": pa.ListArray.from_arrays(
+            pa.array(ends, pa.int32()),
+            pa.array([hash_ for some in held.values() for hash_ in some], pa.uint64()),
+        ),
+    }
+    found = combine(CLIENTS_1D, [pa.table(columns)])["client_hashes"]
+    assert {i: found[i].as_py() for i in held} == held
+    assert pc.sum(pc.list_value_length(found)).as_py() == ends[-1]
 
 
 def test_first_and_last_seen_keep_their_microseconds() -> None:
