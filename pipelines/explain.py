@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels import traffic as t
-from v6share.pipelines.kernels.flows import U8, U32, U64, Bool, FlowBatch
+from v6share.pipelines.kernels.flows import U8, U64, Bool, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.lane import Lane, Plan, classify_flows
 from v6share.pipelines.kernels.measure import COUNTED, Measures
@@ -136,7 +136,7 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         _service_region(int(decisions.service[0]), int(decisions.match[0]), service, plan, catalog),
         _client(batch, decisions, measures, lane),
     )
-    return ExplainedFlow(steps, tuple(_windows(batch, measures, decisions, exporter)))
+    return ExplainedFlow(steps, tuple(_windows(batch, measures, decisions)))
 
 
 def address_of(hi: np.uint64, lo: np.uint64) -> Address | None:
@@ -221,7 +221,8 @@ def _class_step(
     flags = place_flags[places.src[0]] | place_flags[places.dst[0]]
     src = address_of(batch.src_hi[0], batch.src_lo[0])
     dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
-    underlay = decisions.underlay[0]
+    # A tunnel's own class says what carries it, and has no underlay besides: it is shown as well.
+    outer = decisions.underlay if batch.underlay is None else batch.underlay
     ranges = [
         f"{side} {address} in {network} ({_FLAG_NAMES[flag]})"
         for side, address in (("source", src), ("destination", dst))
@@ -231,12 +232,28 @@ def _class_step(
         and address.version == network.version
         and address in network
     ]
-    why = [*ranges, f"protocol {int(batch.protocol[0])}, destination port {int(batch.dst_port[0])}"]
+    protocol, port = _number(batch.protocol[0]), _number(batch.dst_port[0])
+    why = [*ranges, f"protocol {protocol}, destination port {port}"]
     if batch.consumed is not None and batch.consumed[0]:
         why.insert(0, "the router consumed it itself (forwarding status 11)")
-    if UNDERLAYS[underlay] != "none":
-        why.append(f"carried in IP{UNDERLAYS[underlay]}")
+    if UNDERLAYS[outer[0]] != "none":
+        why.append(_carried(batch, UNDERLAYS[outer[0]]))
     return Step("class", IP_CLASSES[decisions.ip_class[0]], "; ".join(why))
+
+
+def _carried(batch: FlowBatch, underlay: str) -> str:
+    """What the header outside the flow's own says, as far as the record shows it."""
+    parts = [f"carried in IP{underlay}"]
+    if batch.outer_protocol is not None and batch.outer_protocol[0] >= 0:
+        parts.append(f"outer protocol {int(batch.outer_protocol[0])}")
+    if batch.outer_dst_hi is not None and batch.outer_dst_lo is not None:
+        outer = address_of(batch.outer_dst_hi[0], batch.outer_dst_lo[0])
+        parts.append(f"outer destination {_text(outer)}")
+    return ", ".join(parts)
+
+
+def _number(value: int) -> str:
+    return "absent" if value < 0 else str(int(value))
 
 
 def _app(match: int, app: int, plan: Plan, service: Address | None) -> Step:
@@ -273,7 +290,7 @@ def _conditions(match: Match) -> str:
 def _why_direction(batch: FlowBatch, match: int) -> str:
     if match >= 0:
         return "the side that the app's match fits is the service (of two, the earlier app's)"
-    ports = f"ports {int(batch.src_port[0])} and {int(batch.dst_port[0])}"
+    ports = f"ports {_number(batch.src_port[0])} and {_number(batch.dst_port[0])}"
     return f"no match, so the lower port is the service; {ports}"
 
 
@@ -346,19 +363,18 @@ def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: 
     return Step("active client", "not counted", why)
 
 
-def _windows(
-    batch: FlowBatch, measures: Measures, decisions: c.Decisions, exporter: U32
-) -> Iterator[Window]:
+def _windows(batch: FlowBatch, measures: Measures, decisions: c.Decisions) -> Iterator[Window]:
     if measures.verdict[0] != COUNTED:
         return
     groups = Groups(t.MEASURES)
+    # Of one exporter and one vantage, whichever these are: windows do not depend on them.
     flows = t.TrafficInputs(
         batch.start_ms,
         batch.end_ms,
         batch.packets,
         batch.octets,
         batch.family,
-        exporter,
+        np.zeros(1, np.uint32),
         np.zeros(1, np.int32),
     )
     t.add_flows(groups, flows, measures, decisions)
