@@ -72,7 +72,10 @@ overlap AS (
   GROUP BY line, union_theta
 ),
 means AS (
-  SELECT line, sum(clients) / max(days) AS clients FROM daily CROSS JOIN days GROUP BY line
+  -- In an order of its own: else the last digit would depend on which thread is first.
+  SELECT line, sum(clients ORDER BY day) / max(days) AS clients
+  FROM daily CROSS JOIN days
+  GROUP BY line
 ),
 rows AS (
   SELECT

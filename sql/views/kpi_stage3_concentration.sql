@@ -49,7 +49,8 @@ weeks AS (
     -- Ties by app id: else the first row that a thread happens to read would win.
     arg_min(id, (share, id)) FILTER (is_top AND share IS NOT NULL) AS min_app,
     min(share) FILTER (is_top) AS min_share,
-    avg(share) FILTER (is_top) AS mean_share
+    -- In an order of its own: else the last digit would depend on which thread is first.
+    avg(share ORDER BY id) FILTER (is_top) AS mean_share
   FROM apps
   CROSS JOIN target_share t
   GROUP BY week_end, basis, apps.denominator, share_kind

@@ -652,6 +652,24 @@ def test_views_say_the_same_however_duckdb_plans_them(
             assert same(rows(snapshot, query), rows(plain, query)), name
 
 
+def test_views_say_the_same_to_the_last_bit_however_many_threads_read_them(
+    counted: Counted, snapshot: Connection
+) -> None:
+    """A sum of ratios must not depend on which thread is first."""
+    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for threads in (2, 3, 4):
+        with duckdb.connect(config={"threads": threads}) as other:
+            other.execute(
+                f"ATTACH '{counted.root}/published/v6share.duckdb' AS rollout (READ_ONLY)"
+            )
+            other.execute("USE rollout")
+            for name in view_names(snapshot):
+                if name not in LONG:
+                    every = rows(other, f"SELECT * FROM {name}")
+                    found[name].add(tuple(sorted(map(repr, every))))
+    assert [name for name, answers in found.items() if len(answers) > 1] == []
+
+
 # Views of many rows, without a floating sum over several rows: compared by their hashes.
 LONG = ("kpi_traffic_1d", "share_sums_1d", "share_by_app", "share_by_region", "share_by_network")
 
