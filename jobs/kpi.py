@@ -18,6 +18,7 @@ from v6share.jobs.output import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse.lock import present_holder
 from v6share.warehouse.publish import PUBLIC_TABLES
 from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
@@ -35,6 +36,8 @@ def main(
     """Print the board, a stage or a view."""
     workspace = find_workspace(invocation.root)
     published = workspace.published
+    if not published.exists() and (holder := present_holder(workspace)) is not None:
+        raise UserError(f"{published}: nothing is published yet; {holder.advice}")
     snapshot = _Snapshot(published, dict(list_relations(published)))
     stage = _STAGE.fullmatch(view) if view is not None else None
     if view is None:

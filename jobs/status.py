@@ -10,7 +10,7 @@ from v6share.jobs.invocation import Invocation
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.journal import Run
-from v6share.warehouse.lock import Holder, WorkspaceBusy, hold, present_holder
+from v6share.warehouse.lock import WorkspaceBusy, hold, present_holder
 from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.reads import (
@@ -47,11 +47,7 @@ def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
 def _what_helps(workspace: Workspace) -> str:
     """Where nothing is counted: to wait for the run that is at it, or to begin one."""
     holder = present_holder(workspace)
-    return "use `v6share run PATH...`" if holder is None else _look_again(holder)
-
-
-def _look_again(holder: Holder) -> str:
-    return f"the workspace is held by {holder}: look again when it has ended"
+    return "use `v6share run PATH...`" if holder is None else holder.advice
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def _read(workspace: Workspace, command: str) -> _Found:
     except WorkspaceBusy as busy:
         if not workspace.published.exists():
             raise UserError(
-                f"{workspace.root}: nothing is published yet; {_look_again(busy.holder)}"
+                f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
             ) from None
         console.say(f"at work now: {busy.holder}; this is the state last published")
         with open_snapshot(workspace.published) as snapshot:

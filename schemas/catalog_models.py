@@ -30,6 +30,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
 from v6share.schemas.csv_text import CsvColumns, empty_columns
@@ -79,6 +80,15 @@ def _parse_network(value: Any) -> Any:
         as_v4 = IPv4Network((mapped, network.prefixlen - 96))
         raise mistake(f'found {found(value)}, which is IPv4 in IPv6 form; write it as "{as_v4}"')
     return network
+
+
+def network_problem(text: str) -> str | None:
+    """Say what is wrong with a prefix; None where nothing is."""
+    try:
+        _parse_network(text)
+    except PydanticCustomError as error:
+        return error.message()
+    return None
 
 
 def _of_version(version: int) -> AfterValidator:

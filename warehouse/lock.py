@@ -41,6 +41,11 @@ class Holder:
             shown = f"{shown[: _COMMAND_SHOWN - 3]}..."
         return f"'{shown}' (process {self.pid} on {self.host}, since {self.since})"
 
+    @property
+    def advice(self) -> str:
+        """What helps who finds nothing to read yet."""
+        return f"the workspace is held by {self}: look again when it has ended"
+
 
 class WorkspaceBusy(Exception):  # noqa: N818 - not an error of ours: another run is at work
     """Another run holds the workspace (exit code 4)."""

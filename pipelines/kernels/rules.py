@@ -26,6 +26,7 @@ from v6share.pipelines.kernels.intervals import (
 )
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
 from v6share.schemas.catalog import Catalog, Match, Transition, prefix_error
+from v6share.schemas.catalog_models import network_problem
 from v6share.schemas.csv_text import row_line
 from v6share.schemas.errors import CatalogError
 
@@ -234,12 +235,9 @@ def parsed_prefixes(prefixes: pa.Table) -> tuple[U64, U64, U8]:
     hi, lo, length, ok = parse_prefixes(texts)
     if not ok.all():
         row = int(np.argmin(ok))
-        raise prefix_error(
-            prefixes,
-            row,
-            f"found {texts[row].as_py()!r}, expected a prefix like 192.0.2.0/24 or 2001:db8::/32 "
-            "without host bits; mend or remove the line",
-        )
+        text = texts[row].as_py()
+        plain = f'found "{text}", expected a prefix like 192.0.2.0/24 or 2001:db8::/32'
+        raise prefix_error(prefixes, row, network_problem(text) or plain)
     return hi, lo, length
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
@@ -657,16 +658,17 @@ def test_before_anything_is_counted_status_names_the_run_that_is_at_it(
     assert "use `v6share run PATH...`" in err
 
 
-def test_before_anything_is_published_status_names_the_run_that_is_at_it(
+def test_before_anything_is_published_the_run_that_is_at_it_is_named(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
     run(capsys, root, flows, "--no-publish")
-    with hold(Workspace(root), "v6share run elsewhere " + "flows/day.parquet " * 100):
-        code, _, err = call(capsys, root, "status")
-    assert code is ExitCode.USAGE
-    assert "nothing is published yet; the workspace is held by 'v6share run elsewhere" in err
-    assert "look again when it has ended" in err
-    assert len(err) < 500
+    for command in ("status", "kpi"):
+        with hold(Workspace(root), "v6share run elsewhere " + "flows/day.parquet " * 100):
+            code, _, err = call(capsys, root, command)
+        assert code is ExitCode.USAGE
+        assert "nothing is published yet; the workspace is held by 'v6share run elsewhere" in err
+        assert "look again when it has ended" in err
+        assert len(err) < 500
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
@@ -846,6 +848,26 @@ def test_explain_shows_decisions_and_windows(
     assert window["window_start"] == "2026-01-01T00:00:00Z"
     assert (window["packets"], window["bytes"]) == (200, 100_000)
     assert not (tmp_path / "state").exists()
+
+
+def test_explain_knows_the_windows_of_every_exporters_flows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A row's exporter need not be the first of the file."""
+    parts = [
+        pq.read_table(
+            write_flows(tmp_path / f"{i}.parquet", start_ms=JANUARY_1 + i * DAY_MS, rows=1,
+                        exporter=f"192.0.2.{i}")
+        )
+        for i in range(12)
+    ]  # fmt: skip
+    pq.write_table(pa.concat_tables(parts), tmp_path / "all.parquet")
+    for row in range(12):
+        file = ("explain", tmp_path / "all.parquet", "--row", row, "--format", "json")
+        code, out, _ = call(capsys, tmp_path, *file)
+        assert code is ExitCode.DONE
+        (window,) = json.loads(out)["windows"]
+        assert window["window_start"] == f"2026-01-{row + 1:02}T00:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Golden cases of the rule set, one line a rule, decided by hand from docs/concepts.md."""
 
 import random
+import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import numpy as np
@@ -11,6 +12,8 @@ from v6share.pipelines.kernels.classify import embedded_v4
 from v6share.pipelines.kernels.lane import classify_flows
 from v6share.pipelines.kernels.rules import compile_rules
 from v6share.schemas.aggregates import DIRECTIONS, IP_CLASSES, UNDERLAYS
+from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.errors import CatalogError
 
 V4C, V6C = "10.0.0.1", "2a00:100::1"
 SHOP4, SHOP6, VIDEO4, VIDEO6 = "198.18.9.9", "2001:db8:2::9", "198.18.1.9", "2001:db8:1::9"
@@ -240,3 +243,22 @@ def test_embedded_addresses(length: int) -> None:
         a = int(rfc6052(network, v4))
         got = embedded_v4(np.uint64(a >> 64), np.uint64(a & (2**64 - 1)), length)
         assert IPv4Address(int(got)) == v4
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("100.72.0.1/13", 'found "100.72.0.1/13", which has host bits set; the prefix is "100.72'),
+        ("2001:db8::1/32", 'the prefix is "2001:db8::/32"'),
+        ("10.0.0.0/33", 'found "10.0.0.0/33", expected a prefix, such as'),
+        ("10.0.0.0/255.0.0.0", 'found "10.0.0.0/255.0.0.0", expected a prefix like'),
+    ],
+)
+def test_a_prefix_that_is_none_is_named_with_its_line(text: str, problem: str) -> None:
+    files = {
+        "networks.csv": b"network,kind,client_prefix_v4,client_prefix_v6\nhome,fixed,32,56\n",
+        "prefixes.csv": f"prefix,region,network\n10.0.0.0/8,eu,home\n{text},eu,home\n".encode(),
+    }
+    with pytest.raises(CatalogError, match=re.escape(problem)) as refused:
+        compile_rules(parse_catalog(files))
+    assert str(refused.value).startswith("prefixes.csv:3: prefix: ")
