@@ -53,16 +53,15 @@ def folds_ahead(parts_of: Callable[[Table], Iterable[pa.Table]]) -> Iterator[Ite
 
 def _folds(table: Table, parts: Iterable[pa.Table]) -> Iterator[Fold]:
     waiting: list[pa.Table] = []
-    folded_bytes = 0
+    read_bytes = 0
     for rows in parts:
         if rows.num_rows:
             waiting.append(rows)
-        if sum(one.nbytes for one in waiting) - folded_bytes <= FOLD_BYTES:
+            read_bytes += rows.nbytes
+        if read_bytes <= FOLD_BYTES:
             continue
-        folded = combine(table, _given_away(waiting))
-        folded_bytes = folded.nbytes
-        if folded_bytes > STAGE_BYTES:
-            folded_bytes = 0
+        folded, read_bytes = combine(table, _given_away(waiting)), 0
+        if folded.nbytes > STAGE_BYTES:
             yield Fold(table, folded, is_last=False)
         else:
             waiting.append(folded)
