@@ -36,6 +36,7 @@ from v6share.warehouse.fragments import (
     distinct_days,
     locate,
     of_days,
+    open_fragment,
     open_fragments,
     read_fragment,
     read_ledgers,
@@ -297,9 +298,7 @@ def _headers_of_the_dead(workspace: Workspace, plan: Plan) -> Iterator[Header]:
     waiting = [row for rows in plan.rows.values() for row in rows.values() if row.figures is None]
     for row in waiting:
         try:
-            yield from (
-                one.header for one in open_fragments([locate(workspace, row.key, row.path)])
-            )
+            yield open_fragment(locate(workspace, row.key, row.path)).header
         except FragmentUnreadable:
             continue
 
