@@ -38,6 +38,7 @@ from v6share.schemas.catalog_models import (
     Stage3,
     Targets,
     Transition,
+    network_problem,
 )
 from v6share.schemas.columns import Table
 from v6share.schemas.csv_text import (
@@ -74,6 +75,7 @@ __all__ = [
     "catalog_version",
     "dimension_tables",
     "exporters_header",
+    "network_problem",
     "parse_catalog",
     "prefix_error",
 ]

@@ -25,8 +25,7 @@ from v6share.pipelines.kernels.intervals import (
     overlay,
 )
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
-from v6share.schemas.catalog import Catalog, Match, Transition, prefix_error
-from v6share.schemas.catalog_models import network_problem
+from v6share.schemas.catalog import Catalog, Match, Transition, network_problem, prefix_error
 from v6share.schemas.csv_text import row_line
 from v6share.schemas.errors import CatalogError
 
