@@ -46,7 +46,7 @@ demo: setup ## count the sample into demo/ and print the KPIs of every stage
 	@$(BIN)/python -m v6share.jobs.demo demo
 
 test: setup-test ## run every test, the type checker, the linter and the import contracts
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup-test ## only the linter and the type checker
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
