@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, cast
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.lock import present_holder
+from v6share.warehouse.open import Connection, open_snapshot
 from v6share.warehouse.publish import PUBLIC_TABLES
 from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
@@ -38,7 +38,15 @@ def main(
     published = workspace.published
     if not published.exists() and (holder := present_holder(workspace)) is not None:
         raise UserError(f"{published}: nothing is published yet; {holder.advice}")
-    snapshot = _Snapshot(published, dict(list_relations(published)))
+    # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
+    with open_snapshot(published) as connection:
+        snapshot = _Snapshot(connection, dict(list_relations(connection)))
+        _print(snapshot, view, form, limit)
+        _say_what_is_missing(workspace, published_runs(connection))
+    return ExitCode.DONE
+
+
+def _print(snapshot: "_Snapshot", view: str | None, form: output.Form, limit: int | None) -> None:
     stage = _STAGE.fullmatch(view) if view is not None else None
     if view is None:
         _print_board(snapshot, form)
@@ -47,14 +55,12 @@ def main(
     else:
         name = _view_name(snapshot.abouts, view)
         output.write_table(snapshot.read(name), form, title=snapshot.title(name), limit=limit)
-    _say_what_is_missing(workspace)
-    return ExitCode.DONE
 
 
-def _say_what_is_missing(workspace: Workspace) -> None:
+def _say_what_is_missing(workspace: Workspace, published: Collection[str]) -> None:
     """A word where a run is committed that these numbers do not hold."""
     try:
-        run = unpublished_run(workspace, published_runs(workspace.published))
+        run = unpublished_run(workspace, published)
     except OSError:
         return  # who may read the published file need not be one who may read the state
     if run is not None:
@@ -69,13 +75,14 @@ def _say_what_is_missing(workspace: Workspace) -> None:
 class _Snapshot:
     """The published file. abouts: what each of its views and tables is about, views first."""
 
-    path: Path
+    connection: Connection
     abouts: Mapping[str, str]
 
     def read(self, name: str) -> pa.Table:
         """All rows; the columns carry what the schema of a table or a view's header says."""
         units = _UNITS_OF_TABLES.get(name, {})
-        return with_header(with_facts(select(self.path, name), "unit", units), self.abouts[name])
+        rows = select(self.connection, name, self.abouts)
+        return with_header(with_facts(rows, "unit", units), self.abouts[name])
 
     def title(self, name: str) -> str:
         """What stands above it."""

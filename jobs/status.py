@@ -83,7 +83,8 @@ def _read(workspace: Workspace, command: str) -> _Found:
 
 def _look(connection: Connection, workspace: Workspace, why: str) -> _Found:
     try:
-        seen = published_runs(workspace.published)
+        with open_snapshot(workspace.published) as snapshot:
+            seen = published_runs(snapshot)
     except UserError as error:
         console.detail(str(error))
         seen = frozenset()  # whatever is there, nobody can read it

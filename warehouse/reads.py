@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -18,7 +17,6 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
 from v6share.warehouse.journal import Run, runs_backwards
-from v6share.warehouse.open import open_snapshot
 from v6share.warehouse.views import quoted
 
 
@@ -276,10 +274,9 @@ def status_report(
     return StatusReport(runs=runs, **others)
 
 
-def published_runs(published: Path) -> frozenset[str]:
-    """The ids of the runs that a published file holds. Raises UserError as ``open_snapshot``."""
-    with open_snapshot(published) as connection:
-        rows = connection.execute("SELECT run_id FROM ledger_runs").fetchall()
+def published_runs(snapshot: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The ids of the runs that a published file holds."""
+    rows = snapshot.execute("SELECT run_id FROM ledger_runs").fetchall()
     return frozenset(run_id for (run_id,) in rows)
 
 
@@ -294,26 +291,9 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
     return None if newest is None or newest.run_id in published else newest
 
 
-def list_relations(published: Path) -> list[tuple[str, str]]:
+def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """The views and tables of a published file with what they are about; views first."""
-    with open_snapshot(published) as connection:
-        return _relations(connection)
-
-
-def select(published: Path, name: str) -> pa.Table:
-    """All rows of one view or table of a published file.
-
-    Raises UserError, with the nearest names, for one that the file does not hold.
-    """
-    with open_snapshot(published) as connection:
-        names = [known for known, _ in _relations(connection)]
-        if name not in names:
-            raise UserError(_unknown_view(name, names))
-        return fetch_table(connection, f"SELECT * FROM {quoted(name)}")  # noqa: S608
-
-
-def _relations(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    rows = connection.execute(
+    rows = snapshot.execute(
         "SELECT name, coalesce(comment, '') FROM ("
         "SELECT 0 AS place, view_name AS name, comment, internal, database_name "
         "FROM duckdb_views() UNION ALL "
@@ -323,7 +303,18 @@ def _relations(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return [(name, comment) for name, comment in rows]
 
 
-def _unknown_view(name: str, names: list[str]) -> str:
+def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str]) -> pa.Table:
+    """All rows of one view or table of a published file.
+
+    known: what the file holds (``list_relations``). Raises UserError, with the nearest names, for
+    a name that is not among them.
+    """
+    if name not in known:
+        raise UserError(_unknown_view(name, known))
+    return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}")  # noqa: S608
+
+
+def _unknown_view(name: str, names: Collection[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
     return f"there is no view '{name}' in the published file; {hint}"

@@ -105,12 +105,15 @@ def test_views_are_selected_by_name_only(
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     publish(connection, workspace)
     connection.close()
-    assert select(workspace.published, "top").num_rows == 1
-    assert list_relations(workspace.published)[0] == ("base", "it's a base")
-    with pytest.raises(UserError, match="did you mean top"):
-        select(workspace.published, "topp")
-    with pytest.raises(UserError, match="there are: base"):
-        select(workspace.published, "x; DROP TABLE y")
+    with open_snapshot(workspace.published) as snapshot:
+        relations = list_relations(snapshot)
+        assert relations[0] == ("base", "it's a base")
+        known = dict(relations)
+        assert select(snapshot, "top", known).num_rows == 1
+        with pytest.raises(UserError, match="did you mean top"):
+            select(snapshot, "topp", known)
+        with pytest.raises(UserError, match="there are: base"):
+            select(snapshot, "x; DROP TABLE y", known)
     other = duckdb.connect()
     other.execute("ATTACH ? AS renamed (READ_ONLY)", [str(workspace.published)])
     assert other.execute("SELECT count(*) FROM renamed.top").fetchall() == [(1,)]
@@ -118,8 +121,25 @@ def test_views_are_selected_by_name_only(
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
-    with pytest.raises(UserError, match="nothing is published"):
-        select(workspace.published, "kpi_headline")
+    with pytest.raises(UserError, match="nothing is published"), open_snapshot(workspace.published):
+        pass
+
+
+def test_whoever_has_opened_a_snapshot_reads_on_in_it(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "f1", 1))])
+    publish(connection, workspace)
+    with open_snapshot(workspace.published) as snapshot:
+        known = dict(list_relations(snapshot))
+        before = select(snapshot, "traffic_5m", known)
+        record(connection, workspace, [commit(make_fragment(workspace, "f2", 2))])
+        publish(connection, workspace)
+        for table in PUBLIC_TABLES:  # most of them are read here for the first time
+            select(snapshot, table.name, known)
+        assert select(snapshot, "traffic_5m", known).equals(before)
+    with open_snapshot(workspace.published) as snapshot:
+        assert select(snapshot, "traffic_5m", known).num_rows > before.num_rows
+    connection.close()
 
 
 def test_publishing_is_needed_when_readers_would_see_a_difference(workspace: Workspace) -> None:
