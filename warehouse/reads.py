@@ -192,13 +192,14 @@ _STATUS: Final = {
           SELECT
             CAST(window_start AS DATE) AS day,
             sum(records) AS records,
-            max(last_seen) AS last_seen
+            max(last_seen) AS last_seen,
+            CAST(floor(sqrt(sum(records))) AS BIGINT) AS weight
           FROM exporters_1h GROUP BY CAST(window_start AS DATE)
         ),
         usual AS (
           SELECT max(records) AS records
-          FROM (SELECT records, sum(records) OVER (ORDER BY records DESC, day) AS so_far FROM days)
-          WHERE 2 * so_far >= (SELECT sum(records) FROM days)
+          FROM (SELECT records, sum(weight) OVER (ORDER BY records DESC, day) AS so_far FROM days)
+          WHERE 2 * so_far >= (SELECT sum(weight) FROM days)
         ),
         -- Of the days of data (see the view data_days): nobody is behind a wrong clock.
         newest AS (

@@ -2,14 +2,16 @@
 -- found: exporter {exporter} has not; its last record ends at: {last_seen}
 -- severity: warn
 WITH days AS (
-  SELECT CAST(window_start AS DATE) AS day, sum(records) AS records, max(last_seen) AS last_seen
+  SELECT
+    CAST(window_start AS DATE) AS day, sum(records) AS records, max(last_seen) AS last_seen,
+    floor(sqrt(sum(records)))::BIGINT AS weight
   FROM exporters_1h
   GROUP BY CAST(window_start AS DATE)
 ),
 usual AS (
   SELECT max(records) AS records
-  FROM (SELECT records, sum(records) OVER (ORDER BY records DESC, day) AS so_far FROM days)
-  WHERE 2 * so_far >= (SELECT sum(records) FROM days)
+  FROM (SELECT records, sum(weight) OVER (ORDER BY records DESC, day) AS so_far FROM days)
+  WHERE 2 * so_far >= (SELECT sum(weight) FROM days)
 ),
 -- Of the days that count as data (see the view data_days): a wrong clock silences nobody.
 newest AS (

@@ -7,12 +7,14 @@ WITH days AS (
   GROUP BY CAST(window_start AS DATE), exporter
 ),
 sums AS (
-  SELECT day, sum(records) AS records FROM days GROUP BY day
+  SELECT day, sum(records) AS records, floor(sqrt(sum(records)))::BIGINT AS weight
+  FROM days
+  GROUP BY day
 ),
 usual AS (
   SELECT max(records) AS records
-  FROM (SELECT records, sum(records) OVER (ORDER BY records DESC, day) AS so_far FROM sums)
-  WHERE 2 * so_far >= (SELECT sum(records) FROM sums)
+  FROM (SELECT records, sum(weight) OVER (ORDER BY records DESC, day) AS so_far FROM sums)
+  WHERE 2 * so_far >= (SELECT sum(weight) FROM sums)
 ),
 span AS (
   SELECT min(s.day) AS first_day, max(s.day) AS last_day

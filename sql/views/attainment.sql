@@ -10,7 +10,8 @@
 --          completeness >= 0.98 and share_low - 1.645 * sqrt(se^2 + s_w^2) >= target, where
 --          se   sampling error of the week's share, s_w = 1.4826 * MAD / sqrt(2) of up to 12
 --          differences of consecutive weeks (with few of them the MAD is a rough guess: see
---          differences). met: all of them hold. below: the share itself was
+--          differences; of a single one it is always 0, so then nothing is known and nothing is
+--          met). met: all of them hold. below: the share itself was
 --          under the target in both of the last two weeks, which loses what was attained.
 --          An unknown sampling error (over 1 % of the bytes) is never met.
 --          A live ranking is that of the 28 days to the day that is judged
@@ -129,7 +130,8 @@ compared AS (
 judged AS (
   SELECT
     *,
-    1.4826 * mad(difference) OVER (PARTITION BY day) / sqrt(2) AS week_to_week,
+    CASE WHEN count(difference) OVER (PARTITION BY day) > 1
+      THEN 1.4826 * mad(difference) OVER (PARTITION BY day) / sqrt(2) END AS week_to_week,
     share_low - 1.645 * sqrt(standard_error ** 2 + week_to_week ** 2) AS judged_share
   FROM compared
 ),

@@ -5,7 +5,8 @@
 -- formula: completeness = hours with records / hours expected. Expected are the hours from the
 --          exporter's first to its last; a listed exporter that is silent for over 24 h is expected
 --          up to the newest hour of all, so that its silence shows. Overall: sums of hours. An
---          exporter that never sent has no first hour and is not expected. Hours before the first
+--          exporter that never sent has no first hour and is not expected. silent: by now, whatever
+--          the period; overall: a listed exporter is. Hours before the first
 --          day of data, or later than the day after the last one, are those of a wrong clock
 -- source:  exporters_1h of the vantages that feed the KPIs
 -- needs: kpi_exporters_1h, as_of

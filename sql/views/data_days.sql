@@ -1,9 +1,10 @@
 -- what:    the days with records, and whether each counts as a day of data. A few records whose
 --          clock is years off are counted like all others, but they say nothing of what is final
 -- unit:    records, usual_records: records that start on the day; one row per UTC day that has any
--- formula: usual_records: the records of the usual day: half of all records lie on days with at
---          least as many. is_data: the day has at least 1 % of that. Days are weighed by their
---          records, so that many days with a stray record each do not become the usual day
+-- formula: usual_records: the median of the days' records, each day weighed by the square root of
+--          its records, rounded down; of two middle days the one with more. is_data: the day has
+--          at least 1 % of that. Weighed so, neither many days with a stray record each become the
+--          usual day, nor one day that has a hundred times the records of all others
 -- source:  traffic_1d, of the vantages that feed the KPIs
 -- needs:
 CREATE VIEW data_days AS
@@ -16,8 +17,8 @@ WITH days AS (
 busiest_first AS (
   SELECT
     records,
-    sum(records) OVER (ORDER BY records DESC, day) AS so_far,
-    sum(records) OVER () AS total
+    sum(floor(sqrt(records))::BIGINT) OVER (ORDER BY records DESC, day) AS so_far,
+    sum(floor(sqrt(records))::BIGINT) OVER () AS total
   FROM days
 ),
 usual AS (

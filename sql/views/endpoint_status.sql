@@ -9,6 +9,7 @@
 --                    per service region, so the second half looks at the app in all regions: an
 --                    approximation that can call an endpoint carrying whose only client is one
 --          silent    enabled, not carrying
+--          The traffic of an app that has an endpoint of its own there is not the product's own
 --          late_days from planned_on to enabled_on, or to as_of while it is not enabled
 --          Traffic that shows no product counts for the endpoint of its app in that region when
 --          there is only one. interval: the largest sampling interval of these days
@@ -47,6 +48,8 @@ matched AS (
   SELECT e.app, e.product, e.region, t.records, t.ipv6_bytes, t.bytes
   FROM dim_endpoints e
   JOIN traffic t ON t.product = e.product AND t.region = e.region
+  ANTI JOIN dim_endpoints own
+    ON own.app = t.app AND own.product = t.product AND own.region = t.region
   WHERE e.app = ''
 ),
 seen AS (

@@ -10,10 +10,13 @@
 --          top_apps_ipv6_share  strict byte share of the newest week, in the target's denominator;
 --            attained from the first day on which the rule of the attainment view was met until the
 --            first day on which it is lost; both days stand, whatever comes later
---          ci_low, ci_high  sampling error (share), sketch error (clients), NULL for plain counts
+--          ci_low, ci_high  sampling error (share), sketch error (clients; NULL where exporters
+--            sample, because a client of whom no packet was drawn is missing), NULL for plain counts
+--          the note of a share says which part of the rows read was rejected, from 1 % on. Left out
+--            are rows that stand for no traffic, or for traffic that another row counts
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
---          attainment
--- needs: kpi_stage1_enablement, kpi_stage2_active_clients, attainment, as_of, target_share
+--          attainment, top_apps, dim_apps, ledger_files, rejects
+-- needs: kpi_stage1_enablement, kpi_stage2_active_clients, attainment, as_of, target_share, top_apps
 CREATE VIEW kpi_headline AS
 WITH metrics AS (
   SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of, a.stray_records
@@ -38,32 +41,56 @@ enablement AS (
 ),
 active AS (
   SELECT
-    max(clients_union) FILTER (unit = 'subscriber') AS subscribers,
-    max(standard_error) FILTER (unit = 'subscriber') AS subscribers_error,
-    max(clients) FILTER (unit = 'prefix') AS prefixes,
-    max(standard_error) FILTER (unit = 'prefix') AS prefixes_error,
-    max(days) AS days
+    -- Ids that are seen on IPv4 alone are ids too: then none is on IPv6.
+    CASE WHEN bool_or(unit = 'subscriber')
+      THEN coalesce(max(clients_union) FILTER (unit = 'subscriber' AND family = 'v6'), 0)
+    END AS subscribers,
+    max(standard_error) FILTER (unit = 'subscriber' AND family = 'v6') AS subscribers_error,
+    max(clients) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes,
+    max(standard_error) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_error,
+    max(days) AS days,
+    bool_or(sampled) AS sampled
   FROM kpi_stage2_active_clients
-  WHERE period = '30_days' AND scope = 'all' AND family = 'v6'
+  WHERE period = '30_days' AND scope = 'all'
 ),
 clients AS (
   SELECT
     'active_ipv6_clients_30d' AS metric,
-    coalesce(subscribers, prefixes) AS value,
-    coalesce(subscribers_error, prefixes_error) AS error,
+    CASE WHEN days IS NOT NULL THEN coalesce(subscribers, prefixes, 0) END AS value,
+    CASE WHEN NOT sampled THEN
+      CASE WHEN subscribers IS NOT NULL THEN coalesce(subscribers_error, 0) ELSE prefixes_error END
+    END AS error,
     subscribers IS NOT NULL AS judged,
-    CASE
-      WHEN days IS NULL THEN 'no final day with clients yet'
-      WHEN subscribers IS NULL AND prefixes IS NULL THEN 'no IPv6 clients seen'
-      WHEN subscribers IS NULL THEN format(
-        'mean of {:d} daily counts of active IPv6 prefixes; a prefix is not a user and no exporter '
-        'carries subscriber ids, so the target cannot be judged', days)
-      WHEN prefixes IS NULL THEN format('distinct subscriber ids on IPv6 in {:d} days', days)
-      ELSE format(
-        'distinct subscriber ids on IPv6 in {:d} days; beside them {:.0f} IPv6 prefixes a day whose '
-        'exporters carry no subscriber id and that are not counted', days, prefixes)
-    END AS note
+    concat_ws('; ',
+      CASE
+        WHEN days IS NULL THEN 'no final day with clients yet'
+        WHEN subscribers IS NULL AND prefixes IS NULL THEN 'no IPv6 clients seen'
+        WHEN subscribers IS NULL THEN format(
+          'mean of {:d} daily counts of active IPv6 prefixes; a prefix is not a user and no '
+          'exporter carries subscriber ids, so the target cannot be judged', days)
+        WHEN prefixes IS NULL THEN format('distinct subscriber ids on IPv6 in {:d} days', days)
+        ELSE format(
+          'distinct subscriber ids on IPv6 in {:d} days; beside them {:.0f} IPv6 prefixes a day '
+          'whose exporters carry no subscriber id and that are not counted', days, prefixes)
+      END,
+      CASE WHEN sampled AND coalesce(subscribers, prefixes) > 0
+        THEN 'a lower bound: exporters sample, and a client of whom no packet was drawn is not '
+          'seen' END
+    ) AS note
   FROM active
+),
+rejected AS (
+  SELECT
+    sum(r."rows")::BIGINT AS lost,
+    arg_max(r.reason, (r."rows", r.reason)) AS most_as
+  FROM (SELECT reason, sum("rows") AS "rows" FROM rejects GROUP BY reason) r
+  WHERE r.reason NOT IN ('egress_copy', 'action_reject', 'no_data', 'zero_packets')
+),
+read AS (
+  SELECT sum(rows_in)::BIGINT AS rows_in FROM ledger_files WHERE status = 'committed'
+),
+departed AS (
+  SELECT count(*) AS apps FROM top_apps WHERE app NOT IN (SELECT app FROM dim_apps)
 ),
 judged AS MATERIALIZED (
   SELECT * FROM attainment
@@ -71,12 +98,21 @@ judged AS MATERIALIZED (
 last_met AS (
   SELECT min(day) FILTER (met) AS first_attained, max(day) FILTER (met) AS day FROM judged
 ),
+last_below AS (
+  SELECT max(j.day) AS day
+  FROM judged j
+  JOIN last_met m ON j.below AND j.day BETWEEN m.first_attained AND m.day
+),
 history AS (
   SELECT
     any_value(m.first_attained) AS first_attained,
-    min(j.day) FILTER (j.below AND j.day > m.day) AS lost
+    min(j.day) FILTER (j.below AND j.day > m.day) AS lost,
+    -- The end of the loss that was made good last, and the first day after it that met the rule.
+    any_value(b.day) AS lost_until,
+    min(j.day) FILTER (j.met AND j.day > b.day) AS attained_again
   FROM judged j
   CROSS JOIN last_met m
+  CROSS JOIN last_below b
 ),
 concentration AS (
   SELECT
@@ -91,6 +127,9 @@ concentration AS (
           THEN format('first attained {}', h.first_attained::VARCHAR)
         ELSE format('lost {}, first attained {}', h.lost::VARCHAR, h.first_attained::VARCHAR)
       END,
+      CASE WHEN h.lost_until IS NOT NULL
+        THEN format('in between below the target until {}, attained again {}',
+          h.lost_until::VARCHAR, h.attained_again::VARCHAR) END,
       CASE WHEN w.differences BETWEEN 1 AND 11
         THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,
       CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
@@ -103,12 +142,21 @@ concentration AS (
       CASE WHEN w.completeness < 0.98
         THEN format('completeness {:.1f} %', 100 * w.completeness) END,
       CASE WHEN t.denominator <> 'all'
-        THEN format('among {} traffic', t.denominator) END
+        THEN format('among {} traffic', t.denominator) END,
+      CASE WHEN d.apps > 0
+        THEN format('apps in the ranking that the catalog does not know (any more): {:d}', d.apps)
+      END,
+      CASE WHEN 100 * r.lost >= i.rows_in
+        THEN format('{:.1f} % of the rows read were rejected, most of them as {}: see rejects',
+          100 * r.lost / i.rows_in, r.most_as) END
     ) AS note
   FROM judged w
   JOIN as_of a ON a.as_of = w.day
   CROSS JOIN history h
   CROSS JOIN target_share t
+  CROSS JOIN departed d
+  CROSS JOIN rejected r
+  CROSS JOIN read i
 )
 SELECT
   m.stage::SMALLINT AS stage, m.metric,
@@ -136,7 +184,7 @@ SELECT
         'data_days', m.stray_records) END,
     CASE WHEN m.by_date < m.as_of
       AND NOT coalesce(CASE m.stage WHEN 1 THEN e.value >= m.target
-        WHEN 2 THEN k.value >= m.target ELSE c.attained END, false)
+        WHEN 2 THEN k.judged AND k.value >= m.target ELSE c.attained END, false)
       THEN format('target date {} passed {:d} days ago',
         m.by_date::VARCHAR, (m.as_of - m.by_date)::BIGINT) END
   ) AS note

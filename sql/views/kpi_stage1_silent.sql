@@ -12,12 +12,12 @@ SELECT
   e.enabled_on, e.as_of - e.enabled_on AS days_since_enabled,
   e.records AS ipv6_records, e.ipv6_bytes, e.bytes,
   CASE
-    WHEN e.records > 0 THEN 'IPv6 seen, but too little: fewer than 2 records or 2 clients'
+    WHEN e.records > 0 THEN 'IPv6 to clients, but too little: fewer than 2 records or 2 clients'
     WHEN e.interval > 1
-      THEN format('no IPv6 seen: fewer than about {:d} packets in 30 days (sampling 1 in {:d})',
+      THEN format('no IPv6 to clients: fewer than about {:d} packets in 30 days (sampling 1 in {:d})',
         3 * e.interval::HUGEINT, e.interval)
-    WHEN e.interval = 0 THEN 'no IPv6 seen; the sampling interval is not known'
-    ELSE 'no IPv6 seen'
+    WHEN e.interval = 0 THEN 'no IPv6 to clients; the sampling interval is not known'
+    ELSE 'no IPv6 to clients'
   END AS note
 FROM endpoint_status e
 LEFT JOIN dim_apps a ON a.app = e.app

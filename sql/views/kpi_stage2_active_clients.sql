@@ -5,16 +5,20 @@
 --          share 0 to 1
 -- first:   period, day, scope, id, unit, family, clients, clients_union, penetration
 -- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
---          counts (over the days of the 30 that have data), clients_union = distinct clients of all
---          the days, rotation_ratio = clients_union / clients.
+--          counts (over the days of the 30 that are days of data and have clients), clients_union =
+--          distinct clients of all the days, rotation_ratio = clients_union / mean of the daily
+--          counts over the days on which there were any.
 --          Distinct: unite sketches by theta = min(theta), count the distinct hashes below it,
---          divide by theta / 2^64; exact while theta is 2^64 - 1, else standard_error 1.6 %.
+--          divide by theta / 2^64; exact while theta is 2^64 - 1, else standard_error 1.6 %, the
+--          sketch's alone. sampled: an exporter sampled in these 30 days, so that clients of whom
+--          no packet was drawn are missing: all counts are lower bounds
 --          both: subscribers seen on IPv4 and on IPv6 (family any). penetration: subscribers = IPv6
 --          / any; prefixes = IPv6 clients / the network's subscribers of the catalog, else NULL.
 --          Clients of relay networks are no users: clients_1d does not hold them.
---          Days are those of clients_1d: UTC, or the fixed reporting offset
--- source:  clients_1d, dim_networks, dim_vantages
--- needs: as_of
+--          Days are those of clients_1d: UTC, or the fixed reporting offset (where that is
+--          negative, the newest one may not be whole)
+-- source:  clients_1d, data_days, kpi_exporters_1h, dim_networks, dim_vantages
+-- needs: as_of, data_days, kpi_exporters_1h
 CREATE VIEW kpi_stage2_active_clients AS
 WITH sketches AS (
   SELECT c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes
@@ -22,6 +26,12 @@ WITH sketches AS (
   JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
   WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
     AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+    AND c.day IN (SELECT day FROM data_days WHERE is_data)
+),
+sampling AS (
+  SELECT coalesce(bool_or(e.sampling_max <> 1), false) AS sampled
+  FROM kpi_exporters_1h e
+  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
 ),
 days AS (
   SELECT count(DISTINCT day) AS days FROM sketches
@@ -73,7 +83,9 @@ overlap AS (
 ),
 means AS (
   -- In an order of its own: else the last digit would depend on which thread is first.
-  SELECT line, sum(clients ORDER BY day) / max(days) AS clients
+  SELECT
+    line, sum(clients ORDER BY day) / max(days) AS clients,
+    sum(clients ORDER BY day) / count(*) AS clients_where_any
   FROM daily CROSS JOIN days
   GROUP BY line
 ),
@@ -81,7 +93,7 @@ rows AS (
   SELECT
     '30_days' AS period, NULL::DATE AS day, l.scope, l.id, l.unit, l.family, l.theta,
     coalesce(m.clients, 0) AS clients, coalesce(u.clients_union, 0) AS clients_union,
-    u.clients_union / nullif(m.clients, 0) AS rotation_ratio,
+    u.clients_union / nullif(m.clients_where_any, 0) AS rotation_ratio,
     CASE l.family WHEN 'any' THEN coalesce(o.clients_both, 0) END AS clients_both,
     max(u.clients_union) FILTER (l.family = 'any')
       OVER (PARTITION BY l.scope, l.id, l.unit) AS union_any
@@ -104,9 +116,11 @@ SELECT
     WHEN r.unit = 'subscriber' THEN r.clients_union / nullif(r.union_any, 0)
     ELSE r.clients / nullif(n.subscribers, 0)
   END AS penetration,
-  CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error
+  CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
+  s.sampled
 FROM rows r
 CROSS JOIN as_of a
 CROSS JOIN days d
+CROSS JOIN sampling s
 LEFT JOIN dim_networks n ON r.scope = 'network' AND n.network = r.id
 ORDER BY r.period, r.scope, r.id, r.unit, r.family, r.day

@@ -3,9 +3,9 @@
 -- first:   month, dimension, with_ipv6, of, share, without
 -- formula: with_ipv6 = entities with native IPv6 bytes in the month; of = apps and products of the
 --          catalog, or the client regions seen in any month (unknown is no region). days: final days
---          with data in the month
--- source:  kpi_traffic_1d, dim_apps, dim_products
--- needs: kpi_traffic_1d, as_of
+--          of data in the month (data_days)
+-- source:  kpi_traffic_1d, data_days, dim_apps, dim_products
+-- needs: kpi_traffic_1d, data_days, as_of
 CREATE VIEW kpi_stage2_coverage AS
 WITH carried AS (
   SELECT
@@ -13,6 +13,7 @@ WITH carried AS (
     coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes
   FROM kpi_traffic_1d t
   JOIN as_of a ON t.day <= a.as_of
+  WHERE t.day IN (SELECT day FROM data_days WHERE is_data)
   GROUP BY ALL
 ),
 months AS (

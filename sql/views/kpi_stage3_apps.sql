@@ -69,9 +69,9 @@ SELECT
     s.error_unknown) AS ci_high,
   is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
   s.undecided,
-  CASE WHEN s.share IS NOT NULL
+  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
     THEN bound_low(s.numerator, s.denominator_value, s.undecided) END AS share_low,
-  CASE WHEN s.share IS NOT NULL
+  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
     THEN bound_high(s.numerator, s.denominator_value, s.undecided) END AS share_high,
   s.weight, t.target,
   s.weight * (t.target - s.share) AS gap,

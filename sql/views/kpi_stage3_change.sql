@@ -7,7 +7,8 @@
 --          rate = (w1 + w2) / 2 * (s2 - s1)                     the app itself changed
 --          mix  = (w2 - w1) * ((s1 + s2) / 2 - (S1 + S2) / 2)   traffic moved between apps
 --          w: the app's part of the denominator, s: its share, S: the share of all. An app that is
---          absent in one week takes the other week's s, so that its coming or going is mix alone
+--          absent in one week takes the other week's s, so that its coming or going is mix alone.
+--          Where packets are no packets (share_by_app), bytes_normalised has no rows here
 -- source:  share_sums_1d, top_apps
 -- needs: share_sums_1d, top_apps, as_of
 CREATE VIEW kpi_stage3_change AS
@@ -17,7 +18,8 @@ WITH weeks AS (
     sum(s.numerator) FILTER (s.day <= a.as_of - 7)::DOUBLE AS numerator_1,
     sum(s.denominator_value) FILTER (s.day <= a.as_of - 7)::DOUBLE AS denominator_1,
     sum(s.numerator) FILTER (s.day > a.as_of - 7)::DOUBLE AS numerator_2,
-    sum(s.denominator_value) FILTER (s.day > a.as_of - 7)::DOUBLE AS denominator_2
+    sum(s.denominator_value) FILTER (s.day > a.as_of - 7)::DOUBLE AS denominator_2,
+    sum(s.offloaded) AS offloaded
   FROM share_sums_1d s
   JOIN as_of a ON s.day BETWEEN a.as_of - 13 AND a.as_of AND a.first_day <= a.as_of - 13
   WHERE s.scope = 'app' AND s.id IN (SELECT app FROM top_apps)
@@ -28,7 +30,8 @@ filled AS MATERIALIZED (
   SELECT
     app, basis, denominator, share_kind,
     coalesce(numerator_1, 0) AS numerator_1, coalesce(denominator_1, 0) AS denominator_1,
-    coalesce(numerator_2, 0) AS numerator_2, coalesce(denominator_2, 0) AS denominator_2
+    coalesce(numerator_2, 0) AS numerator_2, coalesce(denominator_2, 0) AS denominator_2,
+    offloaded
   FROM weeks
 ),
 parts AS (
@@ -41,7 +44,9 @@ parts AS (
     coalesce(
       share_of(numerator_2, denominator_2), share_of(numerator_1, denominator_1), 0) AS share_2,
     share_of(sum(numerator_1) OVER same, sum(denominator_1) OVER same) AS total_1,
-    share_of(sum(numerator_2) OVER same, sum(denominator_2) OVER same) AS total_2
+    share_of(sum(numerator_2) OVER same, sum(denominator_2) OVER same) AS total_2,
+    offload_allows(
+      sum(offloaded) OVER same, sum(denominator_1 + denominator_2) OVER same) AS has_share
   FROM filled
   WINDOW same AS (PARTITION BY basis, denominator, share_kind)
 )
@@ -55,5 +60,6 @@ SELECT
   p.total_2 - p.total_1 AS total_change
 FROM parts p
 CROSS JOIN as_of a
+WHERE p.has_share
 ORDER BY
   place_of(p.basis), place_of(p.denominator), place_of(p.share_kind), abs(rate + mix) DESC, p.app

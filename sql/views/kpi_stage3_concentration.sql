@@ -29,7 +29,8 @@ apps AS (
     sum(undecided) AS undecided, sum(loose) AS loose,
     sum(variance_num) AS variance_num, sum(variance_all) AS variance_all,
     sum(error_unknown) AS error_unknown, sum(offloaded) AS offloaded,
-    share_of(sum(numerator), sum(denominator_value)) AS share
+    CASE WHEN offload_allows(sum(offloaded), sum(denominator_value))
+      THEN share_of(sum(numerator), sum(denominator_value)) END AS share
   FROM days
   GROUP BY week_end, id, is_top, basis, denominator, share_kind
 ),
@@ -72,9 +73,9 @@ SELECT
     w.error_unknown) AS ci_high,
   is_suppressed(w.denominator_value, w.variance_all) AS suppressed,
   w.undecided, w.unclassified, w.unknown_family,
-  CASE WHEN w.share IS NOT NULL
+  CASE WHEN offload_allows(w.offloaded, w.denominator_value)
     THEN bound_low(w.numerator, w.denominator_value, w.undecided) END AS share_low,
-  CASE WHEN w.share IS NOT NULL
+  CASE WHEN offload_allows(w.offloaded, w.denominator_value)
     THEN bound_high(w.numerator, w.denominator_value, w.undecided) END AS share_high,
   w.apps, t.target,
   CASE WHEN t.target IS NOT NULL THEN w.at_target END AS apps_at_target,

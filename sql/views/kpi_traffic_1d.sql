@@ -10,9 +10,11 @@
 --          enabled        the endpoint of (app, product, service_region) has enabled_on <= day. The
 --                         endpoint that names the app wins over the product's own (app empty).
 --                         Traffic that shows no product is enabled when every endpoint of its app
---                         in that region is. Without an endpoint: not enabled
+--                         in that region is; traffic whose service region is unknown, as behind
+--                         NAT64, when every endpoint of its app is. Without an endpoint: not enabled
 --          network_capable  the client network has ipv6_since <= day; capable = both
---          bytes_normalised  bytes - 40 * packets (IPv6), - 20 * packets (IPv4, unknown)
+--          bytes_normalised  bytes - 40 * packets (IPv6), - 20 * packets (IPv4, unknown); 0 where
+--                            an exporter reports fewer bytes than the headers alone take
 --          offloaded_bytes   bytes of rows over 9,216 bytes a packet: larger than any jumbo frame,
 --                            so that the exporter's packets are not packets (host offload)
 -- source:  traffic_1d, dim_vantages, dim_ip_class, dim_endpoints, dim_networks
@@ -33,6 +35,12 @@ apps_in_region AS (
   FROM dim_endpoints
   WHERE app <> ''
   GROUP BY app, region
+),
+apps AS (
+  SELECT app, CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+  FROM dim_endpoints
+  WHERE app <> ''
+  GROUP BY app
 )
 SELECT
   CAST(t.window_start AS DATE) AS day,
@@ -51,11 +59,13 @@ SELECT
     CASE
       WHEN named.app IS NOT NULL THEN named.enabled_on
       WHEN wide.product IS NOT NULL THEN wide.enabled_on
-      ELSE whole.enabled_on
+      WHEN whole.app IS NOT NULL THEN whole.enabled_on
+      ELSE everywhere.enabled_on
     END <= CAST(t.window_start AS DATE), false) AS enabled,
   coalesce(n.ipv6_since <= CAST(t.window_start AS DATE), false) AS network_capable,
   t.records, t.tcp_opens, t.packets, t.bytes,
-  t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT AS bytes_normalised,
+  greatest(t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT, 0)
+    AS bytes_normalised,
   CASE WHEN t.bytes > 9216 * t.packets::HUGEINT THEN t.bytes ELSE 0 END AS offloaded_bytes,
   t.bytes_variance, t.bytes_error_unknown
 FROM traffic_1d t
@@ -68,5 +78,7 @@ LEFT JOIN endpoints wide
   ON wide.app = left(t.app, 0) AND wide.product = t.product AND wide.region = t.service_region
 LEFT JOIN apps_in_region whole
   ON t.product = 'unclassified' AND whole.app = t.app AND whole.region = t.service_region
+LEFT JOIN apps everywhere
+  ON t.service_region = 'unknown' AND everywhere.app = t.app
 LEFT JOIN dim_networks n ON n.network = t.network
 WHERE t.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)

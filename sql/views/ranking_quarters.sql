@@ -1,10 +1,11 @@
 -- what:    how the apps are ranked in each calendar quarter of the data
 -- unit:    top_n: apps; last_day: UTC day
 -- formula: pinned: by the catalog's list. previous_quarter: by the full calendar quarter before.
---          live: that is the setting, or the data do not hold that quarter in full; last_day: the
+--          live: that is the setting, or the data do not hold that quarter in full: they begin
+--          after its first day, or fewer than 9 of 10 of its days are days of data. last_day: the
 --          last final day of the quarter, as_of in the running one
--- source:  as_of, dim_targets
--- needs: as_of
+-- source:  as_of, data_days, dim_targets
+-- needs: as_of, data_days
 CREATE VIEW ranking_quarters AS
 WITH settings AS (
   SELECT
@@ -22,16 +23,27 @@ quarters AS (
     as_of, first_day
   FROM as_of
   WHERE as_of IS NOT NULL
+),
+held AS (
+  SELECT CAST(date_trunc('quarter', day) AS DATE) AS quarter, count(*) AS days
+  FROM data_days
+  WHERE is_data
+  GROUP BY CAST(date_trunc('quarter', day) AS DATE)
+),
+previous AS (
+  SELECT q.*, CAST(q.quarter - INTERVAL 3 MONTH AS DATE) AS before
+  FROM quarters q
 )
 SELECT
-  quarter,
+  p.quarter,
   CASE
     WHEN s.ranking = 'pinned' THEN 'pinned'
-    WHEN s.ranking = 'previous_quarter' AND first_day <= CAST(quarter - INTERVAL 3 MONTH AS DATE)
-      THEN 'previous_quarter'
+    WHEN s.ranking = 'previous_quarter' AND p.first_day <= p.before
+      AND 10 * h.days >= 9 * (p.quarter - p.before) THEN 'previous_quarter'
     ELSE 'live'
   END AS mode,
-  least(as_of, CAST(quarter + INTERVAL 3 MONTH AS DATE) - 1) AS last_day,
+  least(p.as_of, CAST(p.quarter + INTERVAL 3 MONTH AS DATE) - 1) AS last_day,
   s.top_n, s.ranking_apps
-FROM quarters
+FROM previous p
 CROSS JOIN settings s
+LEFT JOIN held h ON h.quarter = p.before

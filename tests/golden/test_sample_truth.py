@@ -570,7 +570,8 @@ def test_the_headline(snapshot: Connection) -> None:
         WHERE network = '' AND family = 'v6' AND unit = 'subscriber'""",
         str(TRUTH / "clients_30d.parquet"),
     )
-    assert clients[:5] == (subscribers, subscribers, subscribers, 500_000_000, False)
+    # No interval: most exporters of the sample sample, so a client may not have been drawn.
+    assert clients[:5] == (subscribers, None, None, 500_000_000, False)
     value, low, high, target, attained, note = found["top_apps_ipv6_share"]
     assert low <= STORY["weeks"][-1]["top_apps_ipv6_share"] <= high
     assert (target, attained) == (0.9, True)

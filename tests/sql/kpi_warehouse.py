@@ -20,7 +20,7 @@ from v6share.schemas.aggregates import (
     THETA_MAX,
     TRAFFIC_1D,
 )
-from v6share.schemas.columns import Table
+from v6share.schemas.columns import Kind, Table
 from v6share.schemas.dimensions import (
     CATALOG_DIMENSIONS,
     DIM_APPS,
@@ -103,6 +103,12 @@ class Warehouse:
         self.connection.execute(
             f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(values.values())
         )
+
+    def entry(self, table: Table, **values: Any) -> None:
+        """One row of a ledger; text that is not named is empty, numbers are 0."""
+        nothing = {Kind.TEXT: "", Kind.TIMESTAMP: datetime(2024, 1, 1)}
+        rest = {c.name: nothing.get(c.kind, 0) for c in table.columns}
+        self.insert(table, **{f'"{name}"': v for name, v in {**rest, **values}.items()})
 
     def traffic(self, day: date, **values: Any) -> None:
         """One row of traffic_1d; ``ip_class`` follows the family where it is not given."""

@@ -6,6 +6,7 @@ import pytest
 from kpi_warehouse import Warehouse
 
 from v6share.jobs.board import BOARD_VIEWS, board
+from v6share.schemas.ledger import LEDGER_FILES, REJECTS
 
 D = date(2024, 5, 14)
 ONE = timedelta(days=1)
@@ -115,6 +116,16 @@ def test_growth_and_gaps_leave_no_day_out(w: Warehouse) -> None:
         w.traffic(date(2022, 1, 1) + timedelta(days=7 * week), records=100 + 17 * min(week, 60))
     assert w.one("SELECT count(*), bool_and(is_data) FROM data_days") == (106, True)
     assert w.one("SELECT first_day, stray_records FROM as_of") == (date(2022, 1, 1), 0)
+
+
+def test_one_day_of_a_hundred_times_the_records_is_not_the_usual_day(w: Warehouse) -> None:
+    # Weights: 8 for each of 20 days of 72 records, 85 for the one of 7,372: half of 245 are
+    # reached with the days of 72.
+    w.final_days(D - 20 * ONE, D)
+    for back in range(21):
+        w.traffic(D - back * ONE, records=7372 if back == 10 else 72)
+    assert w.query("SELECT DISTINCT usual_records, is_data FROM data_days") == [(72, True)]
+    assert w.one("SELECT as_of, first_day, stray_records FROM as_of") == (D, D - 20 * ONE, 0)
 
 
 # --- completeness ---------------------------------------------------------------------------
@@ -243,9 +254,9 @@ def test_silence_says_what_sampling_could_have_missed(w: Warehouse) -> None:
             "s",
             20,
             0,
-            "no IPv6 seen: fewer than about 3000 packets in 30 days (sampling 1 in 1000)",
+            "no IPv6 to clients: fewer than about 3000 packets in 30 days (sampling 1 in 1000)",
         ),
-        ("b", "r", 0, 1, "IPv6 seen, but too little: fewer than 2 records or 2 clients"),
+        ("b", "r", 0, 1, "IPv6 to clients, but too little: fewer than 2 records or 2 clients"),
     ]
 
 
@@ -281,6 +292,19 @@ def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) ->
     ]
 
 
+def test_the_products_own_endpoint_does_not_carry_what_is_an_apps(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.endpoint("a", "cdn", "r", enabled_on=D)
+    w.endpoint("", "cdn", "r", enabled_on=D)
+    w.clients(D, [1, 2], scope="app", id="a")
+    w.clients(D, [1, 2], scope="product", id="cdn")
+    w.traffic(D, app="a", product="cdn", family="v6", records=9, bytes=100)
+    status = "SELECT app, records, ipv6_bytes, status FROM endpoint_status ORDER BY app"
+    assert w.query(status) == [("", 0, 0, "silent"), ("a", 9, 100, "carrying")]
+    w.traffic(D, app="b", product="cdn", family="v6", records=2, bytes=7)
+    assert w.query(status) == [("", 2, 7, "carrying"), ("a", 9, 100, "carrying")]
+
+
 # --- stage 2 --------------------------------------------------------------------------------
 
 
@@ -292,8 +316,12 @@ def active(w: Warehouse, where: str) -> list[tuple[object, ...]]:
 
 
 def test_prefixes_mean_union_and_rotation(w: Warehouse) -> None:
-    w.final_days(D - ONE, D)
-    w.traffic(D)
+    w.final_days(D - 2 * ONE, D)
+    for day in (D - 2 * ONE, D - ONE, D):
+        w.traffic(day, records=1000)
+    # A stray record on a day without data moves no mean.
+    w.traffic(D - 9 * ONE)
+    w.clients(D - 9 * ONE, [77])
     w.network("n", subscribers=10)
     for scope, name in (("all", ""), ("network", "n")):
         w.clients(D - ONE, [1, 2, 3], scope=scope, id=name)
@@ -305,8 +333,8 @@ def test_prefixes_mean_union_and_rotation(w: Warehouse) -> None:
     assert active(w, "scope = 'all' AND family = 'v6'") == [(3.0, 5.0, 5 / 3, None, None, 0.0)]
     # penetration = mean day / subscribers = 3 / 10
     assert active(w, "scope = 'network' AND family = 'v6'") == [(3.0, 5.0, 5 / 3, None, 0.3, 0.0)]
-    # IPv4: 0 on the first of the two days, 1 on the second
-    assert active(w, "scope = 'all' AND family = 'v4'")[0][:2] == (0.5, 1.0)
+    # IPv4: 0 on the first of the two days, 1 on the second; 1 on each day on which there was any
+    assert active(w, "scope = 'all' AND family = 'v4'")[0][:3] == (0.5, 1.0, 1.0)
     assert w.query(
         "SELECT day, clients FROM kpi_stage2_active_clients "
         "WHERE period = 'day' AND scope = 'all' AND family = 'v6' ORDER BY day"
@@ -331,6 +359,20 @@ def test_subscribers_are_observed_on_both_families(w: Warehouse) -> None:
     # any = {1, 2, 3, 4}, both = {3}; penetration = 3 / 4
     assert active(w, "family = 'any'") == [(4.0, 4.0, 1.0, 1.0, None, 0.0)]
     assert active(w, "family = 'v6'") == [(3.0, 3.0, 1.0, None, 0.75, 0.0)]
+
+
+def test_counts_of_sampled_traffic_say_so(w: Warehouse) -> None:
+    w.final_days(D - ONE, D)
+    w.traffic(D)
+    w.target(2, "active_ipv6_clients_30d", 2)
+    w.clients(D, [1, 2, 3], unit="subscriber")
+    assert headline(w, "active_ipv6_clients_30d")[:3] == (3.0, 3.0, 3.0)
+    assert w.one("SELECT DISTINCT sampled FROM kpi_stage2_active_clients") == (False,)
+    w.final_days(D, D, exporter="e2", sampling=100)
+    value, low, high, _, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, low, high, attained) == (3.0, None, None, True)
+    assert "a lower bound: exporters sample" in str(note)
+    assert w.one("SELECT DISTINCT sampled FROM kpi_stage2_active_clients") == (True,)
 
 
 def test_coverage_by_month(w: Warehouse) -> None:
@@ -534,15 +576,23 @@ def test_later_days_do_not_move_the_date_of_first_attainment(w: Warehouse) -> No
 
 def test_a_later_live_ranking_does_not_undo_what_was_attained(w: Warehouse) -> None:
     w.target(3, "top_apps_ipv6_share", 0.9, top_n=1, weeks=1, ranking="live")
-    w.final_days(FIRST, FIRST + timedelta(days=20))
-    for day in range(21):
+    w.final_days(FIRST, FIRST + timedelta(days=27))
+    for day in range(28):
         w.traffic(FIRST + timedelta(days=day), app="a", family="v6", bytes=1000)
-        if day >= 14:  # from now on b is the top app of 28 days
+        if day >= 21:  # from now on b is the top app of 28 days
             w.traffic(FIRST + timedelta(days=day), app="b", bytes=100_000)
-    # Day 13 (from 0) is the first with a difference between weeks.
+    # Day 20 (from 0) is the first with two differences between weeks.
     value, _, _, _, attained, _, note = headline(w)
     assert (value, attained) == (0.0, True)
-    assert f"first attained {FIRST + timedelta(days=13)}" in str(note)
+    assert f"first attained {FIRST + timedelta(days=20)}" in str(note)
+
+
+def test_a_single_difference_is_no_spread(w: Warehouse) -> None:
+    weekly_shares(w, [920, 920])
+    w.connection.execute("UPDATE dim_targets SET weeks = 1")
+    row = "SELECT differences, week_to_week, judged_share, met FROM attainment ORDER BY day DESC"
+    assert w.query(row)[0] == (1, None, None, False)
+    assert headline(w)[4] is False
 
 
 def test_an_app_without_traffic_on_the_judged_day_counts_with_its_week(w: Warehouse) -> None:
@@ -611,3 +661,59 @@ def test_headline_of_users_needs_subscriber_ids(w: Warehouse) -> None:
     value, low, high, target, attained, _, note = headline(w, "active_ipv6_clients_30d")
     assert (value, low, high, target, attained) == (2.0, 2.0, 2.0, 2.0, True)
     assert "3 IPv6 prefixes a day" in str(note)
+
+
+def test_ids_on_ipv4_alone_are_ids(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.target(2, "active_ipv6_clients_30d", 2)
+    w.clients(D, [1, 2], unit="subscriber", family="v4")
+    value, low, _, _, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, low, attained) == (0.0, 0.0, False)
+    assert "distinct subscriber ids on IPv6 in 1 days" in str(note)
+    w.clients(D, [7], family="v6")
+    value, _, _, _, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, attained) == (0.0, False)
+    assert "1 IPv6 prefixes a day whose exporters carry no subscriber id" in str(note)
+
+
+def test_only_ipv4_clients_are_no_ipv6_client(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.target(2, "active_ipv6_clients_30d", 2)
+    assert "no final day with clients yet" in str(headline(w, "active_ipv6_clients_30d")[6])
+    w.clients(D, [1, 2], family="v4")
+    value, _, _, _, attained, _, note = headline(w, "active_ipv6_clients_30d")
+    assert (value, attained) == (0.0, None)
+    assert "no IPv6 clients seen" in str(note)
+
+
+def test_the_headline_says_what_was_rejected(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 4)
+    w.entry(LEDGER_FILES, input_id="x", status="committed", rows_in=1000)
+    w.entry(LEDGER_FILES, input_id="y", status="superseded", rows_in=10**6)
+    w.entry(REJECTS, input_id="x", reason="egress_copy", rows=400)  # another row counts them
+    w.entry(REJECTS, input_id="x", reason="bad_address", rows=3)
+    w.entry(REJECTS, input_id="x", reason="no_sampling_interval", rows=6)
+    assert "rejected" not in str(headline(w)[6])
+    w.entry(REJECTS, input_id="z", reason="no_sampling_interval", rows=1)
+    assert "1.0 % of the rows read were rejected, most of them as no_sampling_interval" in str(
+        headline(w)[6]
+    )
+
+
+def test_the_headline_names_apps_that_left_the_catalog(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 4)
+    assert "does not know (any more): 1" in str(headline(w)[6])
+    w.app("a")
+    assert "does not know" not in str(headline(w)[6])
+
+
+def test_what_was_lost_and_attained_again_is_said(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 5 + [890] * 2 + [920] * 8)
+    note = str(headline(w)[6])
+    assert headline(w)[4] is True
+    # Below: both weeks that end on a day are under 90 %. The last such day has a newest week of 5
+    # days at 890 (920 - 30 * 5 / 7 < 900): 2 days behind the second week's end, day 48 (from 0).
+    assert f"in between below the target until {FIRST + timedelta(days=50)}" in note
+    assert "attained again" in note

@@ -82,6 +82,38 @@ def test_the_normalised_share_is_null_where_packets_are_no_packets(w: Warehouse)
     assert share_row(w, "share_by_app", BYTES)["share"] == 0.64
 
 
+def test_fewer_bytes_than_headers_normalise_to_none(w: Warehouse) -> None:
+    # 100 packets without bytes (some exporters) take nothing off the other family's: 600 / 1400
+    w.traffic(D, family="v6", bytes=1000, packets=10)
+    w.traffic(D, family="v4", bytes=1000, packets=10)
+    w.traffic(D, family="v4", bytes=0, packets=100, network="m")
+    w.traffic(D, family="v6", bytes=39, packets=1, network="m")
+    where = "basis = 'bytes_normalised' AND denominator = 'all' AND share_kind = 'strict'"
+    row = share_row(w, "share_by_app", where)
+    assert (row["numerator"], row["denominator_value"]) == (600, 1400)
+
+
+def test_an_app_of_no_packets_is_in_no_normalised_figure(w: Warehouse) -> None:
+    w.final_days(D - 13 * ONE, D)
+    w.target(3, "top_apps_ipv6_share", 0.5, ranking="live")
+    for back in range(14):
+        w.traffic(D - back * ONE, app="a", family="v6", bytes=64_000)  # host offload
+        w.traffic(D - back * ONE, app="b", family="v6", bytes=600, packets=1)
+        w.traffic(D - back * ONE, app="b", family="v4", bytes=580, packets=1)
+    where = "basis = '{}' AND denominator = 'all' AND share_kind = 'strict'"
+    shown = (
+        "SELECT share, share_low, min_app, min_share, mean_share, apps_at_target "
+        "FROM kpi_stage3_concentration WHERE "
+    )
+    normalised, plain = where.format("bytes_normalised"), where.format("bytes")
+    # b: 600 - 40 = 560 of IPv6, 580 - 20 = 560 of IPv4
+    assert w.query(shown + normalised)[0] == (None, None, "b", 0.5, 0.5, 1)
+    assert w.query(shown + plain)[0][2:4] == ("b", 600 / 1180)
+    change = "SELECT count(*) FROM kpi_stage3_change WHERE "
+    assert w.one(change + normalised) == (0,)
+    assert w.one(change + plain) == (2,)
+
+
 def test_opens_are_a_basis_of_their_own(w: Warehouse) -> None:
     w.traffic(D, family="v6", bytes=900, tcp_opens=3)
     w.traffic(D, family="v4", bytes=100, tcp_opens=1)
@@ -150,6 +182,26 @@ def test_traffic_without_a_product_needs_all_endpoints_of_its_app_there(w: Wareh
     w.traffic(D, app="b", product="unclassified", bytes=2)
     assert denominators(w, "a")["enabled"] == 0
     assert denominators(w, "b")["enabled"] == 2
+
+
+def test_traffic_of_an_unknown_region_needs_all_endpoints_of_its_app(w: Warehouse) -> None:
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.endpoint("a", "p", "s")
+    w.endpoint("b", "p", "r", enabled_on=D)
+    w.endpoint("b", "q", "s", enabled_on=D)
+    for app, octets in (("a", 1), ("b", 2), ("none", 4)):
+        w.traffic(
+            D,
+            app=app,
+            family="v6",
+            ip_class="translated",
+            service_region="unknown",
+            product="unclassified",
+            bytes=octets,
+        )
+    assert denominators(w, "a")["enabled"] == 0
+    assert denominators(w, "b")["enabled"] == 2
+    assert denominators(w, "none")["enabled"] == 0
 
 
 # --- bounds ---------------------------------------------------------------------------------
@@ -384,6 +436,8 @@ def test_the_waterfall_puts_every_byte_in_one_place(w: Warehouse) -> None:
 def test_the_ranking_is_that_of_the_previous_full_quarter(w: Warehouse) -> None:
     w.final_days(date(2023, 12, 31), D)
     w.target(3, "top_apps_ipv6_share", 0.9, top_n=2, ranking="previous_quarter")
+    for day in range(82):  # 82 of its 91 days are 9 of 10
+        w.traffic(date(2024, 1, 1) + timedelta(days=day), app="unclassified")
     w.traffic(date(2023, 12, 31), app="d", bytes=99)  # before the quarter
     w.traffic(date(2024, 1, 1), app="b", family="v6", bytes=5)
     w.traffic(date(2024, 3, 31), app="c", family="v4", bytes=5)  # a tie with b: by id
@@ -394,6 +448,9 @@ def test_the_ranking_is_that_of_the_previous_full_quarter(w: Warehouse) -> None:
         (1, "b", "previous_quarter", 5),
         (2, "c", "previous_quarter", 5),
     ]
+    w.connection.execute("DELETE FROM traffic_1d WHERE window_start = TIMESTAMP '2024-01-02'")
+    w.connection.execute("DELETE FROM traffic_1d WHERE window_start = TIMESTAMP '2024-01-03'")
+    assert w.query("SELECT DISTINCT mode FROM top_apps") == [("live",)]
 
 
 def test_without_a_full_quarter_the_ranking_is_live(w: Warehouse) -> None:
