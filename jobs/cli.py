@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, cast
 
 import typer
 
@@ -22,6 +22,9 @@ from v6share.jobs.cores import available_cores
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation, LogForm
 from v6share.schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 Form = Literal["table", "json", "csv", "markdown", "parquet"]
 SeveralForm = Literal["table", "json", "markdown"]
@@ -466,11 +469,28 @@ def main() -> NoReturn:
     from v6share.jobs import interrupt
 
     interrupt.install()
+    _fill_streams()
     _tune_process()
     code = call(sys.argv[1:])
     if code is ExitCode.INTERRUPTED:
         interrupt.leave()
     _end(code)
+
+
+def _fill_streams() -> None:
+    """Let streams that the caller has closed lead nowhere.
+
+    Else the next file that is opened, a database, would take the number of stdout or stderr.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - for the whole process
+    # What an encoding cannot say, a name in a table, is escaped.
+    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
 
 
 def _tune_process() -> None:

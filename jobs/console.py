@@ -25,6 +25,7 @@ import typer
 from v6share.jobs import interrupt
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.invocation import Invocation
+from v6share.jobs.printable import printable
 from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
 
 if TYPE_CHECKING:
@@ -204,14 +205,9 @@ class _StderrHandler(logging.Handler):
             pass  # nobody listens; the work goes on
 
 
-def _printable(message: str) -> str:
-    """Without control characters: a file's name must not write to the terminal by itself."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
-
-
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = _printable(_message(record))
+        message = printable(_message(record))
         if record.levelno >= logging.ERROR:
             return f"error: {message}"
         return f"warning: {message}" if record.levelno >= logging.WARNING else message

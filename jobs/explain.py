@@ -13,6 +13,7 @@ from v6share.jobs.configure import Configured, configure_for_reading
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.look import looking_at
+from v6share.jobs.printable import printable
 from v6share.pipelines.explain import ExplainedFlow, explain_row
 from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import compile_plan
@@ -38,7 +39,7 @@ def main(
     if form == "table":
         # As a cell, the row's own columns would make the table too wide to read.
         shown = [s.decision for s in flows[0].steps if s.step == _ROW_STEP] if flows else []
-        output.write("\n".join([f"Row {row} of {file}", *shown, "", ""]))
+        output.write(printable("\n".join([f"Row {row} of {file}", *shown, "", ""])))
     output.write_tables(
         {"steps": _steps(flows, with_row=form != "table"), "windows": _windows(flows)}, form
     )

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from v6share.jobs import console
 from v6share.schemas.errors import UserError
@@ -22,14 +22,20 @@ _SUFFIXES: Final = (".parquet", ".parq")
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def find_inputs(
-    paths: Sequence[str], excluded: Sequence[Path] = ()
-) -> tuple[tuple[FoundInput, ...], tuple[str, ...]]:
-    """The inputs that the arguments mean, and the arguments that mean none.
+class Found(NamedTuple):
+    """The inputs by path, the arguments that mean none, and the folders that cannot be read."""
+
+    inputs: tuple[FoundInput, ...]
+    empty: tuple[str, ...]
+    closed: tuple[str, ...]
+
+
+def find_inputs(paths: Sequence[str], excluded: Sequence[Path] = ()) -> Found:
+    """What the arguments mean.
 
     excluded: folders that are never walked; a workspace's own files are no flows. What is odd in
-    a folder that is walked (a pipe, a link to nothing, a folder that may not be read, a name that
-    is not UTF-8) is left out with a warning.
+    a folder that is walked (a pipe, a link to nothing, a name that is not UTF-8) is left out with
+    a warning.
 
     Raises UserError for an empty argument and for object-store URLs, and where an argument itself
     is a device or a pipe or has a name that is not UTF-8 (the ledger could not hold it).
@@ -38,14 +44,17 @@ def find_inputs(
     above = {identity for identity in known if identity is not None}
     found: dict[str, FoundInput] = {}
     empty: list[str] = []
+    closed: list[str] = []
     for argument in paths:
         matched = [
-            entry for path in _expand(argument, above) if (entry := _look_at(path)) is not None
+            entry
+            for path in _expand(argument, above, closed)
+            if (entry := _look_at(path)) is not None
         ]
         found.update((entry.path, entry) for entry in matched)
         if not matched:
             empty.append(argument)
-    return tuple(sorted(found.values())), tuple(empty)
+    return Found(tuple(sorted(found.values())), tuple(empty), tuple(closed))
 
 
 def is_missing(argument: str) -> bool:
@@ -56,7 +65,7 @@ def is_missing(argument: str) -> bool:
     return not has_magic(argument) and not Path(argument).exists()
 
 
-def _expand(argument: str, above: set[tuple[int, int]]) -> Iterator[str]:
+def _expand(argument: str, above: set[tuple[int, int]], closed: list[str]) -> Iterator[str]:
     if not argument:
         raise UserError(
             "PATH: found an empty text, expected a file, a directory or a glob; nothing was "
@@ -71,43 +80,57 @@ def _expand(argument: str, above: set[tuple[int, int]]) -> Iterator[str]:
     # A file may have brackets in its name, so the name itself comes before the pattern.
     if has_magic(argument) and not os.path.lexists(argument):
         found = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute ones
-        matches = [match for match in found if not _is_private(os.path.basename(match))]  # noqa: PTH119 - "a/" has none
+        matches = [match for match in found if _is_meant(match, argument, above)]
     for match in matches:
         if Path(match).is_dir():
-            yield from _files_below(match, above)
+            yield from _files_below(match, above, closed)
         else:
             yield match
+
+
+def _is_meant(match: str, pattern: str, excluded: set[tuple[int, int]]) -> bool:
+    """Whether a glob may mean this: nothing private, but for what it names, and nothing of ours."""
+    named = Path(pattern).parts
+    if any(_is_private(part) and part not in named for part in Path(match).parts):
+        return False
+    return not any(_identity(folder) in excluded for folder in Path(match).parents)
 
 
 def _is_private(name: str) -> bool:
     return name.startswith(("_", ".")) or name.endswith(".tmp")
 
 
-def _files_below(directory: str, above: set[tuple[int, int]]) -> Iterator[str]:
-    """The flow files below a directory; ``above`` holds the folders we are in, against loops."""
+def _files_below(directory: str, above: set[tuple[int, int]], closed: list[str]) -> Iterator[str]:
+    """The flow files below a directory; ``above`` holds the folders we are in, against loops.
+
+    closed: gets those that cannot be read.
+    """
     identity = _identity(Path(directory))
     if identity is None or identity in above:
         return
     try:
         entries = list(os.scandir(directory))
     except OSError as error:
-        console.warn(f"{directory}: left out, {error.strerror}")
+        console.warn(f"{directory}: cannot be read, {error.strerror}; what is in it is left out")
+        closed.append(directory)
         return
     for entry in entries:
         if _is_private(entry.name):
             continue
         try:
-            yield from _files_at(entry, above | {identity})
+            yield from _files_at(entry, above | {identity}, closed)
         except UnicodeEncodeError:
             console.warn(f"{entry.path!r}: left out, the name is not UTF-8; rename it")
         except OSError as error:
             console.warn(f"{entry.path}: left out, {error.strerror}")
 
 
-def _files_at(entry: os.DirEntry[str], above: set[tuple[int, int]]) -> Iterator[str]:
+def _files_at(
+    entry: os.DirEntry[str], above: set[tuple[int, int]], closed: list[str]
+) -> Iterator[str]:
     is_flows = entry.name.endswith(_SUFFIXES)
     if entry.is_dir():
-        yield from _files_below(entry.path, above)
+        yield from _files_below(entry.path, above, closed)
     elif entry.is_symlink() and not Path(entry.path).exists():
         yield entry.path  # perhaps a folder on a disk that is not mounted: whoever looks says so
     elif is_flows and entry.is_file():
@@ -126,6 +149,14 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def _absolute(path: str) -> str:
+    """The path from the root, links as they are named; but ``link/..`` is where that leads."""
+    folder, name = os.path.split(path)
+    if ".." in Path(folder).parts:
+        folder = os.path.realpath(folder)
+    return os.path.abspath(os.path.join(folder, name))  # noqa: PTH100, PTH118 - as above
+
+
 def _look_at(path: str) -> FoundInput | None:
     """What the directory says about one file; None where it is gone or never was.
 
@@ -141,7 +172,7 @@ def _look_at(path: str) -> FoundInput | None:
         raise UserError(f"{path}: {error.strerror}; nothing was counted") from None
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a regular file; give files, directories or globs")
-    absolute = os.path.abspath(path)  # noqa: PTH100 - Path.resolve would follow links
+    absolute = _absolute(path)
     try:
         absolute.encode()
     except UnicodeEncodeError:

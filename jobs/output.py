@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from v6share.jobs.header import place_of, unit_of, unit_of_name
+from v6share.jobs.printable import printable
 from v6share.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def flush() -> None:
 
 def write_lines(lines: Sequence[str]) -> None:
     """Print lines of text on stdout; a terminal breaks them between words."""
+    lines = [printable(line) for line in lines]
     if not sys.stdout.isatty():
         write("".join(f"{line}\n" for line in lines))
         return
@@ -349,7 +351,9 @@ def _row_for_people(schema: "pa.Schema", values: tuple[Any, ...]) -> list[str]:
     row = dict(zip(schema.names, values, strict=True))
     target = row.get("target")
     return [
-        value_for_people(field.name, value, unit_of(field, row), target).replace("\n", " ")
+        printable(value_for_people(field.name, value, unit_of(field, row), target)).replace(
+            "\n", " "
+        )
         for field, value in zip(schema, values, strict=True)
     ]
 

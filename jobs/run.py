@@ -21,7 +21,7 @@ from v6share.jobs.configure import (
 )
 from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
-from v6share.jobs.find import find_inputs, is_missing
+from v6share.jobs.find import Found, find_inputs, is_missing
 from v6share.jobs.finish import check_and_publish, new_run_id
 from v6share.jobs.guard import refuse_lost_catalog
 from v6share.jobs.invocation import Invocation
@@ -45,6 +45,7 @@ from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
 _NAMED: Final = 10
+_COMMAND_KEPT: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         try:
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
-            new = known.new_among(found)
+            new = known.new_among(found.inputs)
             if new:
                 say_if_cold()
             with ahead_of(new) as ahead:
@@ -106,9 +107,11 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
                 started = _Started(
                     new_run_id(now), invocation.command, now, clock, configured, request, ahead
                 )
-                return _run(connection, started, found, known, span)
+                code = _run(connection, started, found.inputs, known, span)
         finally:
             connection.close()
+    # What lies in a folder that cannot be read is missing, as much as a file that cannot.
+    return ExitCode.INPUT_FAILED if found.closed and code is ExitCode.DONE else code
 
 
 def _say_doubts(configured: Configured) -> None:
@@ -141,27 +144,27 @@ def _check_names(request: Request) -> None:
         )
 
 
-def _find(paths: Sequence[str], workspace: Workspace) -> tuple[FoundInput, ...]:
+def _find(paths: Sequence[str], workspace: Workspace) -> Found:
     """The inputs. Raises JobStopped (NO_INPUT) where there is none.
 
     Raises UserError where others are there, but not one that was named: nobody would look at a
     warning of a job that a scheduler runs.
     """
-    found, empty = find_inputs(paths, (workspace.state, workspace.published.parent))
-    missing = [path for path in empty if is_missing(path)]
-    if not found:
+    found = find_inputs(paths, (workspace.state, workspace.published.parent))
+    missing = [path for path in found.empty if is_missing(path)]
+    if not found.inputs:
         gone = f"; there is no {' and no '.join(missing)}" if missing else ""
         raise JobStopped(
             ExitCode.NO_INPUT,
-            f"no input matched {', '.join(empty)}{gone}. Of a directory only *.parquet and *.parq "
-            "are taken, a file that you name is always tried",
+            f"no input matched {', '.join(found.empty)}{gone}. Of a directory only *.parquet and "
+            "*.parq are taken, a file that you name is always tried",
         )
     if missing:
         raise UserError(
             f"{', '.join(missing)}: no such file or directory; nothing was counted. Name what is "
             "there, or give a quoted glob where it may be missing"
         )
-    for path in empty:
+    for path in found.empty:
         console.warn(f"{path}: no flow file there, the others are counted", path=path)
     return found
 
@@ -249,7 +252,7 @@ def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: S
     outcome = "committed" if result.committed else NO_OP
     return Run(
         run_id=started.run_id,
-        command=started.command,
+        command=_cut(started.command),
         code_version=__version__,
         rules_version=started.versions.rules_version,
         catalog_version=started.versions.catalog_version,
@@ -263,6 +266,11 @@ def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: S
         rows_rejected=sum(one.rows_rejected for one in result.committed),
         outcome="quarantined-some" if result.refused else outcome,
     )
+
+
+def _cut(command: str) -> str:
+    """A command that names a thousand files would be kept at every run."""
+    return command if len(command) <= _COMMAND_KEPT else f"{command[: _COMMAND_KEPT - 3]}..."
 
 
 def _summary(

@@ -1,5 +1,6 @@
 """``v6share status``: how things stand."""
 
+import os
 from dataclasses import dataclass, fields
 
 from v6share.jobs import console, output
@@ -63,7 +64,14 @@ class _Found:
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
-    """From the warehouse, which knows most; while a run holds it, from the snapshot."""
+    """From the warehouse, which knows most; while a run holds it, from the snapshot.
+
+    So too for whoever may read the workspace and not write to it: to open a warehouse is to write.
+    """
+    if workspace.warehouse.exists() and not os.access(workspace.state, os.W_OK):
+        console.say(f"{workspace.state} is not yours to write; this is the state last published")
+        with open_snapshot(workspace.published) as snapshot:
+            return _look(snapshot, workspace, "")
     try:
         with hold(workspace, command):
             connection = open_warehouse(workspace)

@@ -111,8 +111,8 @@ def _add(survey: Survey, batch: FlowBatch) -> None:
         if rows.any():
             sums = survey.families.setdefault(name, [0, 0, 0])
             sums[0] += int(rows.sum())
-            sums[1] += int(batch.packets[rows].sum())
-            sums[2] += int(batch.octets[rows].sum())
+            sums[1] += _sum(batch.packets[rows])
+            sums[2] += _sum(batch.octets[rows])
     _add_faults(survey, batch)
     _add_sampling(survey, batch)
     for name, mask in batch.findings:
@@ -123,6 +123,11 @@ def _add(survey: Survey, batch: FlowBatch) -> None:
         survey.last_ms = last if survey.last_ms is None else max(last, survey.last_ms)
     for row in range(min(batch.rows, FIRST_ROWS - len(survey.first_rows))):
         survey.first_rows.append(_row(batch, row))
+
+
+def _sum(counters: I64) -> int:
+    """Whatever the counters are: 64 bits may not hold the sum of even two."""
+    return (int((counters >> 32).sum()) << 32) + int((counters & 0xFFFFFFFF).sum())
 
 
 def _add_faults(survey: Survey, batch: FlowBatch) -> None:

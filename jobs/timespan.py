@@ -85,6 +85,6 @@ def _touches(path: str, span: Span, dialect: str | None) -> bool:
             last = ends if last is None else max(last, ends)
             if span.overlaps(first, last):
                 return True
-    except InputRefused:
+    except (InputRefused, OSError):
         return True
     return False

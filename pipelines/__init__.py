@@ -11,16 +11,26 @@ def _kernel_cache() -> str:
     """Where machine code is kept: in the user's cache, as an install may be read-only.
 
     One folder for each state of the sources: numba notices a change in a function's own file,
-    not in a function of another file that was compiled into it.
+    not in a function of another file that was compiled into it. And one for each installation,
+    for numba keeps the kernels of each apart.
     """
-    digest = hashlib.sha256()
-    for source in sorted((Path(__file__).parent / "kernels").glob("*.py")):
+    kernels = Path(__file__).parent / "kernels"
+    digest = hashlib.sha256(os.fsencode(kernels))
+    for source in sorted(kernels.glob("*.py")):
         digest.update(source.read_bytes())
     return str(Path(platformdirs.user_cache_dir("v6share"), "kernels", digest.hexdigest()[:16]))
 
 
 # Numba reads the variable when it is imported.
 os.environ.setdefault("NUMBA_CACHE_DIR", _kernel_cache())
+
+
+def kernels_can_be_kept() -> bool:
+    """Whether the cache may be written: numba compiles nothing that it cannot keep."""
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
 
 
 def kernels_are_cold() -> bool:

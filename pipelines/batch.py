@@ -140,6 +140,8 @@ def read_outcomes(directory: Path) -> list[Outcome]:
     lines = {
         line
         for file in sorted(directory.glob("*.jsonl"))
-        for line in file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: that also cuts at separators which a name may hold.
+        for line in file.read_text(encoding="utf-8").split("\n")
+        if line
     }
     return sorted((Outcome.from_json(line) for line in lines), key=lambda o: o.path)

@@ -3,7 +3,6 @@
 Here and not in ``jobs``, because a worker on another machine reads them, too.
 """
 
-import contextlib
 import hashlib
 import os
 import secrets
@@ -63,16 +62,31 @@ def read_client_key(workspace: Workspace) -> bytes:
 def _write_client_key(path: Path) -> None:
     """Write under another name first: a torn key would be worse than none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not by the process number: in a container that is the same for a run that was killed here.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    # A link, unlike a rename, never replaces the key that another process has just made.
-    with contextlib.suppress(FileExistsError):
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        _name_key(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _name_key(temporary: Path, path: Path) -> None:
+    """Give the key its name. A link never replaces one that another process has just made.
+
+    Where the file system knows no links (vfat, some network ones) a rename has to do.
+    """
+    try:
         path.hardlink_to(temporary)
-    temporary.unlink()
+    except FileExistsError:
+        return
+    except OSError:
+        if not path.exists():
+            temporary.replace(path)
 
 
 def key_id(client_key: bytes) -> str:

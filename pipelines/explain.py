@@ -6,12 +6,14 @@ The same kernels decide as in a run; here they are only asked why. A biflow's ro
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels import traffic as t
+from v6share.pipelines.kernels.faults import fault_bit
 from v6share.pipelines.kernels.flows import U8, U64, Bool, FlowBatch
 from v6share.pipelines.kernels.groups import Groups
 from v6share.pipelines.kernels.lane import Lane, Plan, classify_flows
@@ -31,6 +33,8 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import REJECT_REASONS
 
 Address = IPv4Address | IPv6Address
+
+_NO_TIME: Final = fault_bit("no_time")
 
 _FLAG_NAMES = {
     c.MULTICAST: "multicast",
@@ -168,6 +172,8 @@ def _addresses(batch: FlowBatch, src: Address | None, dst: Address | None) -> St
 def _times(batch: FlowBatch) -> Step:
     start, end = int(batch.start_ms[0]), int(batch.end_ms[0])
     marks = ", ".join(name for name, mask in batch.findings if mask[0])
+    if batch.faults[0] & _NO_TIME:
+        return Step("time", "none", "absent, or before 1990 as that of a clock that was never set")
     return Step(
         "time",
         f"{_utc(start)} to {_utc(end)}",
@@ -196,13 +202,13 @@ def _sampling(batch: FlowBatch, measures: Measures, plan: Plan) -> Step:
     else:
         interval = str(plan.unknown_interval or "unknown")
         why = (
-            "neither the record nor exporters.csv says one; sampling.unknown decides, or the "
-            "--unknown-sampling of a run"
+            "neither the record nor exporters.csv says one that can be; sampling.unknown decides, "
+            "or the --unknown-sampling of a run"
         )
-    scaled = f"{int(measures.packets[0]):,} packets, {int(measures.octets[0]):,} bytes"
+    scaled = f": {int(measures.packets[0]):,} packets, {int(measures.octets[0]):,} bytes"
     return Step(
         "sampling",
-        f"1 in {interval}: {scaled}",
+        f"1 in {interval}" + (scaled if measures.verdict[0] == COUNTED else ""),
         f"{why} (exporter {name or 'not named'}, vantage {vantage})",
     )
 

@@ -187,7 +187,7 @@ class Crew:
 
     def _run_lane(self, opened: _Opened) -> None:
         """Count row groups until none is left; the last lane to end writes the fragment."""
-        lane = opened.join(self._plan)
+        lane = self._lane_for(opened)
         if lane is None:
             return
         if opened.joined < min(self._work.threads, opened.file.row_groups):
@@ -210,6 +210,14 @@ class Crew:
                 self._done(self._write(opened, lanes), opened.result)
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
+
+    def _lane_for(self, opened: _Opened) -> Lane | None:
+        try:
+            return opened.join(self._plan)
+        except MemoryError as error:
+            if not opened.joined:  # else another lane is at work, and goes on without help
+                self._done(_failed(opened.found, error), opened.result)
+            return None
 
     def _help_later(self, opened: _Opened) -> None:
         # The pool may be shut down already: an interrupted run needs no help.
@@ -240,7 +248,8 @@ class Crew:
         return _counted(opened.found, opened.key, sums)
 
     def _refused(self, found: FoundInput, input_id: str, refused: InputRefused) -> Outcome:
-        age_ns = self._work.now_ns - found.mtime_ns
+        # Another machine's clock may be ahead by seconds, a wrong one by years.
+        age_ns = abs(self._work.now_ns - found.mtime_ns)
         young = age_ns < self._work.settings.run.settle_seconds * _SECOND_NS
         # A half-written file cannot be read; one that can be read will not change its columns.
         if _changed(found) or (young and refused.reason in _MAY_BE_HALF_WRITTEN):

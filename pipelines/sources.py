@@ -28,6 +28,9 @@ from v6share.schemas.errors import InputRefused
 
 _LONGEST_DETAIL: Final = 300
 _READ_BYTES: Final = 1 << 20
+# Writers end a dictionary at 1 or 2 MiB, and spell the values out from there on.
+_DICTIONARY_BYTES: Final = 2 << 20
+_CODE_BYTES: Final = 3
 # Everything that pyarrow is known to raise for damaged files; ArrowException covers the most.
 _DAMAGE: Final = (OSError, pa.ArrowException, ValueError, MemoryError, OverflowError, TypeError)
 
@@ -68,7 +71,7 @@ class FlowFile:
             file = pq.ParquetFile(
                 self.path,
                 metadata=self.metadata,
-                read_dictionary=self._dictionaries(),
+                read_dictionary=self._dictionaries(row_groups),
                 page_checksum_verification=True,
                 # Page by page: else all columns of a row group are held at once, however large.
                 pre_buffer=False,
@@ -86,14 +89,32 @@ class FlowFile:
                     batch.validate()
                 yield batch
 
-    def _dictionaries(self) -> list[str]:
-        """Text that is looked at value by value; addresses are parsed faster row by row."""
+    def _dictionaries(self, row_groups: Sequence[int]) -> list[str]:
+        """Text that is looked at value by value; addresses are parsed faster row by row.
+
+        But none of many values: Arrow keeps all that a row group has until it is read.
+        """
         columns = self.definition.columns
         of_addresses = (columns.src, columns.dst, columns.outer_src, columns.outer_dst)
         addresses = {s.column for sources in of_addresses for s in sources}
         times = {s.column for sources in (columns.start, columns.end) for s in sources}
         known = self.definition.source_columns - addresses - times
-        return [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
+        text = [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
+        large = self._of_many_values(row_groups)
+        return [name for name in text if name not in large]
+
+    def _of_many_values(self, row_groups: Sequence[int]) -> set[str]:
+        """The columns that are larger than their dictionary and a code a row could be."""
+        found: set[str] = set()
+        for number in row_groups:
+            group = self.metadata.row_group(number)
+            chunks = (group.column(i) for i in range(group.num_columns))
+            found.update(
+                chunk.path_in_schema
+                for chunk in chunks
+                if chunk.total_uncompressed_size > _DICTIONARY_BYTES + _CODE_BYTES * group.num_rows
+            )
+        return found
 
 
 def open_flow_file(

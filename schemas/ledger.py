@@ -115,7 +115,7 @@ REJECT_MEANINGS: Final = {
     "skip_data": "the exporter says that it lost records, so some traffic is missing",
     "egress_copy": "it leaves an exporter that also reported it coming in, as exporters.csv says",
     "no_counters": "packets or bytes are null or absent",
-    "bad_counter": "packets or bytes are negative, a fraction or not a number",
+    "bad_counter": "packets or bytes are negative, a fraction, 2^63 or more, or not a number",
     "zero_packets": "no packets",
     "total_counters": "only counters since the flow began, none of this record alone",
     "no_sampling_interval": "neither the record nor exporters.csv nor the settings know it",

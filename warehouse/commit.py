@@ -400,7 +400,3 @@ def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]
     )
     delete_matching(connection, "private.seen", "path", rows.select(["path"]))
     insert_rows(connection, "private.seen", rows)
-
-
-def _empty(table: Table) -> pa.Table:
-    return table.arrow_schema.empty_table()

@@ -90,7 +90,7 @@ def measure(
     """
     measures, wide = _measure(flows, max_duration_ms, unknown_interval, max_packet)
     for row in np.flatnonzero(wide):
-        _measure_exactly(flows, measures, int(row), max_packet)
+        _measure_exactly(flows, measures, int(row), unknown_interval, max_packet)
     return measures
 
 
@@ -320,7 +320,9 @@ def _measure_one(
     return False
 
 
-def _measure_exactly(flows: MeasureInputs, measures: Measures, row: int, max_packet: int) -> None:
+def _measure_exactly(
+    flows: MeasureInputs, measures: Measures, row: int, unknown_interval: int, max_packet: int
+) -> None:
     """Fill in the variance of a row whose interval is a fraction or whose numbers are huge."""
     exporter = flows.exporter[row]
     pre_scaled = len(flows.pre_scaled) > 0 and bool(flows.pre_scaled[row])
@@ -330,7 +332,7 @@ def _measure_exactly(flows: MeasureInputs, measures: Measures, row: int, max_pac
         pre_scaled,
         int(flows.declared[exporter]),
         bool(flows.override[exporter]),
-        0,
+        unknown_interval,
     )
     interval = Fraction(int(num), int(den))
     count, size = int(flows.packets[row]), int(flows.octets[row])

@@ -1,6 +1,7 @@
 """Which Arrow types the columns of a dialect may have: refused at opening, not in the middle."""
 
 from collections.abc import Callable
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -22,22 +23,23 @@ from v6share.schemas.errors import InputRefused
 
 
 def check_types(schema: pa.Schema, dialect: Dialect) -> None:
-    """Raise InputRefused ``unreadable`` where a column that the dialect reads has a type that
+    """Raise InputRefused ``no_dialect`` where a column that the dialect reads has a type that
     no reader here understands, or a name that stands twice.
     """
     names = schema.names
     for canonical, column, reads in _readers(dialect):
         if names.count(column) > 1:
             raise InputRefused(
-                "unreadable",
+                "no_dialect",
                 f'found the column "{column}" {names.count(column)} times, expected it once',
             )
         if column in names and not reads(_storage(schema.field(column).type)):
             kind = str(schema.field(column).type)
             raise InputRefused(
-                "unreadable",
+                "no_dialect",
                 f'the column "{column}" has the type {kind[:80]}, which cannot be read as '
-                f"{canonical} of the dialect {dialect.name}",
+                f"{canonical} of the dialect {dialect.name}; expected "
+                + _EXPECTED.get(reads, "text or whole numbers"),
             )
 
 
@@ -93,3 +95,12 @@ def _reads_probability(kind: pa.DataType) -> bool:
 
 def _reads_test(test: Test) -> Callable[[pa.DataType], bool]:
     return (lambda _: True) if test.present is not None else reads_tests
+
+
+_EXPECTED: Final[dict[Callable[[pa.DataType], bool], str]] = {
+    holds_addresses: "text, 4 or 16 bytes, or 32-bit integers",
+    reads_times: "timestamps, numbers or text",
+    reads_whole: "numbers, or text with digits",
+    _reads_flags: "numbers, text, or lists of text",
+    _reads_probability: "numbers",
+}

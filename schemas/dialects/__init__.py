@@ -362,8 +362,21 @@ def _why_none(columns: Collection[str], dialects: Sequence[Dialect]) -> str:
     near = min(dialects, key=lambda d: (len(d.missing(columns)), -_known(d, columns), d.name))
     return (
         f"found the columns {_shown(columns)}; the nearest dialect, {_misses(near, columns)}; "
-        "name one with --dialect, or add one (docs/dialects.md)"
+        f"{_but_for_case(columns, dialects)}name one with --dialect, or add one (docs/dialects.md)"
     )
+
+
+def _but_for_case(columns: Collection[str], dialects: Sequence[Dialect]) -> str:
+    """A word where only upper and lower case stand in the way, as after Hive or Athena."""
+    small = {column.lower() for column in columns}
+    for dialect in dialects:
+        spelled = {name for name in dialect.source_columns if name.lower() in small}
+        if not dialect.missing(spelled):
+            return (
+                f"but for upper and lower case the columns are those of {dialect.name}: rename "
+                "them in the files; or "
+            )
+    return ""
 
 
 def _misses(dialect: Dialect, columns: Collection[str]) -> str:

@@ -165,7 +165,7 @@ class TwiceAndBackwards(beam.PTransform):
 
 def test_another_runner_and_source_make_the_same_bytes(made: Made, fresh: Path) -> None:
     configured = configure(fresh)
-    found, _ = find_inputs([str(made.flows)])
+    found, *_ = find_inputs([str(made.flows)])
     work = Work(
         workspace=configured.workspace,
         run_id="elsewhere",

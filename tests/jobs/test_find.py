@@ -21,7 +21,7 @@ def touch(root: Path, *names: str) -> None:
 
 
 def names(root: Path, *arguments: str) -> list[str]:
-    found, _ = find_inputs([str(root / a) for a in arguments])
+    found, *_ = find_inputs([str(root / a) for a in arguments])
     return [os.path.relpath(f.path, root) for f in found]
 
 
@@ -71,7 +71,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -
 def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"12345")
     os.utime(tmp_path / "a.parquet", ns=(0, 1_234_567_890_123_456_789))
-    (found,), _ = find_inputs([str(tmp_path)])
+    (found,), *_ = find_inputs([str(tmp_path)])
     assert found.size == 5
     assert found.mtime_ns == (tmp_path / "a.parquet").stat().st_mtime_ns
 
@@ -79,13 +79,13 @@ def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
 def test_paths_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.parquet")
     monkeypatch.chdir(tmp_path)
-    (found,), _ = find_inputs(["./a.parquet"])
+    (found,), *_ = find_inputs(["./a.parquet"])
     assert found.path == str(tmp_path / "a.parquet")
 
 
 def test_arguments_without_a_match_are_named(tree: Path) -> None:
     missing, empty = str(tree / "nothing*"), str(tree / "gone.parquet")
-    found, without = find_inputs([missing, str(tree / "a.parq"), empty])
+    found, without, _ = find_inputs([missing, str(tree / "a.parq"), empty])
     assert len(found) == 1
     assert without == (missing, empty)
 
@@ -148,7 +148,7 @@ def test_what_is_odd_in_a_folder_is_left_out(
     (tmp_path / "again").symlink_to(tmp_path)
     (tmp_path / "dangling.parquet").symlink_to("nowhere")
     (tmp_path / "not-mounted").symlink_to("/nowhere/flows")
-    found, empty = find_inputs([str(tmp_path)])
+    found, empty, _ = find_inputs([str(tmp_path)])
     assert [Path(one.path).name for one in found] == ["good.parquet"]
     assert empty == ()
     err = capsys.readouterr().err
@@ -159,10 +159,29 @@ def test_what_is_odd_in_a_folder_is_left_out(
     assert "dangling.parquet: left out" in capsys.readouterr().err
 
 
+def test_a_glob_means_nothing_private_unless_it_says_so(tree: Path) -> None:
+    touch(tree, "ws/state/fragments/ab/f.parquet")
+    pattern = str(tree / "**/*.parquet")
+    found = find_inputs([pattern], (tree / "ws/state",)).inputs
+    assert [os.path.relpath(f.path, tree) for f in found] == [
+        "b.parquet",
+        "day=1/c.parquet",
+        "day=1/deep/d.parquet",
+    ]
+    assert names(tree, "_temporary/*.parquet") == ["_temporary/h.parquet"]
+
+
+def test_the_folder_above_a_link_is_where_the_link_leads(tmp_path: Path) -> None:
+    touch(tmp_path, "there/deep/x", "there/a.parquet")
+    (tmp_path / "link").symlink_to(tmp_path / "there/deep")
+    (one,) = find_inputs([str(tmp_path / "link/../a.parquet")]).inputs
+    assert one.path == str(tmp_path / "there/a.parquet")
+
+
 def test_a_workspace_does_not_count_its_own_files(tmp_path: Path) -> None:
     for name in ("flows.parquet", "state/fragments/ab/f.parquet", "published/x.parquet"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    found, _ = find_inputs([str(tmp_path)], (tmp_path / "state", tmp_path / "published"))
+    found, *_ = find_inputs([str(tmp_path)], (tmp_path / "state", tmp_path / "published"))
     assert [Path(one.path).name for one in found] == ["flows.parquet"]

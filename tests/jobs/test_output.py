@@ -51,6 +51,15 @@ def test_json_is_exact() -> None:
     assert second["share"] is None
 
 
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_names_do_not_write_to_the_terminal(form: output.Form) -> None:
+    table = pa.table({"exporter": ["r1\x1b[2J\x1b]0;t\x07\r\nerror: no"]})
+    text = output.text_of(table, form)
+    assert not set(text) & set("\x1b\x07\r")
+    assert "\\x1b[2J" in text
+    assert "\nerror" not in text
+
+
 def test_json_of_nothing_is_a_list() -> None:
     assert json.loads(output.text_of(TABLE.slice(0, 0), "json")) == []
 

@@ -1,6 +1,7 @@
 """``v6share run`` and what stands around it, from flow files to exit codes and output."""
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -20,8 +21,10 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 
 from v6share.jobs import cli
 from v6share.jobs.exits import ExitCode
+from v6share.pipelines import inputs, sources
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.lock import hold
+from v6share.warehouse.open import open_snapshot
 
 LONG_AGO = 1_600_000_000
 
@@ -232,6 +235,77 @@ def test_a_young_unreadable_file_is_left_for_the_next_run(
     write_flows(flows / "young.parquet", start_ms=JANUARY_1 + 9 * DAY_MS)
     code, done, _ = run(capsys, root, flows)
     assert (code, done["inputs_committed"]) == (ExitCode.DONE, 1)
+
+
+def test_a_whole_file_of_a_wrong_type_or_from_the_future_is_not_being_written(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    # Both are what they will be, however young they look.
+    table = pq.read_table(flows / "day0.parquet")
+    odd = pa.array([True] * table.num_rows)
+    pq.write_table(table.append_column("sourceIPAddress", odd), flows / "typed.parquet")
+    spoil(flows / "future.parquet", seconds_ago=-3600)
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_still_being_written"], done["inputs_quarantined"]) == (0, 2)
+    assert "has the type bool, which cannot be read as src of the dialect ipfix; expected" in err
+
+
+def test_a_folder_that_cannot_be_read_ends_a_run_as_a_file_does(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (flows / "closed").mkdir()
+    scandir = os.scandir
+
+    def guarded(path: object) -> object:
+        # Who runs the tests may be root, to whom no folder is closed.
+        if str(path).endswith("/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.INPUT_FAILED, 3)
+    assert "closed: cannot be read, Permission denied; what is in it is left out" in err
+    assert run(capsys, root, flows)[0] is ExitCode.INPUT_FAILED  # nothing new, and still not all
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "<&- 1>&- 2>&-"])
+def test_closed_streams_change_nothing(root: Path, flows: Path, closed: str) -> None:
+    program = Path(sys.executable).with_name("v6share")
+    ran = subprocess.run(
+        ["sh", "-c", f'"$0" -C "$1" run "$2" {closed}', program, root, flows], check=False
+    )
+    assert ran.returncode == 0
+    with open_snapshot(root / "published/v6share.duckdb") as snapshot:
+        assert snapshot.execute("SELECT count(*) FROM ledger_files").fetchall() == [(3,)]
+
+
+def test_an_odd_name_harms_only_itself(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    write_flows(flows / "line\u2028and\u0085line.parquet", start_ms=JANUARY_1 + 5 * DAY_MS)
+    write_flows(flows / "odd.parquet", exporter="r\u2029outer", interval=None)
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 5)
+
+
+def test_a_file_that_cannot_be_opened_is_chosen_whatever_its_span(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = sources.open_flow_file
+
+    def guarded(path: str, dialect: str | None = None) -> object:
+        # Who runs the tests may be root, to whom no file is closed.
+        if path.endswith("day0.parquet"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, dialect)
+
+    monkeypatch.setattr(sources, "open_flow_file", guarded)
+    monkeypatch.setattr(inputs, "open_flow_file", guarded)
+    code, done, _ = run(capsys, root, flows, "--since", "2026-01-02")
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_committed"], done["inputs_failed"]) == (2, 1)
 
 
 def test_no_input(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path) -> None:
@@ -470,6 +544,9 @@ def test_a_long_command_is_cut_for_people_and_whole_for_machines(
     assert max(map(len, call(capsys, root, "status")[1].splitlines())) < 300
     (told,) = json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"]
     assert told["command"].count("day0.parquet") == 50
+    run(capsys, root, *named * 20)  # but no run keeps more than 10,000 characters
+    told = json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"][0]
+    assert len(told["command"]) == 10_000
     assert call(capsys, root, "kpi", "ledger_runs", "--format", "csv")[1].count("day0") == 50
 
 
@@ -873,7 +950,7 @@ def test_explain_knows_the_windows_of_every_exporters_flows(
 @pytest.mark.parametrize(
     ("given", "verdict", "sampling"),
     [
-        ([], "rejected", "1 in unknown: 0 packets"),
+        ([], "rejected", "1 in unknown"),
         (["--unknown-sampling", "unsampled"], "counted", "1 in 1: "),
         (["--unknown-sampling", "100"], "counted", "1 in 100: "),
     ],

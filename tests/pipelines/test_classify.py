@@ -80,6 +80,7 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": SHOP4, "protocol": 47}, "gre"),
         ({"src": V4C, "dst": SHOP4, "protocol": 4}, "ipip"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4789}, "overlay"),
+        ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 8472}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 2152}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4791}, "rocev2"),
         (
@@ -105,8 +106,9 @@ def decide_one(rules, **row):
         ({"src": "2a00:78::1", "dst": SHOP6}, "translated"),
         ({"src": V6C, "dst": "::ffff:0:a00:1"}, "translated"),
         ({"src": "10.200.1.1", "dst": SHOP4}, "translated"),
-        # the pool speaks for clients: as a service it is plain IPv4
+        # the pool speaks for clients, of a known service too; as a service it is plain IPv4
         ({"src": SHOP4, "dst": "10.200.1.1", "src_port": 40000, "dst_port": 443}, "translated"),
+        ({"src": V4C, "dst": "10.200.1.1", "src_port": 40000, "dst_port": 443}, "native_v4"),
         ({"src": "2002:a00:1::1", "dst": SHOP6}, "6to4"),
         ({"src": "2001:0:a::1", "dst": SHOP6}, "teredo"),
         ({"src": "2a00:100::5efe:a00:1", "dst": SHOP6}, "isatap"),

@@ -226,6 +226,28 @@ def test_which_clients_count() -> None:
     # a flow counts on every day that it overlaps
     long = {"duration": day_before_end}
     assert [r[0] for r in client_rows([long])] == ["2025-06-15", "2025-06-16"]
+    # ... and not on one that begins when it ends
+    local = 1_750_000_000_000 + PLAN.reporting_offset_ms
+    to_midnight = {"start": 0, "duration": 86_400_000 - local % 86_400_000}
+    assert [r[0] for r in client_rows([to_midnight])] == ["2025-06-15"]
+
+
+def test_an_hour_that_begins_when_a_flow_ends_saw_nothing() -> None:
+    to_the_hour = 3_600_000 - 1_750_000_000_000 % 3_600_000
+    hours = [
+        len(summed([[{"start": 0, "duration": to_the_hour + more}]]).tables["exporters_1h"])
+        for more in (0, 1)
+    ]
+    assert hours == [1, 2]
+
+
+def test_addresses_for_documentation_are_a_finding() -> None:
+    lane = Lane(PLAN)
+    lane.add(flows([{"src": a, "dst": "2001:db8:2::5"} for a in ("2a00:100::1", "2a00:100::2")]))
+    assert lane.findings == {("192.0.2.1", "documentation address"): 2}  # by their service
+    lane = Lane(PLAN)
+    lane.add(flows([{"src": "3fff::1", "dst": "2a00:100::1"}, {"src": "4000::1", "dst": "::2"}]))
+    assert lane.findings == {("192.0.2.1", "documentation address"): 1}
 
 
 def test_health_only_from_unsampled_exporters() -> None:
@@ -236,6 +258,7 @@ def test_health_only_from_unsampled_exporters() -> None:
         {"flags": 18},
         {"flags": 16, "retransmits": 2**62},
         {"flags": 2, "num": 3, "den": 2},
+        {"flags": 2, "num": 0, "pre_scaled": True},  # sampled somehow
         {"src": "198.18.1.1", "dst": "10.0.0.1", "src_port": 443, "dst_port": 9999, "flags": 2},
     ]
     health = summed([rows]).tables["health_1h"].to_pylist()

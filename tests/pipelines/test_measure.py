@@ -150,6 +150,15 @@ def test_unknown_intervals_follow_the_setting() -> None:
     assert measured({"num": 0}, unknown_interval=64).packets[0] == 640
 
 
+def test_what_is_counted_by_the_setting_has_a_variance_however_large() -> None:
+    for interval, octets in ((2**32, 1000), (100, 2**46)):
+        row = {"num": 0, "packets": 1, "octets": octets}
+        got = measured(row, unknown_interval=interval)
+        assert (int(got.variance_hi[0]) << 64) + int(got.variance_lo[0]) == (
+            interval * (interval - 1) * octets**2
+        )
+
+
 def test_frames_lose_their_layer_2() -> None:
     got = measured({"packets": 10, "octets": 900, "layer2_octets": 18, "num": 2})
     assert got.octets[0] == 2 * (900 - 180)

@@ -139,6 +139,32 @@ def test_a_damaged_page_is_refused_while_reading(tmp_path):
     assert set(reasons) == {"unreadable"}
 
 
+def test_a_changed_bit_is_refused_where_pages_have_checksums(tmp_path):
+    name, copy = tmp_path / "whole.parquet", tmp_path / "copy.parquet"
+    # Neither compression nor a dictionary: nothing else can see that a number is another.
+    plain = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    pq.write_table(flow_table(1000).drop_columns(["ignored"]), name, **plain)
+    column = pq.ParquetFile(name).metadata.row_group(0).column(5)
+    assert column.path_in_schema == "octetDeltaCount"
+    data = name.read_bytes()
+    for back in range(8, 4000, 500):
+        at = column.data_page_offset + column.total_compressed_size - back
+        copy.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(InputRefused, match="CRC checksum"):
+            list(open_flow_file(str(copy), "ipfix").read([0], 100))
+
+
+def test_text_of_many_values_is_not_kept_while_a_row_group_is_read(tmp_path):
+    name = str(tmp_path / "names.parquet")
+    rows = 200_000
+    table = flow_table(rows)
+    names = pa.array([f"a-rather-long-name-{n:07d}.example.net" for n in range(rows)])
+    pq.write_table(table.append_column("tlsServerName", names), name, row_group_size=rows)
+    batch = next(open_flow_file(name).raw_batches([0], 1000))
+    assert batch.schema.field("tlsServerName").type == pa.string()
+    assert pa.types.is_dictionary(batch.schema.field("exporterIPv4Address").type)
+
+
 @pytest.mark.parametrize("keep", [3, 11, 400, 0.5, 0.9, -1])
 def test_a_truncated_file_is_refused(path, tmp_path, keep):
     data = Path(path).read_bytes()

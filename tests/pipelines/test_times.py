@@ -123,6 +123,14 @@ def test_other_forms():
     assert read_times(pa.array([5, 7, 9]).slice(1), "ms").tolist() == [7, 9]
 
 
+def test_ten_minutes_after_its_export_a_record_is_of_the_future() -> None:
+    export = np.full(2, 1_750_000_000_000, np.int64)
+    end = export + np.array([600_000, 600_001])
+    none, faults = np.empty(0, np.bool_), np.zeros(2, np.uint16)
+    settled_times(export, end, export, none, none, faults)
+    assert faults.tolist() == [0, 1 << REJECT_REASONS.index("future")]
+
+
 def test_a_clock_that_was_never_set_is_as_good_as_none() -> None:
     """Eight minutes past 1970: the other time is taken, else the time of export, else none."""
     unset, known = 480_000, 1_750_000_000_000

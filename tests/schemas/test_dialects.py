@@ -78,6 +78,15 @@ def test_the_dialect_that_knows_most_wins():
         choose_dialect(["src", "octets"], [small, large])
 
 
+def test_columns_in_another_case_are_named_as_such():
+    shouted = tiny("shouted", 'dst = ["DST"]\n')
+    with pytest.raises(InputRefused, match=r"but for .* case .* those of shouted: rename"):
+        choose_dialect(["SRC", "Octets", "dst", "anything"], [shouted])
+    with pytest.raises(InputRefused) as caught:
+        choose_dialect(["anything"], builtin_dialects())
+    assert "case" not in caught.value.detail
+
+
 def test_no_dialect_says_what_is_there_and_what_is_not():
     with pytest.raises(InputRefused) as caught:
         choose_dialect(["src", "colour"], [tiny()])

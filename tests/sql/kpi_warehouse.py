@@ -106,7 +106,7 @@ class Warehouse:
 
     def entry(self, table: Table, **values: Any) -> None:
         """One row of a ledger; text that is not named is empty, numbers are 0."""
-        nothing = {Kind.TEXT: "", Kind.TIMESTAMP: datetime(2024, 1, 1)}
+        nothing = {Kind.TEXT: "", Kind.TIMESTAMP: datetime.combine(date(2024, 1, 1), time())}
         rest = {c.name: nothing.get(c.kind, 0) for c in table.columns}
         self.insert(table, **{f'"{name}"': v for name, v in {**rest, **values}.items()})
 
