@@ -50,9 +50,12 @@ class Configured:
 
 def find_workspace(root: Path) -> Workspace:
     """The workspace at a directory. Raises UserError where that is no directory."""
+    if root.exists() and not root.is_dir():
+        raise UserError(f"-C {root}: not a directory; name the one that is to be the workspace")
     if not root.is_dir():
-        what = "not a directory" if root.exists() else "no such directory"
-        raise UserError(f"-C {root}: {what}; `v6share init {root}` makes a workspace there")
+        raise UserError(
+            f"-C {root}: no such directory; `v6share init {root}` makes a workspace there"
+        )
     return Workspace(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve would follow links
 
 

@@ -93,6 +93,7 @@ def _print_board(snapshot: _Snapshot, form: output.Form) -> None:
     """The whole board where several tables can stand together; else the headline."""
     if form in ("csv", "parquet"):
         output.write_table(snapshot.read("kpi_headline"), form)
+        console.say(f"kpi_headline alone: {form} holds one view; `v6share kpi NAME` gives others")
         return
     views = {name: snapshot.read(name) for name in BOARD_VIEWS}
     sections, headings = board(views), titles(views)
