@@ -80,7 +80,7 @@ def _expand(argument: str, above: set[tuple[int, int]], closed: list[str]) -> It
     # A file may have brackets in its name, so the name itself comes before the pattern.
     if has_magic(argument) and not os.path.lexists(argument):
         found = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute ones
-        matches = [match for match in found if _is_meant(match, argument, above)]
+        matches = list(_meant(found, argument, above))
     for match in matches:
         if Path(match).is_dir():
             yield from _files_below(match, above, closed)
@@ -88,12 +88,15 @@ def _expand(argument: str, above: set[tuple[int, int]], closed: list[str]) -> It
             yield match
 
 
-def _is_meant(match: str, pattern: str, excluded: set[tuple[int, int]]) -> bool:
-    """Whether a glob may mean this: nothing private, but for what it names, and nothing of ours."""
+def _meant(matches: Sequence[str], pattern: str, excluded: set[tuple[int, int]]) -> Iterator[str]:
+    """What a glob may mean: nothing private, but for what it names, and nothing of ours."""
     named = Path(pattern).parts
-    if any(_is_private(part) and part not in named for part in Path(match).parts):
-        return False
-    return not any(_identity(folder) in excluded for folder in Path(match).parents)
+    folders = {folder for match in matches for folder in Path(match).parents}
+    ours = {folder for folder in folders if _identity(folder) in excluded}
+    for match in matches:
+        private = any(_is_private(part) and part not in named for part in Path(match).parts)
+        if not private and ours.isdisjoint(Path(match).parents):
+            yield match
 
 
 def _is_private(name: str) -> bool:
