@@ -471,7 +471,10 @@ def main() -> NoReturn:
     interrupt.install()
     _fill_streams()
     _tune_process()
-    code = call(sys.argv[1:])
+    try:
+        code = call(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command had begun
+        code = ExitCode.INTERRUPTED
     if code is ExitCode.INTERRUPTED:
         interrupt.leave()
     _end(code)

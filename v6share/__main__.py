@@ -1,10 +1,9 @@
 """The ``v6share`` command, and ``python -m v6share``."""
 
 import signal
-from typing import NoReturn
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command. Ctrl-C ends it without a word until it is loaded and handles signals."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
