@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from v6share.jobs.header import place_of, unit_of, unit_of_name
 from v6share.jobs.printable import printable
+from v6share.schemas.cut import cut
 from v6share.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -182,9 +183,9 @@ def value_for_people(
             return ", ".join(value_for_people("", item) for item in value)
         case str() if name in _HASHES:
             return shown_hash(value)
-        case str() if name == "command" and len(value) > _COMMAND_SHOWN:
+        case str() if name == "command":
             # A shell puts every file of a glob into it, and one line would be as wide as them all.
-            return f"{value[: _COMMAND_SHOWN - 3]}..."
+            return cut(value, _COMMAND_SHOWN)
         case dict():
             return ", ".join(f"{k}={value_for_people(k, v)}" for k, v in value.items())
     return str(value)

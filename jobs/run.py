@@ -29,6 +29,7 @@ from v6share.jobs.rewritten import Rewritten, rewritten_inputs
 from v6share.jobs.skip import Fate, Versions, sort_out
 from v6share.jobs.timespan import Span, choose_inputs, parse_span
 from v6share.schemas.catalog import dimension_tables
+from v6share.schemas.cut import cut
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
@@ -45,6 +46,7 @@ from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
 _NAMED: Final = 10
+# One that names a thousand files would else be kept, whole, at every run.
 _COMMAND_KEPT: Final = 10_000
 
 
@@ -252,7 +254,7 @@ def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: S
     outcome = "committed" if result.committed else NO_OP
     return Run(
         run_id=started.run_id,
-        command=_cut(started.command),
+        command=cut(started.command, _COMMAND_KEPT),
         code_version=__version__,
         rules_version=started.versions.rules_version,
         catalog_version=started.versions.catalog_version,
@@ -266,11 +268,6 @@ def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: S
         rows_rejected=sum(one.rows_rejected for one in result.committed),
         outcome="quarantined-some" if result.refused else outcome,
     )
-
-
-def _cut(command: str) -> str:
-    """A command that names a thousand files would be kept at every run."""
-    return command if len(command) <= _COMMAND_KEPT else f"{command[: _COMMAND_KEPT - 3]}..."
 
 
 def _summary(

@@ -1,6 +1,7 @@
 """``v6share status``: how things stand."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 from v6share.jobs import console, output
@@ -70,13 +71,13 @@ def _read(workspace: Workspace, command: str) -> _Found:
     """
     if workspace.warehouse.exists() and not os.access(workspace.state, os.W_OK):
         console.say(f"{workspace.state} is not yours to write; this is the state last published")
-        with open_snapshot(workspace.published) as snapshot:
-            return _look(snapshot, workspace, "")
+        return _read_snapshot(workspace)
     try:
         with hold(workspace, command):
             connection = open_warehouse(workspace)
             try:
-                return _look(connection, workspace, why_unpublished(connection))
+                seen = _readers_see(workspace)
+                return _look(connection, workspace, seen, why_unpublished(connection))
             finally:
                 connection.close()
     except WorkspaceBusy as busy:
@@ -85,17 +86,25 @@ def _read(workspace: Workspace, command: str) -> _Found:
                 f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
             ) from None
         console.say(f"at work now: {busy.holder}; this is the state last published")
-        with open_snapshot(workspace.published) as snapshot:
-            return _look(snapshot, workspace, "")
+        return _read_snapshot(workspace)
 
 
-def _look(connection: Connection, workspace: Workspace, why: str) -> _Found:
+def _read_snapshot(workspace: Workspace) -> _Found:
+    with open_snapshot(workspace.published) as snapshot:
+        return _look(snapshot, workspace, published_runs(snapshot), "")
+
+
+def _readers_see(workspace: Workspace) -> frozenset[str]:
+    """The runs in the published file."""
     try:
         with open_snapshot(workspace.published) as snapshot:
-            seen = published_runs(snapshot)
+            return published_runs(snapshot)
     except UserError as error:
         console.detail(str(error))
-        seen = frozenset()  # whatever is there, nobody can read it
+        return frozenset()  # whatever is there, nobody can read it
+
+
+def _look(connection: Connection, workspace: Workspace, seen: Collection[str], why: str) -> _Found:
     return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
 
 

@@ -7,6 +7,7 @@ Only the columns that the file's dialect knows are read. Whatever is wrong with 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from v6share.pipelines.kernels.addresses import is_bytes_or_text
 from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.normalise import normalise
 from v6share.pipelines.kernels.source_types import check_types
+from v6share.schemas.cut import cut
 from v6share.schemas.dialects import (
     Dialect,
     builtin_dialects,
@@ -100,21 +102,23 @@ class FlowFile:
         times = {s.column for sources in (columns.start, columns.end) for s in sources}
         known = self.definition.source_columns - addresses - times
         text = [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
-        large = self._of_many_values(row_groups)
-        return [name for name in text if name not in large]
+        groups = [self.metadata.row_group(number) for number in row_groups]
+        return [name for name in text if not self._has_many_values(name, groups)]
 
-    def _of_many_values(self, row_groups: Sequence[int]) -> set[str]:
-        """The columns that are larger than their dictionary and a code a row could be."""
-        found: set[str] = set()
-        for number in row_groups:
-            group = self.metadata.row_group(number)
-            chunks = (group.column(i) for i in range(group.num_columns))
-            found.update(
-                chunk.path_in_schema
-                for chunk in chunks
-                if chunk.total_uncompressed_size > _DICTIONARY_BYTES + _CODE_BYTES * group.num_rows
-            )
-        return found
+    def _has_many_values(self, column: str, groups: Sequence[pq.RowGroupMetaData]) -> bool:
+        """Whether a column is larger than its dictionary and a code a row could be."""
+        place = self._places[column]
+        return any(
+            group.column(place).total_uncompressed_size
+            > _DICTIONARY_BYTES + _CODE_BYTES * group.num_rows
+            for group in groups
+        )
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where the metadata of each column stands: a nested one has several."""
+        schema = self.metadata.schema
+        return {schema.column(place).path: place for place in range(len(schema))}
 
 
 def open_flow_file(
@@ -152,6 +156,5 @@ def _refusing(path: str) -> Iterator[None]:
             # The system's word, not the file's: nothing is known about the bytes.
             raise
         said = " ".join(str(error).replace(path, "the file").split()) or type(error).__name__
-        if len(said) > _LONGEST_DETAIL:
-            said = said[: _LONGEST_DETAIL - 3] + "..."
-        raise InputRefused("unreadable", f"not readable as Parquet: {said}") from error
+        detail = f"not readable as Parquet: {cut(said, _LONGEST_DETAIL)}"
+        raise InputRefused("unreadable", detail) from error

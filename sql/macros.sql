@@ -10,6 +10,10 @@ CREATE MACRO place_of(word) AS
     'strict', 'wire', 'service'
   ], word);
 
+-- The last of dates, one of which may be still to come (NULL): then NULL. An aggregate.
+CREATE MACRO last_of_all(dates) AS
+  CASE WHEN count(*) = count(dates) THEN max(dates) END;
+
 -- A part of a whole; NULL where the whole is empty.
 CREATE MACRO share_of(part, total) AS
   CASE WHEN total > 0 THEN part::DOUBLE / total::DOUBLE END;

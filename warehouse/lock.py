@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from v6share.schemas.cut import cut
 from v6share.schemas.workspace import Workspace
 
 _POLL_SECONDS = 0.1
@@ -36,9 +37,7 @@ class Holder:
     def __str__(self) -> str:
         if not self.pid:
             return "another run that is just starting"
-        shown = self.command
-        if len(shown) > _COMMAND_SHOWN:
-            shown = f"{shown[: _COMMAND_SHOWN - 3]}..."
+        shown = cut(self.command, _COMMAND_SHOWN)
         return f"'{shown}' (process {self.pid} on {self.host}, since {self.since})"
 
     @property

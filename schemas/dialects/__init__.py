@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from v6share.schemas.cut import cut
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.mistakes import did_you_mean, mistake
 from v6share.schemas.toml_text import read_toml
@@ -387,8 +388,7 @@ def _misses(dialect: Dialect, columns: Collection[str]) -> str:
 def _shown(columns: Collection[str]) -> str:
     """The columns in order, bounded: a hostile file may have millions, or one of a megabyte."""
     names = [
-        c if len(c) <= _SHOWN_WIDTH else c[: _SHOWN_WIDTH - 3] + "..."
-        for c, _ in zip(columns, range(_SHOWN_COLUMNS), strict=False)
+        cut(column, _SHOWN_WIDTH) for column, _ in zip(columns, range(_SHOWN_COLUMNS), strict=False)
     ]
     more = len(columns) - len(names)
     text = ", ".join(names) or "(none)"

@@ -24,20 +24,20 @@ WITH endpoints AS (
   -- A key that stands twice in the catalog is enabled when all its rows are.
   SELECT
     app, product, region,
-    CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+    last_of_all(enabled_on) AS enabled_on
   FROM dim_endpoints
   GROUP BY app, product, region
 ),
 apps_in_region AS (
   SELECT
     app, region,
-    CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+    last_of_all(enabled_on) AS enabled_on
   FROM dim_endpoints
   WHERE app <> ''
   GROUP BY app, region
 ),
 apps AS (
-  SELECT app, CASE WHEN count(*) = count(enabled_on) THEN max(enabled_on) END AS enabled_on
+  SELECT app, last_of_all(enabled_on) AS enabled_on
   FROM dim_endpoints
   WHERE app <> ''
   GROUP BY app
