@@ -6,7 +6,7 @@ type a function cannot read it says so before (``reads_*``); nothing here raises
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,22 +16,29 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from v6share.pipelines.kernels.addresses import code_i32, is_bytes_or_text, null_mask
-from v6share.pipelines.kernels.flows import I32, I64, Bool, Coded
+from v6share.pipelines.kernels.flows import I32, I64, U64, Bool, Coded
 
 _INT64_MAX: Final = 2**63 - 1
+_UINT64_MAX: Final = 2**64 - 1
 _NOTHING: Final = "0:-. \0"
+
+
+_NONE_BEYOND: Final[U64] = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True)
 class Whole:
     """Whole numbers: 0 where absent or bad. The masks are empty where no row is so.
 
-    bad: something is there, but no whole number of 64 bits (a fraction, NaN, other text).
+    bad: something is there, but no whole number below 2^63 (a fraction, NaN, other text).
+    beyond: the bad ones from 2^63 to 2^64 - 1, which an unsigned counter holds, and 0 elsewhere;
+    shape (0,) where no row has one.
     """
 
     values: I64
     absent: Bool
     bad: Bool
+    beyond: U64 = field(default_factory=lambda: _NONE_BEYOND)
 
 
 def value_type(kind: pa.DataType) -> pa.DataType:
@@ -208,15 +215,16 @@ def _none() -> Bool:
 
 def _whole_of_integers(array: pa.Array) -> Whole:
     values = integer_view(array)
-    absent, bad = null_mask(array), _none()
+    absent, bad, beyond = null_mask(array), _none(), _NONE_BEYOND
     if values.dtype == np.uint64:
         over = values > np.uint64(_INT64_MAX)
         if over.any():
             bad = over & ~absent if len(absent) else over
+            beyond = np.where(bad, values, np.uint64(0))
             values = np.where(over, np.uint64(0), values)
         values = values.view(np.int64)
     numbers = values.astype(np.int64, copy=False)
-    return Whole(np.where(absent, 0, numbers) if len(absent) else numbers, absent, bad)
+    return Whole(np.where(absent, 0, numbers) if len(absent) else numbers, absent, bad, beyond)
 
 
 def _whole_of_floats(array: pa.Array) -> Whole:
@@ -224,12 +232,14 @@ def _whole_of_floats(array: pa.Array) -> Whole:
     bad = ~(np.abs(values) < 2.0**63)
     bad |= np.floor(np.where(bad, 0.0, values)) != np.where(bad, 0.0, values)
     numbers = np.where(bad, 0.0, values).astype(np.int64)
-    return Whole(numbers, null_mask(array), bad if bad.any() else _none())
+    over = (values >= 2.0**63) & (values < 2.0**64)
+    beyond = np.where(over, values, 0.0).astype(np.uint64) if over.any() else _NONE_BEYOND
+    return Whole(numbers, null_mask(array), bad if bad.any() else _none(), beyond)
 
 
 def _whole_by_distinct(encoded: pa.DictionaryArray, words: Callable[[str], int | None]) -> Whole:
     """Text and decimals: each distinct value once. Empty text is absent."""
-    numbers, absents, bads = [], [], []
+    numbers, absents, bads, beyonds = [], [], [], []
     for value in _distinct(encoded):
         number = _number(value, words)
         is_absent = value is None or value in (b"", "")
@@ -237,12 +247,15 @@ def _whole_by_distinct(encoded: pa.DictionaryArray, words: Callable[[str], int |
         numbers.append(0 if is_absent or is_bad or number is None else number)
         absents.append(is_absent)
         bads.append(is_bad)
+        over = is_bad and number is not None and _INT64_MAX < number <= _UINT64_MAX
+        beyonds.append(number if over else 0)
     absent: Bool = _looked_up(encoded, absents, True, np.bool_)
     bad: Bool = _looked_up(encoded, bads, False, np.bool_)
     return Whole(
         _looked_up(encoded, numbers, 0, np.int64),
         absent if absent.any() else _none(),
         bad if bad.any() else _none(),
+        _looked_up(encoded, beyonds, 0, np.uint64) if any(beyonds) else _NONE_BEYOND,
     )
 
 

@@ -45,6 +45,8 @@ class FlowBatch:
     faults: bit i set = ``REJECT_REASONS[i]`` applies; the lowest set bit is the reason. A batch
         carries what the record alone shows; settings and catalog add theirs later.
     packets, octets: as exported; 0 where absent or not a number, negative as found.
+    packets_beyond, octets_beyond: those from 2^63 to 2^64 - 1, which stand as 0 in the former; 0
+        elsewhere.
     layer2_octets: bytes per packet to subtract for layer-3 bytes.
     sampling_num, sampling_den: the interval N = num / den, reduced; num = 0 is unknown. Without
         a den it is 1.
@@ -75,6 +77,8 @@ class FlowBatch:
     outer_protocol: I16 | None = None
     outer_dst_hi: U64 | None = None
     outer_dst_lo: U64 | None = None
+    packets_beyond: U64 | None = None
+    octets_beyond: U64 | None = None
     layer2_octets: I64 | None = None
     sampling_num: I64 | None = None
     sampling_den: I64 | None = None

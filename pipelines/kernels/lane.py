@@ -261,6 +261,13 @@ class Lane:
             measures.packets,
             measures.octets,
         )
+        accounts.add_beyond(
+            self.tally,
+            batch.family,
+            measures.verdict,
+            batch.packets_beyond,
+            batch.octets_beyond,
+        )
         self._note(batch, exporter, measures, places)
 
     def measure(self, batch: FlowBatch, exporter: U32) -> Measures:

@@ -81,7 +81,7 @@ class _Flows(SourceRows):
         faults = np.zeros(rows, np.uint16)
         addresses = self.addresses(faults)
         start, end, time_findings = self.times(columns.start, columns.end, faults)
-        packets, octets = self.counters(columns.packets, columns.octets, faults)
+        counters = self.counters(columns.packets, columns.octets, faults)
         protocol = _small(self.narrow(columns.protocol, 255, parse_protocol))
         _forget_protocol_0(protocol, addresses["family"])
         consumed = self.forwarding(faults)
@@ -92,8 +92,7 @@ class _Flows(SourceRows):
             start_ms=start,
             end_ms=end,
             faults=faults,
-            packets=packets,
-            octets=octets,
+            **counters,
             protocol=protocol,
             src_port=self.narrow(columns.src_port, 0xFFFF),
             dst_port=self.narrow(columns.dst_port, 0xFFFF),
@@ -232,7 +231,7 @@ class _Flows(SourceRows):
 
     def counters(
         self, packets: Sequence[NumberSource], octets: Sequence[NumberSource], faults: U16
-    ) -> tuple[I64, I64]:
+    ) -> dict[str, Any]:
         p, o = self.number(packets), self.number(octets)
         counter_faults(p.values, p.absent, p.bad, o.values, o.absent, o.bad, faults)
         columns = self.dialect.columns
@@ -241,7 +240,7 @@ class _Flows(SourceRows):
             totals |= ~whole_mask(self.number(columns.total_octets).absent, self.rows)
             only = p.absent & whole_mask(o.absent, self.rows) & totals
             faults[only] = (faults[only] & ~_NO_COUNTERS) | _TOTAL_COUNTERS
-        return p.values, o.values
+        return _counters(p, o)
 
     def interval(self) -> dict[str, Any]:
         num: I64 | None = None
@@ -365,8 +364,7 @@ class _Flows(SourceRows):
             start_ms=start,
             end_ms=end,
             faults=shared | own,
-            packets=p.values,
-            octets=o.values,
+            **_counters(p, o),
             tcp_flags=self.flags(reverse.tcp_flags),
             rtt_client_us=None,
             rtt_server_us=None,
@@ -399,6 +397,15 @@ def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:
     if new is None and old is None:
         return None
     return np.where(use, 1 if new is None else new, 1 if old is None else old)
+
+
+def _counters(packets: Whole, octets: Whole) -> dict[str, Any]:
+    return {
+        "packets": packets.values,
+        "octets": octets.values,
+        "packets_beyond": packets.beyond if packets.beyond.any() else None,
+        "octets_beyond": octets.beyond if octets.beyond.any() else None,
+    }
 
 
 def _something(number: Whole, rows: int) -> Bool:

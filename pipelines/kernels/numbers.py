@@ -8,7 +8,7 @@ import pyarrow as pa
 from v6share.pipelines.kernels.cells import Whole, holds_in, whole
 from v6share.pipelines.kernels.compiled import compiled
 from v6share.pipelines.kernels.faults import whole_mask
-from v6share.pipelines.kernels.flows import I16, I32, I64, Bool
+from v6share.pipelines.kernels.flows import I16, I32, I64, U64, Bool
 from v6share.schemas.dialects import NumberSource
 
 
@@ -17,18 +17,19 @@ def source_number(
 ) -> Whole:
     """One column as whole numbers, its missing-markers absent, its names numbers."""
     number = whole(array, _with_names(source, words))
-    values, absent = number.values, number.absent
+    values, absent, bad, beyond = number.values, number.absent, number.bad, number.beyond
     if source.missing:
         gone = holds_in(array, source.missing)
         if gone.any():
             absent = gone | absent if len(absent) else gone
             values = np.where(gone, 0, values)
-    bad = number.bad
+            beyond = np.where(gone, np.uint64(0), beyond) if len(beyond) else beyond
     if source.times != 1:
         over = np.abs(values) > (2**62) // source.times
         values = np.where(over, 0, values) * source.times
         bad = (bad | over if len(bad) else over) if over.any() else bad
-    return Whole(values, absent, bad)
+        beyond = beyond[:0]
+    return Whole(values, absent, bad, beyond)
 
 
 def _with_names(
@@ -58,7 +59,12 @@ def first_number(first: Whole, other: Whole) -> Whole:
         np.where(holes, other.values, first.values),
         absent if absent.any() else np.empty(0, np.bool_),
         bad if bad.any() else np.empty(0, np.bool_),
+        np.where(holes, _whole_beyond(other), _whole_beyond(first)),
     )
+
+
+def _whole_beyond(number: Whole) -> U64:
+    return number.beyond if len(number.beyond) else np.zeros(len(number.values), np.uint64)
 
 
 @compiled

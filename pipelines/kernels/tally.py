@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from v6share.pipelines.kernels.compiled import compiled
-from v6share.pipelines.kernels.flows import I64, U8
+from v6share.pipelines.kernels.flows import I64, U8, U64
 
 _FAMILIES: Final = 3
 _VERDICTS: Final = 256
@@ -47,6 +47,21 @@ def add_to_tally(
         _add(entry[SAMPLED_BYTES], sampled_octets[i])
         _add(entry[PACKETS], packets[i])
         _add(entry[BYTES], octets[i])
+
+
+def add_beyond(
+    tally: I64,
+    family: U8,
+    verdict: U8,
+    sampled_packets: U64 | None,
+    sampled_octets: U64 | None,
+) -> None:
+    """Add exported counters of 2^63 and more, which stand as 0 in the columns of signed ones."""
+    for counter, column in ((SAMPLED_PACKETS, sampled_packets), (SAMPLED_BYTES, sampled_octets)):
+        if column is not None:
+            high, low = column >> np.uint64(32), column & np.uint64(0xFFFFFFFF)
+            np.add.at(tally[:, :, counter, 0], (family, verdict), high.astype(np.int64))
+            np.add.at(tally[:, :, counter, 1], (family, verdict), low.astype(np.int64))
 
 
 def total(limbs: I64) -> int:

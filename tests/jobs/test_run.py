@@ -412,6 +412,42 @@ def test_negative_counters_stay_in_the_ledger_and_are_no_traffic_in_status(
     assert (shown["rows"], shown["sampled_packets"], shown["sampled_bytes"]) == (4, None, None)
 
 
+@pytest.mark.parametrize("kind", [pa.uint64(), pa.decimal128(20, 0), pa.string()])
+def test_counters_that_take_all_64_bits_are_in_the_account_to_the_byte(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path, kind: pa.DataType
+) -> None:
+    path = write_flows(tmp_path / "a.parquet", rows=8)
+    table = pq.read_table(path)
+    for name, values in (
+        ("packetDeltaCount", [1, 2**64 - 1, 2**63, 2**63 - 1, 2, 3, None, 4]),
+        ("octetDeltaCount", [100, 2**64 - 1, 2**64 - 2, 2**63, 2**63 + 7, 300, None, 2**62]),
+    ):
+        column = pa.array(values, pa.uint64())
+        wide = column.cast(pa.decimal128(20, 0)) if pa.types.is_decimal(kind) else column
+        table = table.set_column(table.schema.get_field_index(name), name, wide.cast(kind))
+    pq.write_table(table, path)
+    code, summary, err = run(capsys, root, path)
+    assert (code, summary["rows_counted"]) == (ExitCode.DONE, 2), err
+    per_family = (
+        "SELECT {family} AS family, count(*), sum({packets}::HUGEINT)::HUGEINT, "
+        "sum({octets}::HUGEINT)::HUGEINT FROM {table} GROUP BY ALL ORDER BY ALL"
+    )
+    in_file = duckdb.sql(
+        per_family.format(
+            family="if(sourceIPv4Address IS NULL, 'v6', 'v4')",
+            packets="packetDeltaCount",
+            octets="octetDeltaCount",
+            table=f"'{path}'",
+        )
+    ).fetchall()
+    with duckdb.connect(root / "published" / "v6share.duckdb", read_only=True) as published:
+        kept = published.sql(
+            "SELECT family, sum(rows), sum(sampled_packets)::HUGEINT, sum(sampled_bytes)::HUGEINT "
+            "FROM ledger_families GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    assert kept == in_file
+
+
 def test_traffic_reported_in_both_directions_counts_once_when_declared(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:

@@ -216,11 +216,13 @@ def test_reject_reasons(change, want):
         assert flow.octets[0] == 1000
 
 
-def test_a_counter_over_63_bits_is_bad_and_counts_nothing():
+def test_a_counter_over_63_bits_is_bad_and_kept_for_the_account():
     batch = table(ROW).drop_columns(["octetDeltaCount"])
     batch = batch.append_column("octetDeltaCount", pa.array([2**64 - 1], pa.uint64()))
     flow = normalise(batch, IPFIX)[0]
     assert (reason(flow), flow.octets[0]) == ("bad_counter", 0)
+    assert flow.octets_beyond.tolist() == [2**64 - 1]
+    assert flow.packets_beyond is None
 
 
 def test_one_absent_time_falls_back_and_says_so():
