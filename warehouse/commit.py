@@ -38,8 +38,8 @@ from v6share.warehouse.fragments import (
     of_days,
     open_fragment,
     open_fragments,
+    open_with_ledgers,
     read_fragment,
-    read_ledgers,
     read_parts,
 )
 from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
@@ -155,33 +155,37 @@ def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, 
     _withdraw(connection, plan.removed, days)
     added = [locate(workspace, row.key, row.path) for row in plan.added]
     if added or survivors:
-        _merge_fragments(connection, plan, [*added, *survivors], days)
+        _merge_fragments(connection, plan, added, survivors, days)
     _note_figures(plan, _headers_of_the_dead(workspace, plan))
 
 
 def _merge_fragments(
-    connection: duckdb.DuckDBPyConnection, plan: Plan, sources: Sequence[Source], days: Days
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    added: Sequence[Source],
+    survivors: Sequence[Source],
+    days: Days,
 ) -> None:
     """Merge fragments into the tables, one table after the other.
 
     New fragments count in full; the others only on the days that were emptied.
     """
-    new = {row.key for row in plan.added}
-    opened = open_fragments(sources)
-    added = [one for one in opened if one.source.key in new]
+    new, ledgers = open_with_ledgers(added)
+    others = open_fragments(survivors)
 
     def parts_of(table: Table) -> Iterator[pa.Table]:
-        for source, rows in read_parts(opened, table):
-            yield rows if source.key in new else of_days(rows, table, days[table.name])
+        yield from read_parts(new, table)
+        for rows in read_parts(others, table):
+            yield of_days(rows, table, days[table.name])
 
     try:
         with folds_ahead(parts_of) as folds:
-            _note_figures(plan, [one.header for one in added])
-            for name, rows in read_ledgers(added).items():
-                insert_rows(connection, name, rows)
+            _note_figures(plan, [one.header for one in new])
+            while ledgers:
+                insert_rows(connection, *ledgers.popitem())
             _merge_folds(connection, folds)
     except SumBeyondRangeError as error:
-        raise SumTooLarge([one.source for one in added], str(error)) from error
+        raise SumTooLarge(added, str(error)) from error
 
 
 def _merge_folds(connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold]) -> None:

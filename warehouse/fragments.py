@@ -28,6 +28,7 @@ _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
+_LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
 _AHEAD: Final = 2
 _DAY: Final = timedelta(days=1)
 _READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
@@ -134,41 +135,41 @@ def open_fragments(sources: Iterable[Source]) -> list[Opened]:
         return list(readers.map(open_fragment, sources))
 
 
-def read_ledgers(fragments: Sequence[Opened]) -> dict[str, pa.Table]:
-    """The ledgers of fragments by name, with input_id; none where there is no fragment.
+def open_with_ledgers(sources: Sequence[Source]) -> tuple[list[Opened], dict[str, pa.Table]]:
+    """Read the headers of fragments, in order, and all their ledgers by name, with input_id.
 
-    Raises FragmentUnreadable.
+    No ledger where there is no fragment. Raises FragmentUnreadable.
     """
-    if not fragments:
-        return {}
+    if not sources:
+        return [], {}
     with ThreadPoolExecutor(_AHEAD) as readers:
-        parts = list(readers.map(_read_ledgers, [one.source for one in fragments]))
-    return {
-        table.name: pa.concat_tables([part[table.name] for part in parts])
+        opened, ledgers = zip(*readers.map(_open_with_ledgers, sources), strict=True)
+    return list(opened), {
+        table.name: pa.concat_tables([one[table.name] for one in ledgers])
         for table in FRAGMENT_LEDGERS
     }
 
 
-def _read_ledgers(source: Source) -> dict[str, pa.Table]:
-    row = _read_row(source, [table.name for table in FRAGMENT_LEDGERS])
-    return {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
+def _open_with_ledgers(source: Source) -> tuple[Opened, dict[str, pa.Table]]:
+    # Together: for a small fragment, to open the file is most of reading it.
+    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
+    ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
+    return Opened(source, _header(row, source)), ledgers
 
 
-def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[tuple[Source, pa.Table]]:
+def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
     """One aggregate table of each fragment, in order; the next ones are read meanwhile.
 
     Raises FragmentUnreadable.
     """
-    waiting: deque[tuple[Source, Future[pa.Table]]] = deque()
+    waiting: deque[Future[pa.Table]] = deque()
     with ThreadPoolExecutor(_AHEAD) as readers:
         for one in fragments:
-            waiting.append((one.source, readers.submit(_read_part, one, table)))
+            waiting.append(readers.submit(_read_part, one, table))
             if len(waiting) > _AHEAD:
-                first, part = waiting.popleft()
-                yield first, part.result()
+                yield waiting.popleft().result()
         while waiting:
-            first, part = waiting.popleft()
-            yield first, part.result()
+            yield waiting.popleft().result()
 
 
 def _read_part(fragment: Opened, table: Table) -> pa.Table:

@@ -168,7 +168,7 @@ def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
         REJECTS.name: _rejects_table(tally),
         FINDINGS.name: _findings_table(lanes),
     }
-    rows = [accounts.total(tally[:, v, accounts.ROWS].sum(axis=0)) for v in range(256)]
+    rows = [accounts.total(limbs) for limbs in tally[:, :, accounts.ROWS].sum(axis=0)]
     counted = tally[:, COUNTED].sum(axis=0)
     firsts = [lane.first_ms for lane in lanes if lane.first_ms is not None]
     lasts = [lane.last_ms for lane in lanes if lane.last_ms is not None]
