@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import threading
@@ -207,7 +208,8 @@ class _StderrHandler(logging.Handler):
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = printable(_message(record))
+        # What follows a line feed is set in: a file's name may hold one, and must not begin a line.
+        message = re.sub(r"\n(?! )", "\n  ", printable(_message(record)))
         if record.levelno >= logging.ERROR:
             return f"error: {message}"
         return f"warning: {message}" if record.levelno >= logging.WARNING else message

@@ -56,7 +56,10 @@ def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> 
     """Whether the published file is there, and is not the one that was published last."""
     if not workspace.published.exists():
         return False
-    return read_state(connection, "published_file") not in ("", _file_stamp(workspace.published))
+    noted = read_state(connection, "published_file")
+    # A run may have been killed between putting a file in place and noting that it did.
+    ours = (noted, read_state(connection, "publishing_file"))
+    return bool(noted) and _file_stamp(workspace.published) not in ours
 
 
 def note_unpublished(connection: duckdb.DuckDBPyConnection, why: str) -> None:
@@ -99,6 +102,7 @@ class Draft:
         self._detach()
         target = self._workspace.published
         _sync_file(self._path)
+        write_state(self._connection, "publishing_file", _file_stamp(self._path))
         self._path.replace(target)
         sync_directory(target.parent)
         write_state(self._connection, "published", _stamp(self._connection, self._views))

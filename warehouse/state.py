@@ -5,7 +5,13 @@ from typing import Literal
 import duckdb
 
 Key = Literal[
-    "journal_offset", "revision", "published", "published_file", "dimensions", "unpublished"
+    "journal_offset",
+    "revision",
+    "published",
+    "published_file",
+    "publishing_file",
+    "dimensions",
+    "unpublished",
 ]
 
 

@@ -46,6 +46,16 @@ def test_how_much_is_said(
     assert said.out == ""
 
 
+def test_no_name_can_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(Invocation())
+    console.warn("a\nerror: disk full.parquet: quarantined\n  192.0.2.1,edge")
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: a",
+        "  error: disk full.parquet: quarantined",
+        "  192.0.2.1,edge",
+    ]
+
+
 def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
     console.configure(Invocation(log="json"))
     console.say("two\nlines", files=3)

@@ -21,8 +21,9 @@ from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
-from v6share.warehouse.publish import PUBLIC_TABLES, Published, drafted, needs_publish
+from v6share.warehouse.publish import PUBLIC_TABLES, Published, drafted, needs_publish, was_altered
 from v6share.warehouse.reads import list_relations, select
+from v6share.warehouse.state import read_state, write_state
 from v6share.warehouse.views import View, read_views
 
 # Opens the published file again and again: every opening must find whole commits only.
@@ -118,6 +119,20 @@ def test_views_are_selected_by_name_only(
     other.execute("ATTACH ? AS renamed (READ_ONLY)", [str(workspace.published)])
     assert other.execute("SELECT count(*) FROM renamed.top").fetchall() == [(1,)]
     other.close()
+
+
+def test_a_run_killed_right_after_the_rename_leaves_no_stranger(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    before = read_state(connection, "published_file")
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    publish(connection, workspace)
+    write_state(connection, "published_file", before)  # as if killed before it was noted
+    assert needs_publish(connection, workspace)
+    assert not was_altered(connection, workspace)
+    workspace.published.write_bytes(b"somebody else's")
+    assert was_altered(connection, workspace)
+    connection.close()
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
