@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from v6share.schemas.catalog import CATALOG_FILES, Catalog, parse_catalog
+from v6share.schemas.durable import sync_directory
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
 
@@ -71,6 +72,7 @@ def _write_client_key(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         _name_key(temporary, path)
+        sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from v6share.schemas.durable import sync_directory
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 
@@ -326,12 +327,3 @@ def _last_line_start(descriptor: int, size: int) -> int:
             return begin + found + 1
         end = begin
     return 0
-
-
-def sync_directory(path: Path) -> None:
-    """Make created, renamed and removed names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

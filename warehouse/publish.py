@@ -19,9 +19,9 @@ import duckdb
 
 from v6share.schemas.columns import Table
 from v6share.schemas.dimensions import DIMENSIONS
+from v6share.schemas.durable import sync_directory, sync_file
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.journal import sync_directory
 from v6share.warehouse.merge import AGGREGATES
 from v6share.warehouse.state import read_state, write_state
 from v6share.warehouse.transaction import transaction
@@ -101,7 +101,7 @@ class Draft:
             step.result()
         self._detach()
         target = self._workspace.published
-        _sync_file(self._path)
+        sync_file(self._path)
         write_state(self._connection, "publishing_file", _file_stamp(self._path))
         self._path.replace(target)
         sync_directory(target.parent)
@@ -169,11 +169,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> Non
         f"INSERT INTO {table.name} BY NAME SELECT * FROM {home}.main.{table.name} "  # noqa: S608
         f"ORDER BY {table.key[0]}"
     )
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _file_stamp(path: Path) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from v6share.schemas.durable import sync_directory, sync_file
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import Applied, apply
 from v6share.warehouse.dimensions import replace_dimensions
-from v6share.warehouse.journal import sync_directory
 from v6share.warehouse.migrate import migrate
 from v6share.warehouse.open import connect
 
@@ -52,8 +52,7 @@ def _put_in_place(new: Path, target: Path) -> None:
     # The old write-ahead log would not fit the new file. Without it the old file is only older,
     # and opening it applies the journal again, so a crash between the two steps loses nothing.
     target.with_name(target.name + ".wal").unlink(missing_ok=True)
-    with new.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(new)
     new.replace(target)
     sync_directory(target.parent)
 

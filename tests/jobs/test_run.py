@@ -281,6 +281,34 @@ def test_closed_streams_change_nothing(root: Path, flows: Path, closed: str) -> 
         assert snapshot.execute("SELECT count(*) FROM ledger_files").fetchall() == [(3,)]
 
 
+def test_what_a_run_leaves_would_outlive_the_machine(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file and every folder that got a new name is synced: told by inode, renamed or not."""
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    workspace = Workspace(root)
+
+    def lost(*paths: Path) -> list[Path]:
+        return [path for path in paths if path.stat().st_ino not in synced]
+
+    run(capsys, root, flows)
+    fragments = sorted(workspace.fragments.rglob("*.parquet"))
+    assert len(fragments) == 3
+    assert not lost(*fragments, *(path.parent for path in fragments), workspace.fragments)
+    assert not lost(workspace.journal, workspace.client_key, workspace.state)
+    assert not lost(workspace.published, workspace.published.parent)
+    synced.clear()
+    call(capsys, root, "rebuild")
+    assert not lost(workspace.warehouse, workspace.state)
+
+
 def test_an_odd_name_harms_only_itself(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
