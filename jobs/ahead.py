@@ -24,14 +24,15 @@ _NEVER_READ: Final = ("pymongo", "apache_beam.io.gcp.bigquery")
 class Ahead:
     """The threads that are ahead of the run. Whatever was not begun in time is done as ever."""
 
-    def __init__(self, new: Sequence[FoundInput]) -> None:
+    def __init__(self, new: Sequence[FoundInput], hashes: bool) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="v6share-ahead")
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="v6share-hashing")
         self._new = bool(new)
         self._compiling: Future[Any] | None = None
         if new:
             self._threads.submit(import_module, "v6share.pipelines.inputs")
-            begin_identifying(new, self._hashing)
+            if hashes:
+                begin_identifying(new, self._hashing)
 
     def compile(self, configured: Configured) -> None:
         """Begin to compile the catalog, if there is something to count with it."""
@@ -69,9 +70,12 @@ def _compile(configured: Configured) -> Any:
 
 
 @contextmanager
-def ahead_of(new: Sequence[FoundInput]) -> Iterator[Ahead]:
-    """Be ahead of a run over these new inputs; without any, nothing is begun."""
-    ahead = Ahead(new)
+def ahead_of(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[Ahead]:
+    """Be ahead of a run over these new inputs; without any, nothing is begun.
+
+    hashes: whether all of them are sure to be counted, and so to be hashed.
+    """
+    ahead = Ahead(new, hashes)
     try:
         yield ahead
     finally:

@@ -1,13 +1,15 @@
 """What a job refuses to do because it would lose what the operator said before."""
 
+import json
 from pathlib import Path
 from typing import Final
 
-from v6share.schemas.catalog import CATALOG_FILES
+from v6share.schemas.catalog import CATALOG_FILES, Catalog
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.dimensions import declared_rows
 from v6share.warehouse.open import Connection, open_snapshot
+from v6share.warehouse.state import read_state, write_state
 
 _FILE_OF: Final = {Path(name).stem: name for name in CATALOG_FILES}
 
@@ -18,7 +20,19 @@ def refuse_lost_catalog(connection: Connection, workspace: Workspace) -> None:
     Counted without it, every flow would be ``unclassified`` or ``unknown`` and replace what is
     right. A workspace that never had the file may go on without it.
     """
-    _refuse(workspace, declared_rows(connection))
+    others = json.loads(read_state(connection, "declared", "{}"))
+    _refuse(workspace, {**declared_rows(connection), **others})
+
+
+def remember_catalog(connection: Connection, catalog: Catalog) -> None:
+    """Keep how much stands in those files that no dimension table is made from."""
+    rows = {
+        "prefixes": catalog.prefixes.num_rows,
+        "transition": sum(len(prefixes) for _, prefixes in catalog.transition),
+    }
+    declared = json.dumps({name: count for name, count in rows.items() if count})
+    if declared != read_state(connection, "declared", "{}"):
+        write_state(connection, "declared", declared)
 
 
 def refuse_lost_catalog_of_snapshot(workspace: Workspace) -> None:

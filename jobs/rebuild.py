@@ -4,7 +4,7 @@ from v6share.jobs import interrupt, output
 from v6share.jobs.configure import configure
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.finish import check_and_publish
-from v6share.jobs.guard import refuse_lost_catalog_of_snapshot
+from v6share.jobs.guard import refuse_lost_catalog_of_snapshot, remember_catalog
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.catalog import dimension_tables
 from v6share.schemas.errors import UserError
@@ -29,11 +29,12 @@ def main(
         rebuilt = {
             "warehouse": str(workspace.warehouse),
             "journal_entries": applied.entries,
-            "inputs_live": applied.added,
+            "inputs_live": applied.added - applied.removed,
         }
         output.write_tables({"rebuilt": rebuilt}, form)
         connection = open_warehouse(workspace, threads)
         try:
+            remember_catalog(connection, configured.catalog)
             check_and_publish(connection, workspace, wanted=publish)
         finally:
             connection.close()

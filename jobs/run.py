@@ -23,7 +23,7 @@ from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import Found, find_inputs, is_missing
 from v6share.jobs.finish import check_and_publish, new_run_id
-from v6share.jobs.guard import refuse_lost_catalog
+from v6share.jobs.guard import refuse_lost_catalog, remember_catalog
 from v6share.jobs.invocation import Invocation
 from v6share.jobs.rewritten import Rewritten, rewritten_inputs
 from v6share.jobs.skip import Fate, Versions, sort_out
@@ -102,7 +102,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
             new = known.new_among(found.inputs)
             if new:
                 say_if_cold()
-            with ahead_of(new) as ahead:
+            with ahead_of(new, hashes=span.is_open) as ahead:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
                 _say_doubts(configured)
@@ -154,6 +154,12 @@ def _find(paths: Sequence[str], workspace: Workspace) -> Found:
     """
     found = find_inputs(paths, (workspace.state, workspace.published.parent))
     missing = [path for path in found.empty if is_missing(path)]
+    if not found.inputs and found.closed:
+        raise JobStopped(
+            ExitCode.INPUT_FAILED,
+            f"no input: {', '.join(found.closed)} cannot be read. Change the owner or the "
+            "permissions, or run this as someone who may",
+        )
     if not found.inputs:
         gone = f"; there is no {' and no '.join(missing)}" if missing else ""
         raise JobStopped(
@@ -186,11 +192,13 @@ def _run(
     rewritten = rewritten_inputs(result, fates["known"], known)
     run = _run_entry(started, fates, result)
     entries = [*journal_entries(result, started.run_id, _now()), run]
+    dimensions = dimension_tables(configured.catalog, configured.settings)
     with _draft(
         connection, configured.workspace, wanted=bool(result.committed) and request.publish
     ) as draft:
         record(connection, configured.workspace, entries)
-        replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
+        replace_dimensions(connection, dimensions)
+        remember_catalog(connection, configured.catalog)
         header = read_exporters_header(configured.workspace)
         _say_what_needs_a_look(result, rewritten, configured, header)
         _say_what_counts_twice(connection, result, header)

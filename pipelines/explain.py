@@ -294,9 +294,12 @@ def _conditions(match: Match) -> str:
 
 
 def _why_direction(batch: FlowBatch, match: int) -> str:
-    if match >= 0:
-        return "the side that the app's match fits is the service (of two, the earlier app's)"
     ports = f"ports {_number(batch.src_port[0])} and {_number(batch.dst_port[0])}"
+    if match >= 0:
+        return (
+            "the side that the app's match fits is the service (of two, the earlier app's; of one "
+            f"app's two, that of the lower port: {ports})"
+        )
     return f"no match, so the lower port is the service; {ports}"
 
 

@@ -319,7 +319,7 @@ class Network(Declared):
     client_prefix_v6: Annotated[int, Field(ge=1, le=128), BeforeValidator(_parse_cell_number)]
     ipv6_since: MaybeDay = None
     subscribers: Annotated[
-        Annotated[int, Field(ge=1)] | None, BeforeValidator(_parse_cell_number)
+        Annotated[int, Field(ge=1, le=2**63 - 1)] | None, BeforeValidator(_parse_cell_number)
     ] = None
     carrier: MaybeText = None
 
@@ -392,7 +392,9 @@ def _parse_ranking(value: Any) -> Any:
     raise mistake(f"found {found(value)}, {expected}{hint}")
 
 
-Count = Annotated[StrictInt, Field(ge=1)]
+# As many digits as the columns of targets hold.
+_MOST: Final = 10**12 - 1
+Count = Annotated[StrictInt, Field(ge=1, le=_MOST)]
 Share = Annotated[Decimal, Field(gt=0, le=1, decimal_places=6)]
 
 
@@ -422,7 +424,7 @@ class Stage3(Declared):
 
     top_n: Count = 20
     share: Annotated[Share, BeforeValidator(_parse_share)] = Decimal("0.90")
-    weeks: Count = 4
+    weeks: Annotated[StrictInt, Field(ge=1, le=520)] = 4
     denominator: Literal["all", "enabled", "capable"] = "all"
     ranking: Annotated[
         Literal["previous_quarter", "live"] | tuple[str, ...], BeforeValidator(_parse_ranking)

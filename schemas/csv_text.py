@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from string import whitespace
 from typing import Final
 
 import numpy as np
@@ -124,7 +125,8 @@ def _rows(file: str, text: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             raise CatalogError(file, begin, "", f"not CSV: {error}") from None
-        if len(cells) > 1 or any(cell.strip() for cell in cells):
+        # As bytes.strip does it: a line is no row where ASCII calls it empty.
+        if len(cells) > 1 or any(cell.strip(whitespace) for cell in cells):
             yield begin, [cell.strip() for cell in cells]
         begin = reader.line_num + 1
 
@@ -208,7 +210,7 @@ def _parse_columns(body: bytes, header: list[str], columns: CsvColumns) -> pa.Ta
             strings_can_be_null=False,
         ),
     ).slice(1)
-    if b" " not in body and b"\t" not in body:
+    if body.isascii() and b" " not in body and b"\t" not in body:
         return table
     trimmed = [pc.utf8_trim_whitespace(table[name]) for name in columns.required]
     return pa.table(trimmed, names=list(columns.required))

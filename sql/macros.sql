@@ -58,13 +58,13 @@ CREATE MACRO wilson_high(share, n) AS
       / (n / 3.8414588 + 1.0))
   END;
 
--- The two ends of the sampling interval of a byte share. The share itself where nothing was
--- sampled (exact); NULL where over 1 % of the bytes have an unknown error, where the variance is
+-- The two ends of the sampling interval of a byte share. The share itself where no byte has a
+-- known error (exact, where nothing was sampled); NULL where over 1 % of the bytes have an unknown error, where the variance is
 -- not known (other bases) and where the whole is empty.
 CREATE MACRO share_ci_low(part, total, variance_part, variance_all, error_unknown) AS
   CASE
     WHEN error_unknown > 0.01 * total THEN NULL
-    WHEN variance_all = 0 AND error_unknown = 0 THEN share_of(part, total)
+    WHEN variance_all = 0 THEN share_of(part, total)
     ELSE wilson_low(
       share_of(part, total),
       wilson_n(
@@ -75,7 +75,7 @@ CREATE MACRO share_ci_low(part, total, variance_part, variance_all, error_unknow
 CREATE MACRO share_ci_high(part, total, variance_part, variance_all, error_unknown) AS
   CASE
     WHEN error_unknown > 0.01 * total THEN NULL
-    WHEN variance_all = 0 AND error_unknown = 0 THEN share_of(part, total)
+    WHEN variance_all = 0 THEN share_of(part, total)
     ELSE wilson_high(
       share_of(part, total),
       wilson_n(

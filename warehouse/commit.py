@@ -140,7 +140,8 @@ def _commit(
         _change_tables(connection, workspace, plan)
         _write_ledger(connection, plan)
         if is_new:
-            end = journal.append(workspace.journal, entries)
+            applied = int(read_state(connection, "journal_offset", "0"))
+            end = journal.append(workspace.journal, entries, applied)
         write_refusals(workspace, plan.refused)
         write_state(connection, "journal_offset", str(end))
     return Applied(len(entries), len(plan.added), len(plan.removed))

@@ -164,9 +164,10 @@ def _utc(moment: datetime) -> datetime:
 def parse_entry(line: str | bytes) -> Entry:
     """The entry of one line. Raises ValueError for what is not an entry of this version."""
     raw = json.loads(line)
-    if not isinstance(raw, dict) or raw.get("type") not in _TYPES:
+    name = raw.pop("type", None) if isinstance(raw, dict) else None
+    if not isinstance(name, str) or name not in _TYPES:
         raise ValueError(f"expected one of the types {', '.join(_TYPES)}")
-    kind = _TYPES[raw.pop("type")]
+    kind = _TYPES[name]
     wanted = {f.name for f in fields(kind)}
     if wanted != raw.keys():
         odd = ", ".join(sorted(wanted ^ raw.keys()))
@@ -176,10 +177,14 @@ def parse_entry(line: str | bytes) -> Entry:
 
 def _parse_value(name: str, value: Any) -> Any:
     if name in _TIMES:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is no time")
         return datetime.fromisoformat(value)
-    if name == "inputs":
-        return tuple(_parse_input(v) for v in value)
-    return tuple(value) if name == "input_ids" else value
+    if name not in ("inputs", "input_ids"):
+        return value
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is no list")
+    return tuple(_parse_input(v) for v in value) if name == "inputs" else tuple(value)
 
 
 def _parse_input(raw: Mapping[str, Any]) -> CommittedInput:
@@ -245,10 +250,14 @@ def _whole_entry(line: bytes, path: Path, offset: int, *, is_last: bool) -> Entr
     except ValueError as error:
         if is_last and not _is_json(line):
             return None
-        raise UserError(
-            f"{path}: the entry at byte {offset} is not readable: {error}. Either a newer v6share "
-            "wrote it (use that version), or the file is damaged (restore it from a backup)"
-        ) from error
+        raise _unreadable(path, offset, str(error)) from error
+
+
+def _unreadable(path: Path, offset: int, why: str) -> UserError:
+    return UserError(
+        f"{path}: the entry at byte {offset} is not readable: {why}. Either a newer v6share "
+        "wrote it (use that version), or the file is damaged (restore it from a backup)"
+    )
 
 
 def _is_json(line: bytes) -> bool:
@@ -276,16 +285,18 @@ def _byte_before(path: Path, offset: int) -> bytes:
         return file.read(1)
 
 
-def append(path: Path, entries: Sequence[Entry]) -> int:
+def append(path: Path, entries: Sequence[Entry], applied: int = 0) -> int:
     """Write the entries durably, in one write, and return the offset at which they end.
 
-    A torn last line is cut off first. When the write fails, the file is as it was before.
+    A torn last line is cut off first, and when the write fails, what was written of these.
+    applied: up to where the journal is in the tables. Raises UserError where what is torn lies
+    before that: it was whole, and is damaged.
     """
     created = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        start = _cut_torn_line(descriptor)
+        start = _cut_torn_line(descriptor, path, applied)
         _write_at(descriptor, start, entries)
         end = os.fstat(descriptor).st_size
     finally:
@@ -307,11 +318,13 @@ def _write_at(descriptor: int, start: int, entries: Sequence[Entry]) -> None:
         raise
 
 
-def _cut_torn_line(descriptor: int) -> int:
+def _cut_torn_line(descriptor: int, path: Path, applied: int) -> int:
     size = os.fstat(descriptor).st_size
     start = _last_line_start(descriptor, size)
     tail = os.pread(descriptor, size - start, start)
     if tail and (not tail.endswith(b"\n") or not _is_json(tail)):
+        if start < applied:
+            raise _unreadable(path, start, "it is cut off, or no JSON")
         os.ftruncate(descriptor, start)
         return start
     return size

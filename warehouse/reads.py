@@ -17,7 +17,7 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
 from v6share.warehouse.journal import Run, runs_backwards
-from v6share.warehouse.views import quoted
+from v6share.warehouse.views import lend_data_days, quoted
 
 
 @dataclass(frozen=True)
@@ -197,23 +197,11 @@ _STATUS: Final = {
           count(DISTINCT input_id) AS inputs
         FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
     "exporters": """
-        WITH days AS (
-          SELECT
-            CAST(window_start AS DATE) AS day,
-            sum(records) AS records,
-            max(last_seen) AS last_seen,
-            CAST(floor(sqrt(sum(records))) AS BIGINT) AS weight
-          FROM exporters_1h GROUP BY CAST(window_start AS DATE)
-        ),
-        usual AS (
-          SELECT max(records) AS records
-          FROM (SELECT records, sum(weight) OVER (ORDER BY records DESC, day) AS so_far FROM days)
-          WHERE 2 * so_far >= (SELECT sum(weight) FROM days)
-        ),
         -- Of the days of data (see the view data_days): nobody is behind a wrong clock.
-        newest AS (
-          SELECT max(d.last_seen) AS moment FROM days d, usual u
-          WHERE 100 * d.records >= u.records
+        WITH newest AS (
+          SELECT max(e.last_seen) AS moment
+          FROM exporters_1h e
+          JOIN data_days d ON d.is_data AND d.day = CAST(e.window_start AS DATE)
         )
         SELECT
           exporter,
@@ -279,6 +267,7 @@ def status_report(
 
     published: the ids of the runs that readers see (``published_runs``).
     """
+    lend_data_days(connection)
     runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)

@@ -11,6 +11,7 @@ Key = Literal[
     "published_file",
     "publishing_file",
     "dimensions",
+    "declared",
     "unpublished",
 ]
 

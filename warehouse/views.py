@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
 
+import duckdb
+
 
 @dataclass(frozen=True)
 class View:
@@ -33,6 +35,12 @@ def read_views() -> list[View]:
     files = resources.files("v6share.sql").joinpath("views").iterdir()
     texts = {f.name: f.read_text("utf-8") for f in files if f.name.endswith(".sql")}
     return order_views(parse_view(name, text) for name, text in texts.items())
+
+
+def lend_data_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``data_days`` readable in the warehouse, which keeps no views, for this connection."""
+    text = resources.files("v6share.sql").joinpath("views", "data_days.sql").read_text("utf-8")
+    connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE TEMP VIEW", 1))
 
 
 def read_macros() -> str:

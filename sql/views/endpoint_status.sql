@@ -12,7 +12,8 @@
 --          The traffic of an app that has an endpoint of its own there is not the product's own
 --          late_days from planned_on to enabled_on, or to as_of while it is not enabled
 --          Traffic that shows no product counts for the endpoint of its app in that region when
---          there is only one. interval: the largest sampling interval of these days
+--          there is only one. interval: the largest sampling interval of these days, 0 where
+--          one is not known
 -- source:  dim_endpoints, kpi_traffic_1d, clients_1d, kpi_exporters_1h
 -- needs: kpi_traffic_1d, kpi_exporters_1h, as_of
 CREATE VIEW endpoint_status AS
@@ -73,7 +74,7 @@ clients AS (
   GROUP BY scope, id
 ),
 sampling AS (
-  SELECT max(e.sampling_max) AS interval
+  SELECT CASE WHEN min(e.sampling_min) > 0 THEN max(e.sampling_max) ELSE 0 END AS interval
   FROM kpi_exporters_1h e
   JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
 ),

@@ -1,5 +1,5 @@
 -- what:    hours of the exporters that feed the KPIs, families merged
--- unit:    sampling_max: packets for one; one row per exporter and hour in which it saw anything
+-- unit:    sampling_min, sampling_max: packets for one, 0 where it is not known; one row per exporter and hour in which it saw anything
 -- formula: an exporter that is not in exporters.csv has the vantage unlisted
 -- source:  exporters_1h, dim_exporters, dim_vantages
 -- needs:
@@ -9,6 +9,7 @@ SELECT
   coalesce(d.vantage, 'unlisted') AS vantage,
   d.exporter IS NOT NULL AS listed,
   e.window_start,
+  min(e.sampling_min) AS sampling_min,
   max(e.sampling_max) AS sampling_max,
   max(e.last_seen) AS last_seen
 FROM exporters_1h e

@@ -29,7 +29,7 @@ WITH sketches AS (
     AND c.day IN (SELECT day FROM data_days WHERE is_data)
 ),
 sampling AS (
-  SELECT coalesce(bool_or(e.sampling_max <> 1), false) AS sampled
+  SELECT coalesce(bool_or(e.sampling_min <> 1 OR e.sampling_max <> 1), false) AS sampled
   FROM kpi_exporters_1h e
   JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
 ),

@@ -15,10 +15,10 @@ CREATE VIEW kpi_stage3_change AS
 WITH weeks AS (
   SELECT
     s.id AS app, s.basis, s.denominator, s.share_kind,
-    sum(s.numerator) FILTER (s.day <= a.as_of - 7)::DOUBLE AS numerator_1,
-    sum(s.denominator_value) FILTER (s.day <= a.as_of - 7)::DOUBLE AS denominator_1,
-    sum(s.numerator) FILTER (s.day > a.as_of - 7)::DOUBLE AS numerator_2,
-    sum(s.denominator_value) FILTER (s.day > a.as_of - 7)::DOUBLE AS denominator_2,
+    sum(s.numerator) FILTER (s.day <= a.as_of - 7) AS numerator_1,
+    sum(s.denominator_value) FILTER (s.day <= a.as_of - 7) AS denominator_1,
+    sum(s.numerator) FILTER (s.day > a.as_of - 7) AS numerator_2,
+    sum(s.denominator_value) FILTER (s.day > a.as_of - 7) AS denominator_2,
     sum(s.offloaded) AS offloaded
   FROM share_sums_1d s
   JOIN as_of a ON s.day BETWEEN a.as_of - 13 AND a.as_of AND a.first_day <= a.as_of - 13

@@ -237,6 +237,27 @@ def empty_catalog() -> dict[str, pa.Table]:
     return {t.name: t.arrow_schema.empty_table() for t in CATALOG_DIMENSIONS}
 
 
+def insert_hours(
+    connection: duckdb.DuckDBPyConnection,
+    hours: list[tuple[str, str, int]],
+    *,
+    vantage: str = "edge",
+) -> None:
+    """Records that exporters saw at a time: (time, exporter, records), straight into the tables."""
+    connection.execute("DELETE FROM dim_vantages; INSERT INTO dim_vantages VALUES ('edge', TRUE)")
+    for start, exporter, records in hours:
+        connection.execute(
+            "INSERT INTO exporters_1h SELECT s, ?, 'v4', r, 1, 1, 1, 1, s, s "
+            "FROM (SELECT CAST(? AS TIMESTAMP) AS s, CAST(? AS BIGINT) AS r)",
+            [exporter, start, records],
+        )
+        connection.execute(
+            "INSERT INTO traffic_1d VALUES (date_trunc('day', CAST(? AS TIMESTAMP)), ?, '', '', '',"
+            " '', '', 'v4', 'native_v4', 'none', 'to_client', ?, 0, 1, 1, 1, 1, 0, 0)",
+            [start, vantage, records],
+        )
+
+
 def expected_aggregates(live: list[Made]) -> dict[str, list[dict[str, Any]]]:
     """An oracle in plain Python: every aggregate table of these fragments, roll-ups included."""
     result = {}

@@ -2,7 +2,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from fragment_maker import commit, make_fragment, quarantine, workspace_at
+from fragment_maker import commit, insert_hours, make_fragment, quarantine, workspace_at
 
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import parse_check, read_checks, run_check, run_checks
@@ -45,6 +45,7 @@ def test_every_check_finds_its_harm(workspace: Workspace) -> None:
     assert all(result.passed for result in run_checks(connection))
     made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
     record(connection, workspace, [commit(*made), quarantine("bad")])
+    connection.execute("INSERT INTO dim_vantages SELECT DISTINCT vantage, TRUE FROM traffic_1d")
     assert [r.name for r in run_checks(connection) if not r.passed] == []
     for name, harm in HARM.items():
         connection.execute(f"BEGIN; {harm}")
@@ -59,10 +60,8 @@ def test_every_check_finds_its_harm(workspace: Workspace) -> None:
 
 def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
-    connection.execute(
-        "INSERT INTO exporters_1h SELECT start, exporter, 'v4', records, 1, 1, 1, 1, start, start "
-        "FROM (VALUES (TIMESTAMP '2026-03-01', 'r1', 500), (TIMESTAMP '2026-03-01', 'r2', 500), "
-        "(TIMESTAMP '2100-01-01', 'r2', 2)) AS v(start, exporter, records)"
+    insert_hours(
+        connection, [("2026-03-01", "r1", 500), ("2026-03-01", "r2", 500), ("2100-01-01", "r2", 2)]
     )
     connection.execute(
         "INSERT INTO dim_exporters BY NAME SELECT unnest(['r1', 'r2']) AS exporter, "
@@ -74,6 +73,15 @@ def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
     assert found["stray_days"].sample == (
         {"exporter": "r2", "day": date(2100, 1, 1), "records": 2},
     )
+    connection.close()
+
+
+def test_a_vantage_without_kpis_says_nothing_of_the_clocks_of_others(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    days = [f"2026-03-{day:02}" for day in range(1, 21)]
+    insert_hours(connection, [(day, "edge-1", 100) for day in days])
+    insert_hours(connection, [(day, "core-1", 100_000) for day in days[10:]], vantage="core")
+    assert [r.name for r in run_checks(connection) if r.name == "stray_days" and r.found] == []
     connection.close()
 
 

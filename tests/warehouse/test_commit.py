@@ -137,7 +137,8 @@ def test_a_long_journal_is_applied_in_slices(
     made = made_several(workspace)
     wanted = after(workspace, *([commit(one)] for one in made), [forget(made[0])])
     monkeypatch.setattr(committer, "SLICE_INPUTS", 2)
-    assert rebuild(workspace, None).added == 6
+    done = rebuild(workspace, None)
+    assert done.added - done.removed == len(made) - 1
     connection = open_warehouse(workspace)
     assert_equal(contents(connection), wanted)
     connection.close()

@@ -11,6 +11,7 @@ from fragment_maker import (
     empty_catalog,
     forget,
     input_id,
+    insert_hours,
     make_fragment,
     quarantine,
     workspace_at,
@@ -101,11 +102,9 @@ def test_status(workspace: Workspace) -> None:
 
 def test_nobody_is_behind_a_wrong_clock(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
-    connection.execute(
-        "INSERT INTO exporters_1h SELECT start, exporter, 'v4', records, 1, 1, 1, 1, start, start "
-        "FROM (VALUES (TIMESTAMP '2026-03-01 10:00:00', 'r1', 500), "
-        "(TIMESTAMP '2026-03-01 12:00:00', 'r2', 500), "
-        "(TIMESTAMP '2100-01-01', 'r3', 2)) AS v(start, exporter, records)"
+    insert_hours(
+        connection,
+        [("2026-03-01 10:00", "r1", 500), ("2026-03-01 12:00", "r2", 500), ("2100-01-01", "r3", 2)],
     )
     rows = status_report(connection, ()).exporters.to_pylist()
     assert [(r["exporter"], r["hours_expected"], r["minutes_behind"]) for r in rows] == [
