@@ -106,7 +106,7 @@ LEDGERS: Final = (LEDGER_FILES, LEDGER_FAMILIES, REJECTS, FINDINGS, LEDGER_RUNS)
 # Why a row is not counted, in order: a row has the first reason that applies to it.
 REJECT_MEANINGS: Final = {
     "bad_address": "an address has the wrong length or cannot be read",
-    "no_time": "no start, end, export or receive time, or none from 1990 to 9999",
+    "no_time": "no start, end, export or receive time, or none from 1990 to 9999-12-30",
     "end_before_start": "the end is before the start",
     "duration_too_long": "it lasts longer than the setting time.max_duration_hours",
     "future": "it ends over 10 minutes after its own export or receive time",

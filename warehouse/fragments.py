@@ -106,8 +106,8 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
     if (
         first is None
         or last is None
-        or found["min"] < first.date() - _DAY
-        or found["max"] > last.date() + _DAY
+        or first.date() - found["min"] > _DAY
+        or found["max"] - last.date() > _DAY
     ):
         raise FragmentUnreadable(
             source,

@@ -9,7 +9,7 @@ files) stays out.
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,16 +89,22 @@ class Draft:
         remove_leftovers(folder)
         self._path = folder / f".v6share.{os.getpid()}.duckdb"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="v6share-publish")
-        self._steps = [self._thread.submit(self._lay_out)]
+        self._laid_out = self._thread.submit(self._lay_out)
+        self._filled: Future[None] | None = None
 
     def fill(self) -> None:
-        """Begin to copy the rows, as they are now; others may read them meanwhile."""
-        self._steps.append(self._thread.submit(self._copy_rows))
+        """Begin to copy the rows, as they are now; others may read them meanwhile.
+
+        Raises OSError or duckdb.Error where the file beside the published one cannot be made.
+        """
+        self._laid_out.result()
+        self._filled = self._thread.submit(self._copy_rows)
 
     def put_in_place(self) -> Published:
-        """Replace the published file atomically, once the copy is whole."""
-        for step in self._steps:
-            step.result()
+        """Replace the published file atomically, once the copy that was begun is whole."""
+        if self._filled is None:
+            raise RuntimeError("a snapshot without rows is not to be published")
+        self._filled.result()
         self._detach()
         target = self._workspace.published
         sync_file(self._path)
@@ -166,7 +172,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, home: str) -> Non
     # By time alone: the rows of one merge are sorted by the whole key already, and sorting them
     # again by ten text columns takes longer than all the rest, for 2 % of the size.
     connection.execute(
-        f"INSERT INTO {table.name} BY NAME SELECT * FROM {home}.main.{table.name} "  # noqa: S608
+        f"INSERT INTO snapshot.main.{table.name} BY NAME "  # noqa: S608 - a name of the schemas
+        f"SELECT * FROM {home}.main.{table.name} "
         f"ORDER BY {table.key[0]}"
     )
 

@@ -21,8 +21,8 @@ from v6share.schemas.ledger import REJECT_REASONS
 
 LARGEST_COUNTER: Final = 2**53
 COUNTED: Final = 255
-# No clock of a router shows the year 10000.
-LAST_MS: Final = 253_402_300_799_999
+# No clock of a router shows the last day of 9999; its reporting day might be one too late to name.
+LAST_MS: Final = 253_402_214_399_999
 _NO_TIME: Final = REJECT_REASONS.index("no_time")
 _TOO_LONG: Final = REJECT_REASONS.index("duration_too_long")
 _NO_INTERVAL: Final = REJECT_REASONS.index("no_sampling_interval")

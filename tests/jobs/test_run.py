@@ -281,6 +281,23 @@ def test_closed_streams_change_nothing(root: Path, flows: Path, closed: str) -> 
         assert snapshot.execute("SELECT count(*) FROM ledger_files").fetchall() == [(3,)]
 
 
+def test_the_last_days_of_all_time_harm_nobody(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    """Clocks that show the end of 9999: rows count but on the last day; there they are rejected."""
+    (root / "settings.toml").write_text("[time]\nreporting_utc_offset_minutes = 840\n")
+    last = 253_402_300_800_000 - DAY_MS
+    write_flows(tmp_path / "flows/near.parquet", start_ms=last - 3_600_000)
+    write_flows(tmp_path / "flows/past.parquet", start_ms=last)
+    write_flows(tmp_path / "flows/good.parquet")
+    code, done, err = run(capsys, root, tmp_path / "flows")
+    assert (code, done["rows_counted"], done["rows_rejected"]) == (ExitCode.DONE, 8, 4), err
+    for view in ("traffic_1d", "clients_1d", "kpi_headline"):
+        assert call(capsys, root, "kpi", view, "--format", "json")[0] is ExitCode.DONE
+    assert call(capsys, root, "status")[0] is ExitCode.DONE
+    assert call(capsys, root, "forget", tmp_path / "flows/near.parquet")[0] is ExitCode.DONE
+
+
 def test_what_a_run_leaves_would_outlive_the_machine(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

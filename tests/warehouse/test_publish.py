@@ -135,6 +135,24 @@ def test_a_run_killed_right_after_the_rename_leaves_no_stranger(workspace: Works
     connection.close()
 
 
+def test_where_no_snapshot_can_be_made_nothing_is_copied(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    before = contents(connection, PUBLIC_TABLES)
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "_STORAGE_VERSION", "v0.0.1")  # DuckDB makes no such file
+        with pytest.raises(duckdb.Error, match="version string"):
+            publish(connection, workspace)
+    assert_equal(contents(connection, PUBLIC_TABLES), before)
+    assert not workspace.published.exists()
+    publish(connection, workspace)
+    with open_snapshot(workspace.published) as snapshot:
+        assert_equal(contents(snapshot, PUBLIC_TABLES), before)
+    connection.close()
+
+
 def test_nothing_published_yet(workspace: Workspace) -> None:
     with pytest.raises(UserError, match="nothing is published"), open_snapshot(workspace.published):
         pass
