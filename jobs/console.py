@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import sys
 import threading
 import time
@@ -17,7 +16,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -101,10 +99,7 @@ def report_failure(error: Exception) -> ExitCode:
             return error.code
     full = line_that_says(error, NO_ROOM)
     if full:
-        fail(
-            f"no space left: {full}. Nothing is half done; make room{_room_left(_current.root)} "
-            "and run the same again"
-        )
+        fail(f"no space left: {full}. Nothing is half done; make room and run the same again")
         return ExitCode.INTERNAL
     denied = _path_refused(error)
     if denied:
@@ -127,15 +122,6 @@ def report_failure(error: Exception) -> ExitCode:
 def report_interrupt(left: str) -> None:
     """Say that the user's wish to stop was heard, and what is left behind, if anything is."""
     fail(f"interrupted; {left}" if left else "interrupted")
-
-
-def _room_left(root: Path) -> str:
-    """In brackets, so that one sees whether it is the disk of the workspace that is full."""
-    try:
-        free = shutil.disk_usage(root).free
-    except OSError:
-        return ""
-    return f" (the disk of {root.absolute()} has {free / 1e6:,.0f} MB left)"
 
 
 def _path_refused(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """From the outcomes of a run to the journal entries that record it. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from v6share.schemas.fragment import FragmentKey
@@ -53,6 +53,30 @@ def sort_outcomes(
             (result.copies if again else result.committed).append(one)
             committed.add(_key(one))
     return result
+
+
+def refuse_largest(outcomes: Iterable[Outcome], forced_dialect: str | None) -> list[Outcome]:
+    """Of inputs whose sums pass a column's range together, refuse the one with the largest sum.
+
+    Of two, that of the later path; with it go copies of its content. There must be a new input.
+    """
+    outcomes = list(outcomes)
+    new = [one for one in outcomes if one.status == "fragment"]
+    largest = max(new, key=lambda one: (one.largest_sum, one.path))
+    refused = replace(
+        largest,
+        status="quarantined",
+        key=replace(_key(largest), dialect=forced_dialect or ""),
+        reason="sum_overflow",
+        detail=f"its packets or bytes sum to {largest.largest_sum:,}; with those of other inputs "
+        "that passes the range of a column. Its counters or sampling intervals cannot be right",
+    )
+    return [
+        replace(refused, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+        if one.key == largest.key
+        else one
+        for one in outcomes
+    ]
 
 
 def _refusals(

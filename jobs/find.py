@@ -23,7 +23,10 @@ _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Found(NamedTuple):
-    """The inputs by path, the arguments that mean none, and the folders that cannot be read."""
+    """The inputs by path, the arguments that mean none, and what cannot be read or kept.
+
+    closed: folders that are not ours to read, and flow files whose names are not UTF-8.
+    """
 
     inputs: tuple[FoundInput, ...]
     empty: tuple[str, ...]
@@ -106,7 +109,7 @@ def _is_private(name: str) -> bool:
 def _files_below(directory: str, above: set[tuple[int, int]], closed: list[str]) -> Iterator[str]:
     """The flow files below a directory; ``above`` holds the folders we are in, against loops.
 
-    closed: gets those that cannot be read.
+    closed: gets what cannot be read, or has a name that no ledger could hold.
     """
     identity = _identity(Path(directory))
     if identity is None or identity in above:
@@ -123,7 +126,9 @@ def _files_below(directory: str, above: set[tuple[int, int]], closed: list[str])
         try:
             yield from _files_at(entry, above | {identity}, closed)
         except UnicodeEncodeError:
-            console.warn(f"{entry.path!r}: left out, the name is not UTF-8; rename it")
+            name = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
+            console.warn(f"{name}: left out, the name is not UTF-8; rename it")
+            closed.append(name)
         except OSError as error:
             console.warn(f"{entry.path}: left out, {error.strerror}")
 

@@ -19,7 +19,7 @@ from v6share.jobs.configure import (
     read_exporters_header,
     read_settings,
 )
-from v6share.jobs.entries import Sorted, journal_entries, sort_outcomes
+from v6share.jobs.entries import Sorted, journal_entries, refuse_largest, sort_outcomes
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import Found, find_inputs, is_missing
 from v6share.jobs.finish import check_and_publish, new_run_id
@@ -36,7 +36,7 @@ from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.commit import record
+from v6share.warehouse.commit import SumTooLarge, record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
@@ -109,11 +109,10 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
                 started = _Started(
                     new_run_id(now), invocation.command, now, clock, configured, request, ahead
                 )
-                code = _run(connection, started, found.inputs, known, span)
+                code = _run(connection, started, found, known, span)
         finally:
             connection.close()
-    # What lies in a folder that cannot be read is missing, as much as a file that cannot.
-    return ExitCode.INPUT_FAILED if found.closed and code is ExitCode.DONE else code
+    return code
 
 
 def _say_doubts(configured: Configured) -> None:
@@ -180,23 +179,21 @@ def _find(paths: Sequence[str], workspace: Workspace) -> Found:
 def _run(
     connection: Connection,
     started: _Started,
-    found: Sequence[FoundInput],
+    found: Found,
     known: KnownInputs,
     span: Span,
 ) -> ExitCode:
     configured, request = started.configured, started.request
-    fates = sort_out(found, known, started.versions, include_forgotten=request.include_forgotten)
+    fates = sort_out(
+        found.inputs, known, started.versions, include_forgotten=request.include_forgotten
+    )
     chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
     outcomes = _count(started, chosen, known)
-    result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
-    rewritten = rewritten_inputs(result, fates["known"], known)
-    run = _run_entry(started, fates, result)
-    entries = [*journal_entries(result, started.run_id, _now()), run]
     dimensions = dimension_tables(configured.catalog, configured.settings)
-    with _draft(
-        connection, configured.workspace, wanted=bool(result.committed) and request.publish
-    ) as draft:
-        record(connection, configured.workspace, entries)
+    counted = any(one.status == "fragment" for one in outcomes)
+    with _draft(connection, configured.workspace, wanted=counted and request.publish) as draft:
+        run, result = _record(connection, started, fates, outcomes, known)
+        rewritten = rewritten_inputs(result, fates["known"], known)
         replace_dimensions(connection, dimensions)
         remember_catalog(connection, configured.catalog)
         header = read_exporters_header(configured.workspace)
@@ -224,7 +221,31 @@ def _run(
         published=published,
         held_back=bool(why_unpublished(connection)),
     )
-    return ExitCode.INPUT_FAILED if result.refused or result.failed else ExitCode.DONE
+    # What lies in a folder that cannot be read is missing, as much as a file that cannot.
+    missing = result.refused or result.failed or found.closed
+    return ExitCode.INPUT_FAILED if missing else ExitCode.DONE
+
+
+def _record(
+    connection: Connection,
+    started: _Started,
+    fates: dict[Fate, list[FoundInput]],
+    outcomes: Sequence[Outcome],
+    known: KnownInputs,
+) -> tuple[Run, Sorted]:
+    """Commit what was counted; where sums are absurd together, without the most absurd inputs."""
+    request = started.request
+    while True:
+        result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
+        run = _run_entry(started, fates, result)
+        entries = [*journal_entries(result, started.run_id, _now()), run]
+        try:
+            record(connection, started.configured.workspace, entries)
+        except SumTooLarge as error:
+            console.detail(str(error))
+            outcomes = refuse_largest(outcomes, request.dialect)
+        else:
+            return run, result
 
 
 def _draft(
@@ -281,7 +302,7 @@ def _run_entry(started: _Started, fates: dict[Fate, list[FoundInput]], result: S
 def _summary(
     run: Run,
     started: _Started,
-    found: Sequence[FoundInput],
+    found: Found,
     fates: dict[Fate, list[FoundInput]],
     outside: Sequence[FoundInput],
     result: Sorted,
@@ -292,7 +313,7 @@ def _summary(
     return {
         "run_id": run.run_id,
         "outcome": run.outcome,
-        "inputs_found": len(found),
+        "inputs_found": len(found.inputs),
         "inputs_committed": run.inputs_committed,
         "inputs_rewritten": rewritten,
         "inputs_known": len(fates["known"]) + len(result.copies),
@@ -303,6 +324,7 @@ def _summary(
         "inputs_outside_the_span": len(outside),
         "inputs_still_being_written": len(result.busy),
         "inputs_failed": len(result.failed),
+        "paths_left_out": len(found.closed),
         "rows_in": run.rows_in,
         "rows_counted": run.rows_counted,
         "rows_rejected": run.rows_rejected,

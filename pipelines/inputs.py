@@ -350,5 +350,6 @@ def _counted(found: FoundInput, key: FragmentKey, sums: Sums) -> Outcome:
         sums.rows_in,
         sums.rows_counted,
         sums.rows_rejected,
+        sums.largest_sum,
         sums.without_interval,
     )

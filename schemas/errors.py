@@ -25,7 +25,8 @@ class CatalogError(UserError):
 class InputRefused(Exception):  # noqa: N818 - a refusal is an outcome, not a failure of ours
     """An input that cannot be counted; it is quarantined with this reason and detail.
 
-    reason: ``unreadable``, ``no_dialect``, ``empty_file``, ``sum_overflow``, ``too_large``.
+    reason: ``unreadable``, ``no_dialect``, ``empty_file``, ``sum_overflow``, ``too_large``,
+    ``unexpected``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -19,6 +19,7 @@ class Outcome:
     an I/O error), so it has no identity to keep it by: it is tried again at every run.
     key: set for fragment and known; for quarantined it names the versions that refused it,
     with the dialect that the user forced, or none.
+    largest_sum: of its counted packets and bytes, scaled or as exported.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Outcome:
     rows_in: int = 0
     rows_counted: int = 0
     rows_rejected: int = 0
+    largest_sum: int = 0
     rows_without_interval: dict[str, int] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""

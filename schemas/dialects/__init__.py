@@ -311,7 +311,9 @@ def require_dialect(columns: Collection[str], dialect: Dialect) -> None:
     """Raise InputRefused ``no_dialect`` where a named dialect does not fit."""
     if dialect.missing(columns):
         raise InputRefused(
-            "no_dialect", f"found the columns {_shown(columns)}; {_misses(dialect, columns)}"
+            "no_dialect",
+            f"found the columns {_shown(columns)}; {dialect.name} misses "
+            f"{_missing(dialect, columns)}",
         )
 
 
@@ -362,7 +364,8 @@ def _why_none(columns: Collection[str], dialects: Sequence[Dialect]) -> str:
         return f"found the columns {_shown(columns)}; no dialect is known"
     near = min(dialects, key=lambda d: (len(d.missing(columns)), -_known(d, columns), d.name))
     return (
-        f"found the columns {_shown(columns)}; the nearest dialect, {_misses(near, columns)}; "
+        f"found the columns {_shown(columns)}; the nearest dialect, {near.name}, misses "
+        f"{_missing(near, columns)}; "
         f"{_but_for_case(columns, dialects)}name one with --dialect, or add one (docs/dialects.md)"
     )
 
@@ -380,9 +383,9 @@ def _but_for_case(columns: Collection[str], dialects: Sequence[Dialect]) -> str:
     return ""
 
 
-def _misses(dialect: Dialect, columns: Collection[str]) -> str:
+def _missing(dialect: Dialect, columns: Collection[str]) -> str:
     groups = (g[0] if len(g) == 1 else f"one of ({', '.join(g)})" for g in dialect.missing(columns))
-    return f"{dialect.name}, misses {' and '.join(groups)}"
+    return " and ".join(groups)
 
 
 def _shown(columns: Collection[str]) -> str:

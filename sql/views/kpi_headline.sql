@@ -134,7 +134,9 @@ concentration AS (
         THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,
       CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
       CASE WHEN w.ranking = 'live'
-        THEN 'live ranking of the last 28 days, as the data hold no full quarter before' END,
+        THEN concat('live ranking of the last 28 days',
+          CASE WHEN NOT EXISTS (SELECT 1 FROM dim_targets WHERE ranking = 'live')
+            THEN ', as the data hold no full quarter before' END) END,
       format('between {:.2f} % and {:.2f} % if all unclassified and unknown traffic were IPv4 or '
         'IPv6', 100 * w.share_low, 100 * w.share_high),
       CASE WHEN w.ci_low IS NULL THEN 'sampling error not known' END,

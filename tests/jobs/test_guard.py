@@ -71,6 +71,35 @@ def test_one_lost_file_stops_a_run_and_one_that_never_was_does_not(
     assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("prefixes.csv", "prefix,region,network\n198.51.100.0/24,north,home\n"),
+        ("transition.toml", 'nat64 = ["64:ff9b:1::/48"]\n'),
+    ],
+)
+def test_files_without_a_table_are_remembered_too(
+    capsys: pytest.CaptureFixture[str], counted: Path, name: str, text: str
+) -> None:
+    flows = counted.parent / "flows"
+    (counted / "catalog" / "networks.csv").write_text(
+        "network,kind,client_prefix_v4,client_prefix_v6\nhome,fixed,,\n"
+    )
+    file = counted / "catalog" / name
+    file.write_text(text)
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+    assert call(capsys, counted, "rebuild")[0] is ExitCode.DONE
+    file.unlink()
+    code, err = call(capsys, counted, "run", flows)
+    assert code is ExitCode.USAGE
+    assert f"{name} not there" in err
+    assert f"({Path(name).stem}: 1)" in err
+    file.write_text(text.splitlines()[0] + "\n" if name.endswith(".csv") else "")
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+    file.unlink()  # what was empty in the last run may go
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+
+
 def test_an_empty_catalog_that_is_written_down_is_a_wish(
     capsys: pytest.CaptureFixture[str], counted: Path
 ) -> None:

@@ -267,7 +267,22 @@ def test_a_folder_that_cannot_be_read_ends_a_run_as_a_file_does(
     code, done, err = run(capsys, root, flows)
     assert (code, done["inputs_committed"]) == (ExitCode.INPUT_FAILED, 3)
     assert "closed: cannot be read, Permission denied; what is in it is left out" in err
-    assert run(capsys, root, flows)[0] is ExitCode.INPUT_FAILED  # nothing new, and still not all
+    code, done, _ = run(capsys, root, flows)  # nothing new, and still not all
+    assert (code, done["paths_left_out"]) == (ExitCode.INPUT_FAILED, 1)
+    code, out, err = call(capsys, root, "run", flows / "closed")
+    assert (code, out) == (ExitCode.INPUT_FAILED, "")
+    assert "closed cannot be read. Change the owner or the permissions" in err
+
+
+def test_a_name_that_is_not_utf8_ends_a_run_as_a_file_that_cannot_be_read_does(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    odd = (flows / "day0.parquet").rename(flows / os.fsdecode(b"b\xffd.parquet"))
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"], done["paths_left_out"]) == (ExitCode.INPUT_FAILED, 2, 1)
+    assert "b\\xffd.parquet: left out, the name is not UTF-8; rename it" in err
+    odd.rename(flows / "day0.parquet")
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
 
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "<&- 1>&- 2>&-"])
@@ -281,11 +296,31 @@ def test_closed_streams_change_nothing(root: Path, flows: Path, closed: str) -> 
         assert snapshot.execute("SELECT count(*) FROM ledger_files").fetchall() == [(3,)]
 
 
+def test_sums_that_are_absurd_together_cost_the_largest_of_them_alone(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    """Six files of 200 rows a family and day, each just below 2^53 bytes: five stay below 2^63."""
+    for i in range(6):
+        write_flows(flows / f"absurd{i}.parquet", rows=400, octets=2**53 - 1 - i, interval=1)
+    code, done, err = run(capsys, root, flows)
+    assert code is ExitCode.INPUT_FAILED
+    assert (done["inputs_committed"], done["inputs_quarantined"]) == (8, 1)
+    assert "absurd0.parquet: quarantined, sum_overflow: its packets or bytes sum to " in err
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 0)
+    assert done["inputs_quarantined_before"] == 1
+    # What stands there already is never given up for what is new.
+    write_flows(flows / "absurd6.parquet", rows=400, octets=2**53 - 9, interval=1)
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_quarantined"]) == (ExitCode.INPUT_FAILED, 1)
+    assert "absurd6.parquet: quarantined, sum_overflow" in err
+
+
 def test_the_last_days_of_all_time_harm_nobody(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:
     """Clocks that show the end of 9999: rows count but on the last day; there they are rejected."""
-    (root / "settings.toml").write_text("[time]\nreporting_utc_offset_minutes = 840\n")
+    (root / "v6share.toml").write_text("[time]\nreporting_utc_offset_minutes = 840\n")
     last = 253_402_300_800_000 - DAY_MS
     write_flows(tmp_path / "flows/near.parquet", start_ms=last - 3_600_000)
     write_flows(tmp_path / "flows/past.parquet", start_ms=last)

@@ -263,6 +263,9 @@ MISTAKES = [
     ("targets.toml", "[stage3]", "[stage4]", "targets.toml:3: stage4: unknown key; did you mean"),
     ("targets.toml", "share", "shares", "targets.toml:4: stage3.shares: unknown key; did you mea"),
     ("targets.toml", "0.9", "90", "targets.toml:4: stage3.share: found 90, expected a share over"),
+    ("targets.toml", "0.9", f"0.9\nweeks = {2**63}", "targets.toml:5: stage3.weeks: found"),
+    ("targets.toml", "0.9", "0.9\ntop_n = 1000000000000", "found 1000000000000, expected at most"),
+    ("networks.csv", ",100", f",{2**63}", "subscribers: found"),
     ("targets.toml", '"video", ', '"vidoe", ', ':5: stage3.ranking[0]: found "vidoe", which is no'),
     (
         "targets.toml",
@@ -406,6 +409,17 @@ def test_byte_order_mark_line_ends_comments_and_spaces_change_nothing(data: st.D
 def test_columns_may_stand_in_any_order() -> None:
     text = "network,prefix,region\nmob,10.0.0.0/8,eu\nfix,2001:db8::/32,us\n"
     assert catalog(prefixes_csv=text) == catalog()
+
+
+def test_any_space_around_a_cell_is_cut_whatever_other_lines_hold() -> None:
+    spaces = ("\u00a0", "\u3000", " ", "\t")
+    plain = "prefix,region,network\n10.0.0.0/8,eu,mob\n"
+    wanted = catalog(prefixes_csv=plain).prefixes
+    for space in spaces:
+        odd = plain.replace("eu", f"eu{space}").replace("10.0", f"{space}10.0")
+        assert catalog(prefixes_csv=odd).prefixes.equals(wanted)
+        assert catalog(prefixes_csv=f"#{space}\n{odd}").prefixes.equals(wanted)
+        assert catalog(networks_csv=NETWORKS.replace("mob,", f"mob{space},")) == catalog()
 
 
 def test_the_line_of_a_prefix_counts_comments_above_it() -> None:

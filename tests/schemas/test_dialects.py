@@ -111,7 +111,7 @@ def test_a_named_dialect_must_fit():
     assert dialect_named("ipfix", builtin_dialects()).name == "ipfix"
     with pytest.raises(UserError, match='did you mean "pmacct"'):
         dialect_named("pmact", builtin_dialects())
-    with pytest.raises(InputRefused, match="pmacct, misses ip_src and ip_dst"):
+    with pytest.raises(InputRefused, match="; pmacct misses ip_src and ip_dst"):
         require_dialect(["a"], dialect_named("pmacct", builtin_dialects()))
 
 

@@ -459,7 +459,10 @@ def test_four_good_weeks_attain(w: Warehouse) -> None:
     last = FIRST + timedelta(days=27)
     assert row[:6] == (0.92, 0.92, 0.92, 0.9, True, last)
     assert f"first attained {last}" in str(row[6])
-    assert "live ranking" in str(row[6])
+    # By wish: nothing is said of quarters.
+    assert "live ranking of the last 28 days; " in str(row[6])
+    w.connection.execute("UPDATE dim_targets SET ranking = 'previous_quarter'")
+    assert "28 days, as the data hold no full quarter before; " in str(headline(w)[6])
 
 
 def test_the_headline_is_the_newest_row_of_concentration(w: Warehouse) -> None:

@@ -300,6 +300,13 @@ def test_no_interval_where_over_one_percent_has_an_unknown_error(
     assert (share_row(w, "share_by_app", BYTES)["ci_low"] is not None) is known
 
 
+def test_little_of_unknown_error_beside_what_was_not_sampled_is_exact(w: Warehouse) -> None:
+    w.traffic(D, family="v6", bytes=995)
+    w.traffic(D, family="v4", bytes=5, bytes_error_unknown=5)
+    row = share_row(w, "share_by_app", BYTES)
+    assert (row["share"], row["ci_low"], row["ci_high"]) == (0.995, 0.995, 0.995)
+
+
 def test_sums_over_bigint_are_exact(w: Warehouse) -> None:
     big = 2**62
     for _ in range(4):
@@ -377,6 +384,26 @@ def test_change_by_hand(w: Warehouse) -> None:
     # sum: 0.13 - 0.06375 - 0.105 - 0.08625 = -0.125
     assert rows[0] == ("a", *map(pytest.approx, (0.13, -0.06375, 0.7, 0.575, -0.125)))
     assert rows[1] == ("b", *map(pytest.approx, (-0.105, -0.08625, 0.7, 0.575, -0.125)))
+
+
+def test_change_does_not_depend_on_the_order_of_rows() -> None:
+    """Weeks of over 2^53 bytes, of which no double holds every sum."""
+    rows = [
+        (day, app, family, 2**57 + 3 * (7 * day + 11 * app) + family)
+        for day in range(14)
+        for app in range(5)
+        for family in range(2)
+    ]
+    found = []
+    for order in (rows, rows[::-1], sorted(rows, key=lambda row: row[3] % 7)):
+        w = Warehouse()
+        w.final_days(D - 27 * ONE, D)
+        w.target(3, "top_apps_ipv6_share", 0.9, top_n=5, ranking="live")
+        for day, app, family, size in order:
+            w.traffic(D - day * ONE, app=f"a{app}", family=("v4", "v6")[family], bytes=size)
+        found.append(w.query("SELECT * FROM kpi_stage3_change"))
+    assert found[0]
+    assert found[0] == found[1] == found[2]
 
 
 def test_change_adds_up_when_an_app_comes_or_goes(w: Warehouse) -> None:

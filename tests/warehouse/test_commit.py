@@ -32,6 +32,7 @@ import v6share.warehouse.commit as committer
 import v6share.warehouse.fold as folding
 import v6share.warehouse.merge as merging
 from v6share.schemas.aggregates import TRAFFIC_5M
+from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.workspace import Workspace
@@ -383,6 +384,21 @@ def test_a_sum_beyond_the_column_changes_nothing(workspace: Workspace) -> None:
         record(connection, workspace, [commit(made[1])])
     assert_equal(contents(connection), before[0])
     assert workspace.journal.read_bytes() == before[1]
+    connection.close()
+
+
+def test_an_applied_entry_that_is_damaged_is_said_and_not_cut_off(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "f1", 1))])
+    journal = workspace.journal
+    whole = journal.read_bytes()
+    for damaged in (whole[:-1], whole.replace(b"}", b"]"), whole[:-9] + b"\n"):
+        journal.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"[Rr]estore"):
+            record(connection, workspace, [commit(make_fragment(workspace, "f2", 2))])
+        assert journal.read_bytes() == damaged
+    journal.write_bytes(whole)
+    record(connection, workspace, [commit(make_fragment(workspace, "f2", 2))])
     connection.close()
 
 

@@ -98,7 +98,17 @@ def test_long_lines(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\0\0\n", b"{}\n", b'{"type": "later"}\n', b'{"type": "seen", "path": "x"}\n']
+    "line",
+    [
+        b"\0\0\n",
+        b"{}\n",
+        b'{"type": "later"}\n',
+        b'{"type": []}\n',
+        b'{"type": "seen", "path": "x"}\n',
+        b'{"type": "forget", "run_id": "r", "at": 5, "input_ids": [], "reason": ""}\n',
+        b'{"type": "forget", "run_id": "", "at": "2026-01-01", "input_ids": "ab", "reason": ""}\n',
+        b'{"type": "commit", "run_id": "r", "at": "2026-01-01", "inputs": 5}\n',
+    ],
 )
 def test_a_bad_line_inside_is_said(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "journal.jsonl"
