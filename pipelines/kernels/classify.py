@@ -169,11 +169,16 @@ class Decisions(NamedTuple):
 
 
 @compiled
-def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
+def _has_ports(protocol: int) -> bool:
     """Tell whether ports are ports here: ICMP carries type and code in them, GRE nothing."""
     without = (protocol == _ICMP) | (protocol == _ICMP6) | (protocol == _GRE_PROTOCOL)
     without |= (protocol == _IPIP_PROTOCOL) | (protocol == _IPV6_PROTOCOL)
-    return bool((not without) & (src_port >= 0) & (dst_port >= 0))
+    return bool(not without)
+
+
+@compiled
+def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
+    return bool(_has_ports(protocol) & (src_port >= 0) & (dst_port >= 0))
 
 
 @compiled
@@ -232,7 +237,8 @@ def _match_rows(
         i = rows[k]
         candidates = place_list[places[i]]
         at, end = offsets[candidates], offsets[candidates + _ONE]
-        protocol, port = protocols[i], ports[i]
+        protocol = protocols[i]
+        port = ports[i] if _has_ports(protocol) else -1
         while at < end:
             m = items[at]
             at += _ONE

@@ -25,7 +25,8 @@ def source_number(
             values = np.where(gone, 0, values)
             beyond = np.where(gone, np.uint64(0), beyond) if len(beyond) else beyond
     if source.times != 1:
-        over = np.abs(values) > (2**62) // source.times
+        largest = 2**62 // source.times
+        over = (values > largest) | (values < -largest)
         values = np.where(over, 0, values) * source.times
         bad = (bad | over if len(bad) else over) if over.any() else bad
         beyond = beyond[:0]

@@ -93,7 +93,7 @@ def _prefix_words(
     rest &= ~((ones >> np.uint64(min(low, 63))) >> np.uint64(low >= 64))
     first, second = _swapped(address), _swapped(rest)
     return (
-        np.uint64(TAG_V6) - np.uint64(2) * np.uint64(is_v4) | (first << np.uint64(8)),
+        np.uint64(TAG_V6) - np.uint64(TAG_V6 - TAG_V4) * np.uint64(is_v4) | (first << np.uint64(8)),
         (first >> np.uint64(56)) | (second << np.uint64(8)),
         second >> np.uint64(56),
         1 + (length + 7) // 8,

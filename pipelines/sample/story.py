@@ -376,7 +376,6 @@ GROUPS: Final[dict[str, Form]] = {
     "datacenter": "text",
     "core": "binary",
 }
-GROUP_NAMES: Final = tuple(GROUPS)
 
 # Layer-3 packet sizes without the IPv6 surplus, and their parts, towards client and service.
 MIXES: Final = {

@@ -44,7 +44,7 @@ days AS (
   FROM expected
 ),
 seen AS (
-  SELECT exporter, CAST(window_start AS DATE) AS day, count(DISTINCT window_start) AS hours
+  SELECT exporter, CAST(window_start AS DATE) AS day, count(*) AS hours
   FROM hours_of_data
   GROUP BY exporter, CAST(window_start AS DATE)
 ),

@@ -171,6 +171,15 @@ def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
             "unclassified",
             "to_service",
         ),
+        # what ICMP and GRE carry in the place of ports is no port
+        *(
+            (
+                {"src": V4C, "dst": "10.5.5.5", "dst_port": 80, "dst_as": 64500, "protocol": p},
+                "unclassified",
+                "unknown",
+            )
+            for p in (1, 4, 41, 47, 58)
+        ),
         ({"src": V4C, "dst": "10.5.5.5", "app_name": "Shopping"}, "shop", "to_service"),
         # both sides match: the earlier app is the service
         ({"src": VIDEO4, "dst": SHOP4, "src_port": 443, "dst_port": 80}, "video", "to_client"),
