@@ -1,5 +1,6 @@
 """``v6share run``: flow files -> fragments -> commit -> checks -> published snapshot."""
 
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -106,6 +107,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
                 _say_doubts(configured)
+                _say_who_may_read_the_key(workspace)
                 started = _Started(
                     new_run_id(now), invocation.command, now, clock, configured, request, ahead
                 )
@@ -123,6 +125,15 @@ def _say_doubts(configured: Configured) -> None:
         ],
         "more names look like mistakes",
     )
+
+
+def _say_who_may_read_the_key(workspace: Workspace) -> None:
+    mode = stat.S_IMODE(workspace.client_key.stat().st_mode)
+    if mode & 0o077:
+        console.warn(
+            f"{workspace.client_key}: found the mode {mode:04o}, expected 0600: whoever reads the "
+            "key can tell from the hashes which clients were active"
+        )
 
 
 def _warn_of_each(messages: Sequence[tuple[str, Mapping[str, Any]]], others: str) -> None:

@@ -107,6 +107,14 @@ def compile_rules(catalog: Catalog) -> Rules:
             f"found {len(pairs):,} pairs of app and product and {len(regions):,} regions, expected "
             "fewer than 2^31 combinations; join regions or products",
         )
+    vantages = len({exporter.vantage for exporter in catalog.exporters})
+    if vantages >= 2**16 - 1:  # their numbers, with that of unlisted, have 16 bits in a key
+        raise CatalogError(
+            "exporters.csv",
+            None,
+            "vantage",
+            f"found {vantages:,} names, expected fewer than 65,535",
+        )
     arrays = c.RuleArrays(
         place_list=lists.of_rule[rule_of_place],
         place_matched=(np.diff(lists.offsets) > 0)[lists.of_rule[rule_of_place]],

@@ -316,6 +316,15 @@ def test_sums_that_are_absurd_together_cost_the_largest_of_them_alone(
     assert "absurd6.parquet: quarantined, sum_overflow" in err
 
 
+def test_a_key_that_others_may_read_is_said(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    assert "client.key" not in run(capsys, root, flows)[2]
+    Workspace(root).client_key.chmod(0o640)
+    err = run(capsys, root, flows)[2]
+    assert "client.key: found the mode 0640, expected 0600: whoever reads the key" in err
+
+
 def test_the_last_days_of_all_time_harm_nobody(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:
