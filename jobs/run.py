@@ -211,20 +211,20 @@ def _run(
         _say_what_needs_a_look(result, rewritten, configured, header)
         _say_what_counts_twice(connection, result, header)
         published = False
-        gate: JobStopped | None = None
+        failure: Exception | None = None
         try:
             published = check_and_publish(
                 connection, configured.workspace, wanted=request.publish, draft=draft
             )
-        except JobStopped as stopped:
-            gate = stopped  # what was counted is committed: it is said first
+        except Exception as error:
+            failure = error  # what was counted is committed: it is said first
     summary = _summary(
         run, started, found, fates, outside, result, rewritten=len(rewritten), published=published
     )
     rejects = rejects_of_run(connection, started.run_id)
     output.write_tables({"run": summary, "rejects": rejects}, request.form)
-    if gate is not None:
-        raise gate
+    if failure is not None:
+        raise failure
     _say_what_next(
         run,
         started,
