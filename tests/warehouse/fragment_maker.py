@@ -82,14 +82,20 @@ def make_fragment(
     days: int = 2,
     rows: int = 12,
     hashes: int = 30,
+    clients_days_off: int = 0,
 ) -> Made:
-    """A fragment of some rows per table over ``days`` days, written to the workspace."""
+    """A fragment of some rows per table over ``days`` days, written to the workspace.
+
+    clients_days_off: so many days the sketches lie off, as with a reporting offset.
+    """
     rng = random.Random(seed)
     key = FragmentKey(input_id(name), "ipfix", 1, catalog_version)
     start = START + timedelta(days=first_day)
     row: dict[str, Any] = {
         table.name: _rows(rng, table, start, days, rows, hashes) for table in FRAGMENT_TABLES
     }
+    for one in row["clients_1d"]:
+        one["day"] += timedelta(days=clients_days_off)
     row |= ledgers(row["traffic_5m"], rng.randrange(1, 9))
     counted = sum(r["rows"] for r in row["ledger_families"] if r["disposition"] == "counted")
     rejected = sum(r["rows"] for r in row["rejects"])

@@ -240,6 +240,40 @@ def test_forgetting_is_as_if_never_there(workspace: Workspace, fragment_is_gone:
     assert row["reason"] == "repeats others"
 
 
+@pytest.mark.parametrize("days_off", [-1, 1])
+def test_sketches_a_day_off_their_flows_stay_when_that_day_is_made_again(
+    workspace: Workspace, days_off: int
+) -> None:
+    """With a reporting offset a client's day may be the one before or after that of its flow."""
+    off = make_fragment(workspace, "off", 9, first_day=2, days=1, clients_days_off=days_off)
+    there = make_fragment(workspace, "f", 2, first_day=2 + days_off, days=1)
+    elsewhere = make_fragment(workspace, "f", 3, "c2", first_day=2 + 4 * days_off, days=1)
+    connection = open_warehouse(workspace)
+    for entry, live in (
+        (commit(off, there), [off, there]),
+        (forget(there), [off]),
+        (commit(there), [off, there]),
+        (commit(elsewhere), [off, elsewhere]),
+    ):
+        record(connection, workspace, [entry])
+        assert found_aggregates(connection) == expected_aggregates(live)
+    connection.close()
+
+
+@pytest.mark.parametrize("days_off", [-1, 1])
+def test_sketches_a_day_off_their_flows_go_although_their_fragment_is_gone(
+    workspace: Workspace, days_off: int
+) -> None:
+    off = make_fragment(workspace, "off", 9, first_day=2, days=1, clients_days_off=days_off)
+    others = [make_fragment(workspace, f"f{i}", i, first_day=i, days=1) for i in range(5)]
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(off, *others)])
+    workspace.fragment(off.key.fragment_id).unlink()
+    record(connection, workspace, [forget(off)])
+    assert found_aggregates(connection) == expected_aggregates(others)
+    connection.close()
+
+
 def test_commit_after_forget_counts_again(workspace: Workspace) -> None:
     made = made_several(workspace)
     wanted = after(workspace, [commit(*made)])
