@@ -39,10 +39,11 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import run_checks
 from v6share.warehouse.commit import SumTooLarge, apply, record
 from v6share.warehouse.fragments import FragmentUnreadable
-from v6share.warehouse.journal import Entry, Run, Seen
+from v6share.warehouse.journal import Entry, Forget, Run, Seen
 from v6share.warehouse.merge import AGGREGATES
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.quarantine import refusal_file
+from v6share.warehouse.reads import known_inputs
 from v6share.warehouse.rebuild import rebuild
 
 
@@ -329,6 +330,25 @@ def test_a_quarantined_input_that_commits_later(workspace: Workspace) -> None:
     assert not file.exists()
     rows = connection.execute("SELECT status FROM ledger_files ORDER BY ALL").fetchall()
     assert rows == [("committed",), ("superseded",)]
+    connection.close()
+
+
+def test_a_quarantined_input_can_be_forgotten(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [quarantine("f0"), quarantine("f1")])
+    entry = Forget("r2", AT, (input_id("f0"),), "try it again")
+    record(connection, workspace, [entry])
+    assert connection.execute(
+        "SELECT input_id, status, reason FROM ledger_files ORDER BY status"
+    ).fetchall() == [
+        (input_id("f0"), "forgotten", "try it again"),
+        (input_id("f1"), "quarantined", "no_dialect"),
+    ]
+    known = known_inputs(connection)
+    assert {key.input_id for key in known.quarantined} == {input_id("f1")}
+    assert known.forgotten == {input_id("f0")}
+    assert not refusal_file(workspace, input_id("f0")).exists()
+    assert refusal_file(workspace, input_id("f1")).exists()
     connection.close()
 
 
