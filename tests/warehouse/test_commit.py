@@ -456,6 +456,22 @@ def test_an_applied_entry_that_is_damaged_is_said_and_not_cut_off(workspace: Wor
     connection.close()
 
 
+def test_what_stands_in_the_journal_is_applied_before_what_is_new(workspace: Workspace) -> None:
+    """The disk fails right after the append: the entry counts, and is not skipped for ever."""
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
+    connection = open_warehouse(workspace)
+    workspace.quarantine.write_bytes(b"a file where the folder should be")
+    with pytest.raises(OSError, match="quarantine"):
+        record(connection, workspace, [quarantine("bad"), commit(made[0])])
+    assert found_aggregates(connection) == expected_aggregates([])
+    workspace.quarantine.unlink()
+    record(connection, workspace, [commit(made[1])])
+    assert found_aggregates(connection) == expected_aggregates(made)
+    assert refusal_file(workspace, input_id("bad")).exists()
+    assert apply(connection, workspace).entries == 0
+    connection.close()
+
+
 def test_names_are_data(workspace: Workspace) -> None:
     evil = "/flows/'; DROP TABLE traffic_5m; --\udcff\".parquet"
     made = make_fragment(workspace, "f", 1)
