@@ -188,6 +188,26 @@ def test_parts_that_fill_row_groups(
     connection.close()
 
 
+def test_a_transaction_deletes_nothing_that_it_inserted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an empty warehouse: nothing at all. Parts share no key, and their roll-ups none."""
+    made = make_fragment(workspace, "f", 1, days=1, rows=300)
+    assert len(expected_aggregates([made])["traffic_1d"]) < len(made.row["traffic_5m"])
+
+    def deleting(*_: object) -> None:
+        raise AssertionError("two parts share a key")
+
+    monkeypatch.setattr(folding, "FOLD_BYTES", 1)
+    monkeypatch.setattr(folding, "STAGE_BYTES", 1)
+    monkeypatch.setattr(merging, "PART_WEIGHT", 30)
+    monkeypatch.setattr(merging, "delete_matching", deleting)
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(made)])
+    assert found_aggregates(connection) == expected_aggregates([made])
+    connection.close()
+
+
 def test_applying_twice_is_a_no_op(workspace: Workspace) -> None:
     made = made_several(workspace)
     once = after(workspace, [commit(*made), quarantine("bad")])
