@@ -1,4 +1,4 @@
-"""Crashes: whatever the moment, opening again (and running again) gives the undisturbed tables."""
+"""Crashes: whatever the moment, opening again (and running again) gives the undisturbed state."""
 
 import random
 import signal
@@ -14,6 +14,7 @@ from fragment_maker import (
     assert_equal,
     commit,
     contents,
+    input_id,
     make_fragment,
     workspace_at,
 )
@@ -21,13 +22,15 @@ from fragment_maker import (
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
 from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.quarantine import refusal_file
 
-# Does what a run does: commits what is not committed yet, one commit an input; dies where told.
+# Does what a run does: commits what is not committed yet, one commit an input, and refuses what
+# cannot be read; dies where told.
 RUN = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from fragment_maker import commit, make_fragment
+from fragment_maker import commit, input_id, make_fragment, quarantine
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse import commit as committer, journal, rebuild
 from v6share.warehouse.open import open_warehouse
@@ -51,6 +54,7 @@ names = {
     "after append": (journal, "append", True),
     "in a merge": (committer, "merge_rows", True),
     "in an emptied day": (committer, "delete_days", True),
+    "before refusals": (committer, "write_refusals", False),
     "after refusals": (committer, "write_refusals", True),
 }
 if point in names:
@@ -66,6 +70,14 @@ for version in ("c1", "c2"):
         if known is None or known < made.key:
             committer.record(connection, workspace, [entry])
             print(version, i, flush=True)
+# Two are refused; of one of them a later version is counted.
+for name in ("late", "bad"):
+    known = known_inputs(connection)
+    if input_id(name) not in {key.input_id for key in known.quarantined} | known.committed.keys():
+        committer.record(connection, workspace, [quarantine(name)])
+late = make_fragment(workspace, "late", 7, "c2")
+if late.key.input_id not in known_inputs(connection).committed:
+    committer.record(connection, workspace, [commit(late)])
 connection.close()
 """
 
@@ -88,11 +100,22 @@ def tables(workspace: Workspace) -> dict[str, pa.Table]:
     return found
 
 
+def refusals(workspace: Workspace) -> dict[str, bytes]:
+    """What people find about refused inputs, by file name."""
+    return {file.name: file.read_bytes() for file in workspace.quarantine.glob("*.json")}
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = workspace_at(tmp_path_factory.mktemp("undisturbed") / "w")
     assert run(workspace) == 0
-    return tables(workspace)
+    assert refusals(workspace).keys() == {refusal_file(workspace, input_id("bad")).name}
+    return workspace
+
+
+def assert_same_state(one: Workspace, other: Workspace) -> None:
+    assert_equal(tables(one), tables(other))
+    assert refusals(one) == refusals(other)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +127,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]
         ("in a merge", 10),
         ("in an emptied day", 7),
         ("after refusals", 5),
+        ("before refusals", 8),  # bad is refused
+        ("before refusals", 9),  # late counts
     ],
 )
-def test_a_crash_at_a_point(
-    tmp_path: Path, undisturbed: dict[str, pa.Table], point: str, nth: int
-) -> None:
+def test_a_crash_at_a_point(tmp_path: Path, undisturbed: Workspace, point: str, nth: int) -> None:
     workspace = workspace_at(tmp_path / "w")
     assert run(workspace, point, nth) == 9
     assert run(workspace) == 0
-    assert_equal(tables(workspace), undisturbed)
+    assert_same_state(workspace, undisturbed)
 
 
 def test_a_crash_while_the_last_crash_is_made_good(tmp_path: Path) -> None:
@@ -136,7 +159,7 @@ def test_a_crash_after_the_append_needs_no_rerun(tmp_path: Path) -> None:
     assert_equal(tables(crashed), tables(plain))
 
 
-def test_random_kills(tmp_path: Path, undisturbed: dict[str, pa.Table]) -> None:
+def test_random_kills(tmp_path: Path, undisturbed: Workspace) -> None:
     workspace = workspace_at(tmp_path / "w")
     rng = random.Random(4)
     kills = 0
@@ -155,4 +178,4 @@ def test_random_kills(tmp_path: Path, undisturbed: dict[str, pa.Table]) -> None:
             break
         assert child.returncode == -signal.SIGKILL
     assert kills
-    assert_equal(tables(workspace), undisturbed)
+    assert_same_state(workspace, undisturbed)
