@@ -4,34 +4,109 @@ from pathlib import Path
 import pytest
 from fragment_maker import commit, insert_hours, make_fragment, quarantine, workspace_at
 
+from v6share.schemas.aggregates import TRAFFIC_1D, TRAFFIC_1H
+from v6share.schemas.columns import Merge
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.checks import parse_check, read_checks, run_check, run_checks
+from v6share.warehouse.checks import (
+    CheckResult,
+    parse_check,
+    read_checks,
+    run_check,
+    run_checks,
+)
 from v6share.warehouse.commit import record
 from v6share.warehouse.merge import AGGREGATES
 from v6share.warehouse.open import open_warehouse
 
-HARM = {
-    "conservation": "UPDATE traffic_5m SET bytes = bytes + 1 WHERE rowid = 0",
-    "input_rows": "UPDATE ledger_files SET rows_in = rows_in + 1 WHERE rowid = 0",
-    "input_families": "UPDATE ledger_files SET rows_counted = rows_counted + 1, "
-    "rows_in = rows_in + 1",
-    "input_rejects": "DELETE FROM rejects WHERE rowid = 0",
-    "one_version": "INSERT INTO ledger_files SELECT * REPLACE ('c9' AS catalog_version) "
-    "FROM ledger_files WHERE status = 'committed' LIMIT 1",
-    "live_only": "INSERT INTO ledger_findings VALUES ('gone', '', 'odd', 1)",
-    "roll_up_hour": "UPDATE traffic_1h SET bytes_variance = bytes_variance + 1 WHERE rowid = 0",
-    "roll_up_day": "DELETE FROM traffic_1d WHERE rowid = 0",
-    "no_negatives": "UPDATE health_1h SET packets = -1 WHERE rowid = 0",
-    "sketches": "UPDATE clients_1d SET client_hashes = [2, 1]",
-    "silent_exporters": "INSERT INTO dim_exporters BY NAME SELECT 'x' AS exporter, "
-    "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions",
-    "stray_days": "INSERT INTO exporters_1h SELECT * REPLACE (TIMESTAMP '2100-01-01' AS "
-    "window_start, 1 AS records) FROM exporters_1h LIMIT 1",
-    **{
-        f"unique_{table.name}": f"INSERT INTO {table.name} SELECT * FROM {table.name} LIMIT 1"
+LEDGER_SUMS = ("records", "packets", "bytes", "sampled_packets", "sampled_bytes")
+LIST = (
+    "INSERT INTO dim_exporters BY NAME SELECT '{}' AS exporter, "
+    "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions"
+)
+# A check, and what one of its clauses alone must find.
+HARMS = [
+    *(
+        ("conservation", f"UPDATE traffic_5m SET {name} = {name} + 1 WHERE rowid = 0")
+        for name in LEDGER_SUMS
+    ),
+    ("conservation", "DELETE FROM traffic_5m WHERE family = 'v6'"),
+    ("conservation", "DELETE FROM ledger_families WHERE family = 'v6'"),
+    ("conservation", "UPDATE ledger_families SET disposition = 'rejected' WHERE family = 'v6'"),
+    *(
+        ("input_rows", f"UPDATE ledger_files SET {name} = {name} + 1")
+        for name in ("rows_in", "rows_counted", "rows_rejected")
+    ),
+    *(
+        ("input_families", f"UPDATE ledger_files SET {name} = {name} + 1")
+        for name in ("rows_counted", "rows_rejected")
+    ),
+    ("input_families", "DELETE FROM ledger_families"),
+    *(
+        ("input_rejects", f'UPDATE rejects SET "{name}" = "{name}" + 1 WHERE rowid = 0')
+        for name in ("rows", "sampled_packets", "sampled_bytes")
+    ),
+    ("input_rejects", "DELETE FROM rejects WHERE rowid = 0"),
+    ("input_rejects", "DELETE FROM ledger_families WHERE disposition = 'rejected'"),
+    (
+        "one_version",
+        "INSERT INTO ledger_files SELECT * REPLACE ('c9' AS catalog_version) "
+        "FROM ledger_files WHERE status = 'committed' LIMIT 1",
+    ),
+    ("live_only", "UPDATE ledger_files SET status = 'superseded'"),
+    *(
+        ("live_only", f"INSERT INTO {table.name} SELECT * {other} FROM {table.name} LIMIT 1")
+        for table in FRAGMENT_LEDGERS
+        for other in ("", "REPLACE ('gone' AS input_id)")
+    ),
+    *(
+        (check, f"UPDATE {table.name} SET {column.name} = {column.name} + 1 WHERE rowid = 0")
+        for check, table in (("roll_up_hour", TRAFFIC_1H), ("roll_up_day", TRAFFIC_1D))
+        for column in table.measures
+    ),
+    *(
+        (check, f"{harm} WHERE app = 'mail'")
+        for check, coarse, fine, moved in (
+            ("roll_up_hour", "traffic_1h", "traffic_5m", "1 HOUR"),
+            ("roll_up_day", "traffic_1d", "traffic_1h", "1 DAY"),
+        )
+        for harm in (
+            f"DELETE FROM {coarse}",
+            f"DELETE FROM {fine}",
+            f"UPDATE {coarse} SET app = 'web'",
+            f"UPDATE {coarse} SET family = 'v5'",
+            f"UPDATE {coarse} SET window_start = window_start + INTERVAL {moved}",
+        )
+    ),
+    *(
+        ("no_negatives", f"UPDATE {table.name} SET {column.name} = -1 WHERE rowid = 0")
         for table in AGGREGATES
-    },
-}
+        for column in table.measures
+        if column.merge is Merge.SUM
+    ),
+    ("sketches", "UPDATE clients_1d SET client_hashes = [2, 1]"),
+    ("sketches", "UPDATE clients_1d SET client_hashes = range(4097)"),
+    ("sketches", "UPDATE clients_1d SET client_hashes = range(4096), theta = 4095"),
+    ("sketches", "UPDATE clients_1d SET client_hashes = range(4095), theta = 4096"),
+    ("silent_exporters", LIST.format("never heard of")),
+    (
+        "silent_exporters",
+        f"{LIST.format('192.0.2.1')}; UPDATE exporters_1h "
+        "SET last_seen = last_seen - INTERVAL 3 DAY WHERE exporter = '192.0.2.1'",
+    ),
+    *(
+        (
+            "stray_days",
+            f"INSERT INTO exporters_1h SELECT * REPLACE (TIMESTAMP '{day}' AS window_start, "
+            "1 AS records) FROM exporters_1h LIMIT 1",
+        )
+        for day in ("2026-02-27", "2026-03-04")
+    ),
+    *(
+        (f"unique_{table.name}", f"INSERT INTO {table.name} SELECT * FROM {table.name} LIMIT 1")
+        for table in AGGREGATES
+    ),
+]
 
 
 @pytest.fixture
@@ -39,41 +114,68 @@ def workspace(tmp_path: Path) -> Workspace:
     return workspace_at(tmp_path / "w")
 
 
-def test_every_check_finds_its_harm(workspace: Workspace) -> None:
-    assert {check.name for check in read_checks()} == HARM.keys()
+def test_every_check_finds_each_of_its_harms(workspace: Workspace) -> None:
+    checks = {check.name: check for check in read_checks()}
+    assert checks.keys() == {name for name, _ in HARMS}
     connection = open_warehouse(workspace)
     assert all(result.passed for result in run_checks(connection))
     made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
     record(connection, workspace, [commit(*made), quarantine("bad")])
     connection.execute("INSERT INTO dim_vantages SELECT DISTINCT vantage, TRUE FROM traffic_1d")
     assert [r.name for r in run_checks(connection) if not r.passed] == []
-    for name, harm in HARM.items():
+    for name, harm in HARMS:
         connection.execute(f"BEGIN; {harm}")
-        found = {result.name: result for result in run_checks(connection)}
-        assert found[name].found, name
-        assert 0 < len(found[name].sample) <= 5
-        assert "{" not in found[name].example
-        assert found[name].blocks == (name not in ("silent_exporters", "stray_days"))
+        result = run_check(connection, checks[name])
+        assert result.found, (name, harm)
+        assert 0 < len(result.sample) <= 5
+        assert "{" not in result.example
+        assert result.blocks == (name not in ("silent_exporters", "stray_days"))
         connection.execute("ROLLBACK")
     connection.close()
 
 
-def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
+def warnings_of(workspace: Workspace, rows: list[tuple[str, str, int]]) -> dict[str, CheckResult]:
+    """The checks of exporters r1 and r2, listed both, with these records: last seen, whose, how
+    many.
+    """
     connection = open_warehouse(workspace)
-    insert_hours(
-        connection, [("2026-03-01", "r1", 500), ("2026-03-01", "r2", 500), ("2100-01-01", "r2", 2)]
-    )
-    connection.execute(
-        "INSERT INTO dim_exporters BY NAME SELECT unnest(['r1', 'r2']) AS exporter, "
-        "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions"
-    )
+    for exporter in ("r1", "r2"):
+        connection.execute(LIST.format(exporter))
+    insert_hours(connection, rows)
     found = {result.name: result for result in run_checks(connection)}
+    connection.close()
+    return found
+
+
+def test_a_wrong_clock_silences_nobody(workspace: Workspace) -> None:
+    found = warnings_of(
+        workspace, [("2026-03-01", "r1", 500), ("2026-03-01", "r2", 500), ("2100-01-01", "r2", 2)]
+    )
     assert found["silent_exporters"].sample == ()
     assert found["stray_days"].example == "exporter r2 sent records of 2100-01-01: 2"
     assert found["stray_days"].sample == (
         {"exporter": "r2", "day": date(2100, 1, 1), "records": 2},
     )
-    connection.close()
+
+
+@pytest.mark.parametrize(("most", "silent", "stray"), [(404, 0, 1), (400, 1, 0)])
+def test_a_day_of_data_has_a_hundredth_of_the_usual_day(
+    workspace: Workspace, most: int, silent: int, stray: int
+) -> None:
+    # Weights 20, 10, 8 and 2: the busiest day alone is half of 40, so it is the usual one.
+    rows = [("2026-03-01", "r1", most), ("2026-03-02", "r1", 100), ("2026-03-03", "r1", 64)]
+    found = warnings_of(workspace, [*rows, ("2026-03-20", "r2", 4)])
+    assert (found["silent_exporters"].found, found["stray_days"].found) == (silent, stray)
+
+
+def test_a_day_of_silence_is_no_harm(workspace: Workspace) -> None:
+    rows = [("2026-03-05 10:00", "r2", 500), ("2026-03-04 10:00", "r1", 500)]
+    assert warnings_of(workspace, rows)["silent_exporters"].passed
+
+
+def test_the_days_beside_the_data_are_no_stray_ones(workspace: Workspace) -> None:
+    beside = [("2026-03-03", "r1", 1), ("2026-03-05", "r1", 1), ("2026-03-09", "r1", 0)]
+    assert warnings_of(workspace, [("2026-03-04", "r2", 500), *beside])["stray_days"].passed
 
 
 def test_a_vantage_without_kpis_says_nothing_of_the_clocks_of_others(workspace: Workspace) -> None:
