@@ -169,8 +169,9 @@ def test_sketches_that_are_out_of_order_are_put_in_order() -> None:
         "unit": "prefix",
     }
     rows = [key | {"theta": 50, "client_hashes": [9, 3, 3, 50, 60]}]
-    (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, rows)]).to_pylist()
-    assert (one["theta"], one["client_hashes"]) == (50, [3, 9])
+    for some in (rows, [*rows, key | rows[0] | {"id": "beside"}]):  # united alone, and together
+        for one in combine(CLIENTS_1D, [arrow(CLIENTS_1D, some)]).to_pylist():
+            assert (one["theta"], one["client_hashes"]) == (50, [3, 9])
     other = key | {"theta": THETA_MAX, "client_hashes": list(range(4097))}
     (one,) = combine(CLIENTS_1D, [arrow(CLIENTS_1D, [other])]).to_pylist()
     assert (one["theta"], one["client_hashes"]) == (4096, list(range(4096)))
