@@ -84,6 +84,7 @@ def test_split_wide_before(counter: int, duration: int, data: st.DataObject) -> 
     st.sampled_from([1500, 9000, 65_575]),
 )
 @example([(2**15, 700, 2**20, False)], 65_575)
+@example([(2, 2**32 - 1, (2**32 - 1) * 65_575, False)], 65_575)  # a bound of more than 64 bits
 def test_usual_rows_weigh_as_all_others(rows: list, largest: int) -> None:
     v6, v4 = {"src": "2a00::1", "dst": "2a00::2"}, {}
     got = measured(
