@@ -51,8 +51,10 @@ def test_a_killed_process_frees_it(workspace: Workspace) -> None:
         pass
     child.send_signal(signal.SIGKILL)
     child.wait()
-    with hold(workspace, "third"):
-        pass
+    # The name of the dead one, which is longer, still stands there.
+    busy = pytest.raises(WorkspaceBusy, match=f"'3rd' .process {os.getpid()}")
+    with hold(workspace, "3rd"), busy:
+        refuse_if_held(workspace)
 
 
 def test_waiting(workspace: Workspace) -> None:
@@ -82,6 +84,14 @@ def test_a_holder_that_has_not_written_its_name(workspace: Workspace) -> None:
         workspace.lock.write_bytes(b'{"pid": 1')
         with pytest.raises(WorkspaceBusy, match="just starting"), hold(workspace, "second"):
             pass
+    # The name of one that has ended is not taken for that of the next.
+    with hold(workspace, "first"):
+        pass
+    descriptor = os.open(workspace.lock, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(WorkspaceBusy, match="just starting"):
+        refuse_if_held(workspace)
+    os.close(descriptor)
 
 
 def test_a_look_is_told_who_holds_it_and_keeps_nobody_out(workspace: Workspace) -> None:
