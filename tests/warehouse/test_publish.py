@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,8 +192,16 @@ def test_publishing_is_needed_when_readers_would_see_a_difference(workspace: Wor
     replace_dimensions(connection, empty_catalog())
     assert needs_publish(connection, workspace)
     publish(connection, workspace)
+    published = workspace.published.read_bytes()
+    noted = workspace.published.stat().st_mtime_ns
+    for size, later_ns in ((len(published), 1), (len(published) - 1, 0)):
+        workspace.published.write_bytes(bytes(size))
+        os.utime(workspace.published, ns=(noted, noted + later_ns))
+        assert needs_publish(connection, workspace)
+        assert was_altered(connection, workspace)
     workspace.published.unlink()
     assert needs_publish(connection, workspace)
+    assert not was_altered(connection, workspace)
     connection.close()
 
 
