@@ -23,6 +23,7 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.quarantine import refusal_file
+from v6share.warehouse.rebuild import rebuild
 
 # Does what a run does: commits what is not committed yet, one commit an input, and refuses what
 # cannot be read; dies where told.
@@ -157,6 +158,19 @@ def test_a_crash_after_the_append_needs_no_rerun(tmp_path: Path) -> None:
     record(connection, plain, [commit(*made)])
     connection.close()
     assert_equal(tables(crashed), tables(plain))
+
+
+def test_a_rebuild_after_a_crash_leaves_the_old_log_behind(
+    tmp_path: Path, undisturbed: Workspace
+) -> None:
+    """The log of what a killed run committed does not fit the new file."""
+    workspace = workspace_at(tmp_path / "w")
+    assert run(workspace, "before append", 4) == 9
+    log = workspace.warehouse.with_name(f"{workspace.warehouse.name}.wal")
+    assert log.stat().st_size > 0
+    assert rebuild(workspace, None).entries == 3
+    assert run(workspace) == 0
+    assert_same_state(workspace, undisturbed)
 
 
 def test_random_kills(tmp_path: Path, undisturbed: Workspace) -> None:
