@@ -610,12 +610,32 @@ def test_an_app_without_traffic_on_the_judged_day_counts_with_its_week(w: Wareho
     ] == (*(700, 1000, 7),)
 
 
+def test_what_was_below_before_it_was_attained_is_no_loss(w: Warehouse) -> None:
+    weekly_shares(w, [890, 890, 890, 920, 920, 920, 920, 920])
+    assert w.one("SELECT count(*) > 0 FROM attainment WHERE below") == (True,)
+    assert headline(w)[4] is True
+    note = str(headline(w)[6])
+    assert "first attained" in note
+    assert "in between" not in note
+
+
 def test_an_unknown_sampling_error_is_never_attained(w: Warehouse) -> None:
     weekly_shares(w, [920, 920, 920, 920])
     w.connection.execute("UPDATE traffic_1d SET bytes_error_unknown = bytes")
     row = headline(w)
     assert (row[0], row[1], row[4]) == (0.92, None, False)
     assert "sampling error not known" in str(row[6])
+
+
+@pytest.mark.parametrize(("unknown", "met"), [(70, True), (71, False)])
+def test_an_error_of_over_one_percent_of_the_bytes_is_unknown(
+    w: Warehouse, unknown: int, met: bool
+) -> None:
+    weekly_shares(w, [920, 920, 920, 920])
+    # 1 % of the 7,000 bytes of the newest week are 70.
+    w.traffic(FIRST + timedelta(days=27), bytes=0, bytes_error_unknown=unknown)
+    row = w.one("SELECT standard_error, met FROM attainment ORDER BY day DESC LIMIT 1")
+    assert row == (0.0 if met else None, met)
 
 
 # --- headline, stages 1 and 2 ---------------------------------------------------------------
@@ -695,7 +715,9 @@ def test_the_headline_says_what_was_rejected(w: Warehouse) -> None:
     weekly_shares(w, [920] * 4)
     w.entry(LEDGER_FILES, input_id="x", status="committed", rows_in=1000)
     w.entry(LEDGER_FILES, input_id="y", status="superseded", rows_in=10**6)
-    w.entry(REJECTS, input_id="x", reason="egress_copy", rows=400)  # another row counts them
+    # Another row counts them, or they stand for no traffic.
+    for reason in ("egress_copy", "action_reject", "no_data", "zero_packets"):
+        w.entry(REJECTS, input_id="x", reason=reason, rows=400)
     w.entry(REJECTS, input_id="x", reason="bad_address", rows=3)
     w.entry(REJECTS, input_id="x", reason="no_sampling_interval", rows=6)
     assert "rejected" not in str(headline(w)[6])
