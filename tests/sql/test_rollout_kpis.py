@@ -346,7 +346,7 @@ def test_sketches_unite_by_the_smaller_theta(w: Warehouse) -> None:
     w.traffic(D)
     quarter = 2**62  # theta / 2^64 = 1/4
     w.clients(D, [10, 20, quarter - 1], theta=quarter)
-    w.clients(D, [20, 30, quarter + 5], vantage="unlisted", theta=2**63)
+    w.clients(D, [20, 30, quarter, quarter + 5], vantage="unlisted", theta=2**63)
     # theta = 2^62; below it {10, 20, 30, 2^62 - 1} = 4; 4 / (1/4) = 16
     assert active(w, "scope = 'all'") == [(16.0, 16.0, 1.0, None, None, 0.016)]
 
@@ -361,14 +361,26 @@ def test_subscribers_are_observed_on_both_families(w: Warehouse) -> None:
     assert active(w, "family = 'v6'") == [(3.0, 3.0, 1.0, None, 0.75, 0.0)]
 
 
-def test_counts_of_sampled_traffic_say_so(w: Warehouse) -> None:
+def test_subscribers_on_both_families_are_those_below_theta(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    quarter = 2**62
+    w.clients(D, [1, 2], unit="subscriber", theta=quarter)
+    w.clients(D, [quarter], unit="subscriber", vantage="unlisted", theta=2**63)
+    w.clients(D, [2, quarter], unit="subscriber", family="v4", theta=2**63)
+    # Below 2^62: any = {1, 2}, both = {2}; each stands for 4.
+    assert active(w, "family = 'any'") == [(8.0, 8.0, 1.0, 4.0, None, 0.016)]
+
+
+@pytest.mark.parametrize("interval", [2, 100, 0])  # 0: scaled already, by a number not known
+def test_counts_of_sampled_traffic_say_so(w: Warehouse, interval: int) -> None:
     w.final_days(D - ONE, D)
     w.traffic(D)
     w.target(2, "active_ipv6_clients_30d", 2)
     w.clients(D, [1, 2, 3], unit="subscriber")
     assert headline(w, "active_ipv6_clients_30d")[:3] == (3.0, 3.0, 3.0)
     assert w.one("SELECT DISTINCT sampled FROM kpi_stage2_active_clients") == (False,)
-    w.final_days(D, D, exporter="e2", sampling=100)
+    w.final_days(D, D, exporter="e2", sampling=interval)
     value, low, high, _, attained, _, note = headline(w, "active_ipv6_clients_30d")
     assert (value, low, high, attained) == (3.0, None, None, True)
     assert "a lower bound: exporters sample" in str(note)
