@@ -268,6 +268,17 @@ def test_translated_traffic_makes_no_endpoint_carrying(w: Warehouse) -> None:
     assert w.one("SELECT silent, ipv6_bytes, bytes FROM endpoint_status") == (True, 0, 10)
 
 
+def test_records_without_bytes_make_no_endpoint_carrying(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.traffic(D, app="a", family="v6", records=9, bytes=0)
+    w.clients(D, [1, 2], scope="app", id="a")
+    status = "SELECT silent, carrying, records, ipv6_bytes FROM endpoint_status"
+    assert w.one(status) == (True, False, 9, 0)
+    w.traffic(D, app="a", family="v6", records=1, bytes=1)
+    assert w.one(status) == (False, True, 10, 1)
+
+
 def test_traffic_without_a_product_counts_for_the_only_endpoint(w: Warehouse) -> None:
     w.final_days(D, D)
     w.endpoint("a", "p", "r", enabled_on=D)
@@ -425,6 +436,7 @@ def test_parity_is_a_matrix(w: Warehouse) -> None:
     w.traffic(D, product="side", family="v6", records=2, bytes=90)
     w.traffic(D, product="p", family="v6", records=1, bytes=5, service_region="s")  # too little
     w.traffic(D, product="q", family="v6", records=9, bytes=8)  # of one client only
+    w.traffic(D, product="p", family="v6", records=9, bytes=7, service_region="unknown")  # nowhere
     w.clients(D, [1, 2], scope="product", id="p")
     w.clients(D, [1], scope="product", id="q")
     rows = w.query(
