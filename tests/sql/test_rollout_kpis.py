@@ -110,6 +110,13 @@ def test_the_usual_day_follows_no_count_of_days(w: Warehouse) -> None:
     )
 
 
+def test_of_two_middle_days_the_one_with_more_is_the_usual_one(w: Warehouse) -> None:
+    # Weights 20, 10 and 10: the first day alone is half of 40.
+    for back, records in enumerate((400, 100, 100)):
+        w.traffic(D - back * ONE, records=records)
+    assert w.query("SELECT DISTINCT usual_records FROM data_days") == [(400,)]
+
+
 def test_growth_and_gaps_leave_no_day_out(w: Warehouse) -> None:
     # Ten times the traffic within a year (100 to 984 records), a gap of a year, and on.
     for week in (*range(53), *range(105, 158)):
