@@ -82,6 +82,15 @@ def test_the_normalised_share_is_null_where_packets_are_no_packets(w: Warehouse)
     assert share_row(w, "share_by_app", BYTES)["share"] == 0.64
 
 
+def test_a_jumbo_frame_is_a_packet(w: Warehouse) -> None:
+    w.traffic(D, bytes=9216, packets=1, network="jumbo")
+    w.traffic(D, bytes=9217, packets=1, network="more")
+    assert w.query("SELECT network, offloaded_bytes FROM kpi_traffic_1d ORDER BY network") == [
+        ("jumbo", 0),
+        ("more", 9217),
+    ]
+
+
 def test_fewer_bytes_than_headers_normalise_to_none(w: Warehouse) -> None:
     # 100 packets without bytes (some exporters) take nothing off the other family's: 600 / 1400
     w.traffic(D, family="v6", bytes=1000, packets=10)
@@ -406,6 +415,16 @@ def test_change_does_not_depend_on_the_order_of_rows() -> None:
     assert found[0] == found[1] == found[2]
 
 
+def test_change_needs_two_full_weeks(w: Warehouse) -> None:
+    for back in range(13):
+        w.traffic(D - back * ONE, family="v6", bytes=1)
+    w.final_days(D - 13 * ONE, D)
+    assert w.one("SELECT count(*) FROM kpi_stage3_change") == (0,)
+    w.traffic(D - 13 * ONE, family="v4", bytes=1)  # the first day of the first of them
+    # 6 of 7 bytes, then 7 of 7
+    assert w.query(f"SELECT share_1, share_2 FROM kpi_stage3_change WHERE {BYTES}") == [(6 / 7, 1)]
+
+
 def test_change_adds_up_when_an_app_comes_or_goes(w: Warehouse) -> None:
     two_weeks(w)
     w.connection.execute("UPDATE dim_targets SET top_n = 5")
@@ -478,6 +497,17 @@ def test_the_ranking_is_that_of_the_previous_full_quarter(w: Warehouse) -> None:
     w.connection.execute("DELETE FROM traffic_1d WHERE window_start = TIMESTAMP '2024-01-02'")
     w.connection.execute("DELETE FROM traffic_1d WHERE window_start = TIMESTAMP '2024-01-03'")
     assert w.query("SELECT DISTINCT mode FROM top_apps") == [("live",)]
+
+
+@pytest.mark.parametrize(("days", "mode"), [(81, "previous_quarter"), (80, "live")])
+def test_nine_of_ten_days_hold_a_quarter(w: Warehouse, days: int, mode: str) -> None:
+    today = date(2023, 5, 14)
+    w.final_days(today, today)
+    w.traffic(date(2022, 12, 31))  # the data do not begin within the quarter
+    for day in range(days):  # of the 90 of January to March 2023
+        w.traffic(date(2023, 1, 1) + timedelta(days=day), bytes=1)
+    w.traffic(today, bytes=1)
+    assert w.query("SELECT DISTINCT mode FROM top_apps") == [(mode,)]
 
 
 def test_without_a_full_quarter_the_ranking_is_live(w: Warehouse) -> None:
