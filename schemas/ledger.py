@@ -93,7 +93,7 @@ LEDGER_RUNS: Final = Table(
         Column(
             "inputs_known",
             Kind.BIGINT,
-            "inputs skipped: committed, quarantined or forgotten before, and copies",
+            "inputs skipped, known from before",
             "inputs",
         ),
         Column("inputs_quarantined", Kind.BIGINT, "inputs newly quarantined", "inputs"),
