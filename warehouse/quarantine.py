@@ -4,7 +4,6 @@ The files follow the ledger and can be made again from the journal.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +29,8 @@ def write_refusals(workspace: Workspace, refused: Mapping[str, Quarantine | None
 def _write(file: Path, entry: Quarantine) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_describe(entry), indent=2) + "\n"
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    # One name for every process: what a killed one left is written over by the next.
+    temporary = file.with_name(f".{file.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
 
