@@ -7,7 +7,7 @@ run again; it is never skipped, because its rows would be missing without a trac
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,10 @@ _HEADER_COLUMNS: Final = [
 ]
 _LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
 _AHEAD: Final = 2
+# Of a small fragment, to open the file is most of reading it: it is read as a whole, as long as
+# all that is kept so has room here, as Arrow.
+KEPT_BYTES: Final = 64 << 20
+_SMALL_BYTES: Final = 256 << 10
 _DAY: Final = timedelta(days=1)
 _READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
 
@@ -118,10 +122,14 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
 
 @dataclass(frozen=True)
 class Opened:
-    """A fragment that is the one that was asked for: its header is read."""
+    """A fragment that is the one that was asked for: its header is read.
+
+    kept: aggregate tables that were read with it, by name; each is given away once.
+    """
 
     source: Source
     header: Header
+    kept: dict[str, pa.Table] = field(default_factory=dict)
 
 
 def open_fragment(source: Source) -> Opened:
@@ -142,19 +150,39 @@ def open_with_ledgers(sources: Sequence[Source]) -> tuple[list[Opened], dict[str
     """
     if not sources:
         return [], {}
+    room = _Room(KEPT_BYTES)
     with ThreadPoolExecutor(_AHEAD) as readers:
-        opened, ledgers = zip(*readers.map(_open_with_ledgers, sources), strict=True)
+        both = readers.map(lambda source: _open_with_ledgers(source, room), sources)
+        opened, ledgers = zip(*both, strict=True)
     return list(opened), {
         table.name: pa.concat_tables([one[table.name] for one in ledgers])
         for table in FRAGMENT_LEDGERS
     }
 
 
-def _open_with_ledgers(source: Source) -> tuple[Opened, dict[str, pa.Table]]:
-    # Together: for a small fragment, to open the file is most of reading it.
+@dataclass
+class _Room:
+    """Bytes that may still be kept. Two threads that ask at once take a little more."""
+
+    left: int
+
+
+def _open_with_ledgers(source: Source, room: _Room) -> tuple[Opened, dict[str, pa.Table]]:
+    if room.left > 0 and _is_small(source.file):
+        whole = read_fragment(source)
+        ledgers = {table.name: whole.tables.pop(table.name) for table in FRAGMENT_LEDGERS}
+        room.left -= sum(rows.nbytes for rows in whole.tables.values())
+        return Opened(source, whole.header, whole.tables), ledgers
     row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
     ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
     return Opened(source, _header(row, source)), ledgers
+
+
+def _is_small(file: Path) -> bool:
+    try:
+        return file.stat().st_size <= _SMALL_BYTES
+    except OSError:
+        return False  # whoever reads it says what is wrong
 
 
 def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
@@ -173,6 +201,8 @@ def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
 
 
 def _read_part(fragment: Opened, table: Table) -> pa.Table:
+    if table.name in fragment.kept:
+        return fragment.kept.pop(table.name)
     rows = _flat(_read_row(fragment.source, [table.name]), table, fragment.source)
     _check_span(fragment.header, rows, table, fragment.source)
     return rows
@@ -240,12 +270,12 @@ def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
 
 def _with_lists(rows: pa.Table) -> pa.Table:
     """The same rows with their hashes as lists. Raises ValueError where bytes are no hashes."""
-    for i, field in enumerate(rows.schema):
-        if field.type == HASH_BYTES:
+    for i, column in enumerate(rows.schema):
+        if column.type == HASH_BYTES:
             lists = pa.chunked_array(
                 [_hashes(chunk) for chunk in rows.column(i).chunks], Kind.UBIGINT_LIST.arrow
             )
-            rows = rows.set_column(i, field.with_type(lists.type), lists)
+            rows = rows.set_column(i, column.with_type(lists.type), lists)
     return rows
 
 

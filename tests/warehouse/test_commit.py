@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 import v6share.warehouse.commit as committer
 import v6share.warehouse.fold as folding
+import v6share.warehouse.fragments as fragments
 import v6share.warehouse.merge as merging
 from v6share.schemas.aggregates import TRAFFIC_5M
 from v6share.schemas.errors import UserError
@@ -124,6 +125,9 @@ def test_small_batches_give_the_same_tables(
 ) -> None:
     made = made_several(workspace)
     wanted = after(workspace, [commit(*made)])
+    for kept in (0, 1, 100_000):
+        monkeypatch.setattr(fragments, "KEPT_BYTES", kept)
+        assert_equal(after(workspace, [commit(*made)]), wanted)
     monkeypatch.setattr(folding, "FOLD_BYTES", 1)
     assert_equal(after(workspace, [commit(*made)]), wanted)
     monkeypatch.setattr(folding, "STAGE_BYTES", 1)
