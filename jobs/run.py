@@ -111,10 +111,9 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
                 started = _Started(
                     new_run_id(now), invocation.command, now, clock, configured, request, ahead
                 )
-                code = _run(connection, started, found, known, span)
+                return _run(connection, started, found, known, span)
         finally:
             connection.close()
-    return code
 
 
 def _say_doubts(configured: Configured) -> None:
@@ -167,8 +166,8 @@ def _find(paths: Sequence[str], workspace: Workspace) -> Found:
     if not found.inputs and found.closed:
         raise JobStopped(
             ExitCode.INPUT_FAILED,
-            f"no input: {', '.join(found.closed)} cannot be read. Change the owner or the "
-            "permissions, or run this as someone who may",
+            f"no input: {', '.join(found.closed)} left out, as said above. Change the owner, the "
+            "permissions or the name, or run this as someone who may read it",
         )
     if not found.inputs:
         gone = f"; there is no {' and no '.join(missing)}" if missing else ""

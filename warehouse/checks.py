@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import duckdb
 
 from v6share.warehouse.arrow import fetch_table
-from v6share.warehouse.views import lend_data_days
+from v6share.warehouse.views import lend_views
 
 Severity = Literal["fail", "warn"]
 
@@ -97,12 +97,12 @@ def parse_check(file_name: str, text: str) -> Check:
 
 def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
     """Run every check, on the warehouse or on a published file."""
-    lend_data_days(connection)
+    lend_views(connection)
     return [run_check(connection, check) for check in read_checks()]
 
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:
-    """Run one check; what needs ``data_days`` finds it lent."""
+    """Run one check; what needs views finds them lent."""
     query = check.sql.strip().rstrip(";")
     rows = fetch_table(
         connection,

@@ -17,7 +17,7 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.commit import storable
 from v6share.warehouse.journal import Run, runs_backwards
-from v6share.warehouse.views import lend_data_days, quoted
+from v6share.warehouse.views import lend_views, quoted
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,6 @@ _STATUS: Final = {
           count(DISTINCT input_id) AS inputs
         FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
     "exporters": """
-        -- Of the days of data (see the view data_days): nobody is behind a wrong clock.
-        WITH newest AS (
-          SELECT max(e.last_seen) AS moment
-          FROM exporters_1h e
-          JOIN data_days d ON d.is_data AND d.day = CAST(e.window_start AS DATE)
-        )
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -216,7 +210,7 @@ _STATUS: Final = {
             date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest GROUP BY exporter ORDER BY exporter""",
+        FROM exporters_1h, newest_record GROUP BY exporter ORDER BY exporter""",
     "unlisted": """
         SELECT
           exporter,
@@ -267,7 +261,7 @@ def status_report(
 
     published: the ids of the runs that readers see (``published_runs``).
     """
-    lend_data_days(connection)
+    lend_views(connection)
     runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)

@@ -37,10 +37,12 @@ def read_views() -> list[View]:
     return order_views(parse_view(name, text) for name, text in texts.items())
 
 
-def lend_data_days(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make ``data_days`` readable in the warehouse, which keeps no views, for this connection."""
-    text = resources.files("v6share.sql").joinpath("views", "data_days.sql").read_text("utf-8")
-    connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE TEMP VIEW", 1))
+def lend_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let this connection read ``data_days`` and ``newest_record``: a warehouse keeps no views."""
+    folder = resources.files("v6share.sql")
+    for file in (folder.joinpath("views", "data_days.sql"), folder.joinpath("newest_record.sql")):
+        text = file.read_text("utf-8")
+        connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE TEMP VIEW", 1))
 
 
 def read_macros() -> str:

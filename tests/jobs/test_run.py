@@ -271,7 +271,7 @@ def test_a_folder_that_cannot_be_read_ends_a_run_as_a_file_does(
     assert (code, done["paths_left_out"]) == (ExitCode.INPUT_FAILED, 1)
     code, out, err = call(capsys, root, "run", flows / "closed")
     assert (code, out) == (ExitCode.INPUT_FAILED, "")
-    assert "closed cannot be read. Change the owner or the permissions" in err
+    assert "closed left out, as said above. Change the owner, the permissions" in err
 
 
 def test_a_name_that_is_not_utf8_ends_a_run_as_a_file_that_cannot_be_read_does(

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -178,12 +179,31 @@ def test_the_days_beside_the_data_are_no_stray_ones(workspace: Workspace) -> Non
     assert warnings_of(workspace, [("2026-03-04", "r2", 500), *beside])["stray_days"].passed
 
 
-def test_a_vantage_without_kpis_says_nothing_of_the_clocks_of_others(workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("edge_days", "core_days", "silent"),
+    [
+        (range(1, 21), range(11, 21), []),
+        (range(21, 31), range(1, 31), []),  # a history of the core before the edge
+        (range(1, 11), range(1, 21), ["edge-1"]),  # the edge stopped, the core goes on
+        (range(1, 21), range(1, 11), ["core-1"]),
+        ((), range(1, 11), ["edge-1"]),
+    ],
+)
+def test_a_vantage_without_kpis_says_nothing_of_the_clocks_of_others(
+    workspace: Workspace, edge_days: Iterable[int], core_days: Iterable[int], silent: list[str]
+) -> None:
+    """The core, which feeds no KPI, has a thousand times the records of the edge."""
     connection = open_warehouse(workspace)
-    days = [f"2026-03-{day:02}" for day in range(1, 21)]
-    insert_hours(connection, [(day, "edge-1", 100) for day in days])
-    insert_hours(connection, [(day, "core-1", 100_000) for day in days[10:]], vantage="core")
-    assert [r.name for r in run_checks(connection) if r.name == "stray_days" and r.found] == []
+    for vantage, days, records in (("edge", edge_days, 100), ("core", core_days, 100_000)):
+        exporter = f"{vantage}-1"
+        connection.execute(LIST.format(exporter))
+        connection.execute("UPDATE dim_exporters SET vantage = ? WHERE exporter = ?",
+                           [vantage, exporter])  # fmt: skip
+        hours = [(f"2026-03-{day:02}", exporter, records) for day in days]
+        insert_hours(connection, hours, vantage=vantage)
+    found = {result.name: result for result in run_checks(connection)}
+    assert found["stray_days"].passed
+    assert [row["exporter"] for row in found["silent_exporters"].sample] == silent
     connection.close()
 
 

@@ -1,0 +1,23 @@
+-- what:    when the newest record of the data ended, as all exporters together saw it; one row
+-- unit:    moment: UTC; NULL while there is none
+-- formula: of the days of data of the KPIs (data_days), and of those on which the exporters of all
+--          vantages together saw at least 1 % of the usual day (as data_days finds it): a wrong
+--          clock says nothing of who is silent, and a vantage that stopped is not the measure
+-- source:  data_days, exporters_1h
+CREATE VIEW newest_record AS
+WITH days AS (
+  SELECT
+    CAST(window_start AS DATE) AS day, sum(records) AS records, max(last_seen) AS last_seen,
+    floor(sqrt(sum(records)))::BIGINT AS weight
+  FROM exporters_1h
+  GROUP BY CAST(window_start AS DATE)
+),
+usual AS (
+  SELECT max(records) AS records
+  FROM (SELECT records, sum(weight) OVER (ORDER BY records DESC, day) AS so_far FROM days)
+  WHERE 2 * so_far >= (SELECT sum(weight) FROM days)
+)
+SELECT max(d.last_seen) AS moment
+FROM days d
+CROSS JOIN usual u
+WHERE 100 * d.records >= u.records OR d.day IN (SELECT day FROM data_days WHERE is_data)
