@@ -55,28 +55,37 @@ def sort_outcomes(
     return result
 
 
-def refuse_largest(outcomes: Iterable[Outcome], forced_dialect: str | None) -> list[Outcome]:
-    """Of inputs whose sums pass a column's range together, refuse the one with the largest sum.
-
-    Of two, that of the later path; with it go copies of its content. There must be a new input.
-    """
-    outcomes = list(outcomes)
-    new = [one for one in outcomes if one.status == "fragment"]
-    largest = max(new, key=lambda one: (one.largest_sum, one.path))
-    refused = replace(
-        largest,
-        status="quarantined",
-        key=replace(_key(largest), dialect=forced_dialect or ""),
-        reason="sum_overflow",
-        detail=f"its packets or bytes sum to {largest.largest_sum:,}; with those of other inputs "
-        "that passes the range of a column. Its counters or sampling intervals cannot be right",
+def commit_of(inputs: Iterable[Outcome], run_id: str, at: datetime) -> Commit:
+    """The commit of new inputs."""
+    return Commit(
+        run_id,
+        at,
+        tuple(
+            CommittedInput(**vars(_key(one)), path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+            for one in inputs
+        ),
     )
-    return [
-        replace(refused, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
-        if one.key == largest.key
-        else one
-        for one in outcomes
-    ]
+
+
+def without(outcomes: Iterable[Outcome], unfit: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes after inputs, and copies of them, did not fit beside others: these failed.
+
+    Not quarantined: what the others hold may change, so they are tried again at every run.
+    """
+    gone = {one.key for one in unfit}
+    return [_unfit(one) if one.key in gone else one for one in outcomes]
+
+
+def _unfit(one: Outcome) -> Outcome:
+    return replace(
+        one,
+        status="failed",
+        key=None,
+        reason="sum_overflow",
+        detail=f"its packets or bytes sum to {one.largest_sum:,}, and with those of other inputs "
+        "pass the range of a column. The counters or sampling intervals of one of them cannot be "
+        "right: leave this one out, or withdraw the other (v6share forget)",
+    )
 
 
 def _refusals(
@@ -90,11 +99,7 @@ def _refusals(
 
 def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry]:
     """One commit of all new inputs, the refusals, and the files that hold nothing new."""
-    inputs = tuple(
-        CommittedInput(**vars(_key(one)), path=one.path, size=one.size, mtime_ns=one.mtime_ns)
-        for one in result.committed
-    )
-    commits = [Commit(run_id, at, inputs)] if inputs else []
+    commits = [commit_of(result.committed, run_id, at)] if result.committed else []
     return [
         *commits,
         *(_quarantine(one, run_id, at) for one in result.refused),

@@ -24,7 +24,8 @@ class ExitCode(IntEnum):
 
 _MEANINGS: Final = {
     ExitCode.DONE: "everything found is committed, now or before (rejected rows are still 0)",
-    ExitCode.INPUT_FAILED: "an input was newly quarantined or failed; the good ones are committed",
+    ExitCode.INPUT_FAILED: "an input was newly quarantined, failed or had to be left out; the good "
+    "ones are committed",
     ExitCode.USAGE: "a mistake in usage (a named file that is not there, too), settings or "
     "catalog, or a path that may not be made, read or written; the message says where",
     ExitCode.GATE: "a check failed; nothing was published",

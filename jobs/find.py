@@ -25,7 +25,7 @@ _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 class Found(NamedTuple):
     """The inputs by path, the arguments that mean none, and what cannot be read or kept.
 
-    closed: folders that are not ours to read, and flow files whose names are not UTF-8.
+    closed: what is not ours to read, links in a circle, and flow files whose names are not UTF-8.
     """
 
     inputs: tuple[FoundInput, ...]
@@ -57,7 +57,7 @@ def find_inputs(paths: Sequence[str], excluded: Sequence[Path] = ()) -> Found:
         found.update((entry.path, entry) for entry in matched)
         if not matched:
             empty.append(argument)
-    return Found(tuple(sorted(found.values())), tuple(empty), tuple(closed))
+    return Found(tuple(sorted(found.values())), tuple(empty), tuple(dict.fromkeys(closed)))
 
 
 def is_missing(argument: str) -> bool:
@@ -131,6 +131,7 @@ def _files_below(directory: str, above: set[tuple[int, int]], closed: list[str])
             closed.append(name)
         except OSError as error:
             console.warn(f"{entry.path}: left out, {error.strerror}")
+            closed.append(entry.path)
 
 
 def _files_at(

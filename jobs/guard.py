@@ -1,6 +1,7 @@
 """What a job refuses to do because it would lose what the operator said before."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,13 +25,30 @@ def refuse_lost_catalog(connection: Connection, workspace: Workspace) -> None:
     _refuse(workspace, {**declared_rows(connection), **others})
 
 
-def remember_catalog(connection: Connection, catalog: Catalog) -> None:
-    """Keep how much stands in those files that no dimension table is made from."""
+def remembered(workspace: Workspace) -> dict[str, int]:
+    """What ``remember_catalog`` kept of files that are gone now; nothing where nobody can tell."""
+    try:
+        with open_snapshot(workspace.warehouse) as warehouse:
+            known: dict[str, int] = json.loads(read_state(warehouse, "declared", "{}"))
+    except UserError:
+        return {}
+    return {n: rows for n, rows in known.items() if not (workspace.catalog / _FILE_OF[n]).is_file()}
+
+
+def remember_catalog(
+    connection: Connection, catalog: Catalog, before: Mapping[str, int] | None = None
+) -> None:
+    """Keep how much stands in those files that no dimension table is made from.
+
+    before: of files that are gone, and that no flow was counted without yet.
+    """
     rows = {
         "prefixes": catalog.prefixes.num_rows,
         "transition": sum(len(prefixes) for _, prefixes in catalog.transition),
     }
-    declared = json.dumps({name: count for name, count in rows.items() if count})
+    declared = json.dumps(
+        {name: count for name, count in (rows | dict(before or {})).items() if count}
+    )
     if declared != read_state(connection, "declared", "{}"):
         write_state(connection, "declared", declared)
 

@@ -4,7 +4,7 @@ from v6share.jobs import interrupt, output
 from v6share.jobs.configure import configure
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.finish import check_and_publish
-from v6share.jobs.guard import refuse_lost_catalog_of_snapshot, remember_catalog
+from v6share.jobs.guard import refuse_lost_catalog_of_snapshot, remember_catalog, remembered
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.catalog import dimension_tables
 from v6share.schemas.errors import UserError
@@ -25,6 +25,7 @@ def main(
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, wait):
         refuse_lost_catalog_of_snapshot(workspace)
+        before = remembered(workspace)
         applied = rebuild(workspace, dimensions, threads)
         rebuilt = {
             "warehouse": str(workspace.warehouse),
@@ -34,7 +35,7 @@ def main(
         output.write_tables({"rebuilt": rebuilt}, form)
         connection = open_warehouse(workspace, threads)
         try:
-            remember_catalog(connection, configured.catalog)
+            remember_catalog(connection, configured.catalog, before)
             check_and_publish(connection, workspace, wanted=publish)
         finally:
             connection.close()

@@ -4,7 +4,7 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from v6share.jobs.configure import (
     read_exporters_header,
     read_settings,
 )
-from v6share.jobs.entries import Sorted, journal_entries, refuse_largest, sort_outcomes
+from v6share.jobs.entries import Sorted, commit_of, journal_entries, sort_outcomes, without
 from v6share.jobs.exits import ExitCode, JobStopped
 from v6share.jobs.find import Found, find_inputs, is_missing
 from v6share.jobs.finish import check_and_publish, new_run_id
@@ -156,21 +156,20 @@ def _check_names(request: Request) -> None:
 
 
 def _find(paths: Sequence[str], workspace: Workspace) -> Found:
-    """The inputs. Raises JobStopped (NO_INPUT) where there is none.
+    """The inputs. Raises JobStopped where there is none: INPUT_FAILED where some had to be left
+    out, else NO_INPUT.
 
     Raises UserError where others are there, but not one that was named: nobody would look at a
     warning of a job that a scheduler runs.
     """
     found = find_inputs(paths, (workspace.state, workspace.published.parent))
     missing = [path for path in found.empty if is_missing(path)]
+    gone = f"; there is no {' and no '.join(missing)}" if missing else ""
     if not found.inputs and found.closed:
         raise JobStopped(
-            ExitCode.INPUT_FAILED,
-            f"no input: {', '.join(found.closed)} left out, as said above. Change the owner, the "
-            "permissions or the name, or run this as someone who may read it",
+            ExitCode.INPUT_FAILED, f"no input: {', '.join(found.closed)} left out, see above{gone}"
         )
     if not found.inputs:
-        gone = f"; there is no {' and no '.join(missing)}" if missing else ""
         raise JobStopped(
             ExitCode.NO_INPUT,
             f"no input matched {', '.join(found.empty)}{gone}. Of a directory only *.parquet and "
@@ -243,19 +242,40 @@ def _record(
     outcomes: Sequence[Outcome],
     known: KnownInputs,
 ) -> tuple[Run, Sorted]:
-    """Commit what was counted; where sums are absurd together, without the most absurd inputs."""
-    request = started.request
-    while True:
-        result = sort_outcomes(outcomes, known, include_forgotten=request.include_forgotten)
+    """Commit what was counted, in one transaction; where sums are absurd together, what fits."""
+    forgotten = started.request.include_forgotten
+    result = sort_outcomes(outcomes, known, include_forgotten=forgotten)
+    run = _run_entry(started, fates, result)
+    workspace = started.configured.workspace
+    try:
+        record(connection, workspace, [*journal_entries(result, started.run_id, _now()), run])
+    except SumTooLarge as error:
+        console.detail(str(error))
+        unfit = _commit_what_fits(connection, started, result.committed)
+        result = sort_outcomes(without(outcomes, unfit), known, include_forgotten=forgotten)
         run = _run_entry(started, fates, result)
-        entries = [*journal_entries(result, started.run_id, _now()), run]
+        others = replace(result, committed=[])
+        record(connection, workspace, [*journal_entries(others, started.run_id, _now()), run])
+    return run, result
+
+
+def _commit_what_fits(
+    connection: Connection, started: _Started, new: Sequence[Outcome]
+) -> list[Outcome]:
+    """Commit inputs by halves, so that only those are left out and given back which do not fit.
+
+    Small sums first: of inputs that do not fit together the ordinary ones stay.
+    """
+    ascending = sorted(new, key=lambda one: (one.largest_sum, one.path))
+    half = len(ascending) // 2
+    unfit: list[Outcome] = []
+    for some in (ascending[:half], ascending[half:]):
         try:
-            record(connection, started.configured.workspace, entries)
-        except SumTooLarge as error:
-            console.detail(str(error))
-            outcomes = refuse_largest(outcomes, request.dialect)
-        else:
-            return run, result
+            entry = commit_of(some, started.run_id, _now())
+            record(connection, started.configured.workspace, [entry] if some else [])
+        except SumTooLarge:
+            unfit += some if len(some) == 1 else _commit_what_fits(connection, started, some)
+    return unfit
 
 
 def _draft(

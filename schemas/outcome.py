@@ -16,7 +16,7 @@ class Outcome:
     status: ``fragment`` - a fragment is written; ``known`` - the content is committed already
     (a copy or a rename); ``quarantined`` - refused, with reason and detail; ``busy`` - still
     being written, left for the next run; ``failed`` - its bytes could not be had (no permission,
-    an I/O error), so it has no identity to keep it by: it is tried again at every run.
+    an I/O error), or its sums do not fit beside those of others: it is tried again at every run.
     key: set for fragment and known; for quarantined it names the versions that refused it,
     with the dialect that the user forced, or none.
     largest_sum: of its counted packets and bytes, scaled or as exported.

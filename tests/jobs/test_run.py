@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,7 +272,8 @@ def test_a_folder_that_cannot_be_read_ends_a_run_as_a_file_does(
     assert (code, done["paths_left_out"]) == (ExitCode.INPUT_FAILED, 1)
     code, out, err = call(capsys, root, "run", flows / "closed")
     assert (code, out) == (ExitCode.INPUT_FAILED, "")
-    assert "closed left out, as said above. Change the owner, the permissions" in err
+    assert "closed left out, see above" in err
+    assert "there is no /gone" in call(capsys, root, "run", flows / "closed", "/gone")[2]
 
 
 def test_a_name_that_is_not_utf8_ends_a_run_as_a_file_that_cannot_be_read_does(
@@ -304,16 +306,22 @@ def test_sums_that_are_absurd_together_cost_the_largest_of_them_alone(
         write_flows(flows / f"absurd{i}.parquet", rows=400, octets=2**53 - 1 - i, interval=1)
     code, done, err = run(capsys, root, flows)
     assert code is ExitCode.INPUT_FAILED
-    assert (done["inputs_committed"], done["inputs_quarantined"]) == (8, 1)
-    assert "absurd0.parquet: quarantined, sum_overflow: its packets or bytes sum to " in err
-    code, done, _ = run(capsys, root, flows)
-    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 0)
-    assert done["inputs_quarantined_before"] == 1
-    # What stands there already is never given up for what is new.
-    write_flows(flows / "absurd6.parquet", rows=400, octets=2**53 - 9, interval=1)
+    assert (done["inputs_committed"], done["inputs_failed"]) == (8, 1)
+    assert "absurd0.parquet: its packets or bytes sum to 3,602,879,701,896,396,400, and with" in err
+    # What stands there already is not given up, and ordinary files of that day still fit.
+    shutil.copy(flows / "absurd0.parquet", flows / "absurd0-copy.parquet")
+    write_flows(flows / "late.parquet", octets=7, start_ms=JANUARY_1 + 3_600_000)
+    write_flows(flows / "other.parquet", rows=400, octets=2**50, start_ms=JANUARY_1 + 9 * DAY_MS)
     code, done, err = run(capsys, root, flows)
-    assert (code, done["inputs_quarantined"]) == (ExitCode.INPUT_FAILED, 1)
-    assert "absurd6.parquet: quarantined, sum_overflow" in err
+    assert (code, done["inputs_committed"]) == (ExitCode.INPUT_FAILED, 2)
+    assert (done["inputs_failed"], done["inputs_quarantined"]) == (2, 0)
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    # Once there is room, it is counted.
+    assert call(capsys, root, "forget", flows / "absurd1.parquet")[0] is ExitCode.DONE
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_committed"], done["inputs_known"]) == (ExitCode.DONE, 1, 10)
+    code, out, _ = call(capsys, root, "rebuild", "--format", "json")
+    assert (code, json.loads(out)["rebuilt"]["inputs_live"]) == (ExitCode.DONE, 10)
 
 
 def test_a_key_that_others_may_read_is_said(
