@@ -295,6 +295,8 @@ def _conditions(match: Match) -> str:
 
 def _why_direction(batch: FlowBatch, match: int) -> str:
     ports = f"ports {_number(batch.src_port[0])} and {_number(batch.dst_port[0])}"
+    if not c.has_ports(int(batch.protocol[0])):
+        ports = f"protocol {int(batch.protocol[0])} has no ports"
     if match >= 0:
         return (
             "the side that the app's match fits is the service (of two, the earlier app's; of one "

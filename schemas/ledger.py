@@ -90,12 +90,7 @@ LEDGER_RUNS: Final = Table(
         Column("started_at", Kind.TIMESTAMP, "start, UTC"),
         Column("finished_at", Kind.TIMESTAMP, "end, UTC"),
         Column("inputs_committed", Kind.BIGINT, "inputs committed by this run", "inputs"),
-        Column(
-            "inputs_known",
-            Kind.BIGINT,
-            "inputs skipped, known from before",
-            "inputs",
-        ),
+        Column("inputs_known", Kind.BIGINT, "inputs skipped, known from before", "inputs"),
         Column("inputs_quarantined", Kind.BIGINT, "inputs newly quarantined", "inputs"),
         Column("rows_in", Kind.BIGINT, "rows met in committed inputs", "rows"),
         Column("rows_counted", Kind.BIGINT, "rows counted", "rows"),

@@ -59,8 +59,8 @@ CREATE MACRO wilson_high(share, n) AS
   END;
 
 -- The two ends of the sampling interval of a byte share. The share itself where no byte has a
--- known error (exact, where nothing was sampled); NULL where over 1 % of the bytes have an unknown error, where the variance is
--- not known (other bases) and where the whole is empty.
+-- known error (exact, where nothing was sampled); NULL where over 1 % of the bytes have an unknown
+-- error, where the variance is not known (other bases) and where the whole is empty.
 CREATE MACRO share_ci_low(part, total, variance_part, variance_all, error_unknown) AS
   CASE
     WHEN error_unknown > 0.01 * total THEN NULL

@@ -182,8 +182,9 @@ def _parse_value(name: str, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if name not in ("inputs", "input_ids"):
         return value
-    if not isinstance(value, list):
-        raise ValueError(f"{name} is no list")
+    wanted = dict if name == "inputs" else str
+    if not isinstance(value, list) or not all(isinstance(item, wanted) for item in value):
+        raise ValueError(f"{name} is no list of what it should hold")
     return tuple(_parse_input(v) for v in value) if name == "inputs" else tuple(value)
 
 

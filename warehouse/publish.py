@@ -84,10 +84,7 @@ class Draft:
         self._cursor = connection.cursor()
         self._home = quoted(connection.execute("SELECT current_database()").fetchall()[0][0])
         self._views = read_views()
-        folder = workspace.published.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        self._path = folder / f".v6share.{os.getpid()}.duckdb"
+        self._path = workspace.published.parent / f".v6share.{os.getpid()}.duckdb"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="v6share-publish")
         self._laid_out = self._thread.submit(self._lay_out)
         self._filled: Future[None] | None = None
@@ -125,6 +122,8 @@ class Draft:
         remove_leftovers(self._path.parent)
 
     def _lay_out(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self._path.parent)
         self._cursor.execute(
             f"ATTACH ? AS snapshot (STORAGE_VERSION '{_STORAGE_VERSION}')", [str(self._path)]
         )

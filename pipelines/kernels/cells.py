@@ -18,6 +18,7 @@ import pyarrow.types as pt
 from v6share.pipelines.kernels.addresses import code_i32, is_bytes_or_text, null_mask
 from v6share.pipelines.kernels.flows import I32, I64, U64, Bool, Coded
 
+_INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 _UINT64_MAX: Final = 2**64 - 1
 _NOTHING: Final = "0:-. \0"
@@ -32,7 +33,7 @@ class Whole:
 
     bad: something is there, but no whole number below 2^63 (a fraction, NaN, other text).
     beyond: the bad ones from 2^63 to 2^64 - 1, which an unsigned counter holds, and 0 elsewhere;
-    shape (0,) where no row has one.
+    of shape (0,), or all 0, where no row has one.
     """
 
     values: I64
@@ -229,7 +230,7 @@ def _whole_of_integers(array: pa.Array) -> Whole:
 
 def _whole_of_floats(array: pa.Array) -> Whole:
     values = array.fill_null(0).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    bad = ~(np.abs(values) < 2.0**63)
+    bad = ~((values >= -(2.0**63)) & (values < 2.0**63))
     bad |= np.floor(np.where(bad, 0.0, values)) != np.where(bad, 0.0, values)
     numbers = np.where(bad, 0.0, values).astype(np.int64)
     over = (values >= 2.0**63) & (values < 2.0**64)
@@ -243,7 +244,7 @@ def _whole_by_distinct(encoded: pa.DictionaryArray, words: Callable[[str], int |
     for value in _distinct(encoded):
         number = _number(value, words)
         is_absent = value is None or value in (b"", "")
-        is_bad = not is_absent and (number is None or not -_INT64_MAX <= number <= _INT64_MAX)
+        is_bad = not is_absent and (number is None or not _INT64_MIN <= number <= _INT64_MAX)
         numbers.append(0 if is_absent or is_bad or number is None else number)
         absents.append(is_absent)
         bads.append(is_bad)

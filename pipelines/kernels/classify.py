@@ -169,7 +169,7 @@ class Decisions(NamedTuple):
 
 
 @compiled
-def _has_ports(protocol: int) -> bool:
+def has_ports(protocol: int) -> bool:
     """Tell whether ports are ports here: ICMP carries type and code in them, GRE nothing."""
     without = (protocol == _ICMP) | (protocol == _ICMP6) | (protocol == _GRE_PROTOCOL)
     without |= (protocol == _IPIP_PROTOCOL) | (protocol == _IPV6_PROTOCOL)
@@ -178,7 +178,7 @@ def _has_ports(protocol: int) -> bool:
 
 @compiled
 def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
-    return bool(_has_ports(protocol) & (src_port >= 0) & (dst_port >= 0))
+    return bool(has_ports(protocol) & (src_port >= 0) & (dst_port >= 0))
 
 
 @compiled
@@ -238,7 +238,7 @@ def _match_rows(
         candidates = place_list[places[i]]
         at, end = offsets[candidates], offsets[candidates + _ONE]
         protocol = protocols[i]
-        port = ports[i] if _has_ports(protocol) else -1
+        port = ports[i] if has_ports(protocol) else -1
         while at < end:
             m = items[at]
             at += _ONE

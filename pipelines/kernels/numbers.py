@@ -60,12 +60,16 @@ def first_number(first: Whole, other: Whole) -> Whole:
         np.where(holes, other.values, first.values),
         absent if absent.any() else np.empty(0, np.bool_),
         bad if bad.any() else np.empty(0, np.bool_),
-        np.where(holes, _whole_beyond(other), _whole_beyond(first)),
+        _first_beyond(first, other, holes),
     )
 
 
-def _whole_beyond(number: Whole) -> U64:
-    return number.beyond if len(number.beyond) else np.zeros(len(number.values), np.uint64)
+def _first_beyond(first: Whole, other: Whole, holes: Bool) -> U64:
+    if not len(first.beyond) and not len(other.beyond):
+        return first.beyond
+    none = np.zeros(len(holes), np.uint64)
+    of_first, of_other = (one.beyond if len(one.beyond) else none for one in (first, other))
+    return np.where(holes, of_other, of_first)
 
 
 @compiled

@@ -85,7 +85,11 @@ class Rules:
 
 
 def compile_rules(catalog: Catalog) -> Rules:
-    """Compile a catalog. Raises CatalogError for prefixes that cannot be read or contradict."""
+    """Compile a catalog.
+
+    Raises CatalogError for prefixes that cannot be read or contradict, and for more names than
+    a key has room for.
+    """
     matches = [(a, m) for a, app in enumerate(catalog.apps) for m in app.matches]
     regions = _vocabulary(
         UNKNOWN, (*catalog.prefixes["region"].unique().to_pylist(), *(m.region for _, m in matches))

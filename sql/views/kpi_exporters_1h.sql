@@ -1,5 +1,6 @@
 -- what:    hours of the exporters that feed the KPIs, families merged
--- unit:    sampling_min, sampling_max: packets for one, 0 where it is not known; one row per exporter and hour in which it saw anything
+-- unit:    sampling_min, sampling_max: packets for one, the former 0 where one is not known; one row
+--          per exporter and hour in which it saw anything
 -- formula: an exporter that is not in exporters.csv has the vantage unlisted
 -- source:  exporters_1h, dim_exporters, dim_vantages
 -- needs:

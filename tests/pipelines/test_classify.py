@@ -138,6 +138,14 @@ def test_ipv4_carried_to_a_segment_is_no_ds_lite(rules, sid: str) -> None:
         assert (plain["class"], plain["underlay"]) == ("4in6", "none")
 
 
+def test_more_vantages_than_a_key_has_room_for_are_a_mistake() -> None:
+    header = "exporter,vantage,role,sampling_interval,white_box\n"
+    rows = "".join(f"e{i},v{i},border,1,false\n" for i in range(65_535))
+    many = parse_catalog({"exporters.csv": (header + rows).encode()})
+    with pytest.raises(CatalogError, match=r"exporters\.csv: vantage: found 65,535 names"):
+        compile_rules(many)
+
+
 def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
     tunnel = {"src": V6C, "dst": SHOP6, "underlay": 1, "outer_protocol": 41}
     assert decide_one(rules, **tunnel)["underlay"] == "none"

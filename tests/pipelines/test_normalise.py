@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from v6share.pipelines.kernels.cells import whole
 from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.normalise import normalise
+from v6share.pipelines.kernels.numbers import first_number, source_number
 from v6share.pipelines.kernels.source_types import check_types
 from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
-from v6share.schemas.dialects import builtin_dialects, dialect_named, parse_dialect
+from v6share.schemas.dialects import NumberSource, builtin_dialects, dialect_named, parse_dialect
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.ledger import REJECT_REASONS
 
@@ -223,6 +225,47 @@ def test_a_counter_over_63_bits_is_bad_and_kept_for_the_account():
     assert (reason(flow), flow.octets[0]) == ("bad_counter", 0)
     assert flow.octets_beyond.tolist() == [2**64 - 1]
     assert flow.packets_beyond is None
+
+
+BIG = 2**64 - 2
+
+
+@pytest.mark.parametrize(
+    ("values", "beyond"),
+    [
+        (pa.array([BIG, 5, None], pa.uint64()), [BIG, 0, 0]),
+        (pa.array([2**63, 5, None], pa.uint64()).dictionary_encode(), [2**63, 0, 0]),
+        (pa.array([str(BIG), "5", None]), [BIG, 0, 0]),
+        (pa.array([str(2**64), "5", None]), None),
+        (pa.array([Decimal(2**63), Decimal(5), None], pa.decimal128(20)), [2**63, 0, 0]),
+        (pa.array([2.0**63, 5.0, None]), [2**63, 0, 0]),
+        (pa.array([2.0**64, 5.0, None]), None),
+        (pa.array([float("nan"), 5.0, None]), None),
+    ],
+)
+def test_counters_of_64_bits_are_kept_of_every_type(values, beyond) -> None:
+    batch = table(ROW, ROW, ROW).drop_columns(["octetDeltaCount"])
+    flow = normalise(batch.append_column("octetDeltaCount", values), IPFIX)[0]
+    found = flow.octets_beyond
+    assert (None if found is None else found.tolist()) == beyond
+    assert [reason(flow, i) for i in range(3)] == ["bad_counter", None, "no_counters"]
+    assert flow.octets.tolist() == [0, 5, 0]
+
+
+def test_counters_of_64_bits_are_kept_wherever_they_come_from() -> None:
+    """As the second source of a counter, and of the reverse direction; a marker is no counter."""
+    first = whole(pa.array([None, 1, None, BIG], pa.uint64()))
+    other = whole(pa.array([BIG, BIG, 2, 3], pa.uint64()))
+    assert first_number(first, other).beyond.tolist() == [BIG, 0, 0, BIG]
+    assert first_number(other, first).beyond.tolist() == [BIG, BIG, 0, 0]
+    marker = NumberSource(column="p", missing=(BIG,))
+    assert not source_number(pa.array([BIG, 2**63 - 1], pa.uint64()), marker, int).beyond.any()
+    scaled = NumberSource(column="p", times=1000)
+    assert not source_number(pa.array([BIG], pa.uint64()), scaled, int).beyond.any()
+    batch = table(ROW | {"reversePacketDeltaCount": 1})
+    octets = pa.array([BIG], pa.uint64())
+    reverse = normalise(batch.append_column("reverseOctetDeltaCount", octets), IPFIX)[1]
+    assert reverse.octets_beyond.tolist() == [BIG]
 
 
 def test_one_absent_time_falls_back_and_says_so():

@@ -267,6 +267,15 @@ def test_silence_says_what_sampling_could_have_missed(w: Warehouse) -> None:
     ]
 
 
+def test_silence_beside_an_unknown_interval_says_so(w: Warehouse) -> None:
+    """Whoever scaled an exporter's counters said no interval: it may hide anything."""
+    pilot(w, sampling=1000)
+    w.heard(at("2024-05-01 00:00"), at("2024-05-01 05:00"), "scaled", sampling=0)
+    assert w.one("SELECT note FROM kpi_stage1_silent WHERE region = 's'") == (
+        "no IPv6 to clients; the sampling interval is not known",
+    )
+
+
 def test_translated_traffic_makes_no_endpoint_carrying(w: Warehouse) -> None:
     w.final_days(D, D)
     w.endpoint("a", "p", "r", enabled_on=D)
