@@ -49,7 +49,8 @@ class Configured:
 
 
 def find_workspace(root: Path) -> Workspace:
-    """The workspace at a directory. Raises UserError where that is no directory."""
+    """The workspace at a directory. Raises UserError where that is none, or has an odd name."""
+    refuse_odd_name(root)
     if root.exists() and not root.is_dir():
         raise UserError(f"-C {root}: not a directory; name the one that is to be the workspace")
     if not root.is_dir():
@@ -57,6 +58,14 @@ def find_workspace(root: Path) -> Workspace:
             f"-C {root}: no such directory; `v6share init {root}` makes a workspace there"
         )
     return Workspace(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve would follow links
+
+
+def refuse_odd_name(root: Path) -> None:
+    """Raise UserError for a path that is not UTF-8: neither DuckDB nor a message could say it."""
+    try:
+        str(root.absolute()).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"-C {str(root)!r}: the path is not UTF-8; give another place") from None
 
 
 def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:

@@ -84,11 +84,42 @@ def _expand(argument: str, above: set[tuple[int, int]], closed: list[str]) -> It
     if has_magic(argument) and not os.path.lexists(argument):
         found = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute ones
         matches = list(_meant(found, argument, above))
+        for folder in _meant(_unreadable(argument), argument, above):
+            console.warn(f"{folder}: cannot be read, so what {argument} means there is left out")
+            closed.append(folder)
     for match in matches:
-        if Path(match).is_dir():
+        if has_magic(argument) and match != argument and not _is_utf8(match):
+            _leave_out(match, closed)
+        elif Path(match).is_dir():
             yield from _files_below(match, above, closed)
         else:
             yield match
+
+
+def _unreadable(pattern: str) -> list[str]:
+    """The folders that a glob looks into, and may not: it passes over them without a word."""
+    folders = [
+        folder
+        for parent in map(str, Path(pattern).parents)
+        for folder in (glob(parent, recursive=True) if has_magic(parent) else [parent])  # noqa: PTH207
+    ]
+    # Not Path.is_dir: that raises where a folder above is closed.
+    are_there = [f for f in dict.fromkeys(folders) if os.path.isdir(f)]  # noqa: PTH112
+    return [f for f in are_there if not os.access(f, os.R_OK | os.X_OK)]
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _leave_out(path: str, closed: list[str]) -> None:
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    console.warn(f"{name}: left out, the name is not UTF-8; rename it")
+    closed.append(name)
 
 
 def _meant(matches: Sequence[str], pattern: str, excluded: set[tuple[int, int]]) -> Iterator[str]:
@@ -125,10 +156,6 @@ def _files_below(directory: str, above: set[tuple[int, int]], closed: list[str])
             continue
         try:
             yield from _files_at(entry, above | {identity}, closed)
-        except UnicodeEncodeError:
-            name = os.fsencode(entry.path).decode("utf-8", "backslashreplace")
-            console.warn(f"{name}: left out, the name is not UTF-8; rename it")
-            closed.append(name)
         except OSError as error:
             console.warn(f"{entry.path}: left out, {error.strerror}")
             closed.append(entry.path)
@@ -143,8 +170,10 @@ def _files_at(
     elif entry.is_symlink() and not Path(entry.path).exists():
         yield entry.path  # perhaps a folder on a disk that is not mounted: whoever looks says so
     elif is_flows and entry.is_file():
-        entry.path.encode()
-        yield entry.path
+        if _is_utf8(entry.path):
+            yield entry.path
+        else:
+            _leave_out(entry.path, closed)
     elif is_flows:
         console.warn(f"{entry.path}: left out, not a regular file")
 
@@ -182,8 +211,6 @@ def _look_at(path: str) -> FoundInput | None:
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a regular file; give files, directories or globs")
     absolute = _absolute(path)
-    try:
-        absolute.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{path!r}: the name is not UTF-8; rename it") from None
+    if not _is_utf8(absolute):
+        raise UserError(f"{path!r}: the name is not UTF-8; rename it")
     return FoundInput(absolute, status.st_size, status.st_mtime_ns)

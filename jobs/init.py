@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from v6share.jobs import console, output
+from v6share.jobs.configure import refuse_odd_name
 from v6share.jobs.exits import ExitCode
 from v6share.jobs.invocation import Invocation
 from v6share.schemas.catalog import CATALOG_FILES
@@ -18,6 +19,7 @@ from v6share.schemas.workspace import Workspace
 def main(invocation: Invocation, directory: Path | None, *, form: output.SeveralForm) -> ExitCode:
     """Add the starter files that are missing, list them, and say what to do next."""
     workspace = Workspace(invocation.root / (directory or Path()))
+    refuse_odd_name(workspace.root)
     if workspace.root.exists() and not workspace.root.is_dir():
         raise UserError(f"{workspace.root}: exists and is not a directory; give another name")
     targets = _targets(workspace)

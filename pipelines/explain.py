@@ -122,6 +122,7 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
     dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
     to_client = decisions.direction[0] == c.TO_CLIENT
     client, service = (dst, src) if to_client else (src, dst)
+    direction = DIRECTIONS[decisions.direction[0]]
     steps = (
         Step("row", _shown(raw), "the columns that the dialect knows"),
         _addresses(batch, src, dst),
@@ -132,9 +133,9 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         _app(int(decisions.match[0]), int(decisions.app[0]), plan, service),
         Step(
             "direction",
-            DIRECTIONS[decisions.direction[0]],
+            direction,
             f"client {_text(client)}, service {_text(service)}: "
-            + _why_direction(batch, int(decisions.match[0])),
+            + _why_direction(batch, int(decisions.match[0]), direction),
         ),
         _home("client", client, int(decisions.client[0]), plan, catalog),
         _service_region(int(decisions.service[0]), int(decisions.match[0]), service, plan, catalog),
@@ -293,7 +294,7 @@ def _conditions(match: Match) -> str:
     return ", ".join(parts)
 
 
-def _why_direction(batch: FlowBatch, match: int) -> str:
+def _why_direction(batch: FlowBatch, match: int, direction: str) -> str:
     ports = f"ports {_number(batch.src_port[0])} and {_number(batch.dst_port[0])}"
     if not c.has_ports(int(batch.protocol[0])):
         ports = f"protocol {int(batch.protocol[0])} has no ports"
@@ -302,6 +303,8 @@ def _why_direction(batch: FlowBatch, match: int) -> str:
             "the side that the app's match fits is the service (of two, the earlier app's; of one "
             f"app's two, that of the lower port: {ports})"
         )
+    if direction == "unknown":
+        return f"no match and no lower port, so the source is taken for the client; {ports}"
     return f"no match, so the lower port is the service; {ports}"
 
 

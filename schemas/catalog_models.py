@@ -399,8 +399,10 @@ Share = Annotated[Decimal, Field(gt=0, le=1, decimal_places=6)]
 
 
 def _parse_share(value: Any) -> Any:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool) and 0 < value <= 1:
-        return Decimal(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        share = Decimal(value)
+        if share.is_finite() and 0 < share <= 1:
+            return share
     raise mistake(f"found {found(value)}, expected a share over 0 and up to 1, such as 0.90")
 
 

@@ -171,6 +171,29 @@ def test_a_glob_means_nothing_private_unless_it_says_so(tree: Path) -> None:
     assert names(tree, "_temporary/*.parquet") == ["_temporary/h.parquet"]
 
 
+def test_what_a_glob_cannot_reach_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a/x.parquet", "b/y.parquet", "_old/z.parquet", "a/n\udcffme.parquet")
+    access = os.access
+
+    def guarded(path: str, mode: int) -> bool:
+        # Who runs the tests may be root, to whom no folder is closed.
+        return not path.endswith(("/b", "/_old")) and access(path, mode)
+
+    monkeypatch.setattr(os, "access", guarded)
+    for pattern in ("*/*.parquet", "**/*.parquet"):
+        found = find_inputs([str(tmp_path / pattern)])
+        assert [Path(one.path).name for one in found.inputs] == ["x.parquet", "y.parquet"]
+        assert sorted(os.path.relpath(p, tmp_path) for p in found.closed) == [
+            "a/n\\xffme.parquet",
+            "b",
+        ]
+    assert find_inputs([str(tmp_path / "b/*.parquet")]).closed == (str(tmp_path / "b"),)
+    with pytest.raises(UserError, match="not UTF-8; rename it"):
+        find_inputs([str(tmp_path / "a/n\udcffme.parquet")])
+
+
 def test_the_folder_above_a_link_is_where_the_link_leads(tmp_path: Path) -> None:
     touch(tmp_path, "there/deep/x", "there/a.parquet")
     (tmp_path / "link").symlink_to(tmp_path / "there/deep")

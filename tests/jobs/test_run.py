@@ -324,6 +324,17 @@ def test_sums_that_are_absurd_together_cost_the_largest_of_them_alone(
     assert (code, json.loads(out)["rebuilt"]["inputs_live"]) == (ExitCode.DONE, 10)
 
 
+@pytest.mark.parametrize("command", ["init", "run", "status"])
+def test_a_workspace_whose_path_is_not_utf8_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path, command: str
+) -> None:
+    odd = tmp_path / os.fsdecode(b"w\xff")
+    odd.mkdir()
+    code, _, err = call(capsys, odd, command, *([flows] if command == "run" else []))
+    assert (code, list(odd.iterdir())) == (ExitCode.USAGE, [])
+    assert "the path is not UTF-8; give another place" in err
+
+
 def test_a_key_that_others_may_read_is_said(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:

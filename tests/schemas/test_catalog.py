@@ -263,6 +263,13 @@ MISTAKES = [
     ("targets.toml", "[stage3]", "[stage4]", "targets.toml:3: stage4: unknown key; did you mean"),
     ("targets.toml", "share", "shares", "targets.toml:4: stage3.shares: unknown key; did you mea"),
     ("targets.toml", "0.9", "90", "targets.toml:4: stage3.share: found 90, expected a share over"),
+    (
+        "targets.toml",
+        "0.9",
+        "nan",
+        "targets.toml:4: stage3.share: found NaN, expected a share",
+    ),
+    ("targets.toml", "0.9", "inf", "targets.toml:4: stage3.share: found Infinity, expected a sha"),
     ("targets.toml", "0.9", f"0.9\nweeks = {2**63}", "targets.toml:5: stage3.weeks: found"),
     ("targets.toml", "0.9", "0.9\ntop_n = 1000000000000", "found 1000000000000, expected at most"),
     ("networks.csv", ",100", f",{2**63}", "subscribers: found"),
