@@ -21,6 +21,7 @@ from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.doubts import doubts
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.settings import Settings, parse_settings
+from v6share.schemas.utf8 import is_utf8, storable
 from v6share.schemas.workspace import Workspace
 
 
@@ -62,10 +63,8 @@ def find_workspace(root: Path) -> Workspace:
 
 def refuse_odd_name(root: Path) -> None:
     """Raise UserError for a path that is not UTF-8: neither DuckDB nor a message could say it."""
-    try:
-        str(root.absolute()).encode()
-    except UnicodeEncodeError:
-        raise UserError(f"-C {str(root)!r}: the path is not UTF-8; give another place") from None
+    if not is_utf8(str(root.absolute())):
+        raise UserError(f"-C {storable(str(root))}: the path is not UTF-8; give another place")
 
 
 def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:

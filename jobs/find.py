@@ -9,7 +9,7 @@ those out too. The order is that of the paths; none comes twice.
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from v6share.jobs import console
 from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput
+from v6share.schemas.utf8 import is_utf8, storable
 
 _SUFFIXES: Final = (".parquet", ".parq")
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
@@ -83,14 +84,12 @@ def _expand(argument: str, above: set[tuple[int, int]], closed: list[str]) -> It
     # A file may have brackets in its name, so the name itself comes before the pattern.
     if has_magic(argument) and not os.path.lexists(argument):
         found = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute ones
-        matches = list(_meant(found, argument, above))
+        matches = list(_storable(_meant(found, argument, above), closed))
         for folder in _meant(_unreadable(argument), argument, above):
             console.warn(f"{folder}: cannot be read, so what {argument} means there is left out")
             closed.append(folder)
     for match in matches:
-        if has_magic(argument) and match != argument and not _is_utf8(match):
-            _leave_out(match, closed)
-        elif Path(match).is_dir():
+        if Path(match).is_dir():
             yield from _files_below(match, above, closed)
         else:
             yield match
@@ -108,18 +107,14 @@ def _unreadable(pattern: str) -> list[str]:
     return [f for f in are_there if not os.access(f, os.R_OK | os.X_OK)]
 
 
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _leave_out(path: str, closed: list[str]) -> None:
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
-    console.warn(f"{name}: left out, the name is not UTF-8; rename it")
-    closed.append(name)
+def _storable(paths: Iterable[str], closed: list[str]) -> Iterator[str]:
+    """The paths that a ledger can hold; the others are said, and go to closed."""
+    for path in paths:
+        if is_utf8(path):
+            yield path
+            continue
+        console.warn(f"{storable(path)}: left out, the name is not UTF-8; rename it")
+        closed.append(storable(path))
 
 
 def _meant(matches: Sequence[str], pattern: str, excluded: set[tuple[int, int]]) -> Iterator[str]:
@@ -170,10 +165,7 @@ def _files_at(
     elif entry.is_symlink() and not Path(entry.path).exists():
         yield entry.path  # perhaps a folder on a disk that is not mounted: whoever looks says so
     elif is_flows and entry.is_file():
-        if _is_utf8(entry.path):
-            yield entry.path
-        else:
-            _leave_out(entry.path, closed)
+        yield from _storable([entry.path], closed)
     elif is_flows:
         console.warn(f"{entry.path}: left out, not a regular file")
 
@@ -211,6 +203,6 @@ def _look_at(path: str) -> FoundInput | None:
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: not a regular file; give files, directories or globs")
     absolute = _absolute(path)
-    if not _is_utf8(absolute):
-        raise UserError(f"{path!r}: the name is not UTF-8; rename it")
+    if not is_utf8(absolute):
+        raise UserError(f"{storable(path)}: the name is not UTF-8; rename it")
     return FoundInput(absolute, status.st_size, status.st_mtime_ns)

@@ -21,18 +21,16 @@ def refuse_lost_catalog(connection: Connection, workspace: Workspace) -> None:
     Counted without it, every flow would be ``unclassified`` or ``unknown`` and replace what is
     right. A workspace that never had the file may go on without it.
     """
-    others = json.loads(read_state(connection, "declared", "{}"))
-    _refuse(workspace, {**declared_rows(connection), **others})
+    _refuse(workspace, {**declared_rows(connection), **_declared_besides(connection)})
 
 
 def remembered(workspace: Workspace) -> dict[str, int]:
     """What ``remember_catalog`` kept of files that are gone now; nothing where nobody can tell."""
     try:
         with open_snapshot(workspace.warehouse) as warehouse:
-            known: dict[str, int] = json.loads(read_state(warehouse, "declared", "{}"))
+            return _lost(workspace, _declared_besides(warehouse))
     except UserError:
         return {}
-    return {n: rows for n, rows in known.items() if not (workspace.catalog / _FILE_OF[n]).is_file()}
 
 
 def remember_catalog(
@@ -46,11 +44,14 @@ def remember_catalog(
         "prefixes": catalog.prefixes.num_rows,
         "transition": sum(len(prefixes) for _, prefixes in catalog.transition),
     }
-    declared = json.dumps(
-        {name: count for name, count in (rows | dict(before or {})).items() if count}
-    )
-    if declared != read_state(connection, "declared", "{}"):
-        write_state(connection, "declared", declared)
+    declared = {name: count for name, count in {**rows, **(before or {})}.items() if count}
+    if declared != _declared_besides(connection):
+        write_state(connection, "declared", json.dumps(declared))
+
+
+def _declared_besides(connection: Connection) -> dict[str, int]:
+    found: dict[str, int] = json.loads(read_state(connection, "declared", "{}"))
+    return found
 
 
 def refuse_lost_catalog_of_snapshot(workspace: Workspace) -> None:
@@ -65,13 +66,17 @@ def refuse_lost_catalog_of_snapshot(workspace: Workspace) -> None:
     _refuse(workspace, declared)
 
 
-def _refuse(workspace: Workspace, declared: dict[str, int]) -> None:
-    """Raise UserError for files that are gone. declared: rows of the last run, by file's stem."""
-    lost = {
+def _lost(workspace: Workspace, declared: Mapping[str, int]) -> dict[str, int]:
+    return {
         name: rows
         for name, rows in declared.items()
         if not (workspace.catalog / _FILE_OF[name]).is_file()
     }
+
+
+def _refuse(workspace: Workspace, declared: dict[str, int]) -> None:
+    """Raise UserError for files that are gone. declared: rows of the last run, by file's stem."""
+    lost = _lost(workspace, declared)
     if not lost:
         return
     known = ", ".join(f"{name}: {rows:,}" for name, rows in lost.items())

@@ -164,12 +164,11 @@ def _find(paths: Sequence[str], workspace: Workspace) -> Found:
     """
     found = find_inputs(paths, (workspace.state, workspace.published.parent))
     missing = [path for path in found.empty if is_missing(path)]
-    gone = f"; there is no {' and no '.join(missing)}" if missing else ""
-    if not found.inputs and found.closed:
-        raise JobStopped(
-            ExitCode.INPUT_FAILED, f"no input: {', '.join(found.closed)} left out, see above{gone}"
-        )
     if not found.inputs:
+        gone = f"; there is no {' and no '.join(missing)}" if missing else ""
+        if found.closed:
+            out = ", ".join(found.closed)
+            raise JobStopped(ExitCode.INPUT_FAILED, f"no input: {out} left out, see above{gone}")
         raise JobStopped(
             ExitCode.NO_INPUT,
             f"no input matched {', '.join(found.empty)}{gone}. Of a directory only *.parquet and "
@@ -251,7 +250,9 @@ def _record(
         record(connection, workspace, [*journal_entries(result, started.run_id, _now()), run])
     except SumTooLarge as error:
         console.detail(str(error))
-        unfit = _commit_what_fits(connection, started, result.committed)
+        # Small sums first: of inputs that do not fit together the ordinary ones stay.
+        ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
+        unfit = _commit_what_fits(connection, started, ascending)
         result = sort_outcomes(without(outcomes, unfit), known, include_forgotten=forgotten)
         run = _run_entry(started, fates, result)
         others = replace(result, committed=[])
@@ -262,19 +263,20 @@ def _record(
 def _commit_what_fits(
     connection: Connection, started: _Started, new: Sequence[Outcome]
 ) -> list[Outcome]:
-    """Commit inputs by halves, so that only those are left out and given back which do not fit.
+    """Commit inputs that do not fit together by halves, in order, as far as they do.
 
-    Small sums first: of inputs that do not fit together the ordinary ones stay.
+    Gives back those which do not fit beside what is there. new: at least one.
     """
-    ascending = sorted(new, key=lambda one: (one.largest_sum, one.path))
-    half = len(ascending) // 2
+    if len(new) == 1:
+        return list(new)
     unfit: list[Outcome] = []
-    for some in (ascending[:half], ascending[half:]):
+    half = len(new) // 2
+    for some in (new[:half], new[half:]):
         try:
             entry = commit_of(some, started.run_id, _now())
-            record(connection, started.configured.workspace, [entry] if some else [])
+            record(connection, started.configured.workspace, [entry])
         except SumTooLarge:
-            unfit += some if len(some) == 1 else _commit_what_fits(connection, started, some)
+            unfit += _commit_what_fits(connection, started, some)
     return unfit
 
 

@@ -24,6 +24,7 @@ from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
+from v6share.schemas.utf8 import storable
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse import journal
 from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
@@ -67,7 +68,6 @@ class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
             f"counters: {', '.join(source.path for source in sources)}. Run them one at a time to "
             "find it, and leave it out"
         )
-        self.sources = tuple(sources)
 
 
 # table name -> date32
@@ -366,11 +366,6 @@ def _file_record(row: FileRow) -> dict[str, Any]:
 
 def _run_record(run: Run) -> dict[str, Any]:
     return {**vars(run), "command": storable(run.command)}
-
-
-def storable(path: str) -> str:
-    """A path as text that is valid UTF-8: bytes that are not show as backslash escapes."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _replace(

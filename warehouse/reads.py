@@ -13,9 +13,9 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
 from v6share.schemas.outcome import FoundInput
+from v6share.schemas.utf8 import storable
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
-from v6share.warehouse.commit import storable
 from v6share.warehouse.journal import Run, runs_backwards
 from v6share.warehouse.views import lend_views, quoted
 
