@@ -16,6 +16,8 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Final
 
+import pyarrow as pa
+
 from v6share.pipelines.fragment import fragment_table, write_fragment
 from v6share.pipelines.identity import input_id_of
 from v6share.pipelines.kernels.lane import Lane, Plan
@@ -245,6 +247,8 @@ class Crew:
         if _changed(opened.found):
             return _busy(opened.found)
         write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
+        # Else what is free lies scattered over the heaps, and they grow from input to input.
+        pa.default_memory_pool().release_unused()
         return _counted(opened.found, opened.key, sums)
 
     def _refused(self, found: FoundInput, input_id: str, refused: InputRefused) -> Outcome:

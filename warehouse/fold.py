@@ -18,7 +18,7 @@ from v6share.schemas.columns import Table
 from v6share.warehouse.combine import combine
 
 # Rows of fragments that are read before they are folded together, as Arrow.
-FOLD_BYTES: Final = 80 << 20
+FOLD_BYTES: Final = 40 << 20
 # Folded rows beyond which they wait on a stage.
 STAGE_BYTES: Final = 96 << 20
 
@@ -60,13 +60,21 @@ def _folds(table: Table, parts: Iterable[pa.Table]) -> Iterator[Fold]:
             read_bytes += rows.nbytes
         if read_bytes <= FOLD_BYTES:
             continue
-        folded, read_bytes = combine(table, _given_away(waiting)), 0
+        folded, read_bytes = _folded(table, waiting), 0
         if folded.nbytes > STAGE_BYTES:
             yield Fold(table, folded, is_last=False)
         else:
             waiting.append(folded)
         del folded
-    yield Fold(table, combine(table, _given_away(waiting)), is_last=True)
+    is_folded = len(waiting) == 1 and read_bytes == 0
+    yield Fold(table, waiting.pop() if is_folded else _folded(table, waiting), is_last=True)
+
+
+def _folded(table: Table, parts: list[pa.Table]) -> pa.Table:
+    rows = combine(table, _given_away(parts))
+    # What it took on the way is free for what is read next, by other threads.
+    pa.default_memory_pool().release_unused()
+    return rows
 
 
 def _given_away(parts: list[pa.Table]) -> Iterator[pa.Table]:

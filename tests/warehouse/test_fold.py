@@ -45,6 +45,17 @@ def test_folds_are_the_rows_of_all_tables_in_their_order(
             assert combine(table, parts).equals(expected[table.name])
 
 
+def test_one_part_that_repeats_keys_is_folded(sources: list[Source]) -> None:
+    def parts_of(table: Table) -> Iterator[pa.Table]:
+        yield pa.concat_tables(read_parts(open_fragments([sources[0], sources[0]]), table))
+
+    with folds_ahead(parts_of) as folds:
+        for fold in folds:
+            once = next(read_parts(open_fragments(sources[:1]), fold.table))
+            assert fold.rows.num_rows == once.num_rows
+            assert fold.rows.equals(combine(fold.table, [once, once]))
+
+
 def test_one_fold_is_made_ahead_and_no_more() -> None:
     begun = {table.name: Event() for table in FRAGMENT_TABLES}
 
