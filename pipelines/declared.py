@@ -12,9 +12,11 @@ from typing import Final
 from v6share.schemas.catalog import CATALOG_FILES, Catalog, parse_catalog
 from v6share.schemas.durable import sync_directory
 from v6share.schemas.errors import UserError
+from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
 
 KEY_BYTES: Final = 16
+_ALIKE: Final = 0.75
 _SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
 
 
@@ -32,8 +34,17 @@ def read_catalog_texts(workspace: Workspace) -> dict[str, bytes]:
     return {
         file.name: file.read_bytes()
         for file in sorted(workspace.catalog.iterdir())
-        if file.is_file() and file.suffix in _SUFFIXES and not file.name.startswith(".")
+        if file.is_file() and _may_be_meant(file)
     }
+
+
+def _may_be_meant(file: Path) -> bool:
+    """Tell a file that is one of the catalog, or that a slip of the hand keeps from being one.
+
+    Not a backup: ``apps.toml.bak``, ``apps.old`` and ``apps.toml~`` are nobody's slip.
+    """
+    is_hidden = file.name.startswith(".") or file.name.endswith("~")
+    return not is_hidden and nearest(file.suffix, _SUFFIXES, _ALIKE) is not None
 
 
 def read_client_key(workspace: Workspace) -> bytes:

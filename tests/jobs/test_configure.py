@@ -32,8 +32,20 @@ def test_the_catalog_folder_is_read_and_foreign_files_are_not(tmp_path: Path) ->
     catalog.mkdir()
     (catalog / "products.toml").write_text('[[product]]\nid = "cdn"\nname = "CDN"\n')
     (catalog / "README.md").write_bytes(b"\xff\xfe")
-    (catalog / ".apps.toml.swp").write_bytes(b"\xff\xfe")
+    for backup in (".apps.toml.swp", "apps.toml.bak", "apps.toml~", "apps.old"):
+        (catalog / backup).write_bytes(b"\xff\xfe")
     assert [p.id for p in configure.configure(tmp_path).catalog.products] == ["cdn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("apps.tml", "apps.toml"), ("apps.TOML", "apps.toml"), ("prefixes.cvs", "prefixes.csv")],
+)
+def test_a_slip_in_a_suffix_is_a_mistake(tmp_path: Path, name: str, meant: str) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / name).touch()
+    with pytest.raises(CatalogError, match=rf'^{name}: unknown file; did you mean "{meant}"\?'):
+        configure.configure(tmp_path)
 
 
 def test_a_mistake_in_the_catalog_has_its_place(tmp_path: Path) -> None:
