@@ -119,6 +119,7 @@ def options(
     """Read the options that stand before the command."""
     if verbose and quiet:
         raise typer.BadParameter("-v and -q exclude each other")
+    _refuse_lost_directory()
     verbosity = int(verbose) - int(quiet)
     invocation = replace(_invocation(context), root=directory, verbosity=verbosity, log=log)
     context.obj = invocation
@@ -430,6 +431,18 @@ def _leave_if_held(context: typer.Context, wait: float) -> None:
 
     if not wait:
         refuse_if_held(Workspace(_invocation(context).root))
+
+
+def _refuse_lost_directory() -> None:
+    """Raise UserError where the current directory is gone: no relative path means anything."""
+    from v6share.schemas.errors import UserError
+
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the current directory is no longer there; change to one that is, and run it again"
+        ) from None
 
 
 def _invocation(context: typer.Context) -> Invocation:

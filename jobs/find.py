@@ -38,8 +38,8 @@ def find_inputs(paths: Sequence[str], excluded: Sequence[Path] = ()) -> Found:
     """What the arguments mean.
 
     excluded: folders that are never walked; a workspace's own files are no flows. What is odd in
-    a folder that is walked (a pipe, a link to nothing, a name that is not UTF-8) is left out with
-    a warning.
+    a folder that is walked (a pipe, a link to nothing) is passed over with a warning, and what
+    cannot be read or kept is left out with one.
 
     Raises UserError for an empty argument and for object-store URLs, and where an argument itself
     is a device or a pipe or has a name that is not UTF-8 (the ledger could not hold it).
@@ -167,7 +167,7 @@ def _files_at(
     elif is_flows and entry.is_file():
         yield from _storable([entry.path], closed)
     elif is_flows:
-        console.warn(f"{entry.path}: left out, not a regular file")
+        console.warn(f"{entry.path}: passed over, not a regular file")
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
@@ -196,7 +196,8 @@ def _look_at(path: str) -> FoundInput | None:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
         if Path(path).is_symlink():
-            console.warn(f"{path}: left out, a link to {os.readlink(path)}, which is not there")  # noqa: PTH115 - as it is written
+            target = os.readlink(path)  # noqa: PTH115 - as it is written
+            console.warn(f"{path}: passed over, a link to {target}, which is not there")
         return None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; nothing was counted") from None

@@ -81,9 +81,11 @@ def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
     if len(live) == 1:
         return live[0]
     if live:
+        # A file that was rewritten in place leaves two inputs of one path.
+        tells = "the id" if all(absolute in one.paths for one in live) else "a whole path or the id"
         raise UserError(
-            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give a whole path "
-            f"or the id of the one that you mean: {_listed(live)}"
+            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give {tells} of "
+            f"the one that you mean: {_listed(live)}"
         )
     if found:
         raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")

@@ -20,7 +20,10 @@ def main(
     configured = configure(invocation.root)
     workspace, threads = configured.workspace, configured.settings.run.threads
     if not workspace.journal.exists():
-        raise UserError(f"{workspace.journal}: not there; nothing was counted in this workspace")
+        raise UserError(
+            f"{workspace.journal}: not there. Either nothing is counted here yet, or it is lost: "
+            "then restore it from a backup, for it says which fragments count"
+        )
     dimensions = dimension_tables(configured.catalog, configured.settings)
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, wait):

@@ -26,7 +26,7 @@ from v6share.warehouse.reads import (
 def main(invocation: Invocation, *, form: output.SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
-    if not workspace.journal.exists():
+    if not (workspace.journal.exists() or workspace.published.exists()):
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report

@@ -271,6 +271,12 @@ def _is_json(line: bytes) -> bool:
 
 def _check_offset(path: Path, offset: int) -> None:
     """The warehouse must not have applied more than the journal holds."""
+    if offset and not path.exists():
+        raise UserError(
+            f"{path}: not there, but the warehouse has applied {offset} bytes of it. Restore it "
+            "from a backup: it says which fragments count. Where there is none, begin a new "
+            "workspace and count the flow files again"
+        )
     size = path.stat().st_size if path.exists() else 0
     if offset > size or (offset and _byte_before(path, offset) != b"\n"):
         raise UserError(

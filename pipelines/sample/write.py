@@ -38,6 +38,10 @@ from v6share.schemas.errors import UserError
 Progress: TypeAlias = Callable[[int, int, str], None]
 
 FILE_DAYS: Final = 21
+MOST_DAYS: Final = 3_660
+# What the rules take for a time of a record.
+FIRST_DAY: Final = date(1990, 1, 1)
+LAST_DAY: Final = date(9999, 12, 30)
 MOST_RECORDS_A_PERIOD: Final = 1_000_000
 # A period has whole days, and its flows are made at once: 600 bytes of memory each.
 MOST_RECORDS_A_DAY: Final = 4_000_000
@@ -93,8 +97,13 @@ def _check(directory: Path, flows: int, seed: int, start: date, days: int) -> No
     for name, value, least in (("flows", flows, 1), ("seed", seed, 0), ("days", days, 1)):
         if value < least:
             raise UserError(f"{name}: found {value}, expected at least {least}")
-    if days > (date.max - start).days:
-        raise UserError(f"days: found {days:,} from {start} on, expected an end before {date.max}")
+    if days > MOST_DAYS:
+        raise UserError(f"days: found {days:,}, expected at most {MOST_DAYS:,}, ten years")
+    if start < FIRST_DAY or days > (LAST_DAY - start).days:
+        raise UserError(
+            f"start: found {start} and {days:,} days, expected all of them from {FIRST_DAY} to "
+            f"{LAST_DAY}: records of other times are rejected"
+        )
     if flows > days * MOST_RECORDS_A_DAY:
         raise UserError(
             f"flows: found {flows:,} over {days:,} days, expected at most "

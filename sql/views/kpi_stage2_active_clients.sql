@@ -58,10 +58,12 @@ hashes AS (
   SELECT line, day, seen_on, day_theta, union_theta, unnest(client_hashes) AS hash
   FROM keyed
 ),
+-- In two steps, for count(DISTINCT) takes nearly twice as long.
 daily AS (
-  SELECT line, day, day_theta AS theta,
-    theta_estimate(count(DISTINCT hash) FILTER (hash < day_theta), day_theta) AS clients
-  FROM hashes
+  SELECT line, day, day_theta AS theta, theta_estimate(count(*), day_theta) AS clients
+  FROM (
+    SELECT DISTINCT line, day, day_theta, hash FROM hashes WHERE hash < day_theta
+  )
   GROUP BY line, day, day_theta
 ),
 unions AS (

@@ -38,6 +38,17 @@ def test_exit_codes_are_the_contract() -> None:
     }
 
 
+def test_a_directory_that_is_gone_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, err = call(capsys, "-C", str(tmp_path), "status")
+    assert code is ExitCode.USAGE
+    assert "the current directory is no longer there" in err
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"

@@ -152,11 +152,11 @@ def test_what_is_odd_in_a_folder_is_left_out(
     assert [Path(one.path).name for one in found] == ["good.parquet"]
     assert empty == ()
     err = capsys.readouterr().err
-    assert "pipe.parquet: left out, not a regular file" in err
-    assert "dangling.parquet: left out, a link to nowhere, which is not there" in err
-    assert "not-mounted: left out, a link to /nowhere/flows, which is not there" in err
+    assert "pipe.parquet: passed over, not a regular file" in err
+    assert "dangling.parquet: passed over, a link to nowhere, which is not there" in err
+    assert "not-mounted: passed over, a link to /nowhere/flows, which is not there" in err
     assert find_inputs([str(tmp_path / "d*.parquet")])[0] == ()
-    assert "dangling.parquet: left out" in capsys.readouterr().err
+    assert "dangling.parquet: passed over" in capsys.readouterr().err
 
 
 def test_a_glob_means_nothing_private_unless_it_says_so(tree: Path) -> None:

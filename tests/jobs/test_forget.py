@@ -92,6 +92,17 @@ def test_an_ambiguous_name_changes_nothing(
     assert "one/day.parquet, of 20" in err
 
 
+def test_two_contents_of_one_path_are_told_by_their_ids(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    path = write_flows(counted / "two" / "night.parquet", octets=500)
+    assert cli.call(["-q", "-C", str(counted / "ws"), "run", str(path)]) is ExitCode.DONE
+    code, _, err = forget(capsys, counted, path)
+    assert code is ExitCode.USAGE
+    assert "give the id of the one that you mean" in err
+    assert "give a whole path or the id" in forget(capsys, counted, "day.parquet")[2]
+
+
 def test_an_unknown_name_gets_the_nearest(
     capsys: pytest.CaptureFixture[str], counted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,7 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from v6share.pipelines.kernels.measure import LAST_MS
+from v6share.pipelines.kernels.times import FIRST_MS
 from v6share.pipelines.sample import SampleReport, write_sample
+from v6share.pipelines.sample.write import FIRST_DAY, LAST_DAY
+from v6share.schemas.aggregates import DAY_MS
 from v6share.schemas.catalog import parse_catalog
 from v6share.schemas.errors import UserError
 
@@ -108,11 +113,27 @@ def test_any_size_works(tmp_path: Path, flows: int, days: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"flows": 0}, {"flows": 10**12}, {"seed": -1}, {"days": 0}, {"days": 10**7}]
+    "wrong",
+    [
+        {"flows": 0},
+        {"flows": 10**12},
+        {"seed": -1},
+        {"days": 0},
+        {"days": 3_661},
+        {"start": date(1989, 12, 31)},
+        {"start": date(9999, 12, 30)},
+    ],
 )
-def test_impossible_arguments_are_named(tmp_path: Path, wrong: dict[str, int]) -> None:
-    with pytest.raises(UserError, match=next(iter(wrong))):
-        write_sample(tmp_path / "new", **wrong)  # type: ignore[arg-type]
+def test_impossible_arguments_are_named(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"^{next(iter(wrong))}: found"):
+        write_sample(tmp_path / "new", **wrong)
+
+
+def test_the_days_of_a_sample_are_those_that_the_rules_take() -> None:
+    def start_of(day: date) -> int:
+        return (day - date(1970, 1, 1)).days * DAY_MS
+
+    assert (start_of(FIRST_DAY), start_of(LAST_DAY) + DAY_MS - 1) == (FIRST_MS, LAST_MS)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
