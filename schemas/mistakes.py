@@ -25,7 +25,7 @@ _EXPECTED: Final = {
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length}",
+    "too_short": "at least {min_length} in it",
 }
 
 
@@ -58,7 +58,7 @@ def found(value: object) -> str:
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str | bool):

@@ -73,7 +73,7 @@ def test_a_flag_may_be_text() -> None:
         ),
         ("[run\n", "v6share.toml:1: not TOML: Expected ']' at the end of a table declaration"),
         ("run = 3\n", "v6share.toml:1: run: found 3, expected a table"),
-        ("[kpi]\nvantages = []\n", "v6share.toml:2: kpi.vantages: found a list, expected at least"),
+        ("[kpi]\nvantages = []\n", "v6share.toml:2: kpi.vantages: found an empty list, expected"),
     ],
 )
 def test_a_mistake_in_the_file_names_line_and_key(text: str, said: str) -> None:
