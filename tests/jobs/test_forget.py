@@ -103,6 +103,18 @@ def test_two_contents_of_one_path_are_told_by_their_ids(
     assert "give a whole path or the id" in forget(capsys, counted, "day.parquet")[2]
 
 
+def test_it_is_said_that_a_copy_does_not_count_either(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    path = counted / "two" / "night.parquet"
+    copy = counted / "copy.parquet"
+    copy.write_bytes(path.read_bytes())
+    assert cli.call(["-q", "-C", str(counted / "ws"), "run", str(copy)]) is ExitCode.DONE
+    code, _, err = forget(capsys, counted, path)
+    assert code is ExitCode.DONE
+    assert "the same bytes stand under 2 paths" in err
+
+
 def test_an_unknown_name_gets_the_nearest(
     capsys: pytest.CaptureFixture[str], counted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -463,6 +463,18 @@ def test_since_and_until_choose_inputs(
     assert run(capsys, root, flows)[1]["inputs_committed"] == 2
 
 
+def test_rows_that_will_not_count_stretch_no_span(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    first = pq.read_table(write_flows(tmp_path / "first.parquet"))
+    later = pq.read_table(write_flows(tmp_path / "later.parquet", start_ms=JANUARY_1 + 5 * DAY_MS))
+    at = later.column_names.index("packetDeltaCount")
+    no_packets = later.set_column(at, later.field(at), pa.array([0] * later.num_rows))
+    both = tmp_path / "both.parquet"
+    pq.write_table(pa.concat_tables([first, no_packets]), both)
+    assert run(capsys, root, both, "--since", "2026-01-02")[1]["inputs_outside_the_span"] == 1
+
+
 def test_no_publish(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
     code, done, err = run(capsys, root, flows, "--no-publish")
     assert (code, done["published"]) == (ExitCode.DONE, False)

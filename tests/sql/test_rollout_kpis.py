@@ -43,6 +43,16 @@ def test_the_slowest_exporter_holds_the_day_back_unless_it_is_silent(w: Warehous
     assert w.one("SELECT as_of FROM as_of") == (D,)
 
 
+def test_the_family_that_was_seen_last_tells_how_far_an_exporter_is(w: Warehouse) -> None:
+    w.traffic(D)
+    w.final_days(D, D)
+    w.connection.execute(
+        "INSERT INTO exporters_1h SELECT * REPLACE ('v6' AS family, "
+        "last_seen - INTERVAL 50 MINUTE AS last_seen) FROM exporters_1h"
+    )
+    assert w.one("SELECT as_of FROM as_of") == (D,)
+
+
 def test_an_exporter_of_another_vantage_holds_nothing_back(w: Warehouse) -> None:
     w.traffic(D)
     w.exporter("core1", "core")
@@ -196,7 +206,9 @@ def pilot(w: Warehouse, sampling: int = 1000) -> None:
     w.endpoint("c", "q", "r", D - 3 * ONE, D + ONE)  # enabled tomorrow only
     w.traffic(D, app="a", family="v6", records=2, bytes=100)
     w.traffic(D, app="a", family="v4", records=2, bytes=300)
-    w.traffic(D, app="a", service_region="s", family="v6", direction="to_service", bytes=9)
+    w.traffic(
+        D, app="a", service_region="s", family="v6", direction="to_service", bytes=9, records=5
+    )  # requests that nobody answers
     w.traffic(D, app="b", product="q", family="v6", records=1, bytes=10)
     w.clients(D, [1, 2], scope="app", id="a")
     w.clients(D, [1], scope="app", id="b")
@@ -235,6 +247,19 @@ def test_apps_and_products_are_dual_stacked_when_all_that_is_due_is_enabled(w: W
         ("product", "p", 3, 2, 2, 1, 1, True, False, "dual-stacked", 10),
         ("product", "q", 3, 3, 1, 0, 1, False, True, "partial", 5),
     ]
+
+
+def test_clients_of_a_vantage_that_feeds_no_kpi_carry_nothing(w: Warehouse) -> None:
+    w.final_days(D, D, sampling=1000)
+    w.app("a")
+    w.product("p")
+    w.endpoint("a", "p", "r", D, D)
+    w.traffic(D, app="a", family="v6", records=9, bytes=9)
+    w.clients(D, [1], scope="app", id="a")
+    w.clients(D, [2], scope="app", id="a", vantage="core")
+    assert w.one("SELECT status FROM endpoint_status") == ("silent",)
+    w.clients(D, [3], scope="app", id="a")
+    assert w.one("SELECT status FROM endpoint_status") == ("carrying",)
 
 
 def test_linkage_counts_pairs(w: Warehouse) -> None:
@@ -414,6 +439,22 @@ def test_counts_of_sampled_traffic_say_so(w: Warehouse, interval: int) -> None:
     assert w.one("SELECT DISTINCT sampled FROM kpi_stage2_active_clients") == (True,)
 
 
+def test_an_hour_of_unknown_sampling_is_sampled(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.clients(D, [1, 2, 3])
+    w.connection.execute("UPDATE exporters_1h SET sampling_min = 0 WHERE hour(window_start) = 3")
+    assert w.one("SELECT DISTINCT sampled FROM kpi_stage2_active_clients") == (True,)
+
+
+def test_days_of_wrong_clocks_are_no_months(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.app("a")
+    w.traffic(D, app="a", family="v6", records=1000, bytes=1)
+    w.traffic(date(1995, 1, 1), app="a", family="v6", bytes=1)
+    assert w.query("SELECT DISTINCT month FROM kpi_stage2_coverage") == [(date(2024, 5, 1),)]
+
+
 def test_coverage_by_month(w: Warehouse) -> None:
     april = date(2024, 4, 30)
     w.final_days(april, D)
@@ -453,6 +494,11 @@ def test_parity_is_a_matrix(w: Warehouse) -> None:
     w.traffic(D, product="p", family="v6", records=1, bytes=5, service_region="s")  # too little
     w.traffic(D, product="q", family="v6", records=9, bytes=8)  # of one client only
     w.traffic(D, product="p", family="v6", records=9, bytes=7, service_region="unknown")  # nowhere
+    # Requests that nobody answers, and a second client that no KPI counts.
+    w.traffic(
+        D, product="p", family="v6", records=9, bytes=9, service_region="t", direction="to_service"
+    )
+    w.clients(D, [2], scope="product", id="q", vantage="core")
     w.clients(D, [1, 2], scope="product", id="p")
     w.clients(D, [1], scope="product", id="q")
     rows = w.query(
@@ -630,6 +676,42 @@ def test_a_later_live_ranking_does_not_undo_what_was_attained(w: Warehouse) -> N
     assert f"first attained {FIRST + timedelta(days=20)}" in str(note)
 
 
+def test_a_live_ranking_is_of_28_days(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=1, weeks=1, ranking="live")
+    w.final_days(FIRST, FIRST + timedelta(days=28))
+    for day in range(29):
+        w.traffic(FIRST + timedelta(days=day), app="y", family="v6", bytes=10)
+    w.traffic(FIRST, app="x", bytes=1000)
+    shares = [share for (share,) in w.query("SELECT share FROM attainment ORDER BY day")]
+    # x leads while its day is one of the 28: in its week with a share of 0, then with none.
+    assert shares == [*[0.0] * 7, *[None] * 21, 1.0]
+
+
+def test_of_equal_apps_the_first_by_name_is_judged(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=1, weeks=1, ranking="live")
+    w.final_days(FIRST, FIRST + timedelta(days=6))
+    for day in range(7):
+        w.traffic(FIRST + timedelta(days=day), app="x", family="v6", bytes=10)
+        w.traffic(FIRST + timedelta(days=day), app="y", bytes=10)
+    (judged,) = w.query("SELECT share FROM attainment ORDER BY day DESC LIMIT 1")
+    assert (
+        judged
+        == (1.0,)
+        == w.one(
+            "SELECT share FROM kpi_stage3_concentration "
+            "WHERE basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'"
+        )
+    )
+
+
+def test_a_rule_may_be_of_more_weeks_than_the_spread(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 14)
+    w.connection.execute("UPDATE dim_targets SET weeks = 14")
+    assert w.query("SELECT weeks_met, met FROM attainment ORDER BY day DESC LIMIT 1") == [
+        (14, True)
+    ]
+
+
 def test_a_single_difference_is_no_spread(w: Warehouse) -> None:
     weekly_shares(w, [920, 920])
     w.connection.execute("UPDATE dim_targets SET weeks = 1")
@@ -724,6 +806,16 @@ def test_headline_of_users_needs_subscriber_ids(w: Warehouse) -> None:
     value, low, high, target, attained, _, note = headline(w, "active_ipv6_clients_30d")
     assert (value, low, high, target, attained) == (2.0, 2.0, 2.0, 2.0, True)
     assert "3 IPv6 prefixes a day" in str(note)
+
+
+def test_a_date_passes_while_users_cannot_be_counted(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.traffic(D)
+    w.target(2, "active_ipv6_clients_30d", 2, by_date=D - ONE)
+    w.clients(D, [1, 2, 3])
+    assert "passed 1 days ago" in str(headline(w, "active_ipv6_clients_30d")[6])
+    w.clients(D, [7, 8], unit="subscriber")
+    assert "passed" not in str(headline(w, "active_ipv6_clients_30d")[6])
 
 
 def test_ids_on_ipv4_alone_are_ids(w: Warehouse) -> None:

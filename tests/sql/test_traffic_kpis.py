@@ -123,6 +123,22 @@ def test_an_app_of_no_packets_is_in_no_normalised_figure(w: Warehouse) -> None:
     assert w.one(change + plain) == (2,)
 
 
+@pytest.mark.parametrize(("offloaded", "rows"), [(20_000, 1), (30_000, 0)])
+def test_a_change_allows_a_hundredth_of_both_weeks_to_be_offloaded(
+    w: Warehouse, offloaded: int, rows: int
+) -> None:
+    # 0.8 % and 1.2 % of two equal weeks
+    w.final_days(D - 13 * ONE, D)
+    w.target(3, "top_apps_ipv6_share", 0.5, ranking="live")
+    for back in range(14):
+        w.traffic(D - back * ONE, family="v6", bytes=2_480_000, packets=2480)
+        w.traffic(D - back * ONE, family="v6", bytes=offloaded, packets=1, network="m")
+    assert w.one(
+        "SELECT count(*) FROM kpi_stage3_change WHERE basis = 'bytes_normalised' "
+        "AND denominator = 'all' AND share_kind = 'strict'"
+    ) == (rows,)
+
+
 def test_opens_are_a_basis_of_their_own(w: Warehouse) -> None:
     w.traffic(D, family="v6", bytes=900, tcp_opens=3)
     w.traffic(D, family="v4", bytes=100, tcp_opens=1)

@@ -97,6 +97,16 @@ def test_keys_of_more_bits_than_an_integer_has() -> None:
     )
 
 
+def test_keys_of_one_bit_more_than_a_word_has() -> None:
+    # Six times 10 bits and one time 4: the sign of a 64-bit integer is no room.
+    names = [f"k{i}" for i in range(7)]
+    keys = tuple(Column(name, Kind.SMALLINT, "") for name in names)
+    wide = Table("wide", "64 bits.", (*keys, Column("n", Kind.BIGINT, "", merge=Merge.SUM)))
+    rows = [dict.fromkeys(names, n) | {"k6": n % 16, "n": 1} for n in reversed(range(600))]
+    found = combine(wide, [arrow(wide, rows)]).column("k0").to_pylist()
+    assert found == list(range(600))
+
+
 def test_nothing_gives_nothing() -> None:
     for table in (SMALL, CLIENTS_1D):
         assert combine(table, []).num_rows == 0

@@ -1,4 +1,5 @@
 # ruff: noqa: DTZ001 - times here are UTC without zone, as in the tables
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_a_torn_end_with_a_newline_is_cut_off(tmp_path: Path) -> None:
     assert entries_of(path) == [first]
     journal.append(path, [second])
     assert entries_of(path) == [first, second]
+
+
+def test_the_name_of_a_new_journal_is_made_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync = tmp_path / "journal.jsonl", os.fsync
+    synced: list[tuple[int, bool]] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    journal.append(path, some(1))
+    assert (tmp_path.stat().st_ino, True) in synced
 
 
 def test_a_lost_journal_is_no_empty_one(tmp_path: Path) -> None:

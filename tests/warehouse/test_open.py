@@ -15,6 +15,15 @@ def settings(connection: Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, value FROM duckdb_settings()").fetchall())
 
 
+def test_what_a_killed_run_spilled_is_removed(tmp_path: Path) -> None:
+    workspace = workspace_at(tmp_path)
+    spilled = workspace.state / "tmp" / "duckdb_temp_storage-0.tmp"
+    spilled.parent.mkdir(parents=True)
+    spilled.touch()
+    open_warehouse(workspace).close()
+    assert not spilled.exists()
+
+
 def test_the_warehouse_is_bounded_in_memory_and_fetches_no_extension(tmp_path: Path) -> None:
     workspace = workspace_at(tmp_path)
     connection = open_warehouse(workspace, threads=2)

@@ -11,6 +11,7 @@ from fragment_maker import (
     contents,
     empty_catalog,
     make_fragment,
+    quarantine,
     workspace_at,
 )
 
@@ -189,6 +190,9 @@ def test_publishing_is_needed_when_readers_would_see_a_difference(workspace: Wor
     run = Run("r1", "run x", "0.1.0", 1, "c1", at, at, 0, 1, 0, 0, 0, 0, "no-op")
     record(connection, workspace, [commit(made), run])
     assert not needs_publish(connection, workspace)
+    record(connection, workspace, [quarantine("bad")])
+    assert needs_publish(connection, workspace)
+    publish(connection, workspace)
     replace_dimensions(connection, empty_catalog())
     assert needs_publish(connection, workspace)
     publish(connection, workspace)

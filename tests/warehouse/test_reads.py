@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -67,6 +68,9 @@ def test_what_inputs_are_called(workspace: Workspace) -> None:
         second: ({"/flows/f1.parquet"}, True),
         input_id("bad"): ({"/flows/bad.parquet"}, False),
     }
+    record(connection, workspace, [quarantine("f1", dialect="goflow2")])
+    (again,) = (one for one in named_inputs(connection) if one.input_id == second)
+    assert not again.withdrawn
     connection.close()
 
 
@@ -97,6 +101,17 @@ def test_status(workspace: Workspace) -> None:
     for row in report.exporters.to_pylist():
         assert 0 < row["hours_seen"] <= row["hours_expected"]
         assert row["minutes_behind"] >= 0
+    connection.close()
+
+
+def test_an_input_that_counts_and_was_refused_by_newer_versions(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "a", 1, "c1"))])
+    later = replace(quarantine("a", "c2"), at=AT + timedelta(days=1))
+    record(connection, workspace, [later])
+    report = status_report(connection, ())
+    assert report.files.column("status").to_pylist() == ["committed"]
+    assert report.quarantined.column("path").to_pylist() == ["/flows/a.parquet"]
     connection.close()
 
 
