@@ -1,6 +1,7 @@
 """A workspace on disk becomes settings, catalog and key."""
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_a_mistake_in_the_catalog_has_its_place(tmp_path: Path) -> None:
     (tmp_path / "catalog" / "products.toml").write_text('[[product]]\nid = "x"\nnmae = "X"\n')
     with pytest.raises(CatalogError, match=r"products\.toml:3"):
         configure.configure(tmp_path)
+
+
+def test_the_name_of_a_new_key_is_made_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, fsync = Workspace(tmp_path), os.fsync
+    synced: list[tuple[int, bool]] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, workspace.client_key.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    read_client_key(workspace)
+    assert (workspace.client_key.parent.stat().st_ino, True) in synced
 
 
 def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -706,6 +706,18 @@ def test_a_long_command_is_cut_for_people_and_whole_for_machines(
     assert call(capsys, root, "kpi", "ledger_runs", "--format", "csv")[1].count("day0") == 50
 
 
+def test_who_may_only_read_sees_what_was_published(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, root, flows)
+    state, access = Workspace(root).state, os.access
+    # Who runs the tests may be root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != state and access(path, mode))
+    code, out, err = call(capsys, root, "status", "--format", "json")
+    assert (code, json.loads(out)["runs"][0]["published"]) == (ExitCode.DONE, True)
+    assert "is not yours to write; this is the state last published" in err
+
+
 def test_a_failed_check_keeps_the_old_snapshot(
     capsys: pytest.CaptureFixture[str],
     root: Path,
@@ -718,6 +730,7 @@ def test_a_failed_check_keeps_the_old_snapshot(
     before = Workspace(root).published.read_bytes()
     failed = CheckResult("made_up", "all is well", "{row} is not", "fail", 2, ({"row": 1},))
     monkeypatch.setattr("v6share.jobs.finish.run_checks", lambda _: [failed])
+    assert call(capsys, root, "run", flows / "day1.parquet", "--no-publish")[0] is ExitCode.GATE
     code, _, err = call(capsys, root, "run", flows)
     assert code is ExitCode.GATE
     assert "check made_up: expected that all is well, but 1 is not; and 1 more such row\n" in err

@@ -15,6 +15,7 @@ from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.lane import Lane
 from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
@@ -194,6 +195,14 @@ def test_known_content_is_not_counted_again(work: Work, tmp_path: Path) -> None:
     copy.write_bytes(Path(first.path).read_bytes())
     knowing = Work(**{**vars(work), "committed": frozenset({counted.key})})
     assert outcomes(knowing, found(copy))[0].status == "known"
+
+
+def test_a_catalog_that_changed_under_way_is_not_counted_with(work: Work) -> None:
+    later = Work(**{**vars(work), "catalog_version": "that of a catalog before"})
+    work.workspace.state.mkdir(parents=True)
+    work.workspace.client_key.write_bytes(bytes(16))
+    with pytest.raises(UserError, match="changed while the run was under way"):
+        _ = later.plan
 
 
 def test_an_impossible_sum_is_refused(work: Work, tmp_path: Path) -> None:

@@ -450,6 +450,11 @@ def test_the_version_forgets_what_alters_no_row() -> None:
         {"prefixes_csv": _rows_reversed(PREFIXES)},
         {"transition_toml": "\n".join(reversed(TRANSITION.splitlines()))},
     ]
+    two, turned = (
+        {"transition_toml": f"nat64 = {prefixes}\n"}
+        for prefixes in (["2001:db8:64::/96", "64:ff9b::/96"], ["64:ff9b::/96", "2001:db8:64::/96"])
+    )
+    assert version(catalog(**two)) == version(catalog(**turned))
     for change in same:
         assert version(catalog(**change)) == version(catalog()), change
     quiet = parse_settings("[kpi]\nvantages = ['core']\n[run]\nthreads = 7\n", {}, {})

@@ -52,6 +52,9 @@ def test_known_inputs(workspace: Workspace) -> None:
     record(connection, workspace, [Seen("/copy/\udcff", 9, 9, input_id("new"))])
     assert known_inputs(connection).input_of(copy.path, 9, 9) == input_id("new")
     assert known_inputs(connection).input_of(copy.path, 7, 8) is None
+    # Withdrawn as one version counted it, and counted again by another.
+    record(connection, workspace, [commit(make_fragment(workspace, "f2", 2, "c2"))])
+    assert known_inputs(connection).forgotten == frozenset()
     connection.close()
 
 
@@ -89,7 +92,10 @@ def test_status(workspace: Workspace) -> None:
     replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
     report = status_report(connection, ())
     assert report.runs.to_pylist() == [{**vars(run), "published": False}]
-    assert status_report(connection, {"r1"}).runs.column("published").to_pylist() == [True]
+    later = replace(run, run_id="r2", started_at=AT + timedelta(days=1))
+    record(connection, workspace, [later])
+    assert status_report(connection, ()).runs.column("run_id").to_pylist() == ["r2", "r1"]
+    assert status_report(connection, {"r1"}).runs.column("published").to_pylist() == [False, True]
     assert report.files.column("status").to_pylist() == ["committed", "quarantined"]
     assert report.rejects.column("reason").to_pylist() == ["no_time"]
     assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
