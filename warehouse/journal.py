@@ -271,14 +271,16 @@ def _is_json(line: bytes) -> bool:
 
 def _check_offset(path: Path, offset: int) -> None:
     """The warehouse must not have applied more than the journal holds."""
-    if offset and not path.exists():
+    if not offset:
+        return
+    if not path.exists():
         raise UserError(
             f"{path}: not there, but the warehouse has applied {offset} bytes of it. Restore it "
             "from a backup: it says which fragments count. Where there is none, begin a new "
             "workspace and count the flow files again"
         )
-    size = path.stat().st_size if path.exists() else 0
-    if offset > size or (offset and _byte_before(path, offset) != b"\n"):
+    size = path.stat().st_size
+    if offset > size or _byte_before(path, offset) != b"\n":
         raise UserError(
             f"{path}: {size} bytes, but the warehouse has applied {offset}, up to the end of an "
             "entry: this is another journal, or an older one. Restore the right one from a "

@@ -1,11 +1,11 @@
 """A workspace on disk becomes settings, catalog and key."""
 
 import hashlib
-import os
 import stat
 from pathlib import Path
 
 import pytest
+from syncs import note_syncs
 
 from v6share.jobs import configure
 from v6share.pipelines.declared import read_client_key
@@ -59,14 +59,8 @@ def test_a_mistake_in_the_catalog_has_its_place(tmp_path: Path) -> None:
 def test_the_name_of_a_new_key_is_made_safe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace, fsync = Workspace(tmp_path), os.fsync
-    synced: list[tuple[int, bool]] = []
-
-    def noted(descriptor: int) -> None:
-        synced.append((os.fstat(descriptor).st_ino, workspace.client_key.exists()))
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", noted)
+    workspace = Workspace(tmp_path)
+    synced = note_syncs(monkeypatch, workspace.client_key)
     read_client_key(workspace)
     assert (workspace.client_key.parent.stat().st_ino, True) in synced
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
+from syncs import note_syncs
 
 from v6share.jobs import cli
 from v6share.jobs.exits import ExitCode
@@ -365,18 +366,12 @@ def test_what_a_run_leaves_would_outlive_the_machine(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file and every folder that got a new name is synced: told by inode, renamed or not."""
-    synced: set[int] = set()
-    fsync = os.fsync
-
-    def noted(descriptor: int) -> None:
-        synced.add(os.fstat(descriptor).st_ino)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", noted)
     workspace = Workspace(root)
+    synced = note_syncs(monkeypatch, workspace.journal)
 
     def lost(*paths: Path) -> list[Path]:
-        return [path for path in paths if path.stat().st_ino not in synced]
+        found = {inode for inode, _ in synced}
+        return [path for path in paths if path.stat().st_ino not in found]
 
     run(capsys, root, flows)
     fragments = sorted(workspace.fragments.rglob("*.parquet"))

@@ -1,5 +1,4 @@
 # ruff: noqa: DTZ001 - times here are UTC without zone, as in the tables
-import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 from fragment_maker import AT, input_id, quarantine
 from hypothesis import given
 from hypothesis import strategies as st
+from syncs import note_syncs
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import LEDGER_RUNS
@@ -90,14 +90,8 @@ def test_a_torn_end_with_a_newline_is_cut_off(tmp_path: Path) -> None:
 def test_the_name_of_a_new_journal_is_made_safe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, fsync = tmp_path / "journal.jsonl", os.fsync
-    synced: list[tuple[int, bool]] = []
-
-    def noted(descriptor: int) -> None:
-        synced.append((os.fstat(descriptor).st_ino, path.exists()))
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", noted)
+    path = tmp_path / "journal.jsonl"
+    synced = note_syncs(monkeypatch, path)
     journal.append(path, some(1))
     assert (tmp_path.stat().st_ino, True) in synced
 
