@@ -66,14 +66,14 @@ class PeerFailed(Exception):  # noqa: N818 - the process failed, not we
     """An engine's process did not end well."""
 
 
-def _module(name: str, module: str, title: str, suffix: str) -> Peer:
+def _module(name: str, module: str, title: str, suffix: str, *more: str) -> Peer:
     def result(run: Run) -> Path:
         return run.scratch / f"{name}.{suffix}"
 
     def command(run: Run) -> list[str]:
         words = [sys.executable, "-m", f"bench.peers.{module}", str(run.data)]
         words += ["--flows", run.flows, "--result", str(result(run))]
-        return [*words, "--threads", str(run.threads)]
+        return [*words, "--threads", str(run.threads), *more]
 
     return Peer(name, title, command, result if suffix else lambda _: None)
 
@@ -98,8 +98,12 @@ PEERS: Final = (
         _v6share,
         lambda run: _workspace(run) / "published" / "v6share.duckdb",
     ),
-    _module("chdb", "clickhouse", "ClickHouse embedded, `ip_trie`", "parquet"),
-    _module("duckdb", "duckdb_asof", "DuckDB, `ASOF JOIN`", "duckdb"),
+    _module("chdb", "clickhouse", "ClickHouse embedded, `ip_trie`, plain", "parquet"),
+    _module(
+        "chdb_tuned", "clickhouse", "ClickHouse embedded, `ip_trie`, tuned", "parquet", "--tuned"
+    ),
+    _module("duckdb", "duckdb_asof", "DuckDB, `ASOF JOIN`, plain", "duckdb"),
+    _module("duckdb_tuned", "duckdb_asof", "DuckDB, `ASOF JOIN`, tuned", "duckdb", "--tuned"),
     _module(LIMIT, "decode", "bare Parquet decode (no job)", ""),
     _module(SLICE_ONLY, "beam_rows", "Beam, a row an element (slice)", "parquet"),
 )

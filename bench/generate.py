@@ -41,7 +41,7 @@ from bench.prefixes import (
     flatten,
 )
 
-VERSION: Final = 2  # raise it when the same options make other data
+VERSION: Final = 3  # raise it when the same options make other data
 SEED: Final = 20_260_601
 MILLION: Final = 1_000_000
 FILE_ROWS: Final = 8 * MILLION
@@ -222,6 +222,25 @@ def prefix_texts(hi: U64, lo: U64, length: NDArray[np.int64]) -> list[str]:
     return texts
 
 
+def interval_cidrs(intervals: Intervals) -> tuple[list[str], list[int]]:
+    """The disjoint ranges that have a value, as CIDR texts, and the value of each."""
+    both = zip(intervals.hi.tolist(), intervals.lo.tolist(), strict=True)
+    starts = [hi << 64 | lo for hi, lo in both]
+    texts, values = [], []
+    bounds = zip(starts, [*starts[1:], 1 << 128], intervals.value.tolist(), strict=True)
+    for start, end, value in bounds:
+        if value >= 0:
+            cidrs = ipaddress.summarize_address_range(_address(start), _address(end - 1))
+            texts += map(str, cidrs)
+            values += [value] * (len(texts) - len(values))
+    return texts, values
+
+
+def _address(number: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.IPv6Address(number)
+    return address.ipv4_mapped or address
+
+
 def write_catalog(world: World, intervals: Intervals, catalog: Path, peers: Path) -> None:
     """The catalog for v6share, and the same content as code tables for the peers."""
     catalog.mkdir(parents=True)
@@ -293,7 +312,7 @@ def _write_csv(path: Path, columns: dict[str, list[str]]) -> None:
 def _write_peer_tables(
     world: World, intervals: Intervals, texts: list[str], value: NDArray[np.int64], peers: Path
 ) -> None:
-    """Prefixes and flat intervals with one small code each, and what the codes stand for.
+    """Prefixes, flat intervals and these as CIDRs with one small code each, and what it stands for.
 
     code 0 is "no prefix"; 1 .. PAIRS are clients' (region, network); the rest are apps, one code
     an app. The peers get this ready made; v6share parses and flattens the text in its own time.
@@ -309,6 +328,11 @@ def _write_peer_tables(
     pq.write_table(
         pa.table({"prefix": texts, "code": (value + 1).astype(np.uint32)}),
         peers / "prefixes.parquet",
+    )
+    cidrs, cidr_values = interval_cidrs(intervals)
+    pq.write_table(
+        pa.table({"prefix": cidrs, "code": (np.array(cidr_values) + 1).astype(np.uint32)}),
+        peers / "cidrs.parquet",
     )
     pq.write_table(
         pa.table(

@@ -111,7 +111,7 @@ def main() -> None:
             | beam.Map(write_result, path=job.result)
         )
     phases.done("pipeline")
-    print_report("beam_rows", sum(pq.read_metadata(p).num_rows for p in files), phases)
+    print_report(sum(pq.read_metadata(p).num_rows for p in files), phases)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main() -> None:
     with ThreadPoolExecutor(job.threads) as pool:
         flows = sum(pool.map(decode, parts))
     phases.done("decode")
-    print_report("decode", flows, phases)
+    print_report(flows, phases)
 
 
 if __name__ == "__main__":
