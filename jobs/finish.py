@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import datetime
 
 from v6share.jobs import console
@@ -12,7 +11,6 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.open import Connection
 from v6share.warehouse.publish import (
-    Draft,
     drafted,
     needs_publish,
     note_unpublished,
@@ -25,13 +23,11 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-def check_and_publish(
-    connection: Connection, workspace: Workspace, *, wanted: bool, draft: Draft | None = None
-) -> bool:
+def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
-    wanted: False checks only. draft: the snapshot, where it was begun before. Returns whether a
-    snapshot was published. Raises JobStopped (GATE) when a check fails; the old snapshot stays.
+    wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
+    when a check fails; the old snapshot stays.
     """
     if was_altered(connection, workspace):
         console.warn(
@@ -46,8 +42,7 @@ def check_and_publish(
         note_unpublished(connection, "--no-publish was given")
         console.say("not published, as --no-publish says")
         return False
-    with drafted(connection, workspace) if draft is None else nullcontext(draft) as snapshot:
-        snapshot.fill()
+    with drafted(connection, workspace) as snapshot:
         _check(connection)
         published = snapshot.put_in_place()
     console.say(

@@ -17,9 +17,9 @@ from v6share.jobs.output import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse.blank import PUBLIC_TABLES
 from v6share.warehouse.lock import present_holder
 from v6share.warehouse.open import Connection, open_snapshot
-from v6share.warehouse.publish import PUBLIC_TABLES
 from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
 _STAGE: Final = re.compile(r"(?:stage[-_ ]?)?(\d)", re.IGNORECASE)

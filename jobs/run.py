@@ -3,7 +3,6 @@
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -42,7 +41,7 @@ from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.lock import hold
 from v6share.warehouse.open import Connection, open_warehouse
-from v6share.warehouse.publish import Draft, drafted, why_unpublished
+from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.reads import KnownInputs, both_directions, known_inputs
 from v6share.warehouse.run_figures import rejects_of_run
 
@@ -198,23 +197,19 @@ def _run(
     chosen, outside = choose_inputs(fates["todo"], span, request.dialect)
     outcomes = _count(started, chosen, known)
     dimensions = dimension_tables(configured.catalog, configured.settings)
-    counted = any(one.status == "fragment" for one in outcomes)
-    with _draft(connection, configured.workspace, wanted=counted and request.publish) as draft:
-        run, result = _record(connection, started, fates, outcomes, known)
-        rewritten = rewritten_inputs(result, fates["known"], known)
-        replace_dimensions(connection, dimensions)
-        remember_catalog(connection, configured.catalog)
-        header = read_exporters_header(configured.workspace)
-        _say_what_needs_a_look(result, rewritten, configured, header)
-        _say_what_counts_twice(connection, result, header)
-        published = False
-        failure: Exception | None = None
-        try:
-            published = check_and_publish(
-                connection, configured.workspace, wanted=request.publish, draft=draft
-            )
-        except Exception as error:
-            failure = error  # what was counted is committed: it is said first
+    run, result = _record(connection, started, fates, outcomes, known)
+    rewritten = rewritten_inputs(result, fates["known"], known)
+    replace_dimensions(connection, dimensions)
+    remember_catalog(connection, configured.catalog)
+    header = read_exporters_header(configured.workspace)
+    _say_what_needs_a_look(result, rewritten, configured, header)
+    _say_what_counts_twice(connection, result, header)
+    published = False
+    failure: Exception | None = None
+    try:
+        published = check_and_publish(connection, configured.workspace, wanted=request.publish)
+    except Exception as error:
+        failure = error  # what was counted is committed: it is said first
     summary = _summary(
         run, started, found, fates, outside, result, rewritten=len(rewritten), published=published
     )
@@ -278,13 +273,6 @@ def _commit_what_fits(
         except SumTooLarge:
             unfit += _commit_what_fits(connection, started, some)
     return unfit
-
-
-def _draft(
-    connection: Connection, workspace: Workspace, *, wanted: bool
-) -> AbstractContextManager[Draft | None]:
-    """Begin the snapshot beside the commit, where it is known that there will be one."""
-    return drafted(connection, workspace) if wanted else nullcontext()
 
 
 def _count(started: _Started, chosen: Sequence[FoundInput], known: KnownInputs) -> list[Outcome]:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -20,6 +21,12 @@ from v6share.warehouse.migrate import migrate
 MEMORY_LIMIT = "512MiB"
 
 Connection = duckdb.DuckDBPyConnection
+
+Config = dict[str, str | bool | int | float | list[str]]
+NO_DOWNLOADS: Final[Config] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 
 def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
@@ -45,15 +52,14 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
     spill = workspace.state / "tmp"
     # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
     shutil.rmtree(spill, ignore_errors=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
+    config: Config = {
+        **NO_DOWNLOADS,
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(spill),
         "preserve_insertion_order": False,
         # A commit of more goes into the file at once; else it would go into the log first, and
         # into the file when it is closed a moment later.
         "checkpoint_threshold": "1MiB",
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
     }
     if threads:
         config["threads"] = threads
@@ -85,14 +91,7 @@ def _connect_to_read(path: Path) -> Connection:
     while True:
         meant = path.stat()
         try:
-            return duckdb.connect(
-                path,
-                read_only=True,
-                config={
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                },
-            )
+            return duckdb.connect(path, read_only=True, config=NO_DOWNLOADS)
         except duckdb.Error:
             # DuckDB opens a path several times, and it may have been replaced in between.
             if os.path.samestat(meant, path.stat()):

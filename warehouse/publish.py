@@ -9,28 +9,20 @@ files) stays out.
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
 from v6share.schemas.columns import Table
-from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.durable import sync_directory, sync_file
-from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.merge import AGGREGATES
+from v6share.warehouse.blank import PUBLIC_TABLES, attach_blank, statements
 from v6share.warehouse.state import read_state, write_state
 from v6share.warehouse.transaction import transaction
-from v6share.warehouse.views import View, quoted, read_macros, read_views
-
-PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
-
-# Readable by DuckDB 1.5 tools, too.
-_STORAGE_VERSION: Final = "v1.5.0"
+from v6share.warehouse.views import quoted
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
     """
     if read_state(connection, "published_file") != _file_stamp(workspace.published):
         return True
-    return read_state(connection, "published") != _stamp(connection, read_views())
+    return read_state(connection, "published") != _stamp(connection)
 
 
 def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
@@ -73,34 +65,21 @@ def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 class Draft:
-    """A snapshot on its way, in a file beside the published one.
-
-    Its tables and views are made at once, by a thread of its own, while the numbers may still
-    change; its rows are copied when they are settled.
-    """
+    """A snapshot on its way, in a file beside the published one, filled by a thread of its own."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
         self._connection, self._workspace = connection, workspace
         self._cursor = connection.cursor()
         self._home = quoted(connection.execute("SELECT current_database()").fetchall()[0][0])
-        self._views = read_views()
         self._path = workspace.published.parent / f".v6share.{os.getpid()}.duckdb"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="v6share-publish")
-        self._laid_out = self._thread.submit(self._lay_out)
-        self._filled: Future[None] | None = None
-
-    def fill(self) -> None:
-        """Begin to copy the rows, as they are now; others may read them meanwhile.
-
-        Raises OSError or duckdb.Error where the file beside the published one cannot be made.
-        """
-        self._laid_out.result()
-        self._filled = self._thread.submit(self._copy_rows)
+        self._filled = self._thread.submit(self._fill)
 
     def put_in_place(self) -> Published:
-        """Replace the published file atomically, once the copy that was begun is whole."""
-        if self._filled is None:
-            raise RuntimeError("a snapshot without rows is not to be published")
+        """Replace the published file atomically, once the copy is whole.
+
+        Raises OSError or duckdb.Error where the file beside it cannot be made.
+        """
         self._filled.result()
         self._detach()
         target = self._workspace.published
@@ -108,7 +87,7 @@ class Draft:
         write_state(self._connection, "publishing_file", _file_stamp(self._path))
         self._path.replace(target)
         sync_directory(target.parent)
-        write_state(self._connection, "published", _stamp(self._connection, self._views))
+        write_state(self._connection, "published", _stamp(self._connection))
         write_state(self._connection, "published_file", _file_stamp(target))
         note_unpublished(self._connection, "")
         return Published(target, target.stat().st_size)
@@ -121,29 +100,15 @@ class Draft:
         self._cursor.close()
         remove_leftovers(self._path.parent)
 
-    def _lay_out(self) -> None:
+    def _fill(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._path.parent)
-        self._cursor.execute(
-            f"ATTACH ? AS snapshot (STORAGE_VERSION '{_STORAGE_VERSION}')", [str(self._path)]
-        )
-        # Inside the snapshot names resolve to its own tables, and views keep no database name.
-        self._cursor.execute("USE snapshot")
-        with transaction(self._cursor):
-            for table in PUBLIC_TABLES:
-                self._cursor.execute(";\n".join((table.ddl(), *table.comments())))
-            self._cursor.execute(read_macros())
-            for view in self._views:
-                self._cursor.execute(view.sql)
-                self._cursor.execute(view.comment)
-
-    def _copy_rows(self) -> None:
+        attach_blank(self._cursor, self._path)
         with transaction(self._cursor):
             for table in PUBLIC_TABLES:
                 _copy(self._cursor, table, self._home)
 
     def _detach(self) -> None:
-        self._cursor.execute(f"USE {self._home}")
         self._cursor.execute("DETACH DATABASE IF EXISTS snapshot")
 
 
@@ -151,8 +116,9 @@ class Draft:
 def drafted(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[Draft]:
     """A draft that is gone at the end of the block, put in place or not.
 
-    Hold the workspace, and run the checks before it is put in place. A failure leaves the old
-    snapshot as it was.
+    Its rows are copied at once, as they are now: others may read them meanwhile. Hold the
+    workspace, and run the checks before it is put in place. A failure leaves the old snapshot as
+    it was.
     """
     draft = Draft(connection, workspace)
     try:
@@ -186,13 +152,7 @@ def _file_stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _stamp(connection: duckdb.DuckDBPyConnection, views: list[View]) -> str:
-    """What the published content depends on: the revision, the tables' shape and the views."""
-    sha = hashlib.sha256(read_state(connection, "revision", "0").encode())
-    for text in (
-        *(t.ddl() + "".join(t.comments()) for t in PUBLIC_TABLES),
-        read_macros(),
-        *(v.sql for v in views),
-    ):
-        sha.update(b"\n" + text.encode())
-    return sha.hexdigest()
+def _stamp(connection: duckdb.DuckDBPyConnection) -> str:
+    """What the published content depends on: the revision, and the shape of tables and views."""
+    text = "\n".join((read_state(connection, "revision", "0"), *statements()))
+    return hashlib.sha256(text.encode()).hexdigest()

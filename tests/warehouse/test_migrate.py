@@ -3,7 +3,7 @@ import pytest
 
 from v6share.schemas.errors import UserError
 from v6share.warehouse import migrate
-from v6share.warehouse.publish import PUBLIC_TABLES
+from v6share.warehouse.blank import PUBLIC_TABLES
 
 COLUMNS = """
     SELECT table_name, column_index, column_name, data_type, is_nullable, column_default, comment

@@ -34,7 +34,6 @@ def test_the_warehouse_is_bounded_in_memory_and_fetches_no_extension(tmp_path: P
     assert {found[name] for name in LOADING} == {"false"}
     replace_dimensions(connection, empty_catalog())
     with drafted(connection, workspace) as draft:
-        draft.fill()
         draft.put_in_place()
     connection.close()
     with open_snapshot(workspace.published) as snapshot:

@@ -17,13 +17,14 @@ from fragment_maker import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse import blank
 from v6share.warehouse import open as opening
-from v6share.warehouse import publish as publishing
+from v6share.warehouse.blank import PUBLIC_TABLES
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
 from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
-from v6share.warehouse.publish import PUBLIC_TABLES, Published, drafted, needs_publish, was_altered
+from v6share.warehouse.publish import Published, drafted, needs_publish, was_altered
 from v6share.warehouse.reads import list_relations, select
 from v6share.warehouse.state import read_state, write_state
 from v6share.warehouse.views import View, read_views
@@ -54,7 +55,6 @@ print(opens, len(seen))
 
 def publish(connection: Connection, workspace: Workspace) -> Published:
     with drafted(connection, workspace) as draft:
-        draft.fill()
         return draft.put_in_place()
 
 
@@ -103,7 +103,7 @@ def test_views_are_selected_by_name_only(
         View("base", "CREATE VIEW base AS SELECT app, bytes FROM traffic_5m", (), "it's a base"),
         View("top", "CREATE VIEW top AS SELECT sum(bytes) AS bytes FROM base", ("base",), ""),
     ]
-    monkeypatch.setattr(publishing, "read_views", lambda: views)
+    monkeypatch.setattr(blank, "read_views", lambda: views)
     connection = open_warehouse(workspace)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     publish(connection, workspace)
@@ -144,7 +144,7 @@ def test_where_no_snapshot_can_be_made_nothing_is_copied(
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     before = contents(connection, PUBLIC_TABLES)
     with monkeypatch.context() as patched:
-        patched.setattr(publishing, "_STORAGE_VERSION", "v0.0.1")  # DuckDB makes no such file
+        patched.setattr(blank, "STORAGE_VERSION", "v0.0.1")  # DuckDB makes no such file
         with pytest.raises(duckdb.Error, match="version string"):
             publish(connection, workspace)
     assert_equal(contents(connection, PUBLIC_TABLES), before)
@@ -153,6 +153,41 @@ def test_where_no_snapshot_can_be_made_nothing_is_copied(
     with open_snapshot(workspace.published) as snapshot:
         assert_equal(contents(snapshot, PUBLIC_TABLES), before)
     connection.close()
+
+
+def test_a_blank_is_kept_and_used_again(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    (kept,) = (tmp_path / "cache/snapshots").iterdir()
+    with duckdb.connect(kept) as marked:
+        marked.execute("CREATE TABLE mark (i INTEGER)")
+    publish(connection, workspace)
+    connection.close()
+    with open_snapshot(workspace.published) as snapshot:
+        assert "mark" in dict(list_relations(snapshot))
+
+
+@pytest.mark.parametrize("cache", ["damaged", "cut off", "no folder"])
+def test_where_no_blank_can_be_had_one_is_made(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    connection = open_warehouse(workspace)
+    if cache == "no folder":
+        (tmp_path / "cache").write_bytes(b"")
+    publish(connection, workspace)
+    if cache != "no folder":
+        (kept,) = (tmp_path / "cache/snapshots").iterdir()
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[: len(whole) // 2] if cache == "cut off" else b"no database")
+        publish(connection, workspace)
+        assert [file.stat().st_size for file in kept.parent.iterdir()] == [len(whole)]
+    connection.close()
+    with open_snapshot(workspace.published) as snapshot:
+        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
@@ -219,7 +254,7 @@ def test_a_failed_publish_keeps_the_old_snapshot(
     leftover.write_bytes(b"of a run that was killed")
     bad = View("bad", "CREATE VIEW bad AS SELECT * FROM nothing", (), "")
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "read_views", lambda: [bad])
+        patch.setattr(blank, "read_views", lambda: [bad])
         with pytest.raises(duckdb.CatalogException):
             publish(connection, workspace)
     assert workspace.published.read_bytes() == before
@@ -278,7 +313,7 @@ def test_a_path_that_speaks_of_locks_is_no_lock(tmp_path: Path) -> None:
 def test_readers_see_whole_commits_during_30_publishes(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "read_views", list)
+    monkeypatch.setattr(blank, "read_views", list)
     connection = open_warehouse(workspace, threads=1)
     reader = None
     for i in range(30):
