@@ -204,14 +204,6 @@ def _joined(starts: list[int], values: list[int]) -> Intervals:
     return Intervals(hi[keep], lo[keep], value[keep])
 
 
-def look_up(intervals: Intervals, hi: int, lo: int) -> int:
-    """The value of one address, by bisection. For tests."""
-    at = np.searchsorted(intervals.hi, np.uint64(hi), side="right")
-    first = np.searchsorted(intervals.hi, np.uint64(hi), side="left")
-    within = np.searchsorted(intervals.lo[first:at], np.uint64(lo), side="right")
-    return int(intervals.value[first + within - 1])
-
-
 def binary_addresses(hi: U64, lo: U64) -> pa.Array:
     """16-byte addresses in network order."""
     both = np.empty((len(hi), 2), dtype=">u8")
