@@ -3,13 +3,21 @@
 from fractions import Fraction
 
 import numpy as np
-from flow_maker import catalog, flows
+import pytest
+from flow_maker import START_MS, catalog, flows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from v6share.pipelines.kernels.lane import Lane, Plan
-from v6share.pipelines.kernels.measure import COUNTED, exact_variance, scale, variance
+from v6share.pipelines.kernels.measure import (
+    COUNTED,
+    LAST_MS,
+    exact_variance,
+    scale,
+    variance,
+)
 from v6share.pipelines.kernels.rules import compile_rules
+from v6share.pipelines.kernels.times import FIRST_MS
 from v6share.pipelines.kernels.traffic import split_before, split_wide_before
 from v6share.schemas.ledger import REJECT_REASONS
 
@@ -58,6 +66,13 @@ def test_variance_by_hand() -> None:
 def test_split_before(counter: int, duration: int, data: st.DataObject) -> None:
     upto = data.draw(st.integers(0, duration))
     assert split_before(counter, upto, duration) == counter * upto // duration
+
+
+def test_split_before_of_products_about_64_bits() -> None:
+    """Counters from 2^33 on pass 64 bits in the twenty days that a flow may be set to last."""
+    most = 1_728_000_000
+    for counter in (2**33 - 1, 2**33, 2**34 - 1, 2**34):
+        assert split_before(counter, most - 1, most) == counter * (most - 1) // most
 
 
 @given(st.integers(0, 2**106), st.integers(1, 1_728_000_000), st.data())
@@ -127,6 +142,22 @@ def test_sampling_intervals() -> None:
     ]
 
 
+def test_scaled_counters_below_the_interval_come_from_one_packet() -> None:
+    """10 packets at a declared 1:100 cannot be: at least one was seen, of 5000 / 100 octets."""
+    got = measured({"pre_scaled": True, "num": 0, "exporter": "192.0.2.3", "packets": 10})
+    assert (int(got.packets[0]), int(got.octets[0])) == (10, 5000)
+    assert int(got.variance_lo[0]) == 100 * 99 * 50**2
+
+
+@pytest.mark.parametrize("num", [1, 7])
+@pytest.mark.parametrize("den", [1, 2])
+def test_tcp_opens_are_tcp_with_a_syn(num: int, den: int) -> None:
+    """-1 is no flags at all; a whole interval is weighed apart from a fraction."""
+    shown = [(6, 2), (6, 18), (6, 16), (6, 0), (6, -1), (17, 2)]
+    rows = [{"protocol": p, "flags": f, "num": num * den, "den": den} for p, f in shown]
+    assert measured(*rows).tcp_opens.tolist() == [num, num, 0, 0, 0, 0]
+
+
 def test_egress_copies_of_declared_exporters() -> None:
     rows = [
         {"exporter": exporter, "egress": egress, **wrong}
@@ -163,6 +194,15 @@ def test_what_is_counted_by_the_setting_has_a_variance_however_large() -> None:
 def test_frames_lose_their_layer_2() -> None:
     got = measured({"packets": 10, "octets": 900, "layer2_octets": 18, "num": 2})
     assert got.octets[0] == 2 * (900 - 180)
+    # Less octets than layer 2 takes leave none, and no debt.
+    got = measured({"packets": 10, "octets": 179, "layer2_octets": 18, "num": 2})
+    assert (int(got.packets[0]), int(got.octets[0])) == (20, 0)
+
+
+def test_what_is_weighed_exactly_has_lost_its_layer_2_too() -> None:
+    got = measured({"packets": 10, "octets": 900, "layer2_octets": 18, "num": 7, "den": 2})
+    exact = exact_variance(Fraction(7, 2), 900 - 180, 10, 40, 1500)
+    assert (int(got.octets[0]), int(got.variance_lo[0])) == (2520, exact)
 
 
 def test_verdicts() -> None:
@@ -176,7 +216,23 @@ def test_verdicts() -> None:
     assert verdict(start=-2_000_000_000_000) == "no_time"
     assert verdict(start=260_000_000_000_000) == "no_time"
     assert verdict(start=332_000 - 1_750_000_000_000) == "no_time", "a clock that was never set"
+    # What was scaled already has the same bound.
+    assert verdict(octets=2**53, pre_scaled=True) == "counted"
+    assert verdict(octets=2**53 + 1, pre_scaled=True) == "counter_overflow"
+    assert verdict(packets=2**53 + 1, pre_scaled=True) == "counter_overflow"
     many = 0
     for reason in ("no_counters", "future", "zero_packets"):
         many |= 1 << REJECT_REASONS.index(reason)
     assert verdict(faults=many) == "future", "the first reason in the list wins"
+
+
+@pytest.mark.parametrize("interval", [{"num": 1}, {"num": 7, "den": 2}])
+def test_the_first_and_the_last_moment_that_are_taken(interval: dict) -> None:
+    """Whole intervals and fractions are weighed apart, and have the same bounds."""
+    first, last, day = FIRST_MS - START_MS, LAST_MS - START_MS, 86_400_000
+    assert verdict(start=first, duration=0, **interval) == "counted"
+    assert verdict(start=first - 1, duration=1, **interval) == "no_time"
+    assert verdict(start=last - 1, duration=1, **interval) == "counted"
+    assert verdict(start=last, duration=1, **interval) == "no_time"
+    assert verdict(duration=day, **interval) == "counted"
+    assert verdict(duration=day + 1, **interval) == "duration_too_long"
