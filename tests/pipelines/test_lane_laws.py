@@ -1,6 +1,8 @@
 """Laws of the aggregates: conservation, and equality under any partition, order and batching."""
 
 import random
+from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -116,8 +118,18 @@ def test_nothing_is_lost(seed: int) -> None:
                 f[measure] for f in counted if f["family"] == family
             )
     hours = sums.tables["exporters_1h"].to_pylist()
-    assert sum(h["bytes"] for h in hours) == sum(t["bytes"] for t in traffic)
     assert sum(h["records"] for h in hours) == sums.rows_counted
+    for measure in ("packets", "bytes"):
+        # What an exporter sent in an hour is what its twelve windows carry.
+        assert by_hour(hours, measure) == by_hour(traffic, measure)
+
+
+def by_hour(table: list[dict], measure: str) -> Counter:
+    found: Counter = Counter()
+    for row in table:
+        hour = row["window_start"].replace(minute=0)
+        found[hour, row["family"]] += row[measure]
+    return +found
 
 
 def without_dictionaries(schema: pa.Schema) -> pa.Schema:
@@ -159,11 +171,50 @@ def test_split_over_windows_by_hand() -> None:
     assert got["tcp_opens"].to_pylist() == [1, 0, 0]
 
 
+def test_a_variance_of_over_64_bits_is_split_and_summed_to_the_last_one() -> None:
+    """One packet of o octets at 1:N has V = N (N - 1) o^2, here about 2^101 each."""
+    start = 240_000 - 1_750_000_000_000 % 300_000
+    num, octets = 2**31, [2**20 - 3, 2**20 - 5, 2**20 - 7, 2**20 - 9]
+    whole = [num * (num - 1) * o * o for o in octets]
+    for duration in (0, 420_000):
+        rows = [
+            {"start": start, "duration": duration, "packets": 1, "octets": o, "num": num}
+            for o in octets
+        ]
+        got = summed([rows]).tables["traffic_5m"]["bytes_variance"].to_pylist()
+        before = [sum(v * upto // 420 for v in whole) for upto in (0, 60, 360, 420)]
+        pieces = [b - a for a, b in pairwise(before)] if duration else [sum(whole)]
+        assert [int(v) for v in got] == pieces
+
+
+def test_bytes_of_unknown_error_are_split_like_all_bytes() -> None:
+    start = 240_000 - 1_750_000_000_000 % 300_000
+    rows = [{"start": start, "duration": 420_000, "octets": 100, "pre_scaled": True, "num": 0}]
+    got = summed([rows]).tables["traffic_5m"]
+    assert got["bytes_error_unknown"].to_pylist() == got["bytes"].to_pylist() == [14, 71, 15]
+
+
+def test_more_exporters_than_a_table_has_room_for_at_first() -> None:
+    """Room is for 1,024 groups: the next one has its own row, and so has the one before."""
+    rows = [{"exporter": f"198.51.{i >> 8}.{i & 255}", "octets": 1000 + i} for i in range(1100)]
+    hours = summed([rows]).tables["exporters_1h"].to_pylist()
+    assert {h["exporter"]: h["bytes"] for h in hours} == {r["exporter"]: r["octets"] for r in rows}
+    assert [h["records"] for h in hours] == [1] * 1100
+
+
+def test_the_span_of_an_input_is_that_of_its_counted_flows() -> None:
+    rejected = [{"start": start, "faults": 1} for start in (-5000, 5000)]
+    sums = summed([[{"start": 10, "duration": 20}, *rejected]])
+    assert (sums.first_ms, sums.last_ms) == (1_750_000_000_010, 1_750_000_000_030)
+
+
 def test_a_moment_and_a_window_edge() -> None:
     edge = 300_000 - 1_750_000_000_000 % 300_000
     rows = [{"start": edge, "duration": 0}, {"start": edge - 1000, "duration": 1000}]
     got = summed([rows]).tables["traffic_5m"]
     assert got["bytes"].to_pylist() == [5000, 5000], "[start, end) touches no window behind it"
+    rows = [{"start": edge - 1000, "duration": 301_000}]
+    assert summed([rows]).tables["traffic_5m"].num_rows == 2, "nor is there an empty one"
     rows = [{"start": edge - 999, "duration": 1000, "octets": 1000, "packets": 1000}]
     assert summed([rows]).tables["traffic_5m"]["bytes"].to_pylist() == [999, 1]
 
@@ -215,6 +266,10 @@ def test_which_clients_count() -> None:
         (day, "v6", "prefix", 1)
     ]
     no_users = [{"dst_port": port} for port in (53, 853, 5353)]
+    no_users += [
+        {"src": "198.18.0.7", "dst": "10.0.0.1", "src_port": port, "dst_port": 40000}
+        for port in (53, 853, 5353)
+    ]
     assert client_rows([*no_users, {"protocol": 1}, {"src": "10.9.0.1"}]) == []
     assert client_rows([{"subscriber": "a"}, {**v6, "subscriber": "a"}, {"subscriber": ""}]) == [
         (day, "v4", "prefix", 1),
@@ -267,6 +322,12 @@ def test_health_only_from_unsampled_exporters() -> None:
     assert health[0]["unanswered_flows"] == 1
     assert health[0]["retransmitted_packets"] == 2
     assert health[0]["packets"] == 10
+
+
+def test_every_packet_may_be_a_retransmission_and_no_more() -> None:
+    rows = [{"flags": 16, "packets": 10, "retransmits": again} for again in (0, 10, 11)]
+    (health,) = summed([rows]).tables["health_1h"].to_pylist()
+    assert (health["retransmitted_packets"], health["packets"]) == (10, 20)
 
 
 def test_rtt_buckets() -> None:
