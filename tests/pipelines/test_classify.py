@@ -53,6 +53,7 @@ def decide_one(rules, **row):
         ({"src": "127.0.0.1", "dst": SHOP4}, "control"),
         ({"src": "::1", "dst": SHOP6}, "control"),
         ({"src": "0.0.0.0", "dst": SHOP4}, "control"),
+        ({"src": V4C, "dst": "0.0.0.0"}, "control"),
         ({"src": V4C, "dst": SHOP4, "protocol": 1}, "control"),
         ({"src": V6C, "dst": SHOP6, "protocol": 58}, "control"),
         ({"src": V4C, "dst": SHOP4, "consumed": True}, "control"),
@@ -76,12 +77,17 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": "192.88.99.1", "protocol": 41}, "6to4"),
         ({"src": V4C, "dst": "10.66.0.1", "protocol": 41}, "6rd"),
         ({"src": V4C, "dst": "10.67.0.1", "protocol": 17, "dst_port": 3544}, "teredo"),
+        ({"src": "10.67.0.1", "dst": V4C, "protocol": 17, "src_port": 3544}, "teredo"),
         ({"src": V4C, "dst": "10.0.0.7", "protocol": 17, "dst_port": 3544}, "native_v4"),
         ({"src": V4C, "dst": SHOP4, "protocol": 47}, "gre"),
         ({"src": V4C, "dst": SHOP4, "protocol": 4}, "ipip"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4789}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 8472}, "overlay"),
-        ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 2152}, "overlay"),
+        *(
+            ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": port}, "overlay")
+            for port in (2152, 6081, 6635, 1701)
+        ),
+        ({"src": V6C, "dst": SHOP6, "protocol": 17, "dst_port": 6081}, "overlay"),
         ({"src": V4C, "dst": SHOP4, "protocol": 17, "dst_port": 4791}, "rocev2"),
         (
             {"src": V4C, "dst": SHOP4, "protocol": 17, "src_port": 4791, "dst_port": 443},
@@ -90,6 +96,12 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": SHOP4, "protocol": 6, "dst_port": 4789}, "native_v4"),
         # 4: outer IPv6
         ({"src": V6C, "dst": SHOP6, "segment_routing": True}, "srv6"),
+        # ... whatever it carries
+        *(
+            ({"src": V6C, "dst": SHOP6, "protocol": p, "segment_routing": True}, "srv6")
+            for p in (4, 41, 47)
+        ),
+        ({"src": V6C, "dst": "2a00:5600::1", "protocol": 41}, "srv6"),
         ({"src": V6C, "dst": "2a00:5600::1"}, "srv6"),
         ({"src": "2a00:5600::1", "dst": SHOP6}, "native_v6"),
         ({"src": V6C, "dst": "5f00::1"}, "srv6"),
@@ -111,6 +123,11 @@ def decide_one(rules, **row):
         ({"src": V4C, "dst": "10.200.1.1", "src_port": 40000, "dst_port": 443}, "native_v4"),
         ({"src": "2002:a00:1::1", "dst": SHOP6}, "6to4"),
         ({"src": "2001:0:a::1", "dst": SHOP6}, "teredo"),
+        # of two that fit the earlier in this order
+        ({"src": "2002:a00:1::1", "dst": "64:ff9b::c612:909"}, "translated"),
+        ({"src": "2001:0:a::1", "dst": "2002:a00:1::1"}, "6to4"),
+        ({"src": "2002:a00:1::5efe:a00:1", "dst": SHOP6}, "6to4"),
+        ({"src": "2a00:100::5efe:a00:1", "dst": "2001:0:a::1"}, "teredo"),
         ({"src": "2a00:100::5efe:a00:1", "dst": SHOP6}, "isatap"),
         ({"src": "2a00:100::200:5efe:a00:1", "dst": SHOP6}, "isatap"),
         # documentation prefixes are ordinary addresses
