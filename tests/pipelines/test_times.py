@@ -107,6 +107,30 @@ def test_what_is_no_time(text):
     assert found == [UNREADABLE] or text == "5."
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_the_first_and_the_last_second_of_all_time(unit):
+    """64 bits of nanoseconds reach neither."""
+    first, last = EARLIEST_MS // 1000, LATEST_MS // 1000
+    numbers = [s * PER_SECOND[unit] for s in (first - 1, first, last, last + 1)]
+    want = [UNREADABLE, EARLIEST_MS, LATEST_MS - 999, UNREADABLE]
+    assert read_times(pa.array(numbers), unit).tolist() == want
+    assert read_times(pa.array([str(n) for n in numbers]), unit).tolist() == want
+
+
+def test_a_leap_second_is_the_one_behind_it():
+    texts = [f"2016-12-31 23:59:{s}" for s in (59, 60, 61)]
+    new_year = of_moment(datetime(2017, 1, 1, tzinfo=UTC))
+    assert read_times(pa.array(texts), "s").tolist() == [new_year - 1000, new_year, UNREADABLE]
+
+
+def test_the_farthest_zones_and_a_comma():
+    """Kiribati is 14 hours ahead; ISO 8601 allows a comma before the fraction."""
+    texts = ["2026-01-01T14:00:00+14:00", "2025-12-31T12:00:00-1200", "2026-01-01 00:00:00,250"]
+    midnight = of_moment(datetime(2026, 1, 1, tzinfo=UTC))
+    want = [midnight, midnight, midnight + 250]
+    assert read_times(pa.array(texts), "s").tolist() == want
+
+
 def test_floats_are_read_by_their_shortest_text():
     values = pa.array([0.1, -0.0005, 1677577599.25, float("nan"), 0.0, None])
     want = [100, -1, 1677577599250, UNREADABLE, MISSING, MISSING]
