@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from v6share.pipelines.kernels.cells import whole
+from v6share.pipelines.kernels.cells import holds_in, whole
 from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.normalise import normalise
 from v6share.pipelines.kernels.numbers import first_number, source_number
@@ -329,6 +329,16 @@ def test_families_apart():
     assert flow.segment_routing.tolist() == [False] * 7 + [True, False]
 
 
+def test_of_two_columns_the_earlier_speaks_unless_it_is_zero():
+    """An end's IPv4 column stands before the one of any family, the version before ethertype."""
+    end = {"destinationIPAddress": "10.0.0.2", "sourceIPAddress": "10.0.0.1"}
+    flow = flows(end | {"sourceIPv4Address": "0.0.0.0"}, end | {"sourceIPv4Address": "10.0.0.9"})[0]
+    assert [address(flow, "src", i) for i in range(2)] == ["10.0.0.1", "10.0.0.9"]
+    assert [family(flow, i) for i in range(2)] == ["v4", "v4"]
+    none = {"sourceIPAddress": None, "destinationIPAddress": None}
+    assert family(one(none | {"ipVersion": 6, "ethernetType": 2048})) == "v6"
+
+
 def test_families_of_one_column():
     flow = flows(
         {"sourceIPAddress": "10.0.0.1"},
@@ -365,6 +375,7 @@ def test_protocol_0_is_hop_by_hop_only_in_ipv6():
         ({"samplingPacketInterval": 2, "samplingPacketSpace": 5}, (7, 2)),
         ({"samplingTimeInterval": 3, "samplingTimeSpace": 7}, (10, 3)),
         ({"samplingSize": 6, "samplingPopulation": 1000}, (500, 3)),
+        ({"samplingSize": 1, "samplingPopulation": 1, "samplingInterval": 9}, (1, 1)),
         ({"samplingSize": 2, "samplingPopulation": 1, "samplingInterval": 9}, (9, 1)),
         ({"samplingSize": 0, "samplingPopulation": 0, "samplingInterval": 9}, (9, 1)),
         (
@@ -390,6 +401,9 @@ def test_protocol_0_is_hop_by_hop_only_in_ipv6():
         ({"selectorAlgorithm": 2, "samplingTimeInterval": 1, "samplingTimeSpace": 3}, (4, 1)),
         ({"selectorAlgorithm": 4, "samplingProbability": 0.01}, (100, 1)),
         ({"selectorAlgorithm": 4, "samplingProbability": 2 / 3}, (3, 2)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 1.0}, (1, 1)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 1.5}, (0, 1)),
+        ({"selectorAlgorithm": 4, "samplingProbability": 1 / 16384}, (16384, 1)),
         ({"selectorAlgorithm": 4, "samplingProbability": 0.0}, (0, 1)),
         ({"selectorAlgorithm": 4, "samplingProbability": float("nan")}, (0, 1)),
         (
@@ -461,6 +475,17 @@ def test_a_biflow_is_two_flows():
     assert reverse.sampling_num.tolist() == [10, 0]
     assert reverse.rtt_client_us is None
     assert dict(reverse.findings)["time fallback"].tolist() == [True, False]
+
+
+def test_what_is_wrong_with_a_flow_is_wrong_with_its_reverse():
+    """An address and a dropped packet are of both directions, counters are each one's own."""
+    both = {"reversePacketDeltaCount": 5, "reverseOctetDeltaCount": 700}
+    _, reverse = flows(
+        both | {"sourceIPAddress": "2001:db8::x"},
+        both | {"forwardingStatus": 0b10000001},
+        both | {"octetDeltaCount": -1},
+    )
+    assert [reason(reverse, i) for i in range(3)] == ["bad_address", "action_reject", None]
 
 
 def test_reverse_counters_that_are_wrong_are_seen():
@@ -698,3 +723,50 @@ when = [{ column = "status", in = ["SKIPDATA"] }]
     assert flow.sampling_num.tolist() == [1] * 3
     assert flow.rtt_client_us.tolist() == [3000] * 3
     assert family(flow, 1) == "unknown"
+
+
+def test_the_largest_number_of_a_type_is_found():
+    for kind, largest in ((pa.uint8(), 255), (pa.int8(), 127), (pa.uint64(), 2**64 - 1)):
+        assert holds_in(pa.array([largest, 1], kind), [largest]).tolist() == [True, False]
+
+
+def test_the_largest_counter_of_63_bits_is_a_number():
+    numbers = whole(pa.array([2**63 - 1, 2**63], pa.uint64()))
+    assert numbers.values.tolist() == [2**63 - 1, 0]
+    assert (numbers.bad.tolist(), numbers.beyond.tolist()) == ([False, True], [0, 2**63])
+
+
+def test_of_two_outer_addresses_the_first_tells_the_underlay():
+    pmacct = dialect_named("pmacct", builtin_dialects())
+    row = {"ip_src": "192.0.2.1", "ip_dst": "192.0.2.2", "packets": 1, "timestamp_start": T // 1000}
+    outer = [("2001:db8::1", "192.0.2.9"), ("0.0.0.0", "2001:db8::1"), ("192.0.2.8", "::")]
+    batch = table(*(row | {"tunnel_ip_src": s, "tunnel_ip_dst": d} for s, d in outer))
+    flow = normalise(batch, pmacct)[0]
+    assert [UNDERLAYS[u] for u in flow.underlay] == ["v6", "v6", "v4"]
+
+
+def test_a_reverse_direction_has_no_outer_destination():
+    """The address that a tunnel leads to is where the reverse direction comes from."""
+    dialect = parse_dialect(
+        "x.toml",
+        b"""
+name = "x"
+title = "tunnels, and counters of both directions"
+requires = ["s"]
+[columns]
+start = [{ column = "t", unit = "ms" }]
+src = ["s"]
+dst = ["d"]
+outer_dst = ["tunnel"]
+packets = ["p"]
+octets = ["b"]
+[reverse]
+packets = ["p_back"]
+octets = ["b_back"]
+""",
+    )
+    row = {"t": T, "s": "10.0.0.1", "d": "10.0.0.2", "tunnel": "5f00::1", "p": 1, "b": 40}
+    forward, reverse = normalise(table(row | {"p_back": 2, "b_back": 80}), dialect)
+    assert address(forward, "outer_dst") == "5f00::1"
+    assert (reverse.outer_dst_hi, reverse.outer_dst_lo) == (None, None)
+    assert UNDERLAYS[reverse.underlay[0]] == "v6"
