@@ -92,6 +92,7 @@ def parsed(array: pa.Array) -> list[tuple[int, int]]:
 @example(["12345::", "::fffff", "fe80::1%eth0", " ::1", "::1 ", "::ffff:1.2.3.4", "1::2::3"])
 @example(["abcde.1.1.1", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7", "::1:2:3:4:5:1.2.3.4"])
 @example(["0:0:0:0:0:0:0:0.1.2.3", "::1:2:3:4:5:6:1.2.3.4"])
+@example(["1111:2222:3333:4444:5555:6666:255.255.255.255"])
 def test_text_agrees_with_ipaddress(values):
     want = [expected(v) for v in values]
     for kind in (pa.string(), pa.large_string(), pa.string_view()):
@@ -177,6 +178,8 @@ def prefixes(draw):
 @given(st.lists(prefixes() | st.text(max_size=20), max_size=30))
 @example(["10.0.0.0/8", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0", "2001:db8::/32", "::/0", "/8"])
 @example(["0.0.0.0/0", "::ffff:10.0.0.0/104", "2001:db8::/129", "1.2.3.4/255.0.0.0", "1/2/3", ""])
+@example(["2001:db8::/64", "2001:db8:0:1::/63", "2001:db8::1:0:0:0/64", "2001:db8::/65"])
+@example(["2001:db8::1/128", "2001:db8::1/127", "2001:db8::2/127", "255.255.255.255/32"])
 def test_prefixes_agree_with_ipaddress(values):
     hi, lo, length, ok = parse_prefixes(pa.array(values, pa.string()))
     for i, text in enumerate(values):

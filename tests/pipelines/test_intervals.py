@@ -99,6 +99,15 @@ def test_agrees_with_a_trie(seed: int, count: int, whole: bool) -> None:
         assert value == expected, address
 
 
+def test_nothing_before_ipv4_speaks_for_what_lies_behind_it() -> None:
+    """::fffe:0:0/96 ends where IPv4 begins, and ::1:0:0:0 is the first address behind IPv4."""
+    hi, lo = halves([0xFFFE << 32, MAPPED])
+    lengths, values = np.array([96, 96], np.uint8), np.array([5, 0], np.int32)
+    index = build_index(flatten_prefixes(hi, lo, lengths, values, 0))
+    asked = [(0xFFFE << 32) - 1, 0xFFFE << 32, MAPPED - 1, MAPPED, 1 << 48, 1 << 64]
+    assert find_values(index, *halves(asked)).tolist() == [0, 5, 5, 0, 0, 0]
+
+
 def test_overlay_keeps_both_values() -> None:
     rng = random.Random(7)
     layers = []
