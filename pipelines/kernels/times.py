@@ -20,6 +20,7 @@ FIRST_MS: Final = 631_152_000_000
 UNREADABLE: Final = MISSING + 1
 EARLIEST_MS: Final = -62_135_596_800_000
 LATEST_MS: Final = 253_402_300_799_999
+_LARGEST: Final = 2**63 - 1
 
 UNITS_IN_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
@@ -184,9 +185,10 @@ def _read_decimal(data: NDArray[np.uint8], start: int, end: int, per_second: int
     first = i
     value: Any = 0
     while i < end and data[i] >= 48 and data[i] <= 57:
-        if i - first == 18:
+        digit = np.int64(data[i]) - 48
+        if value > (_LARGEST - digit) // 10:
             return UNREADABLE
-        value = value * 10 + (np.int64(data[i]) - 48)
+        value = value * 10 + digit
         i += 1
     if i == first:
         return UNREADABLE

@@ -45,9 +45,24 @@ def test_integers_and_timestamps(values, unit):
         stamps = pa.array(values, pa.int64()).cast(pa.timestamp(unit, zone))
         assert read_times(stamps, "s").tolist() == want
     texts = pa.array([None if v is None else str(v) for v in values], pa.string())
-    short = [w if v is None or abs(v) < 10**18 else None for v, w in zip(values, want, strict=True)]
     found = read_times(texts, unit).tolist()
-    assert all(w is None or w == f for w, f in zip(short, found, strict=True))
+    # A text is read as a sign and a number of 63 bits.
+    assert all(v == -(2**63) or w == f for v, w, f in zip(values, want, found, strict=True))
+
+
+def test_nanoseconds_of_today_in_every_type():
+    """They have 19 digits; a 20th would pass 64 bits, as would 2^63."""
+    now = 1_767_225_600_123_456_789
+    for array in (
+        pa.array([now]),
+        pa.array([str(now)]),
+        pa.array([f"0{now}.5"]),
+        pa.array([now], pa.decimal128(20, 0)),
+        pa.array([float(now)]),
+    ):
+        assert read_times(array, "ns").tolist() == [now // 10**6]
+    texts = [str(2**63 - 1), str(2**63), str(2**64 + now), f"{now}0"]
+    assert read_times(pa.array(texts), "ns").tolist() == [9_223_372_036_854, *[UNREADABLE] * 3]
 
 
 @settings(max_examples=200, deadline=None)
