@@ -2,12 +2,12 @@
 
 To create a view DuckDB binds it with all views below it: half a second for all of them, at every
 publish. A file in which they stand is attached in 10 ms. So one is kept in the user's cache for
-each state of the statements; where it cannot be kept, it is made each time.
+each state of the statements, behind a seal: SHA-256 over the statements and the file. Where it
+cannot be kept, or is not what was kept, it is made.
 """
 
 import hashlib
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
 
 # Readable by DuckDB 1.5 tools, too.
 STORAGE_VERSION: Final = "v1.5.0"
+_SEAL_BYTES: Final = 32
 
 
 def statements() -> list[str]:
@@ -41,27 +42,39 @@ def attach_blank(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     Raises OSError or duckdb.Error where the file cannot be made.
     """
     wanted = statements()
-    kept = _kept(wanted)
-    try:
-        shutil.copyfile(kept, path)
-        _attach(connection, path)
-    except (OSError, duckdb.Error):
-        # None is kept yet, or it is damaged; or else the same happens again, and is said.
-        path.unlink(missing_ok=True)
+    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *wanted)).encode()
+    kept = _place(text)
+    blank = _kept(kept, text)
+    if blank is None:
         _make(path, wanted)
-        _keep(path, kept)
-        _attach(connection, path)
+        _keep(kept, text, path.read_bytes())
+    else:
+        path.write_bytes(blank)
+    _attach(connection, path)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute(f"ATTACH ? AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)])
 
 
-def _kept(wanted: list[str]) -> Path:
+def _place(text: bytes) -> Path:
     """Where the blank of these statements is kept, as this DuckDB makes it."""
-    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *wanted))
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Path(platformdirs.user_cache_dir("v6share"), "snapshots", f"{name}.duckdb")
+    name = hashlib.sha256(text).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir("v6share"), "snapshots", name)
+
+
+def _seal(text: bytes, blank: bytes) -> bytes:
+    return hashlib.sha256(text + blank).digest()
+
+
+def _kept(kept: Path, text: bytes) -> bytes | None:
+    """The blank that is kept; None where there is none, or another file stands in its place."""
+    try:
+        whole = kept.read_bytes() if kept.is_file() else b""
+    except OSError:
+        return None
+    seal, blank = whole[:_SEAL_BYTES], whole[_SEAL_BYTES:]
+    return blank if seal == _seal(text, blank) else None
 
 
 def _make(path: Path, wanted: list[str]) -> None:
@@ -76,13 +89,13 @@ def _make(path: Path, wanted: list[str]) -> None:
         connection.execute("DETACH snapshot")
 
 
-def _keep(path: Path, kept: Path) -> None:
-    """Keep a copy for the next time: whole, or none. Without it all works, a little slower."""
+def _keep(kept: Path, text: bytes, blank: bytes) -> None:
+    """Keep it for the next time: whole, or not. Without it all works, a little slower."""
     whole = kept.with_name(f".{kept.name}.{os.getpid()}")
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copyfile(path, whole)
+            whole.write_bytes(_seal(text, blank) + blank)
             whole.replace(kept)
         finally:
             whole.unlink(missing_ok=True)

@@ -162,29 +162,45 @@ def test_a_blank_is_kept_and_used_again(
     connection = open_warehouse(workspace)
     publish(connection, workspace)
     (kept,) = (tmp_path / "cache/snapshots").iterdir()
-    with duckdb.connect(kept) as marked:
-        marked.execute("CREATE TABLE mark (i INTEGER)")
+    before = kept.stat()
     publish(connection, workspace)
+    (kept,) = (tmp_path / "cache/snapshots").iterdir()
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     connection.close()
     with open_snapshot(workspace.published) as snapshot:
-        assert "mark" in dict(list_relations(snapshot))
+        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
 
 
-@pytest.mark.parametrize("cache", ["damaged", "cut off", "no folder"])
+@pytest.mark.parametrize("cache", ["other", "changed", "cut off", "empty", "no folder"])
 def test_where_no_blank_can_be_had_one_is_made(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
 ) -> None:
     monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     connection = open_warehouse(workspace)
+    folder = tmp_path / "cache/snapshots"
     if cache == "no folder":
         (tmp_path / "cache").write_bytes(b"")
+    if cache == "other":
+        with monkeypatch.context() as patched:
+            patched.setattr(blank, "read_views", list)
+            publish(connection, workspace)
+        (other,) = folder.iterdir()
+        publish(connection, workspace)
+        (kept,) = set(folder.iterdir()) - {other}
+        whole, spoiled = kept.read_bytes(), other.read_bytes()
+        other.unlink()
+    elif cache != "no folder":
+        publish(connection, workspace)
+        (kept,) = folder.iterdir()
+        whole = kept.read_bytes()
+        changed = whole[:300_000] + bytes([whole[300_000] ^ 1]) + whole[300_001:]
+        spoiled = {"changed": changed, "cut off": whole[: len(whole) // 2], "empty": b""}[cache]
+    if cache != "no folder":
+        kept.write_bytes(spoiled)
     publish(connection, workspace)
     if cache != "no folder":
-        (kept,) = (tmp_path / "cache/snapshots").iterdir()
-        whole = kept.read_bytes()
-        kept.write_bytes(whole[: len(whole) // 2] if cache == "cut off" else b"no database")
-        publish(connection, workspace)
-        assert [file.stat().st_size for file in kept.parent.iterdir()] == [len(whole)]
+        assert [file.stat().st_size for file in folder.iterdir()] == [len(whole)]
+        assert kept.read_bytes() != spoiled
     connection.close()
     with open_snapshot(workspace.published) as snapshot:
         assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
