@@ -2,8 +2,8 @@
 
 To create a view DuckDB binds it with all views below it: half a second for all of them, at every
 publish. A file in which they stand is attached in 10 ms. So one is kept in the user's cache for
-each state of the statements, behind a seal: SHA-256 over the statements and the file. Where it
-cannot be kept, or is not what was kept, it is made.
+each state of the statements, named by them, behind a seal over its name and bytes. Where it cannot
+be kept, or is not what was kept, it is made.
 """
 
 import hashlib
@@ -42,12 +42,11 @@ def attach_blank(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     Raises OSError or duckdb.Error where the file cannot be made.
     """
     wanted = statements()
-    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *wanted)).encode()
-    kept = _place(text)
-    blank = _kept(kept, text)
+    place = _place(wanted)
+    blank = _kept(place)
     if blank is None:
         _make(path, wanted)
-        _keep(kept, text, path.read_bytes())
+        _keep(place, path.read_bytes())
     else:
         path.write_bytes(blank)
     _attach(connection, path)
@@ -57,24 +56,25 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     connection.execute(f"ATTACH ? AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)])
 
 
-def _place(text: bytes) -> Path:
+def _place(wanted: list[str]) -> Path:
     """Where the blank of these statements is kept, as this DuckDB makes it."""
-    name = hashlib.sha256(text).hexdigest()[:16]
+    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *wanted))
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("v6share"), "snapshots", name)
 
 
-def _seal(text: bytes, blank: bytes) -> bytes:
-    return hashlib.sha256(text + blank).digest()
+def _seal(place: Path, blank: bytes) -> bytes:
+    return hashlib.sha256(place.name.encode() + blank).digest()
 
 
-def _kept(kept: Path, text: bytes) -> bytes | None:
+def _kept(place: Path) -> bytes | None:
     """The blank that is kept; None where there is none, or another file stands in its place."""
     try:
-        whole = kept.read_bytes() if kept.is_file() else b""
+        whole = place.read_bytes() if place.is_file() else b""
     except OSError:
         return None
     seal, blank = whole[:_SEAL_BYTES], whole[_SEAL_BYTES:]
-    return blank if seal == _seal(text, blank) else None
+    return blank if seal == _seal(place, blank) else None
 
 
 def _make(path: Path, wanted: list[str]) -> None:
@@ -89,13 +89,13 @@ def _make(path: Path, wanted: list[str]) -> None:
         connection.execute("DETACH snapshot")
 
 
-def _keep(kept: Path, text: bytes, blank: bytes) -> None:
+def _keep(place: Path, blank: bytes) -> None:
     """Keep it for the next time: whole, or not. Without it all works, a little slower."""
-    whole = kept.with_name(f".{kept.name}.{os.getpid()}")
+    whole = place.with_name(f".{place.name}.{os.getpid()}")
     with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            whole.write_bytes(_seal(text, blank) + blank)
-            whole.replace(kept)
+            whole.write_bytes(_seal(place, blank) + blank)
+            whole.replace(place)
         finally:
             whole.unlink(missing_ok=True)

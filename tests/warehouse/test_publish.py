@@ -155,55 +155,63 @@ def test_where_no_snapshot_can_be_made_nothing_is_copied(
     connection.close()
 
 
-def test_a_blank_is_kept_and_used_again(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which blanks are kept, empty at first."""
     monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
+    return tmp_path / "cache/snapshots"
+
+
+def assert_has_all_views(published: Path) -> None:
+    with open_snapshot(published) as snapshot:
+        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
+
+
+def test_a_blank_is_kept_and_used_again(workspace: Workspace, blanks: Path) -> None:
     connection = open_warehouse(workspace)
     publish(connection, workspace)
-    (kept,) = (tmp_path / "cache/snapshots").iterdir()
+    (kept,) = blanks.iterdir()
     before = kept.stat()
     publish(connection, workspace)
-    (kept,) = (tmp_path / "cache/snapshots").iterdir()
+    (kept,) = blanks.iterdir()
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     connection.close()
-    with open_snapshot(workspace.published) as snapshot:
-        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
+    assert_has_all_views(workspace.published)
 
 
-@pytest.mark.parametrize("cache", ["other", "changed", "cut off", "empty", "no folder"])
-def test_where_no_blank_can_be_had_one_is_made(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+@pytest.mark.parametrize("spoiled", ["of other views", "changed", "cut off", "empty"])
+def test_a_blank_that_is_not_what_was_kept_is_made_again(
+    workspace: Workspace, blanks: Path, monkeypatch: pytest.MonkeyPatch, spoiled: str
 ) -> None:
-    monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
     connection = open_warehouse(workspace)
-    folder = tmp_path / "cache/snapshots"
-    if cache == "no folder":
-        (tmp_path / "cache").write_bytes(b"")
-    if cache == "other":
-        with monkeypatch.context() as patched:
-            patched.setattr(blank, "read_views", list)
-            publish(connection, workspace)
-        (other,) = folder.iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(blank, "read_views", list)
         publish(connection, workspace)
-        (kept,) = set(folder.iterdir()) - {other}
-        whole, spoiled = kept.read_bytes(), other.read_bytes()
-        other.unlink()
-    elif cache != "no folder":
-        publish(connection, workspace)
-        (kept,) = folder.iterdir()
-        whole = kept.read_bytes()
-        changed = whole[:300_000] + bytes([whole[300_000] ^ 1]) + whole[300_001:]
-        spoiled = {"changed": changed, "cut off": whole[: len(whole) // 2], "empty": b""}[cache]
-    if cache != "no folder":
-        kept.write_bytes(spoiled)
+    (other,) = blanks.iterdir()
     publish(connection, workspace)
-    if cache != "no folder":
-        assert [file.stat().st_size for file in folder.iterdir()] == [len(whole)]
-        assert kept.read_bytes() != spoiled
+    (kept,) = set(blanks.iterdir()) - {other}
+    whole = kept.read_bytes()
+    instead = {
+        "of other views": other.read_bytes(),
+        "changed": whole[:300_000] + bytes([whole[300_000] ^ 1]) + whole[300_001:],
+        "cut off": whole[: len(whole) // 2],
+        "empty": b"",
+    }[spoiled]
+    kept.write_bytes(instead)
+    publish(connection, workspace)
+    assert set(blanks.iterdir()) == {kept, other}
+    assert len(kept.read_bytes()) == len(whole)
+    assert kept.read_bytes() != instead
     connection.close()
-    with open_snapshot(workspace.published) as snapshot:
-        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
+    assert_has_all_views(workspace.published)
+
+
+def test_where_no_blank_can_be_kept_one_is_made(workspace: Workspace, blanks: Path) -> None:
+    blanks.parent.write_bytes(b"a file where the folder would be")
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    connection.close()
+    assert_has_all_views(workspace.published)
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
