@@ -11,9 +11,9 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.open import Connection
 from v6share.warehouse.publish import (
-    drafted,
     needs_publish,
     note_unpublished,
+    publish,
     was_altered,
 )
 
@@ -37,14 +37,12 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         console.detail(f"{workspace.published} is up to date")
         return False
+    _check(connection)
     if not wanted:
-        _check(connection)
         note_unpublished(connection, "--no-publish was given")
         console.say("not published, as --no-publish says")
         return False
-    with drafted(connection, workspace) as snapshot:
-        _check(connection)
-        published = snapshot.put_in_place()
+    published = publish(connection, workspace)
     console.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",
         published=published.path,

@@ -17,8 +17,8 @@ from v6share.jobs.output import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.mistakes import nearest
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.blank import PUBLIC_TABLES
 from v6share.warehouse.lock import present_holder
+from v6share.warehouse.migrate import PUBLIC_TABLES
 from v6share.warehouse.open import Connection, open_snapshot
 from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
 
@@ -41,8 +41,10 @@ def main(
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_snapshot(published) as connection:
         snapshot = _Snapshot(connection, dict(list_relations(connection)))
+        # Read before anything is printed: a damaged file is said alone.
+        runs = published_runs(connection)
         _print(snapshot, view, form, limit)
-        _say_what_is_missing(workspace, published_runs(connection))
+        _say_what_is_missing(workspace, runs)
     return ExitCode.DONE
 
 

@@ -1,9 +1,9 @@
-"""The blank snapshot: the public tables and views, without a row; made once and kept.
+"""The blank warehouse: all tables and views, without a row; made once and kept.
 
-To create a view DuckDB binds it with all views below it: half a second for all of them, at every
-publish. A file in which they stand is attached in 10 ms. So one is kept in the user's cache for
-each state of the statements, named by them, behind a seal over its name and bytes. Where it cannot
-be kept, or is not what was kept, it is made.
+To create a view DuckDB binds it with all views below it: half a second for all of them, before the
+first run of every workspace. So a file in which they stand is kept in the user's cache for each
+state of the statements, named by them, behind a seal over its name and bytes. Where it cannot be
+kept, or is not what was kept, it is made.
 """
 
 import hashlib
@@ -15,52 +15,49 @@ from typing import Final
 import duckdb
 import platformdirs
 
-from v6share.schemas.dimensions import DIMENSIONS
-from v6share.schemas.ledger import LEDGERS
-from v6share.warehouse.merge import AGGREGATES
-from v6share.warehouse.open import NO_DOWNLOADS
-from v6share.warehouse.transaction import transaction
-from v6share.warehouse.views import read_macros, read_views
+from v6share.schemas.durable import sync_directory, sync_file
+from v6share.warehouse.migrate import STORAGE_VERSION, migrate, statements
 
-PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
-
-# Readable by DuckDB 1.5 tools, too.
-STORAGE_VERSION: Final = "v1.5.0"
+Config = dict[str, str | bool | int | float | list[str]]
+NO_DOWNLOADS: Final[Config] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _SEAL_BYTES: Final = 32
 
 
-def statements() -> list[str]:
-    """Everything that a snapshot holds but its rows, in an order in which it can be made."""
-    tables = [statement for t in PUBLIC_TABLES for statement in (t.ddl(), *t.comments())]
-    views = [statement for v in read_views() for statement in (v.sql, v.comment)]
-    return [*tables, read_macros(), *views]
+def put_blank(path: Path) -> None:
+    """Put a blank warehouse at a path at which nothing is: whole, or not at all.
 
-
-def attach_blank(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach a blank snapshot as ``snapshot``; nothing may be at its path yet.
-
-    Raises OSError or duckdb.Error where the file cannot be made.
+    Hold the workspace. Raises OSError or duckdb.Error where the file cannot be made.
     """
-    wanted = statements()
-    place = _place(wanted)
-    blank = _kept(place)
-    if blank is None:
-        _make(path, wanted)
-        _keep(place, path.read_bytes())
-    else:
-        path.write_bytes(blank)
-    _attach(connection, path)
+    place = _place()
+    draft = path.with_name(f".blank.{os.getpid()}.duckdb")
+    _remove_drafts(path.parent)
+    try:
+        blank = _kept(place)
+        if blank is None:
+            _make(draft)
+            _keep(place, draft.read_bytes())
+        else:
+            draft.write_bytes(blank)
+        sync_file(draft)
+        draft.replace(path)
+        sync_directory(path.parent)
+    finally:
+        _remove_drafts(path.parent)
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    connection.execute(f"ATTACH ? AS snapshot (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)])
+def _remove_drafts(folder: Path) -> None:
+    for file in folder.glob(".blank.*.duckdb*"):
+        file.unlink(missing_ok=True)
 
 
-def _place(wanted: list[str]) -> Path:
-    """Where the blank of these statements is kept, as this DuckDB makes it."""
-    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *wanted))
+def _place() -> Path:
+    """Where the blank of this version is kept, as this DuckDB makes it."""
+    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *statements()))
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Path(platformdirs.user_cache_dir("v6share"), "snapshots", name)
+    return Path(platformdirs.user_cache_dir("v6share"), "blanks", name)
 
 
 def _seal(place: Path, blank: bytes) -> bytes:
@@ -77,16 +74,15 @@ def _kept(place: Path) -> bytes | None:
     return blank if seal == _seal(place, blank) else None
 
 
-def _make(path: Path, wanted: list[str]) -> None:
+def _make(path: Path) -> None:
     with duckdb.connect(config=NO_DOWNLOADS) as connection:
-        _attach(connection, path)
-        # Inside the snapshot names resolve to its own tables, and views keep no database name.
-        connection.execute("USE snapshot")
-        with transaction(connection):
-            for statement in wanted:
-                connection.execute(statement)
+        connection.execute(
+            f"ATTACH ? AS warehouse (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)]
+        )
+        connection.execute("USE warehouse")
+        migrate(connection)
         connection.execute("USE memory")
-        connection.execute("DETACH snapshot")
+        connection.execute("DETACH warehouse")
 
 
 def _keep(place: Path, blank: bytes) -> None:

@@ -9,24 +9,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
 from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
 from v6share.schemas.workspace import Workspace
+from v6share.warehouse.blank import NO_DOWNLOADS, Config, put_blank
 from v6share.warehouse.commit import apply
-from v6share.warehouse.migrate import migrate
+from v6share.warehouse.migrate import STORAGE_VERSION, migrate
 
 MEMORY_LIMIT = "512MiB"
 
 Connection = duckdb.DuckDBPyConnection
-
-Config = dict[str, str | bool | int | float | list[str]]
-NO_DOWNLOADS: Final[Config] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 
 
 def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
@@ -38,6 +32,7 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     connection = connect(workspace.warehouse, workspace, threads)
     try:
         with clear_errors(workspace.warehouse):
+            _check_storage(connection)
             migrate(connection)
             apply(connection, workspace)
     except BaseException:
@@ -46,9 +41,27 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     return connection
 
 
+def _check_storage(connection: Connection) -> None:
+    """Raises UserError where the file, which is published as it is, is not for all readers."""
+    found = connection.execute(
+        "SELECT tags['storage_version'] FROM duckdb_databases() "
+        "WHERE database_name = current_database()"
+    ).fetchall()
+    if found != [(f"{STORAGE_VERSION}+",)]:
+        raise UserError(
+            f"the warehouse has DuckDB's storage version {found[0][0]}, expected "
+            f"{STORAGE_VERSION}+: an older v6share made it. `v6share rebuild` makes it again from "
+            "the journal and the fragments"
+        )
+
+
 def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
-    """A connection to a DuckDB file that this process may write."""
+    """A connection to a warehouse file that this process may write, made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # A log without its file is of no use: what it holds is in the journal.
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        put_blank(path)
     spill = workspace.state / "tmp"
     # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
     shutil.rmtree(spill, ignore_errors=True)

@@ -17,7 +17,10 @@ from v6share.schemas.utf8 import storable
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.arrow import fetch_table
 from v6share.warehouse.journal import Run, runs_backwards
-from v6share.warehouse.views import lend_views, quoted
+from v6share.warehouse.migrate import PUBLIC_TABLES
+from v6share.warehouse.views import lend_newest_record, quoted
+
+_KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ def status_report(
 
     published: the ids of the runs that readers see (``published_runs``).
     """
-    lend_views(connection)
+    lend_newest_record(connection)
     runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)
@@ -297,14 +300,15 @@ def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]
 
 
 def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str]) -> pa.Table:
-    """All rows of one view or table of a published file.
+    """All rows of one view or table of a published file, a table's in the order of its key.
 
     known: what the file holds (``list_relations``). Raises UserError, with the nearest names, for
     a name that is not among them.
     """
     if name not in known:
         raise UserError(_unknown_view(name, known))
-    return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}")  # noqa: S608
+    order = f" ORDER BY {', '.join(_KEYS[name])}" if name in _KEYS else ""
+    return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}{order}")  # noqa: S608
 
 
 def _unknown_view(name: str, names: Collection[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 import duckdb
 
 Key = Literal[
+    "views",
     "journal_offset",
     "revision",
     "published",

@@ -37,12 +37,10 @@ def read_views() -> list[View]:
     return order_views(parse_view(name, text) for name, text in texts.items())
 
 
-def lend_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let this connection read ``data_days`` and ``newest_record``: a warehouse keeps no views."""
-    folder = resources.files("v6share.sql")
-    for file in (folder.joinpath("views", "data_days.sql"), folder.joinpath("newest_record.sql")):
-        text = file.read_text("utf-8")
-        connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE TEMP VIEW", 1))
+def lend_newest_record(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let this connection read ``newest_record``, which is no view for readers."""
+    text = resources.files("v6share.sql").joinpath("newest_record.sql").read_text("utf-8")
+    connection.execute(text.replace("CREATE VIEW", "CREATE OR REPLACE TEMP VIEW", 1))
 
 
 def read_macros() -> str:

@@ -3,11 +3,14 @@ import pytest
 
 from v6share.schemas.errors import UserError
 from v6share.warehouse import migrate
-from v6share.warehouse.blank import PUBLIC_TABLES
+from v6share.warehouse.migrate import PUBLIC_TABLES
+from v6share.warehouse.state import read_state
+from v6share.warehouse.views import View, read_views
 
 COLUMNS = """
     SELECT table_name, column_index, column_name, data_type, is_nullable, column_default, comment
-    FROM duckdb_columns() WHERE schema_name = 'main' ORDER BY ALL
+    FROM duckdb_columns() WHERE schema_name = 'main'
+    AND table_name IN (SELECT table_name FROM duckdb_tables()) ORDER BY ALL
 """
 TABLES = """
     SELECT table_name, comment, has_primary_key, index_count, check_constraint_count
@@ -33,6 +36,45 @@ def test_migrating_twice_changes_nothing() -> None:
     connection = duckdb.connect()
     version = migrate.migrate(connection)
     assert migrate.migrate(connection) == version == migrate.schema_version(connection)
+    connection.close()
+
+
+def views_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY view_name"
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def test_views_are_made_anew_where_they_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = duckdb.connect()
+    older = [View("gone", "CREATE VIEW gone AS SELECT app FROM traffic_5m", (), "")]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "read_views", lambda: older)
+        patched.setattr(migrate, "read_macros", lambda: "CREATE MACRO share_of(a) AS a")
+        version = migrate.migrate(connection)
+    assert views_of(connection) == ["gone"]
+    assert migrate.migrate(connection) == version
+    assert views_of(connection) == sorted(view.name for view in read_views())
+    assert connection.execute("SELECT share_of(1, 4)").fetchall() == [(0.25,)]
+    connection.close()
+
+
+def test_views_that_could_not_be_made_are_made_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = duckdb.connect()
+    migrate.migrate(connection)
+    made = read_state(connection, "views")
+    bad = [*read_views(), View("bad", "CREATE VIEW bad AS SELECT * FROM nothing", (), "")]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "read_views", lambda: bad)
+        with pytest.raises(duckdb.CatalogException):
+            migrate.migrate(connection)
+    assert views_of(connection) == []
+    migrate.migrate(connection)
+    assert views_of(connection) == sorted(view.name for view in read_views())
+    assert read_state(connection, "views") == made
     connection.close()
 
 

@@ -6,7 +6,7 @@ from fragment_maker import empty_catalog, workspace_at
 
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
-from v6share.warehouse.publish import drafted
+from v6share.warehouse.publish import publish
 
 LOADING = ("autoinstall_known_extensions", "autoload_known_extensions")
 
@@ -33,8 +33,7 @@ def test_the_warehouse_is_bounded_in_memory_and_fetches_no_extension(tmp_path: P
     assert found["threads"] == "2"
     assert {found[name] for name in LOADING} == {"false"}
     replace_dimensions(connection, empty_catalog())
-    with drafted(connection, workspace) as draft:
-        draft.put_in_place()
+    publish(connection, workspace)
     connection.close()
     with open_snapshot(workspace.published) as snapshot:
         assert {settings(snapshot)[name] for name in LOADING} == {"false"}

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -17,15 +18,17 @@ from fragment_maker import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse import blank
+from v6share.warehouse import blank, migrate
 from v6share.warehouse import open as opening
-from v6share.warehouse.blank import PUBLIC_TABLES
+from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.journal import Run
-from v6share.warehouse.open import Connection, open_snapshot, open_warehouse
-from v6share.warehouse.publish import Published, drafted, needs_publish, was_altered
+from v6share.warehouse.migrate import PUBLIC_TABLES
+from v6share.warehouse.open import open_snapshot, open_warehouse
+from v6share.warehouse.publish import needs_publish, publish, was_altered
 from v6share.warehouse.reads import list_relations, select
+from v6share.warehouse.rebuild import rebuild
 from v6share.warehouse.state import read_state, write_state
 from v6share.warehouse.views import View, read_views
 
@@ -51,11 +54,6 @@ while 30 not in seen:
     opens += 1
 print(opens, len(seen))
 """
-
-
-def publish(connection: Connection, workspace: Workspace) -> Published:
-    with drafted(connection, workspace) as draft:
-        return draft.put_in_place()
 
 
 @pytest.fixture
@@ -103,7 +101,7 @@ def test_views_are_selected_by_name_only(
         View("base", "CREATE VIEW base AS SELECT app, bytes FROM traffic_5m", (), "it's a base"),
         View("top", "CREATE VIEW top AS SELECT sum(bytes) AS bytes FROM base", ("base",), ""),
     ]
-    monkeypatch.setattr(blank, "read_views", lambda: views)
+    monkeypatch.setattr(migrate, "read_views", lambda: views)
     connection = open_warehouse(workspace)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     publish(connection, workspace)
@@ -137,21 +135,44 @@ def test_a_run_killed_right_after_the_rename_leaves_no_stranger(workspace: Works
     connection.close()
 
 
-def test_where_no_snapshot_can_be_made_nothing_is_copied(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def storage_version(path: Path) -> str:
+    with duckdb.connect(path, read_only=True) as connection:
+        ((version,),) = connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() "
+            "WHERE database_name = current_database()"
+        ).fetchall()
+    return str(version)
+
+
+def test_older_tools_can_read_the_published_file(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    connection.close()
+    assert storage_version(workspace.published) == "v1.5.0+"
+
+
+def test_a_warehouse_that_older_tools_could_not_read_is_refused(workspace: Workspace) -> None:
+    duckdb.connect(workspace.warehouse).close()
+    assert storage_version(workspace.warehouse) != "v1.5.0+"
+    with pytest.raises(UserError, match=r"storage version v.*expected v1\.5\.0.*v6share rebuild"):
+        open_warehouse(workspace)
+    rebuild(workspace, None)
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    connection.close()
+    assert storage_version(workspace.published) == "v1.5.0+"
+
+
+def test_a_log_without_its_warehouse_is_no_part_of_a_new_one(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     before = contents(connection, PUBLIC_TABLES)
-    with monkeypatch.context() as patched:
-        patched.setattr(blank, "STORAGE_VERSION", "v0.0.1")  # DuckDB makes no such file
-        with pytest.raises(duckdb.Error, match="version string"):
-            publish(connection, workspace)
+    connection.close()
+    workspace.warehouse.unlink()
+    log = workspace.warehouse.with_name("warehouse.duckdb.wal")
+    log.write_bytes(b"of the file that is gone")
+    connection = open_warehouse(workspace)
     assert_equal(contents(connection, PUBLIC_TABLES), before)
-    assert not workspace.published.exists()
-    publish(connection, workspace)
-    with open_snapshot(workspace.published) as snapshot:
-        assert_equal(contents(snapshot, PUBLIC_TABLES), before)
     connection.close()
 
 
@@ -159,36 +180,41 @@ def test_where_no_snapshot_can_be_made_nothing_is_copied(
 def blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which blanks are kept, empty at first."""
     monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
-    return tmp_path / "cache/snapshots"
+    return tmp_path / "cache/blanks"
 
 
-def assert_has_all_views(published: Path) -> None:
-    with open_snapshot(published) as snapshot:
-        assert {view.name for view in read_views()} <= dict(list_relations(snapshot)).keys()
+def published_anew(workspace: Workspace) -> frozenset[str]:
+    """What a snapshot of a warehouse that is made for it holds; the warehouse is gone again."""
+    workspace.warehouse.unlink(missing_ok=True)
+    connection = open_warehouse(workspace)
+    publish(connection, workspace)
+    connection.close()
+    assert [file.name for file in workspace.state.glob(".*")] == []
+    with open_snapshot(workspace.published) as snapshot:
+        return frozenset(dict(list_relations(snapshot)))
+
+
+EVERYTHING = {table.name for table in PUBLIC_TABLES} | {view.name for view in read_views()}
 
 
 def test_a_blank_is_kept_and_used_again(workspace: Workspace, blanks: Path) -> None:
-    connection = open_warehouse(workspace)
-    publish(connection, workspace)
+    assert published_anew(workspace) == EVERYTHING
     (kept,) = blanks.iterdir()
     before = kept.stat()
-    publish(connection, workspace)
+    assert published_anew(workspace) == EVERYTHING
     (kept,) = blanks.iterdir()
     assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    connection.close()
-    assert_has_all_views(workspace.published)
 
 
 @pytest.mark.parametrize("spoiled", ["of other views", "changed", "cut off", "empty"])
 def test_a_blank_that_is_not_what_was_kept_is_made_again(
     workspace: Workspace, blanks: Path, monkeypatch: pytest.MonkeyPatch, spoiled: str
 ) -> None:
-    connection = open_warehouse(workspace)
     with monkeypatch.context() as patched:
-        patched.setattr(blank, "read_views", list)
-        publish(connection, workspace)
+        patched.setattr(migrate, "read_views", list)
+        assert published_anew(workspace) == {table.name for table in PUBLIC_TABLES}
     (other,) = blanks.iterdir()
-    publish(connection, workspace)
+    assert published_anew(workspace) == EVERYTHING
     (kept,) = set(blanks.iterdir()) - {other}
     whole = kept.read_bytes()
     instead = {
@@ -198,20 +224,20 @@ def test_a_blank_that_is_not_what_was_kept_is_made_again(
         "empty": b"",
     }[spoiled]
     kept.write_bytes(instead)
-    publish(connection, workspace)
+    assert published_anew(workspace) == EVERYTHING
     assert set(blanks.iterdir()) == {kept, other}
     assert len(kept.read_bytes()) == len(whole)
     assert kept.read_bytes() != instead
-    connection.close()
-    assert_has_all_views(workspace.published)
 
 
 def test_where_no_blank_can_be_kept_one_is_made(workspace: Workspace, blanks: Path) -> None:
     blanks.parent.write_bytes(b"a file where the folder would be")
-    connection = open_warehouse(workspace)
-    publish(connection, workspace)
-    connection.close()
-    assert_has_all_views(workspace.published)
+    assert published_anew(workspace) == EVERYTHING
+
+
+def test_what_a_killed_run_left_of_a_blank_is_removed(workspace: Workspace) -> None:
+    (workspace.state / ".blank.1.duckdb.wal").write_bytes(b"of a run that was killed")
+    assert published_anew(workspace) == EVERYTHING
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
@@ -276,15 +302,23 @@ def test_a_failed_publish_keeps_the_old_snapshot(
     before = workspace.published.read_bytes()
     leftover = workspace.published.parent / ".v6share.1.duckdb.wal"
     leftover.write_bytes(b"of a run that was killed")
-    bad = View("bad", "CREATE VIEW bad AS SELECT * FROM nothing", (), "")
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    tables = contents(connection, PUBLIC_TABLES)
+
+    def fail(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with monkeypatch.context() as patch:
-        patch.setattr(blank, "read_views", lambda: [bad])
-        with pytest.raises(duckdb.CatalogException):
+        patch.setattr(publishing, "sync_file", fail)
+        with pytest.raises(OSError, match="No space left"):
             publish(connection, workspace)
+    assert needs_publish(connection, workspace)
     assert workspace.published.read_bytes() == before
     assert [file.name for file in workspace.published.parent.iterdir()] == ["v6share.duckdb"]
     publish(connection, workspace)
     connection.close()
+    with open_snapshot(workspace.published) as snapshot:
+        assert_equal(contents(snapshot, PUBLIC_TABLES), tables)
 
 
 def test_a_snapshot_that_is_replaced_while_it_is_opened_is_opened_again(
@@ -334,10 +368,7 @@ def test_a_path_that_speaks_of_locks_is_no_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_readers_see_whole_commits_during_30_publishes(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(blank, "read_views", list)
+def test_readers_see_whole_commits_during_30_publishes(workspace: Workspace) -> None:
     connection = open_warehouse(workspace, threads=1)
     reader = None
     for i in range(30):

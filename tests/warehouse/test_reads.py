@@ -24,13 +24,34 @@ from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
 from v6share.warehouse.journal import Run, Seen
+from v6share.warehouse.migrate import PUBLIC_TABLES
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.reads import both_directions, known_inputs, named_inputs, status_report
+from v6share.warehouse.reads import (
+    both_directions,
+    known_inputs,
+    list_relations,
+    named_inputs,
+    select,
+    status_report,
+)
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return workspace_at(tmp_path / "w")
+
+
+def test_tables_are_read_in_the_order_of_their_keys(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    for seed, first_day in enumerate((9, 0, 4)):
+        made = make_fragment(workspace, f"f{seed}", seed, first_day=first_day)
+        record(connection, workspace, [commit(made)])
+    known = dict(list_relations(connection))
+    for table in PUBLIC_TABLES:
+        rows = select(connection, table.name, known)
+        in_order = rows.sort_by([(name, "ascending") for name in table.key if "apps" not in name])
+        assert rows.select(table.key).equals(in_order.select(table.key)), table.name
+    connection.close()
 
 
 def test_known_inputs(workspace: Workspace) -> None:
