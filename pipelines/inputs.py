@@ -2,25 +2,27 @@
 
 An input is opened by one thread and counted by lanes that take its row groups one by one. It has
 one lane, as long as other inputs keep the threads busy: a lane has tables of its own, and what two
-have counted must be merged. Threads that find no other input help with those under way. So no
-input waits for another, and a bundle of many small files fills the cores as well as one of a few
-big ones. In flight are at most one batch of rows a thread.
+have counted must be merged. Threads that find no other input help with those under way: with the
+row groups that nobody reads, then with the batches that another lane has read. So no input waits
+for another, a file is finished by all threads at once, and a bundle of many small files fills the
+cores as well as one of a few big ones. In flight are at most one batch of rows a thread.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from threading import Event, Lock
+from threading import Condition, Event, Lock
 from typing import Final
 
 import pyarrow as pa
 
 from v6share.pipelines.fragment import fragment_table, write_fragment
 from v6share.pipelines.identity import input_id_of
+from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.lane import Lane, Plan
 from v6share.pipelines.kernels.tables import Sums, merge_lanes
 from v6share.pipelines.sources import FlowFile, open_flow_file
@@ -32,6 +34,8 @@ from v6share.schemas.outcome import FoundInput, Outcome
 _UNDER_WAY: Final = 8
 # Inputs. Whatever is given back has to be had again, which takes 3 % of the time after each one.
 _RELEASED_AFTER: Final = 4
+# For fewer a lane costs more, to make and to merge, than it saves.
+_BATCHES_OF_A_LANE: Final = 2
 _SECOND_NS: Final = 1_000_000_000
 _MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
@@ -67,26 +71,34 @@ class Stopped(Exception):  # noqa: N818 - a way out, not an error
 
 @dataclass
 class _Opened:
-    """An input under way: lanes draw row groups from ``next_group`` until none is left."""
+    """An input under way: lanes draw row groups until none is left, then batches of each other's.
+
+    most_lanes: how many may be worth their tables. rows_left: those in no batch yet.
+    """
 
     found: FoundInput
     key: FragmentKey
     file: FlowFile
     result: "Future[Outcome]"
+    most_lanes: int
+    rows_left: int
     next_group: int = 0
     lanes: list[Lane] = field(default_factory=list)
     joined: int = 0
     at_work: int = 0
+    reading: int = 0
+    waiting: int = 0
+    offered: FlowBatch | None = None
     failure: BaseException | None = None
-    lock: Lock = field(default_factory=Lock)
+    changed: Condition = field(default_factory=Condition)
 
-    def join(self, plan: Plan) -> Lane | None:
+    def join(self, plan: Plan, batch_rows: int) -> Lane | None:
         """Give a lane for this input; None where it needs no further one.
 
         The first one is given even where there is no row group.
         """
-        with self.lock:
-            if self.joined and not self._is_open():
+        with self.changed:
+            if self.joined and not (self.at_work and self._is_worth_it(batch_rows)):
                 return None
             lane = Lane(plan)
             self.lanes.append(lane)
@@ -94,28 +106,65 @@ class _Opened:
             self.at_work += 1
             return lane
 
-    def draw(self) -> int | None:
-        """Give a row group that nobody has counted; None where none is left, or one failed."""
-        with self.lock:
-            if not self._is_open():
-                return None
-            self.next_group += 1
-            return self.next_group - 1
+    def batches(self, batch_rows: int) -> Generator[FlowBatch]:
+        """Give batches that nobody else counts, until there are none for this lane. Close it."""
+        while (group := self._draw()) is not None:
+            try:
+                for batch in self.file.read([group], batch_rows):
+                    if not self._offer(batch):
+                        yield batch
+            finally:
+                with self.changed:
+                    self.reading -= 1
+                    self.changed.notify_all()
+        while (offered := self._await_batch()) is not None:
+            yield offered
 
     def leave(self) -> list[Lane] | None:
         """End a lane's work; the last one to end gets all lanes, and None any other.
 
         They are kept no longer: a thread may yet come to help, and would hold all that they hold.
         """
-        with self.lock:
+        with self.changed:
             self.at_work -= 1
-            if self.at_work or self._is_open():
+            if self.at_work or self._has_groups():
                 return None
             lanes, self.lanes = self.lanes, []
             return lanes
 
-    def _is_open(self) -> bool:
+    def _draw(self) -> int | None:
+        """Give a row group that nobody has read; None where none is left, or one failed."""
+        with self.changed:
+            if not self._has_groups():
+                return None
+            self.next_group += 1
+            self.reading += 1
+            return self.next_group - 1
+
+    def _offer(self, batch: FlowBatch) -> bool:
+        """Hand a batch to a lane that waits for one; False where none does."""
+        with self.changed:
+            self.rows_left -= batch.rows
+            if not self.waiting or self.offered is not None:
+                return False
+            self.offered = batch
+            self.changed.notify()
+            return True
+
+    def _await_batch(self) -> FlowBatch | None:
+        """Give a batch that another lane has read; None where no more can come."""
+        with self.changed:
+            self.waiting += 1
+            self.changed.wait_for(lambda: self.offered is not None or not self.reading)
+            self.waiting -= 1
+            batch, self.offered = self.offered, None
+            return batch
+
+    def _has_groups(self) -> bool:
         return self.failure is None and self.next_group < self.file.row_groups
+
+    def _is_worth_it(self, batch_rows: int) -> bool:
+        return self.failure is None and self.rows_left >= _BATCHES_OF_A_LANE * batch_rows
 
 
 class Crew:
@@ -124,6 +173,7 @@ class Crew:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._plan = work.plan
+        self._batch_rows = work.settings.run.batch_rows
         self._meter = meter_of(work.run_id)
         self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix="v6share-lane")
         self._pending: set[Future[Outcome]] = set()
@@ -189,18 +239,19 @@ class Crew:
         key = self._work.key(input_id, file.dialect)
         if key in self._work.committed:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
-        return _Opened(found, key, file, result)
+        most = file.rows // (_BATCHES_OF_A_LANE * self._batch_rows)
+        return _Opened(found, key, file, result, min(self._work.threads, most), file.rows)
 
     def _run_lane(self, opened: _Opened) -> None:
         """Count row groups until none is left; the last lane to end writes the fragment."""
         lane = self._lane_for(opened)
         if lane is None:
             return
-        if opened.joined < min(self._work.threads, opened.file.row_groups):
+        if opened.joined < opened.most_lanes:
             # Behind the inputs that wait: it begins only where a thread has none of its own.
             self._help_later(opened)
         try:
-            self._count_groups(opened, lane)
+            self._count(opened, lane)
         except (InputRefused, Stopped, OSError, MemoryError) as error:
             opened.failure = opened.failure or error
         except BaseException as error:
@@ -219,7 +270,7 @@ class Crew:
 
     def _lane_for(self, opened: _Opened) -> Lane | None:
         try:
-            return opened.join(self._plan)
+            return opened.join(self._plan, self._batch_rows)
         except MemoryError as error:
             if not opened.joined:  # else another lane is at work, and goes on without help
                 self._done(_failed(opened.found, error), opened.result)
@@ -230,11 +281,11 @@ class Crew:
         with suppress(RuntimeError):
             self._pool.submit(self._run_lane, opened)
 
-    def _count_groups(self, opened: _Opened, lane: Lane) -> None:
-        file = opened.file
-        size_of_row = opened.found.size / max(file.rows, 1)
-        while (group := opened.draw()) is not None:
-            for batch in file.read([group], self._work.settings.run.batch_rows):
+    def _count(self, opened: _Opened, lane: Lane) -> None:
+        size_of_row = opened.found.size / max(opened.file.rows, 1)
+        # Closed at once, also by an error: others wait for what this lane reads.
+        with closing(opened.batches(self._batch_rows)) as batches:
+            for batch in batches:
                 if self._stop.is_set():
                     raise Stopped
                 lane.add(batch)

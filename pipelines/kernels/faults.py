@@ -100,11 +100,15 @@ def counter_faults(
     faults: U16,
 ) -> None:
     """Set the faults of counters. Masks may be empty: then no row is in them."""
+    wrong = 0
     for i in range(len(packets)):
-        if packets[i] < 0 or octets[i] < 0:
-            faults[i] |= _BAD_COUNTER
-        if packets[i] == 0:
-            faults[i] |= _ZERO_PACKETS
+        wrong += (packets[i] <= 0) | (octets[i] < 0)
+    if wrong > 0:  # to ask first, for several rows at once, takes a fifth of the time
+        for i in range(len(packets)):
+            if packets[i] < 0 or octets[i] < 0:
+                faults[i] |= _BAD_COUNTER
+            if packets[i] == 0:
+                faults[i] |= _ZERO_PACKETS
     for i in range(len(packets_absent)):
         if packets_absent[i]:
             faults[i] = (faults[i] | _NO_COUNTERS) & ~_ZERO_PACKETS

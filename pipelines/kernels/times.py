@@ -94,7 +94,9 @@ def _scaled(values: NDArray[np.int64], absent: Bool, unit: str) -> I64:
 def _all_within(values: I64) -> bool:
     """Tell whether all are times as they are: the common case, which needs no copy."""
     outside = 0
-    for v in values:
+    # By its number: the compiler takes several values at once then, and else not.
+    for i in range(len(values)):
+        v = values[i]
         outside += (v < EARLIEST_MS) | (v > LATEST_MS) | (v == 0)
     return outside == 0
 

@@ -4,6 +4,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from v6share.pipelines.kernels.flows import FlowBatch
 from v6share.pipelines.kernels.lane import Lane
 from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.catalog import parse_catalog
-from v6share.schemas.errors import UserError
+from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.settings import Settings
 from v6share.schemas.workspace import Workspace
@@ -87,19 +89,56 @@ def test_many_small_inputs_and_one_large(work: Work, tmp_path: Path) -> None:
     assert all(work.workspace.fragment(one.key.fragment_id).exists() for one in got if one.key)
 
 
+def in_batches_of(rows: int, work: Work) -> Work:
+    run = work.settings.run.model_copy(update={"batch_rows": rows})
+    made = replace(work, settings=work.settings.model_copy(update={"run": run}))
+    made.prepare(work.plan)
+    return made
+
+
+@pytest.mark.parametrize("row_group", [1000, 3000])
 def test_threads_without_an_input_of_their_own_help(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int
 ) -> None:
-    meeting = threading.Barrier(3)
+    """With the row groups that nobody reads, and with the batches of one that another reads."""
+    met: set[Lane] = set()
     add = Lane.add
 
     def meet_and_add(lane: Lane, batch: FlowBatch) -> None:
-        meeting.wait(timeout=30)  # broken, unless three threads count at once
+        met.add(lane)
+        until = time.monotonic() + 0.5
+        while len(met) < 3 and time.monotonic() < until:
+            time.sleep(0.01)
         add(lane, batch)
 
     monkeypatch.setattr(Lane, "add", meet_and_add)
-    (one,) = outcomes(work, found(write_flows(tmp_path / "one.parquet", 3000)))
+    path = write_flows(tmp_path / "one.parquet", 3000, row_group)
+    (one,) = outcomes(in_batches_of(100, work), found(path))
     assert (one.status, one.rows_in, one.rows_counted) == ("fragment", 3000, 3000)
+    assert len(met) == 3
+
+
+@pytest.mark.parametrize("failing", range(1, 7))
+def test_a_lane_that_fails_keeps_no_other_waiting(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    add, calls = Lane.add, count(1)
+
+    def add_or_fail(lane: Lane, batch: FlowBatch) -> None:
+        time.sleep(0.02)  # so that others have nothing to do
+        if next(calls) == failing:
+            raise InputRefused("too_large", "more than there is room for")
+        add(lane, batch)
+
+    monkeypatch.setattr(Lane, "add", add_or_fail)
+    path = write_flows(tmp_path / "one.parquet", 3000, 3000)
+    got: list[Outcome] = []
+    counting = threading.Thread(
+        target=lambda: got.extend(outcomes(in_batches_of(100, work), found(path))), daemon=True
+    )
+    counting.start()
+    counting.join(timeout=30)
+    assert [(one.status, one.reason) for one in got] == [("quarantined", "too_large")]
 
 
 def test_help_that_comes_too_late_changes_nothing(
@@ -110,16 +149,16 @@ def test_help_that_comes_too_late_changes_nothing(
 
     def wait_and_add(lane: Lane, batch: FlowBatch) -> None:
         until = time.monotonic() + 30
-        while batch.rows < 1000 and not [*work.workspace.fragments.glob("*/*.parquet")]:
+        while batch.rows != 100 and not [*work.workspace.fragments.glob("*/*.parquet")]:
             assert time.monotonic() < until
             time.sleep(0.01)
         add(lane, batch)
 
     monkeypatch.setattr(Lane, "add", wait_and_add)
     alone = found(write_flows(tmp_path / "alone.parquet", 3000))
-    busy = [found(write_flows(tmp_path / f"busy{i}.parquet", 500 + i)) for i in range(2)]
-    got = outcomes(work, alone, *busy)
-    assert [one.rows_counted for one in got] == [3000, 500, 501]
+    busy = [found(write_flows(tmp_path / f"busy{i}.parquet", 50 + i)) for i in range(2)]
+    got = outcomes(in_batches_of(100, work), alone, *busy)
+    assert [one.rows_counted for one in got] == [3000, 50, 51]
     for one in got:
         assert one.key is not None
         fragment = pq.read_table(work.workspace.fragment(one.key.fragment_id), columns=["rows_in"])
