@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels import classify as c
 from v6share.pipelines.kernels.addresses import parse_prefixes
-from v6share.pipelines.kernels.flows import I32, U8, U32, U64, Bool
+from v6share.pipelines.kernels.flows import I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.intervals import (
     MAPPED,
     Index,
@@ -221,7 +221,7 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
     region_names, network_names = region.dictionary.to_pylist(), network.dictionary.to_pylist()
     pair = region.indices.to_numpy().astype(np.int64) * max(1, len(network_names))
     pair += network.indices.to_numpy()
-    distinct, client = np.unique(pair, return_inverse=True)
+    distinct, client = _ranked(pair)
     clients = (
         (UNKNOWN, UNKNOWN),
         *(
@@ -238,6 +238,19 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
     length = np.append(np.uint8(96), length)
     value = np.append(np.int32(0), value)
     return flatten_prefixes(hi, lo, length, value, 0), clients
+
+
+def _ranked(numbers: I64) -> tuple[I64, I64]:
+    """Give the distinct numbers, ascending, and the place of each number among them.
+
+    Of many numbers and few distinct ones: to hash takes a quarter of the time of sorting.
+    """
+    encoded = pa.array(numbers).dictionary_encode()
+    met = encoded.dictionary.to_numpy()
+    order = np.argsort(met)
+    place = np.empty(len(met), np.int64)
+    place[order] = np.arange(len(met))
+    return met[order], place[encoded.indices.to_numpy()]
 
 
 def parsed_prefixes(prefixes: pa.Table) -> tuple[U64, U64, U8]:
