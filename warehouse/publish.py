@@ -86,6 +86,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    """Drop what is private. Its bytes may stay in free blocks: names and times of files."""
     connection.execute("ATTACH ? AS snapshot", [str(draft)])
     try:
         connection.execute("DROP SCHEMA snapshot.private CASCADE")
