@@ -62,8 +62,8 @@ def _say_what_copies_lose(inputs: Iterable[NamedInput]) -> None:
     for one in inputs:
         if len(one.paths) > 1:
             console.warn(
-                f"{min(one.paths)}: the same bytes stand under {len(one.paths)} paths; they "
-                "counted once, and now none of them counts",
+                f"{min(one.paths)}: the same bytes stand under {len(one.paths)} paths; none of "
+                "them counts any more",
                 input_id=one.input_id,
             )
 

@@ -9,6 +9,7 @@ from v6share.schemas.catalog import CATALOG_FILES, Catalog
 from v6share.schemas.errors import UserError
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.dimensions import declared_rows
+from v6share.warehouse.migrate import schema_version
 from v6share.warehouse.open import Connection, open_snapshot
 from v6share.warehouse.state import read_state, write_state
 
@@ -28,7 +29,8 @@ def remembered(workspace: Workspace) -> dict[str, int]:
     """What ``remember_catalog`` kept of files that are gone now; nothing where nobody can tell."""
     try:
         with open_snapshot(workspace.warehouse) as warehouse:
-            return _lost(workspace, _declared_besides(warehouse))
+            is_ours = schema_version(warehouse) > 0
+            return _lost(workspace, _declared_besides(warehouse)) if is_ours else {}
     except UserError:
         return {}
 

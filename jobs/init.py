@@ -3,6 +3,7 @@
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from shlex import quote
 
 import pyarrow as pa
 
@@ -64,7 +65,7 @@ def _add(name: str, target: Path) -> bool:
 
 
 def _next_steps(workspace: Workspace) -> str:
-    place = "" if workspace.root == Path() else f" -C {workspace.root}"
+    place = "" if workspace.root == Path() else f" -C {quote(str(workspace.root))}"
     return f"""Next:
   1. Say who is who in {workspace.catalog}/: apps.toml and prefixes.csv first. Comments explain.
   2. v6share inspect FILE             what a flow file of yours holds

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any, Final
 
 from v6share import __version__
@@ -454,6 +455,6 @@ def _say_what_next(
     place = (
         ""
         if started.configured.workspace.root.samefile(".")
-        else (f" -C {started.configured.workspace.root}")
+        else f" -C {quote(str(started.configured.workspace.root))}"
     )
     console.say(f"next: v6share{place} kpi")

@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from v6share.jobs import console, interrupt, output
@@ -45,9 +46,10 @@ def main(
     output.write_tables({"sample": _described(report)}, form)
     for note in report.notes:
         console.warn(note)
+    place = quote(str(report.directory))
     console.say(
-        f"next: v6share -C {report.directory} run {report.directory}/flows\n"
-        f"      v6share -C {report.directory} kpi"
+        f"next: v6share -C {place} run {quote(f'{report.directory}/flows')}\n"
+        f"      v6share -C {place} kpi"
     )
     return ExitCode.DONE
 

@@ -36,6 +36,8 @@ _UNDER_WAY: Final = 8
 _RELEASED_AFTER: Final = 4
 # For fewer a lane costs more, to make and to merge, than it saves.
 _BATCHES_OF_A_LANE: Final = 2
+# To read a batch takes a third of the time that all of its work takes.
+_LANES_OF_A_GROUP: Final = 3
 _SECOND_NS: Final = 1_000_000_000
 _MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
@@ -73,7 +75,8 @@ class Stopped(Exception):  # noqa: N818 - a way out, not an error
 class _Opened:
     """An input under way: lanes draw row groups until none is left, then batches of each other's.
 
-    most_lanes: how many may be worth their tables. rows_left: those in no batch yet.
+    most_lanes: how many may be worth their tables. rows_left: about those in no batch yet (the
+    halves of biflows count twice).
     """
 
     found: FoundInput
@@ -111,6 +114,8 @@ class _Opened:
         while (group := self._draw()) is not None:
             try:
                 for batch in self.file.read([group], batch_rows):
+                    if self.failure is not None:
+                        return
                     if not self._offer(batch):
                         yield batch
             finally:
@@ -127,7 +132,7 @@ class _Opened:
         """
         with self.changed:
             self.at_work -= 1
-            if self.at_work or self._has_groups():
+            if self.at_work:
                 return None
             lanes, self.lanes = self.lanes, []
             return lanes
@@ -239,11 +244,15 @@ class Crew:
         key = self._work.key(input_id, file.dialect)
         if key in self._work.committed:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
-        most = file.rows // (_BATCHES_OF_A_LANE * self._batch_rows)
-        return _Opened(found, key, file, result, min(self._work.threads, most), file.rows)
+        most = min(
+            self._work.threads,
+            file.rows // (_BATCHES_OF_A_LANE * self._batch_rows),
+            file.row_groups * _LANES_OF_A_GROUP,
+        )
+        return _Opened(found, key, file, result, most, file.rows)
 
     def _run_lane(self, opened: _Opened) -> None:
-        """Count row groups until none is left; the last lane to end writes the fragment."""
+        """Count batches until none is left; the last lane to end writes the fragment."""
         lane = self._lane_for(opened)
         if lane is None:
             return

@@ -33,7 +33,6 @@ def put_blank(path: Path) -> None:
     """
     place = _place()
     draft = path.with_name(f".blank.{os.getpid()}.duckdb")
-    _remove_drafts(path.parent)
     try:
         blank = _kept(place)
         if blank is None:
@@ -45,12 +44,7 @@ def put_blank(path: Path) -> None:
         draft.replace(path)
         sync_directory(path.parent)
     finally:
-        _remove_drafts(path.parent)
-
-
-def _remove_drafts(folder: Path) -> None:
-    for file in folder.glob(".blank.*.duckdb*"):
-        file.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _place() -> Path:

@@ -61,7 +61,7 @@ def _views() -> list[str]:
 def migrate(connection: duckdb.DuckDBPyConnection) -> int:
     """Bring the warehouse to this version's schema and views; the version it has then.
 
-    Raises UserError where a newer v6share made the warehouse.
+    Raises UserError where a newer v6share made the warehouse, and where it is another database.
     """
     steps = read_migrations()
     done = schema_version(connection)
@@ -69,6 +69,11 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> int:
         raise UserError(
             f"the warehouse has schema version {done}, this v6share knows {len(steps)}: a newer "
             "v6share made it. Use that version, or `v6share rebuild` to make it again with this one"
+        )
+    if not done and _has_tables(connection):
+        raise UserError(
+            "the warehouse has tables and no word of how they came about: it is none, perhaps a "
+            "published file. `v6share rebuild` makes it again from the journal and the fragments"
         )
     views = _views()
     digest = hashlib.sha256("\n".join(views).encode()).hexdigest()
@@ -87,6 +92,15 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> int:
             connection.execute(statement)
         write_state(connection, "views", digest)
     return len(steps)
+
+
+def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM duckdb_tables() "
+            "WHERE database_name = current_database() AND NOT temporary LIMIT 1"
+        ).fetchall()
+    )
 
 
 def _drop_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -29,6 +29,10 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
     where the file is held by another process, damaged, or of a newer version.
     """
+    # Of killed runs: nobody else is at work while we hold the workspace.
+    for pattern in (".rebuild.*.duckdb*", ".blank.*.duckdb*"):
+        for file in workspace.state.glob(pattern):
+            file.unlink(missing_ok=True)
     connection = connect(workspace.warehouse, workspace, threads)
     try:
         with clear_errors(workspace.warehouse):
@@ -50,8 +54,8 @@ def _check_storage(connection: Connection) -> None:
     if found != [(f"{STORAGE_VERSION}+",)]:
         raise UserError(
             f"the warehouse has DuckDB's storage version {found[0][0]}, expected "
-            f"{STORAGE_VERSION}+: an older v6share made it. `v6share rebuild` makes it again from "
-            "the journal and the fragments"
+            f"{STORAGE_VERSION}+; `v6share rebuild` makes it again from the journal and the "
+            "fragments"
         )
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -18,6 +19,8 @@ from v6share.schemas.durable import sync_directory, sync_file
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.migrate import statements
 from v6share.warehouse.state import read_state, write_state
+
+_COPIED_AT_ONCE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     try:
         # All into the file: what stands in the log would be missing in the copy.
         connection.execute("CHECKPOINT")
-        shutil.copyfile(workspace.warehouse, draft)
+        _copy(workspace.warehouse, draft)
         _leave_out_private(connection, draft)
         sync_file(draft)
         write_state(connection, "publishing_file", _file_stamp(draft))
@@ -83,6 +86,13 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     write_state(connection, "published_file", _file_stamp(target))
     note_unpublished(connection, "")
     return Published(target, target.stat().st_size)
+
+
+def _copy(warehouse: Path, draft: Path) -> None:
+    # Never closed: to close any descriptor of a file gives up the lock that DuckDB has on it.
+    source = os.open(warehouse, os.O_RDONLY)
+    with open(source, "rb", closefd=False) as whole, draft.open("wb") as copy:
+        shutil.copyfileobj(whole, copy, _COPIED_AT_ONCE)
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:

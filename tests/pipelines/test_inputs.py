@@ -50,10 +50,9 @@ def found(path: Path) -> FoundInput:
     return FoundInput(str(path), status.st_size, status.st_mtime_ns)
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Work:
+def work_at(folder: Path) -> Work:
     made = Work(
-        workspace=Workspace(tmp_path / "workspace"),
+        workspace=Workspace(folder / "workspace"),
         run_id="test",
         settings=Settings(),
         catalog_version="test",
@@ -62,6 +61,19 @@ def work(tmp_path: Path) -> Work:
     )
     made.prepare(compile_plan(parse_catalog({}), made.settings, bytes(16)))
     return made
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return work_at(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Kernels are compiled before anything here waits for them."""
+    folder = tmp_path_factory.mktemp("compiled")
+    (one,) = outcomes(work_at(folder), found(write_flows(folder / "one.parquet", 1)))
+    assert one.status == "fragment"
 
 
 def outcomes(work: Work, *inputs: FoundInput) -> list[Outcome]:

@@ -235,9 +235,21 @@ def test_where_no_blank_can_be_kept_one_is_made(workspace: Workspace, blanks: Pa
     assert published_anew(workspace) == EVERYTHING
 
 
-def test_what_a_killed_run_left_of_a_blank_is_removed(workspace: Workspace) -> None:
-    (workspace.state / ".blank.1.duckdb.wal").write_bytes(b"of a run that was killed")
+@pytest.mark.parametrize("left", [".blank.1.duckdb", ".rebuild.1.duckdb", ".rebuild.1.duckdb.wal"])
+def test_what_a_killed_run_left_is_removed(workspace: Workspace, left: str) -> None:
     assert published_anew(workspace) == EVERYTHING
+    (workspace.state / left).write_bytes(b"of a run that was killed")
+    open_warehouse(workspace).close()
+    assert not (workspace.state / left).exists()
+
+
+def test_a_published_file_is_no_warehouse(workspace: Workspace) -> None:
+    published_anew(workspace)
+    workspace.warehouse.write_bytes(workspace.published.read_bytes())
+    with pytest.raises(UserError, match="perhaps a published file"):
+        open_warehouse(workspace)
+    rebuild(workspace, None)
+    open_warehouse(workspace).close()
 
 
 def test_nothing_published_yet(workspace: Workspace) -> None:
@@ -390,7 +402,9 @@ def test_readers_see_whole_commits_during_30_publishes(workspace: Workspace) -> 
 
 
 def test_a_warehouse_in_use_is_a_clear_error(workspace: Workspace) -> None:
+    """Also after it was published, for which its file is read beside DuckDB."""
     connection = open_warehouse(workspace)
+    publish(connection, workspace)
     script = (
         "import sys; from pathlib import Path\n"
         "from v6share.schemas.workspace import Workspace\n"
