@@ -83,6 +83,7 @@ class _Opened:
     key: FragmentKey
     file: FlowFile
     result: "Future[Outcome]"
+    batch_rows: int
     most_lanes: int
     rows_left: int
     next_group: int = 0
@@ -95,13 +96,13 @@ class _Opened:
     failure: BaseException | None = None
     changed: Condition = field(default_factory=Condition)
 
-    def join(self, plan: Plan, batch_rows: int) -> Lane | None:
+    def join(self, plan: Plan) -> Lane | None:
         """Give a lane for this input; None where it needs no further one.
 
         The first one is given even where there is no row group.
         """
         with self.changed:
-            if self.joined and not (self.at_work and self._is_worth_it(batch_rows)):
+            if self.joined and not (self.at_work and self._is_worth_it()):
                 return None
             lane = Lane(plan)
             self.lanes.append(lane)
@@ -109,11 +110,11 @@ class _Opened:
             self.at_work += 1
             return lane
 
-    def batches(self, batch_rows: int) -> Generator[FlowBatch]:
+    def batches(self) -> Generator[FlowBatch]:
         """Give batches that nobody else counts, until there are none for this lane. Close it."""
         while (group := self._draw()) is not None:
             try:
-                for batch in self.file.read([group], batch_rows):
+                for batch in self.file.read([group], self.batch_rows):
                     if self.failure is not None:
                         return
                     if not self._offer(batch):
@@ -168,8 +169,8 @@ class _Opened:
     def _has_groups(self) -> bool:
         return self.failure is None and self.next_group < self.file.row_groups
 
-    def _is_worth_it(self, batch_rows: int) -> bool:
-        return self.failure is None and self.rows_left >= _BATCHES_OF_A_LANE * batch_rows
+    def _is_worth_it(self) -> bool:
+        return self.failure is None and self.rows_left >= _BATCHES_OF_A_LANE * self.batch_rows
 
 
 class Crew:
@@ -249,7 +250,7 @@ class Crew:
             file.rows // (_BATCHES_OF_A_LANE * self._batch_rows),
             file.row_groups * _LANES_OF_A_GROUP,
         )
-        return _Opened(found, key, file, result, most, file.rows)
+        return _Opened(found, key, file, result, self._batch_rows, most, file.rows)
 
     def _run_lane(self, opened: _Opened) -> None:
         """Count batches until none is left; the last lane to end writes the fragment."""
@@ -279,7 +280,7 @@ class Crew:
 
     def _lane_for(self, opened: _Opened) -> Lane | None:
         try:
-            return opened.join(self._plan, self._batch_rows)
+            return opened.join(self._plan)
         except MemoryError as error:
             if not opened.joined:  # else another lane is at work, and goes on without help
                 self._done(_failed(opened.found, error), opened.result)
@@ -293,7 +294,7 @@ class Crew:
     def _count(self, opened: _Opened, lane: Lane) -> None:
         size_of_row = opened.found.size / max(opened.file.rows, 1)
         # Closed at once, also by an error: others wait for what this lane reads.
-        with closing(opened.batches(self._batch_rows)) as batches:
+        with closing(opened.batches()) as batches:
             for batch in batches:
                 if self._stop.is_set():
                     raise Stopped

@@ -16,6 +16,7 @@ import duckdb
 import platformdirs
 
 from v6share.schemas.durable import sync_directory, sync_file
+from v6share.warehouse.drafts import draft_in, remove_drafts
 from v6share.warehouse.migrate import STORAGE_VERSION, migrate, statements
 
 Config = dict[str, str | bool | int | float | list[str]]
@@ -32,7 +33,7 @@ def put_blank(path: Path) -> None:
     Hold the workspace. Raises OSError or duckdb.Error where the file cannot be made.
     """
     place = _place()
-    draft = path.with_name(f".blank.{os.getpid()}.duckdb")
+    draft = draft_in(path.parent, "blank")
     try:
         blank = _kept(place)
         if blank is None:
@@ -44,7 +45,7 @@ def put_blank(path: Path) -> None:
         draft.replace(path)
         sync_directory(path.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        remove_drafts(path.parent, "blank")
 
 
 def _place() -> Path:

@@ -16,6 +16,7 @@ from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.blank import NO_DOWNLOADS, Config, put_blank
 from v6share.warehouse.commit import apply
+from v6share.warehouse.drafts import remove_drafts
 from v6share.warehouse.migrate import STORAGE_VERSION, migrate
 
 MEMORY_LIMIT = "512MiB"
@@ -29,10 +30,8 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
     where the file is held by another process, damaged, or of a newer version.
     """
-    # Of killed runs: nobody else is at work while we hold the workspace.
-    for pattern in (".rebuild.*.duckdb*", ".blank.*.duckdb*"):
-        for file in workspace.state.glob(pattern):
-            file.unlink(missing_ok=True)
+    for kind in ("rebuild", "blank"):
+        remove_drafts(workspace.state, kind)
     connection = connect(workspace.warehouse, workspace, threads)
     try:
         with clear_errors(workspace.warehouse):

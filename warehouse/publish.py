@@ -6,21 +6,18 @@ without a database name, so the file can be attached under any name. What is pri
 offset, seen files) is dropped from the copy.
 """
 
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
 from v6share.schemas.durable import sync_directory, sync_file
 from v6share.schemas.workspace import Workspace
-from v6share.warehouse.migrate import statements
+from v6share.warehouse.drafts import draft_in, remove_drafts
+from v6share.warehouse.migrate import schema_version
 from v6share.warehouse.state import read_state, write_state
-
-_COPIED_AT_ONCE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,8 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     """
     target = workspace.published
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.parent / f".v6share.{os.getpid()}.duckdb"
-    remove_leftovers(target.parent)
+    draft = draft_in(target.parent, "v6share")
+    remove_drafts(target.parent, "v6share")
     try:
         # All into the file: what stands in the log would be missing in the copy.
         connection.execute("CHECKPOINT")
@@ -80,7 +77,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
         write_state(connection, "publishing_file", _file_stamp(draft))
         draft.replace(target)
     finally:
-        remove_leftovers(target.parent)
+        remove_drafts(target.parent, "v6share")
     sync_directory(target.parent)
     write_state(connection, "published", _stamp(connection))
     write_state(connection, "published_file", _file_stamp(target))
@@ -92,7 +89,7 @@ def _copy(warehouse: Path, draft: Path) -> None:
     # Never closed: to close any descriptor of a file gives up the lock that DuckDB has on it.
     source = os.open(warehouse, os.O_RDONLY)
     with open(source, "rb", closefd=False) as whole, draft.open("wb") as copy:
-        shutil.copyfileobj(whole, copy, _COPIED_AT_ONCE)
+        shutil.copyfileobj(whole, copy)
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
@@ -102,12 +99,6 @@ def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> No
         connection.execute("DROP SCHEMA snapshot.private CASCADE")
     finally:
         connection.execute("DETACH snapshot")
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove half-written snapshots. Whoever holds the workspace is the only one who writes."""
-    for file in folder.glob(".v6share.*.duckdb*"):
-        file.unlink(missing_ok=True)
 
 
 def _file_stamp(path: Path) -> str:
@@ -121,5 +112,5 @@ def _file_stamp(path: Path) -> str:
 
 def _stamp(connection: duckdb.DuckDBPyConnection) -> str:
     """What the published content depends on: the revision, and the shape of tables and views."""
-    text = "\n".join((read_state(connection, "revision", "0"), *statements()))
-    return hashlib.sha256(text.encode()).hexdigest()
+    revision, views = read_state(connection, "revision", "0"), read_state(connection, "views")
+    return f"{revision} {schema_version(connection)} {views}"

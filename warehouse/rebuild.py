@@ -1,6 +1,5 @@
 """Rebuilding: the warehouse made again from journal and fragments, and put in place at once."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from v6share.schemas.durable import sync_directory, sync_file
 from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import Applied, apply
 from v6share.warehouse.dimensions import replace_dimensions
-from v6share.warehouse.migrate import migrate
+from v6share.warehouse.drafts import draft_in, remove_drafts
 from v6share.warehouse.open import connect
 
 
@@ -23,13 +22,13 @@ def rebuild(
     next run. Hold the workspace, with no connection to the warehouse open. A failure leaves the
     old file as it was.
     """
-    new = workspace.warehouse.with_name(f".rebuild.{os.getpid()}.duckdb")
-    remove_leftovers(workspace)
+    new = draft_in(workspace.state, "rebuild")
+    remove_drafts(workspace.state, "rebuild")
     try:
         applied = _build(new, workspace, catalog, threads)
         _put_in_place(new, workspace.warehouse)
     finally:
-        remove_leftovers(workspace)
+        remove_drafts(workspace.state, "rebuild")
     return applied
 
 
@@ -38,7 +37,6 @@ def _build(
 ) -> Applied:
     connection = connect(path, workspace, threads)
     try:
-        migrate(connection)
         applied = apply(connection, workspace)
         if catalog is not None:
             replace_dimensions(connection, catalog)
@@ -55,9 +53,3 @@ def _put_in_place(new: Path, target: Path) -> None:
     sync_file(new)
     new.replace(target)
     sync_directory(target.parent)
-
-
-def remove_leftovers(workspace: Workspace) -> None:
-    """Remove what a rebuild that was killed left behind."""
-    for file in workspace.state.glob(".rebuild.*.duckdb*"):
-        file.unlink(missing_ok=True)

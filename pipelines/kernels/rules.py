@@ -221,7 +221,7 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
     region_names, network_names = region.dictionary.to_pylist(), network.dictionary.to_pylist()
     pair = region.indices.to_numpy().astype(np.int64) * max(1, len(network_names))
     pair += network.indices.to_numpy()
-    distinct, client = _ranked(pair)
+    distinct, client = _distinct(pair)
     clients = (
         (UNKNOWN, UNKNOWN),
         *(
@@ -240,7 +240,7 @@ def _home_layer(prefixes: pa.Table) -> tuple[Intervals, tuple[tuple[str, str], .
     return flatten_prefixes(hi, lo, length, value, 0), clients
 
 
-def _ranked(numbers: I64) -> tuple[I64, I64]:
+def _distinct(numbers: I64) -> tuple[I64, I64]:
     """Give the distinct numbers, ascending, and the place of each number among them.
 
     Of many numbers and few distinct ones: to hash takes a quarter of the time of sorting.
