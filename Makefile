@@ -18,9 +18,6 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'v6sha
 test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-mkdir -p build/typed/v6share
-for room in schemas pipelines warehouse jobs sql data; do ln -sfn ../../../$$room build/typed/v6share/$$room; done
-for file in __init__.py __main__.py py.typed; do ln -sfn ../../../v6share/$$file build/typed/v6share/$$file; done
 endef
 
 $(VENV)/.run: locks/run.txt pyproject.toml
