@@ -19,8 +19,8 @@ import typer
 from v6share import __version__
 from v6share.jobs import later
 from v6share.jobs.cores import available_cores
-from v6share.jobs.exits import ExitCode
-from v6share.jobs.invocation import Invocation, LogForm
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation, LogForm
 from v6share.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ def options(
     verbosity = int(verbose) - int(quiet)
     invocation = replace(_invocation(context), root=directory, verbosity=verbosity, log=log)
     context.obj = invocation
-    from v6share.jobs import console
+    from v6share.jobs.terminal import messages
 
-    console.configure(invocation)
+    messages.configure(invocation)
 
 
 @app.command(
@@ -145,7 +145,7 @@ def init(
 
     Adds what is missing and overwrites nothing.
     """
-    from v6share.jobs import init as job
+    from v6share.jobs.commands import init as job
 
     return job.main(_invocation(context), directory, form=form)
 
@@ -172,7 +172,7 @@ def sample(
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Write made-up flow files, their catalog and the planted truth."""
-    from v6share.jobs import sample as job
+    from v6share.jobs.commands import sample as job
 
     return job.main(
         _invocation(context), directory, flows=flows, seed=seed, start=start, days=days, form=form
@@ -196,7 +196,7 @@ def inspect(
     Dialect, column mapping, rows, families, time range, sampling, exporters, first rows. Reads
     only what it needs, changes nothing and needs no workspace.
     """
-    from v6share.jobs import inspect as job
+    from v6share.jobs.commands import inspect as job
 
     return job.main(_invocation(context), file, dialect=dialect, form=form)
 
@@ -219,7 +219,7 @@ def explain(
     Every decision in order, then the windows that the row is split over. Give the options that
     the run had: they decide, too.
     """
-    from v6share.jobs import explain as job
+    from v6share.jobs.commands import explain as job
 
     return job.main(
         _invocation(context),
@@ -273,7 +273,7 @@ def run(
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
     _leave_if_held(context, wait)
-    from v6share.jobs import run as job
+    from v6share.jobs.commands import run as job
 
     request = job.Request(
         paths=tuple(paths),
@@ -318,7 +318,7 @@ def kpi(
     ] = None,
 ) -> ExitCode:
     """Print the KPIs from the published snapshot."""
-    from v6share.jobs import kpi as job
+    from v6share.jobs.commands import kpi as job
 
     return job.main(_invocation(context), view, form=form, limit=limit)
 
@@ -331,7 +331,7 @@ def kpi(
 )
 def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
     """Show runs, files, rejected rows, exporters and versions."""
-    from v6share.jobs import status as job
+    from v6share.jobs.commands import status as job
 
     return job.main(_invocation(context), form=form)
 
@@ -367,7 +367,7 @@ def forget(
     A copy needs none of it: equal bytes count once, and are withdrawn together.
     """
     _leave_if_held(context, wait)
-    from v6share.jobs import forget as job
+    from v6share.jobs.commands import forget as job
 
     return job.main(
         _invocation(context),
@@ -399,7 +399,7 @@ def rebuild(
     The tables come out the same; no flow file is read.
     """
     _leave_if_held(context, wait)
-    from v6share.jobs import rebuild as job
+    from v6share.jobs.commands import rebuild as job
 
     return job.main(_invocation(context), wait=wait, publish=publish, form=form)
 
@@ -419,15 +419,15 @@ def check(
 ) -> ExitCode:
     """Run the checks on the warehouse; exit 3 when one fails."""
     _leave_if_held(context, wait)
-    from v6share.jobs import check as job
+    from v6share.jobs.commands import check as job
 
     return job.main(_invocation(context), form=form, wait=wait)
 
 
 def _leave_if_held(context: typer.Context, wait: float) -> None:
     """Answer at once where another run is at work: loading a job takes far longer."""
-    from v6share.schemas.workspace import Workspace
-    from v6share.warehouse.lock import refuse_if_held
+    from v6share.workspace.lock import refuse_if_held
+    from v6share.workspace.paths import Workspace
 
     if not wait:
         refuse_if_held(Workspace(_invocation(context).root))
@@ -451,24 +451,24 @@ def _invocation(context: typer.Context) -> Invocation:
 
 def call(arguments: list[str]) -> ExitCode:
     """Run one command line and return its exit code; every error ends as a message on stderr."""
-    from v6share.jobs import console, interrupt, output
+    from v6share.jobs.terminal import failures, interrupt, messages, stdout
 
     invocation = Invocation(
         command=shlex.join(["v6share", *arguments]), log=_log_asked_for(arguments)
     )
-    console.configure(invocation)
+    messages.configure(invocation)
     command = typer.main.get_command(app)
     try:
         returned: Any = command.main(
             arguments or ["--help"], prog_name="v6share", standalone_mode=False, obj=invocation
         )
-        output.flush()
+        stdout.flush()
         return ExitCode(returned or 0)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the outermost frame: nothing may pass it
         # Beam turns an interrupt that reaches it into an error of its own.
-        return ExitCode.INTERRUPTED if interrupt.was_asked() else console.report_failure(error)
+        return ExitCode.INTERRUPTED if interrupt.was_asked() else failures.report_failure(error)
 
 
 def _log_asked_for(arguments: Sequence[str]) -> LogForm:
@@ -479,7 +479,7 @@ def _log_asked_for(arguments: Sequence[str]) -> LogForm:
 
 def main() -> NoReturn:
     """The ``v6share`` program."""
-    from v6share.jobs import interrupt
+    from v6share.jobs.terminal import interrupt
 
     interrupt.install()
     _fill_streams()

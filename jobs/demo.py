@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from v6share.jobs import output
-from v6share.schemas.workspace import Workspace
+from v6share.jobs.terminal import stdout
+from v6share.workspace.paths import Workspace
 
 QUERIES: Final = {
     "How did the headline share move, week by week?": (
@@ -62,4 +62,4 @@ def _as_typed(program: str) -> str:
 
 
 if __name__ == "__main__":
-    output.write(closing_words(Path(sys.argv[1])))
+    stdout.write(closing_words(Path(sys.argv[1])))

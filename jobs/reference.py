@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from v6share.jobs.cli import app
-from v6share.jobs.exits import ExitCode
+from v6share.jobs.terminal.exit_codes import ExitCode
 
 _WIDTH: Final = 88
 _OPENING: Final = """# Command line

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from v6share.jobs.entries import Sorted
 from v6share.schemas.outcome import FoundInput
+from v6share.warehouse.ledger.outcomes import Sorted
 from v6share.warehouse.reads import KnownInputs
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from v6share.jobs.header import section
+from v6share.render.units import section
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,
@@ -27,7 +27,7 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.columns import Column, Table
 from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.ledger import LEDGERS, REJECT_MEANINGS
-from v6share.warehouse.views import View, read_views
+from v6share.warehouse.database.views import View, read_views
 
 _OPENING: Final = """# Tables and views
 

@@ -16,7 +16,7 @@ def _kernel_cache() -> str:
     """
     kernels = Path(__file__).parent / "kernels"
     digest = hashlib.sha256(os.fsencode(kernels))
-    for source in sorted(kernels.glob("*.py")):
+    for source in sorted(kernels.rglob("*.py")):
         digest.update(source.read_bytes())
     return str(Path(platformdirs.user_cache_dir("v6share"), "kernels", digest.hexdigest()[:16]))
 
@@ -36,6 +36,6 @@ def kernels_can_be_kept() -> bool:
 def kernels_are_cold() -> bool:
     """Whether whoever counts here first compiles the kernels, which takes up to a minute.
 
-    The kernels of ``tally`` come last in a batch: where they are kept, all others are.
+    The kernels of ``account`` come last in a batch: where they are kept, all others are.
     """
-    return not any(Path(os.environ["NUMBA_CACHE_DIR"]).glob("*/tally.*.nbi"))
+    return not any(Path(os.environ["NUMBA_CACHE_DIR"]).glob("*/account.*.nbi"))

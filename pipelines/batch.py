@@ -20,7 +20,7 @@ from apache_beam.runners.worker import statesampler
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from v6share.pipelines.inputs import Crew, crew_of
+from v6share.pipelines.crew import Crew, crew_of
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput, Outcome
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v6share.pipelines.kernels.tables import Sums
-from v6share.schemas.durable import sync_directory
+from v6share.pipelines.kernels.aggregate.fragment_tables import Sums
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
+from v6share.workspace.durable import sync_directory
 
 LARGEST_SUM: Final = 2**62
 

@@ -14,11 +14,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v6share.pipelines.kernels.addresses import is_bytes_or_text
-from v6share.pipelines.kernels.flows import FlowBatch
-from v6share.pipelines.kernels.normalise import normalise
-from v6share.pipelines.kernels.source_types import check_types
-from v6share.schemas.cut import cut
+from v6share.pipelines.kernels.flow_batch import FlowBatch
+from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
+from v6share.pipelines.kernels.normalise.batch import normalise
+from v6share.pipelines.kernels.normalise.source_types import check_types
 from v6share.schemas.dialects import (
     Dialect,
     builtin_dialects,
@@ -27,6 +26,7 @@ from v6share.schemas.dialects import (
     require_dialect,
 )
 from v6share.schemas.errors import InputRefused
+from v6share.schemas.text.plain import cut
 
 _LONGEST_DETAIL: Final = 300
 _READ_BYTES: Final = 1 << 20

@@ -9,16 +9,16 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from v6share.pipelines.declared import KEY_BYTES, read_catalog
-from v6share.pipelines.inputs import Crew
-from v6share.pipelines.kernels.lane import Lane, Plan
-from v6share.pipelines.kernels.tables import merge_lanes
+from v6share.pipelines.crew import Crew
+from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.fragment_tables import merge_lanes
 from v6share.pipelines.sample.write import write_sample
 from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work, compile_plan
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings
-from v6share.schemas.workspace import Workspace
+from v6share.workspace.declared import KEY_BYTES, read_catalog
+from v6share.workspace.paths import Workspace
 
 _FEW_ROWS: Final = 50
 

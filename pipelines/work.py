@@ -7,16 +7,16 @@ from typing import Final
 
 import pyarrow as pa
 
-from v6share.pipelines.declared import key_id, read_catalog, read_client_key
-from v6share.pipelines.kernels.lane import Plan
-from v6share.pipelines.kernels.rules import compile_rules
+from v6share.pipelines.kernels.aggregate.accumulator import Plan
+from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.schemas.aggregates import HOUR_MS
-from v6share.schemas.catalog import Catalog, catalog_version
+from v6share.schemas.catalog.parse import Catalog, catalog_version
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION, FragmentKey
 from v6share.schemas.settings import Settings
-from v6share.schemas.workspace import Workspace
+from v6share.workspace.declared import key_id, read_catalog, read_client_key
+from v6share.workspace.paths import Workspace
 
 _MINUTE_MS: Final = 60_000
 _UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}

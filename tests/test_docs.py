@@ -10,7 +10,7 @@ import typer
 
 from v6share.jobs import tables_page
 from v6share.jobs.cli import app
-from v6share.jobs.exits import ExitCode
+from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.schemas.aggregates import IP_CLASSES
 
 ROOT = Path(__file__).parents[1]

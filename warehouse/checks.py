@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 
 import duckdb
 
-from v6share.warehouse.arrow import fetch_table
-from v6share.warehouse.views import lend_newest_record
+from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.views import lend_newest_record
 
 Severity = Literal["fail", "warn"]
 

@@ -24,13 +24,17 @@ from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
-from v6share.schemas.utf8 import storable
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse import journal
-from v6share.warehouse.arrow import delete_matching, fetch_table, insert_rows
-from v6share.warehouse.combine import SumBeyondRangeError
-from v6share.warehouse.fold import Fold, folds_ahead
-from v6share.warehouse.fragments import (
+from v6share.schemas.text.plain import storable
+from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
+from v6share.warehouse.database.state import raise_revision, read_state, write_state
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.changes import NO_ROWS, FileRow, Plan, inputs_named, plan_changes
+from v6share.warehouse.ledger.journal import Commit, Entry, Run, SeenFile
+from v6share.warehouse.ledger.quarantine import write_refusals
+from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
+from v6share.warehouse.merge.merge_rows import SumBeyondRangeError
+from v6share.warehouse.merge.read_fragments import (
     FragmentUnreadable,
     Header,
     Source,
@@ -43,17 +47,8 @@ from v6share.warehouse.fragments import (
     read_fragment,
     read_parts,
 )
-from v6share.warehouse.journal import Commit, Entry, Run, SeenFile
-from v6share.warehouse.merge import (
-    delete_days,
-    merge_rows,
-    merge_stage,
-    stage_rows,
-)
-from v6share.warehouse.plan import NO_ROWS, FileRow, Plan, inputs_named, plan_changes
-from v6share.warehouse.quarantine import write_refusals
-from v6share.warehouse.state import raise_revision, read_state, write_state
-from v6share.warehouse.transaction import transaction
+from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
+from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.
 SLICE_INPUTS: Final = 500

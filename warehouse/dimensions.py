@@ -20,9 +20,9 @@ from v6share.schemas.dimensions import (
     DIM_TARGETS,
     DIM_VANTAGES,
 )
-from v6share.warehouse.arrow import insert_rows
-from v6share.warehouse.state import raise_revision, read_state, write_state
-from v6share.warehouse.transaction import transaction
+from v6share.warehouse.database.arrow import insert_rows
+from v6share.warehouse.database.state import raise_revision, read_state, write_state
+from v6share.warehouse.database.transaction import transaction
 
 
 def replace_dimensions(

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import duckdb
 
-from v6share.schemas.durable import sync_directory, sync_file
-from v6share.schemas.workspace import Workspace
+from v6share.warehouse.database.migrate import schema_version
+from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.drafts import draft_in, remove_drafts
-from v6share.warehouse.migrate import schema_version
-from v6share.warehouse.state import read_state, write_state
+from v6share.workspace.durable import sync_directory, sync_file
+from v6share.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
 from v6share.schemas.outcome import FoundInput
-from v6share.schemas.utf8 import storable
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.arrow import fetch_table
-from v6share.warehouse.journal import Run, runs_backwards
-from v6share.warehouse.migrate import PUBLIC_TABLES
-from v6share.warehouse.views import lend_newest_record, quoted
+from v6share.schemas.text.plain import storable
+from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.warehouse.database.views import lend_newest_record, quoted
+from v6share.warehouse.ledger.journal import Run, runs_backwards
+from v6share.workspace.paths import Workspace
 
 _KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from v6share.schemas.durable import sync_directory, sync_file
-from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import Applied, apply
+from v6share.warehouse.database.open import connect
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.drafts import draft_in, remove_drafts
-from v6share.warehouse.open import connect
+from v6share.workspace.durable import sync_directory, sync_file
+from v6share.workspace.paths import Workspace
 
 
 def rebuild(

@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from v6share.warehouse.arrow import fetch_table
-from v6share.warehouse.open import Connection
+from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.open import Connection
 
 
 def rejects_of_run(connection: Connection, run_id: str) -> pa.Table:

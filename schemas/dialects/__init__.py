@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from v6share.schemas.cut import cut
 from v6share.schemas.errors import InputRefused, UserError
-from v6share.schemas.mistakes import did_you_mean, mistake
-from v6share.schemas.toml_text import read_toml
+from v6share.schemas.text.plain import cut
+from v6share.schemas.text.toml import read_toml
+from v6share.schemas.text.wording import did_you_mean, mistake
 
 Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 Marker: TypeAlias = int | str

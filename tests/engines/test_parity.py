@@ -34,11 +34,11 @@ from workspaces import (
 )
 
 from v6share.jobs import cli
-from v6share.jobs.configure import configure
-from v6share.jobs.find import find_inputs
 from v6share.pipelines.batch import build, read_outcomes
+from v6share.pipelines.find import find_inputs
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput
+from v6share.workspace.configured import configure
 
 # Tables that say what the flows are, without a word of the files they came in.
 OF_THE_FLOWS = (

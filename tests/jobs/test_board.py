@@ -5,9 +5,9 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from v6share.jobs import output
-from v6share.jobs.board import board, for_people, titles
-from v6share.jobs.header import with_header
+from v6share.render.board import board, for_people, titles
+from v6share.render.text import text_of
+from v6share.render.units import with_header
 
 DAY = date(2026, 3, 28)
 APPS = pa.table(
@@ -63,7 +63,7 @@ def views(as_of: date | None = DAY) -> dict[str, pa.Table]:
 
 def test_the_apps_below_target_look_as_if_they_were() -> None:
     section = for_people(board(views()))["stage_3_apps_below_target"]
-    assert output.text_of(section, "table").splitlines() == [
+    assert text_of(section, "table").splitlines() == [
         "rank  app     share  ci_low  ci_high  target  weight  debt_bytes",
         "   3  c      50.0 %  40.0 %   60.0 %  90.0 %  20.0 %     8.38 MB",
         "   2  b    89.996 %  80.0 %   90.0 %  90.0 %  30.0 %       120 B",

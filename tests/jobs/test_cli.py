@@ -11,10 +11,10 @@ import pytest
 from flow_files import write_flows
 
 from v6share.jobs import cli, later, reference
-from v6share.jobs.exits import ExitCode
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.lock import hold
-from v6share.warehouse.views import read_views
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.warehouse.database.views import read_views
+from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
 
 HEAVY = ("apache_beam", "duckdb", "numba", "numpy", "pyarrow", "pydantic", "rich.table")
 
@@ -66,7 +66,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_beam_is_loaded_without_clients_that_stay_loadable() -> None:
     program = (
         "import sys\n"
-        "from v6share.jobs.ahead import load_pipeline\n"
+        "from v6share.jobs.steps.head_start import load_pipeline\n"
         "load_pipeline()\n"
         "print(*(any(m.startswith(n) for m in sys.modules) for n in ('apache_beam', 'pymongo')))\n"
         "import pymongo, apache_beam.io.gcp.bigquery\n"
@@ -204,7 +204,7 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def job(*_: object, **__: object) -> ExitCode:
         raise error
 
-    from v6share.jobs import kpi
+    from v6share.jobs.commands import kpi
 
     monkeypatch.setattr(kpi, "main", job)
 
@@ -242,7 +242,8 @@ def test_an_interrupt_is_130(
 def test_an_interrupt_of_what_changes_nothing_is_just_that(command: str) -> None:
     program = (
         "import sys\n"
-        f"from v6share.jobs import cli, {command} as job\n"
+        "from v6share.jobs import cli\n"
+        f"from v6share.jobs.commands import {command} as job\n"
         "def stop(*_, **__): raise KeyboardInterrupt\n"
         "job.main = stop\n"
         f"sys.argv = ['v6share', {command!r}]\n"
@@ -300,9 +301,9 @@ def test_a_mistake_in_usage_is_an_object_too(
 def test_a_reader_that_leaves_is_no_error() -> None:
     program = (
         "import sys\n"
-        "from v6share.jobs import output\n"
-        "for _ in range(100_000): output.write('line\\n')\n"
-        "output.flush()\n"
+        "from v6share.jobs.terminal import stdout\n"
+        "for _ in range(100_000): stdout.write('line\\n')\n"
+        "stdout.flush()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],

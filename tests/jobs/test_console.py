@@ -11,18 +11,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from v6share.jobs import console
-from v6share.jobs.exits import ExitCode, JobStopped
-from v6share.jobs.invocation import Invocation
+from v6share.jobs.terminal import messages
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.jobs.terminal.failures import report_failure
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.jobs.terminal.progress import Progress
 from v6share.schemas.errors import CatalogError, UserError
-from v6share.warehouse.lock import Holder, WorkspaceBusy
+from v6share.workspace.lock import Holder, WorkspaceBusy
 
 
 @pytest.fixture(autouse=True)
 def _fresh_console() -> Iterator[None]:
-    console.configure(Invocation())
+    messages.configure(Invocation())
     yield
-    console.configure(Invocation())
+    messages.configure(Invocation())
 
 
 @pytest.mark.parametrize(
@@ -36,19 +38,19 @@ def _fresh_console() -> Iterator[None]:
 def test_how_much_is_said(
     capsys: pytest.CaptureFixture[str], verbosity: int, shown: list[str]
 ) -> None:
-    console.configure(Invocation(verbosity=verbosity))
-    console.detail("a")
-    console.say("b")
-    console.warn("c")
-    console.fail("d")
+    messages.configure(Invocation(verbosity=verbosity))
+    messages.detail("a")
+    messages.say("b")
+    messages.warn("c")
+    messages.fail("d")
     said = capsys.readouterr()
     assert said.err.splitlines() == shown
     assert said.out == ""
 
 
 def test_no_name_can_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    console.configure(Invocation())
-    console.warn("a\nerror: disk full.parquet: quarantined\n  192.0.2.1,edge")
+    messages.configure(Invocation())
+    messages.warn("a\nerror: disk full.parquet: quarantined\n  192.0.2.1,edge")
     assert capsys.readouterr().err.splitlines() == [
         "warning: a",
         "  error: disk full.parquet: quarantined",
@@ -57,8 +59,8 @@ def test_no_name_can_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    console.configure(Invocation(log="json"))
-    console.say("two\nlines", files=3)
+    messages.configure(Invocation(log="json"))
+    messages.say("two\nlines", files=3)
     (line,) = capsys.readouterr().err.splitlines()
     parsed = json.loads(line)
     assert parsed.pop("time").endswith("Z")
@@ -66,7 +68,7 @@ def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_warning_of_a_library_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
-    console.configure(Invocation(log="json"))
+    messages.configure(Invocation(log="json"))
     logging.getLogger("some.library").warning("odd %s", "thing")
     assert json.loads(capsys.readouterr().err)["message"] == "odd thing"
 
@@ -75,7 +77,7 @@ def test_a_warning_of_a_library_has_the_same_form(capsys: pytest.CaptureFixture[
 def test_an_error_that_beam_logs_before_it_raises_is_not_told_twice(
     capsys: pytest.CaptureFixture[str], verbosity: int, told: str
 ) -> None:
-    console.configure(Invocation(verbosity=verbosity))
+    messages.configure(Invocation(verbosity=verbosity))
     place = "/site-packages/apache_beam/runners/common.py"
     record = logging.LogRecord("apache_beam", logging.ERROR, place, 1, "bundle failed", (), None)
     logging.getLogger("apache_beam").handle(record)
@@ -96,7 +98,7 @@ def test_an_error_that_beam_logs_before_it_raises_is_not_told_twice(
 def test_each_error_has_its_code(
     capsys: pytest.CaptureFixture[str], error: Exception, code: ExitCode
 ) -> None:
-    assert console.report_failure(error) is code
+    assert report_failure(error) is code
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -118,7 +120,7 @@ def chained(error: Exception, cause: Exception) -> Exception:
     ],
 )
 def test_a_full_disk_is_told_as_such(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
-    assert console.report_failure(error) is ExitCode.INTERNAL
+    assert report_failure(error) is ExitCode.INTERNAL
     err = capsys.readouterr().err
     assert err.startswith("error: no space left: ")
     assert "Nothing is half done; make room and run the same again" in err
@@ -137,7 +139,7 @@ def test_a_full_disk_is_told_as_such(capsys: pytest.CaptureFixture[str], error: 
 def test_a_path_that_the_system_refuses_is_the_users_to_mend(
     capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
-    assert console.report_failure(error) is ExitCode.USAGE
+    assert report_failure(error) is ExitCode.USAGE
     err = capsys.readouterr().err
     assert re.match(r"error: .*/(ws|proc)/.*: [A-Z]\S+ .*give another place", err)
     assert err.count("\n") == 1
@@ -146,7 +148,7 @@ def test_a_path_that_the_system_refuses_is_the_users_to_mend(
 def test_an_error_of_the_system_that_names_no_path_is_not_expected(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert console.report_failure(FileNotFoundError("odd")) is ExitCode.INTERNAL
+    assert report_failure(FileNotFoundError("odd")) is ExitCode.INTERNAL
     assert "unexpected FileNotFoundError: odd" in capsys.readouterr().err
 
 
@@ -161,7 +163,7 @@ def test_in_a_log_progress_is_a_line_every_few_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    with console.Progress("reading", total=200, total_files=20, clock=clock) as progress:
+    with Progress("reading", total=200, total_files=20, clock=clock) as progress:
         for second in range(1, 21):
             clock.now = float(second)
             progress.show(10 * second, files=second, rows=100 * second)
@@ -179,7 +181,7 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with console.Progress("reading", total=10, total_files=1) as progress:
+    with Progress("reading", total=10, total_files=1) as progress:
         progress.show(10, files=1)
     assert "reading" in terminal.getvalue()
     assert "\x1b[" in terminal.getvalue()
@@ -191,8 +193,8 @@ def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_no_bar_where_it_is_not_wanted(
     monkeypatch: pytest.MonkeyPatch, invocation: Invocation
 ) -> None:
-    console.configure(invocation)
+    messages.configure(invocation)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with console.Progress("reading", total=10, total_files=1) as progress:
+    with Progress("reading", total=10, total_files=1) as progress:
         progress.show(10, files=1)
     assert terminal.getvalue() == ""

@@ -7,8 +7,8 @@ import pytest
 from flow_files import write_flows
 
 from v6share.jobs import cli
-from v6share.jobs.exits import ExitCode
-from v6share.jobs.named import inputs_called, names_like
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.warehouse.ledger.named_inputs import inputs_called, names_like
 from v6share.warehouse.reads import NamedInput
 
 AT = datetime(2026, 1, 1)  # noqa: DTZ001 - as the ledger has it

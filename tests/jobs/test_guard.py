@@ -7,8 +7,8 @@ import pytest
 from flow_files import write_flows
 
 from v6share.jobs import cli
-from v6share.jobs.exits import ExitCode
-from v6share.schemas.workspace import Workspace
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.paths import Workspace
 
 
 @pytest.fixture

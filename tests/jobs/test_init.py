@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from v6share.jobs import cli, configure
+from v6share.jobs import cli
+from v6share.workspace import configured
 
 
 def test_a_starter_workspace_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,7 +16,7 @@ def test_a_starter_workspace_is_valid(tmp_path: Path, capsys: pytest.CaptureFixt
     assert all(row["written"] and Path(row["path"]).is_file() for row in files)
     assert len(files) == 9
     assert "Next:" in said.err
-    configure.configure(tmp_path / "net")
+    configured.configure(tmp_path / "net")
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.jobs.layout import GAP, Column, fit, header
+from v6share.render.fit import GAP, Column, fit, header
 
 
 def column(name: str, *cells: str, text: bool = False, place: int = 0) -> Column:

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.jobs import output
-from v6share.jobs.header import with_header
+from v6share.jobs.terminal import stdout
+from v6share.render.text import Form, text_of
+from v6share.render.units import with_header
+from v6share.render.values import bytes_for_people, json_value, share_for_people, value_for_people
 from v6share.schemas.errors import UserError
 
 TABLE = pa.table(
@@ -36,7 +38,7 @@ TABLE = pa.table(
 
 
 def test_json_is_exact() -> None:
-    first, second = json.loads(output.text_of(TABLE, "json"), parse_float=Decimal)
+    first, second = json.loads(text_of(TABLE, "json"), parse_float=Decimal)
     assert first == {
         "app": "video",
         "bytes": 8_384_292,
@@ -52,26 +54,26 @@ def test_json_is_exact() -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
-def test_names_do_not_write_to_the_terminal(form: output.Form) -> None:
+def test_names_do_not_write_to_the_terminal(form: Form) -> None:
     table = pa.table({"exporter": ["r1\x1b[2J\x1b]0;t\x07\r\nerror: no"]})
-    text = output.text_of(table, form)
+    text = text_of(table, form)
     assert not set(text) & set("\x1b\x07\r")
     assert "\\x1b[2J" in text
     assert "\nerror" not in text
 
 
 def test_json_of_nothing_is_a_list() -> None:
-    assert json.loads(output.text_of(TABLE.slice(0, 0), "json")) == []
+    assert json.loads(text_of(TABLE.slice(0, 0), "json")) == []
 
 
 def test_json_has_one_row_a_line() -> None:
-    lines = output.text_of(TABLE, "json").splitlines()
+    lines = text_of(TABLE, "json").splitlines()
     assert [lines[0], lines[-1]] == ["[", "]"]
     assert [json.loads(line.rstrip(","))["app"] for line in lines[1:-1]] == ["video", None]
 
 
 def test_csv_is_exact() -> None:
-    first, second = csv.DictReader(io.StringIO(output.text_of(TABLE, "csv")))
+    first, second = csv.DictReader(io.StringIO(text_of(TABLE, "csv")))
     assert first == {
         "app": "video",
         "bytes": "8384292",
@@ -86,14 +88,14 @@ def test_csv_is_exact() -> None:
 
 
 def test_plain_text_lines_up_and_is_for_people() -> None:
-    assert output.text_of(TABLE.select(["app", "bytes", "share", "attained"]), "table") == (
+    assert text_of(TABLE.select(["app", "bytes", "share", "attained"]), "table") == (
         "app      bytes   share  attained\nvideo  8.38 MB  41.2 %  yes\n-      4.61 EB       -  -\n"
     )
 
 
 def test_markdown_escapes_bars() -> None:
     table = pa.table({"note": ["a|b"], "rows": [1234]})
-    assert output.text_of(table, "markdown", title="T") == (
+    assert text_of(table, "markdown", title="T") == (
         "### T\n\n| note | rows |\n| --- | ---: |\n| a\\|b | 1,234 |\n"
     )
 
@@ -111,7 +113,7 @@ def test_markdown_escapes_bars() -> None:
     ],
 )
 def test_bytes_for_people(count: int, text: str) -> None:
-    assert output.bytes_for_people(count) == text
+    assert bytes_for_people(count) == text
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_bytes_for_people(count: int, text: str) -> None:
     ],
 )
 def test_values_for_people(name: str, value: object, text: str) -> None:
-    assert output.value_for_people(name, value) == text
+    assert value_for_people(name, value) == text
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_values_for_people(name: str, value: object, text: str) -> None:
     ],
 )
 def test_the_unit_tells_how_a_value_is_shown(unit: str, value: object, text: str) -> None:
-    assert output.value_for_people("x", value, unit) == text
+    assert value_for_people("x", value, unit) == text
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_the_unit_tells_how_a_value_is_shown(unit: str, value: object, text: str
 def test_a_share_is_never_shown_as_nothing_the_whole_or_a_target_that_it_is_not(
     share: float, target: float | Decimal | None, text: str
 ) -> None:
-    assert output.share_for_people(share, target) == text
+    assert share_for_people(share, target) == text
 
 
 def test_a_row_tells_unit_and_target_of_its_cells() -> None:
@@ -180,8 +182,8 @@ def test_a_row_tells_unit_and_target_of_its_cells() -> None:
         ),
         "unit: numerator: of the basis; share, target: share 0 to 1; a remark",
     )
-    assert output.text_of(table, "csv").splitlines()[1] == "bytes,2000,0.8999,0.9"
-    assert output.text_of(table, "table").splitlines()[1:] == [
+    assert text_of(table, "csv").splitlines()[1] == "bytes,2000,0.8999,0.9"
+    assert text_of(table, "table").splitlines()[1:] == [
         "bytes           2 kB  89.99 %  90.0 %",
         "tcp_opens      2,000   95.0 %  90.0 %",
     ]
@@ -202,7 +204,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: str = "100") -> Termin
 
 
 def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
-    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    stdout.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert out.isascii()
@@ -210,20 +212,20 @@ def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_terminal_gets_a_styled_table(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
-    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    stdout.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
     assert "\x1b[" in terminal.getvalue()
 
 
 def test_a_terminal_breaks_lines_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch, columns="20")
-    output.write_lines(["- the quick brown fox jumps", "over"])
+    stdout.write_lines(["- the quick brown fox jumps", "over"])
     assert terminal.getvalue() == "- the quick brown \nfox jumps\nover\n"
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
-    output.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
+    stdout.write_table(TABLE.select(["app", "bytes"]), "table", title="Apps")
     assert not any(f"\x1b[{code}" in terminal.getvalue() for code in range(30, 50))
 
 
@@ -233,7 +235,7 @@ def test_a_table_too_wide_for_the_terminal_says_what_is_left_out(
     terminal = on_terminal(monkeypatch, columns="34")
     monkeypatch.setenv("NO_COLOR", "1")
     table = TABLE.append_column("basis", [["bytes", "bytes"]])
-    output.write_table(with_header(table, "first: app, share, day"), "table", title="T")
+    stdout.write_table(with_header(table, "first: app, share, day"), "table", title="T")
     lines = [
         line.rstrip() for line in re.sub("\x1b\\[[0-9]*m", "", terminal.getvalue()).split("\n")
     ]
@@ -252,28 +254,28 @@ def test_a_table_too_wide_for_the_terminal_says_what_is_left_out(
 def test_a_terminal_gets_the_first_rows_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     table = pa.table({"n": list(range(100))})
-    output.write_table(table, "table")
+    stdout.write_table(table, "table")
     assert "60 more rows" in terminal.getvalue()
 
 
 def test_a_pipe_gets_all_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    output.write_table(pa.table({"n": list(range(100))}), "table")
+    stdout.write_table(pa.table({"n": list(range(100))}), "table")
     assert len(capsys.readouterr().out.splitlines()) == 101
 
 
 def test_parquet_round_trips(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with (tmp_path / "out.parquet").open("w") as stdout:
-        monkeypatch.setattr(sys, "stdout", stdout)
-        output.write_table(TABLE, "parquet")
+    with (tmp_path / "out.parquet").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        stdout.write_table(TABLE, "parquet")
     assert pq.read_table(tmp_path / "out.parquet").equals(TABLE)
 
 
 def test_parquet_is_not_thrown_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     on_terminal(monkeypatch)
     with pytest.raises(UserError, match="write it to a file"):
-        output.write_table(TABLE, "parquet")
+        stdout.write_table(TABLE, "parquet")
 
 
 @given(
@@ -288,5 +290,5 @@ def test_parquet_is_not_thrown_at_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     )
 )
 def test_json_values_survive(values: list[object]) -> None:
-    parsed = json.loads(output.json_value(values), parse_float=Decimal)
+    parsed = json.loads(json_value(values), parse_float=Decimal)
     assert parsed == values

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.jobs.advice import directions_advice, interval_advice
-from v6share.jobs.entries import journal_entries, sort_outcomes
 from v6share.jobs.rewritten import Rewritten, rewritten_inputs
-from v6share.jobs.skip import Versions, sort_out
-from v6share.jobs.timespan import Span, parse_span
-from v6share.schemas.catalog import Exporter, exporters_header
+from v6share.pipelines.timespan import Span, parse_span
+from v6share.schemas.catalog.parse import Exporter, exporters_header
+from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
-from v6share.warehouse.journal import Commit, Quarantine, Seen
+from v6share.warehouse.ledger.journal import Commit, Quarantine, Seen
+from v6share.warehouse.ledger.outcomes import journal_entries, sort_outcomes
+from v6share.warehouse.ledger.rerun import Versions, sort_out
 from v6share.warehouse.reads import KnownInputs
 
 KEY = FragmentKey("a" * 64, "ipfix", 1, "c1")

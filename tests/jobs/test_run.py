@@ -22,11 +22,11 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 from syncs import note_syncs
 
 from v6share.jobs import cli
-from v6share.jobs.exits import ExitCode
-from v6share.pipelines import inputs, sources
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.lock import hold
-from v6share.warehouse.open import open_snapshot
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.pipelines import crew, sources
+from v6share.warehouse.database.open import open_snapshot
+from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
 
 LONG_AGO = 1_600_000_000
 
@@ -103,7 +103,7 @@ def test_a_rerun_is_a_no_op_that_opens_nothing(
 ) -> None:
     run(capsys, root, flows)
     published = Workspace(root).published.stat().st_mtime_ns
-    monkeypatch.setattr("v6share.jobs.count.count_inputs", None)
+    monkeypatch.setattr("v6share.jobs.steps.count.count_inputs", None)
     code, done, err = run(capsys, root, flows)
     assert code is ExitCode.DONE
     assert (done["outcome"], done["inputs_known"]) == ("no-op", 3)
@@ -405,7 +405,7 @@ def test_a_file_that_cannot_be_opened_is_chosen_whatever_its_span(
         return opened(path, dialect)
 
     monkeypatch.setattr(sources, "open_flow_file", guarded)
-    monkeypatch.setattr(inputs, "open_flow_file", guarded)
+    monkeypatch.setattr(crew, "open_flow_file", guarded)
     code, done, _ = run(capsys, root, flows, "--since", "2026-01-02")
     assert code is ExitCode.INPUT_FAILED
     assert (done["inputs_committed"], done["inputs_failed"]) == (2, 1)
@@ -733,7 +733,7 @@ def test_a_failed_check_keeps_the_old_snapshot(
     run(capsys, root, flows / "day0.parquet")
     before = Workspace(root).published.read_bytes()
     failed = CheckResult("made_up", "all is well", "{row} is not", "fail", 2, ({"row": 1},))
-    monkeypatch.setattr("v6share.jobs.finish.run_checks", lambda _: [failed])
+    monkeypatch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda _: [failed])
     assert call(capsys, root, "run", flows / "day1.parquet", "--no-publish")[0] is ExitCode.GATE
     code, _, err = call(capsys, root, "run", flows)
     assert code is ExitCode.GATE

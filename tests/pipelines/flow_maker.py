@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, ip_address
 
 import numpy as np
 
-from v6share.pipelines.kernels.flows import Coded, FlowBatch
-from v6share.schemas.catalog import Catalog, parse_catalog
+from v6share.pipelines.kernels.flow_batch import Coded, FlowBatch
+from v6share.schemas.catalog.parse import Catalog, parse_catalog
 
 START_MS = 1_750_000_000_000
 

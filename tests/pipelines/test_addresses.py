@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from v6share.pipelines.kernels import addresses
-from v6share.pipelines.kernels.addresses import (
+from v6share.pipelines.kernels.normalise import addresses
+from v6share.pipelines.kernels.normalise.addresses import (
     ABSENT,
     IPV4,
     IPV6,

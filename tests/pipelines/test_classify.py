@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flow_maker import catalog, flows
 
-from v6share.pipelines.kernels.classify import embedded_v4
-from v6share.pipelines.kernels.lane import classify_flows
-from v6share.pipelines.kernels.rules import compile_rules
+from v6share.pipelines.kernels.aggregate.accumulator import classify_flows
+from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.classify.decide import embedded_v4
 from v6share.schemas.aggregates import DIRECTIONS, IP_CLASSES, UNDERLAYS
-from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import CatalogError
 
 V4C, V6C = "10.0.0.1", "2a00:100::1"

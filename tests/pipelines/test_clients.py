@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from v6share.pipelines.kernels.classify import TO_SERVICE, V4, Decisions
-from v6share.pipelines.kernels.clients import (
+from v6share.pipelines.kernels.aggregate.clients import (
     ClientInputs,
     ClientRules,
     Held,
@@ -13,8 +12,9 @@ from v6share.pipelines.kernels.clients import (
     unite,
     unpack_groups,
 )
-from v6share.pipelines.kernels.measure import COUNTED
-from v6share.pipelines.kernels.siphash import hash_prefixes
+from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
+from v6share.pipelines.kernels.aggregate.siphash import hash_prefixes
+from v6share.pipelines.kernels.classify.decide import TO_SERVICE, V4, Decisions
 from v6share.schemas.aggregates import DAY_MS, IP_CLASSES, THETA_MAX, THETA_SIZE
 
 Hashes = NDArray[np.uint64]

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v6share.pipelines.inputs import Crew, crew_ahead, crew_of
-from v6share.pipelines.kernels.flows import FlowBatch
-from v6share.pipelines.kernels.lane import Lane
+from v6share.pipelines.crew import Crew, crew_ahead, crew_of
+from v6share.pipelines.kernels.aggregate.accumulator import Lane
+from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.work import Work, compile_plan
-from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.schemas.settings import Settings
-from v6share.schemas.workspace import Workspace
+from v6share.workspace.paths import Workspace
 
 HOUR_NS = 3_600_000_000_000
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import pytricia
 
-from v6share.pipelines.kernels.intervals import (
+from v6share.pipelines.kernels.classify.intervals import (
     build_index,
     find_values,
     flatten_prefixes,

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from flow_maker import catalog, flows
 
-from v6share.pipelines.kernels.lane import Lane, Plan
-from v6share.pipelines.kernels.rules import compile_rules
-from v6share.pipelines.kernels.tables import Sums, merge_lanes
+from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_lanes
+from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.schemas.aggregates import FRAGMENT_TABLES, THETA_MAX, THETA_SIZE
 from v6share.schemas.ledger import LEDGER_FAMILIES, REJECTS
 

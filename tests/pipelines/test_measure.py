@@ -8,17 +8,17 @@ from flow_maker import START_MS, catalog, flows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from v6share.pipelines.kernels.lane import Lane, Plan
-from v6share.pipelines.kernels.measure import (
+from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.scale_counters import (
     COUNTED,
     LAST_MS,
     exact_variance,
     scale,
     variance,
 )
-from v6share.pipelines.kernels.rules import compile_rules
-from v6share.pipelines.kernels.times import FIRST_MS
-from v6share.pipelines.kernels.traffic import split_before, split_wide_before
+from v6share.pipelines.kernels.aggregate.traffic import split_before, split_wide_before
+from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.normalise.times import FIRST_MS
 from v6share.schemas.ledger import REJECT_REASONS
 
 RULES = compile_rules(catalog())

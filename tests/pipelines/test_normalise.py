@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from v6share.pipelines.kernels.cells import holds_in, whole
-from v6share.pipelines.kernels.flows import FlowBatch
-from v6share.pipelines.kernels.normalise import normalise
-from v6share.pipelines.kernels.numbers import first_number, source_number
-from v6share.pipelines.kernels.source_types import check_types
+from v6share.pipelines.kernels.flow_batch import FlowBatch
+from v6share.pipelines.kernels.normalise.batch import normalise
+from v6share.pipelines.kernels.normalise.column_values import holds_in, whole
+from v6share.pipelines.kernels.normalise.numbers import first_number, source_number
+from v6share.pipelines.kernels.normalise.source_types import check_types
 from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
 from v6share.schemas.dialects import NumberSource, builtin_dialects, dialect_named, parse_dialect
 from v6share.schemas.errors import InputRefused

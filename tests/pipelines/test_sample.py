@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v6share.pipelines.kernels.measure import LAST_MS
-from v6share.pipelines.kernels.times import FIRST_MS
+from v6share.pipelines.kernels.aggregate.scale_counters import LAST_MS
+from v6share.pipelines.kernels.normalise.times import FIRST_MS
 from v6share.pipelines.sample import SampleReport, write_sample
 from v6share.pipelines.sample.write import FIRST_DAY, LAST_DAY
 from v6share.schemas.aggregates import DAY_MS
-from v6share.schemas.catalog import parse_catalog
+from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import siphash24
 
-from v6share.pipelines.kernels.siphash import TAG_SUBSCRIBER, hash_prefixes, hash_texts
+from v6share.pipelines.kernels.aggregate.siphash import TAG_SUBSCRIBER, hash_prefixes, hash_texts
 
 
 def oracle(key: bytes, message: bytes) -> int:

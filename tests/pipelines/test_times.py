@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from v6share.pipelines.kernels.faults import settled_times
-from v6share.pipelines.kernels.times import (
+from v6share.pipelines.kernels.normalise.faults import settled_times
+from v6share.pipelines.kernels.normalise.times import (
     EARLIEST_MS,
     LATEST_MS,
     MISSING,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from v6share.schemas.catalog import (
+from v6share.schemas.catalog.parse import (
     CATALOG_FILES,
     App,
     Catalog,

@@ -12,7 +12,7 @@ from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGERS, REJECT_REASONS
 from v6share.schemas.outcome import Outcome
-from v6share.schemas.workspace import Workspace
+from v6share.workspace.paths import Workspace
 
 TABLES = (*FRAGMENT_TABLES, *ROLL_UPS, *LEDGERS, *DIMENSIONS)
 

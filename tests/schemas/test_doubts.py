@@ -2,8 +2,8 @@
 
 import pytest
 
-from v6share.schemas.catalog import parse_catalog
-from v6share.schemas.doubts import doubts
+from v6share.schemas.catalog.lint import doubts
+from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.settings import parse_settings
 
 FILES = {

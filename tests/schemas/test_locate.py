@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v6share.schemas.locate import key_lines, line_of
+from v6share.schemas.text.toml_lines import key_lines, line_of
 
 # "@" becomes the number of its line, "#n" the number of the block.
 BLOCKS = [

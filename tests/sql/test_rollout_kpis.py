@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import pytest
 from kpi_warehouse import Warehouse
 
-from v6share.jobs.board import BOARD_VIEWS, board
+from v6share.render.board import BOARD_VIEWS, board
 from v6share.schemas.ledger import LEDGER_FILES, REJECTS
 
 D = date(2024, 5, 14)

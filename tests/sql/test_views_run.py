@@ -9,10 +9,10 @@ import duckdb
 import pytest
 from kpi_warehouse import SQL, Warehouse, build, view_files
 
-from v6share.jobs.header import parse_units, section
+from v6share.render.units import parse_units, section
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_IP_CLASS
-from v6share.warehouse.views import parse_view
+from v6share.warehouse.database.views import parse_view
 
 DOCS = SQL.parent / "docs"
 CONTRACT = (

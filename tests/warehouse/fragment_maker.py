@@ -19,9 +19,9 @@ from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
 from v6share.schemas.ledger import LEDGERS
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.journal import Commit, CommittedInput, Forget, Quarantine
-from v6share.warehouse.merge import AGGREGATES
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Forget, Quarantine
+from v6share.warehouse.merge.upsert import AGGREGATES
+from v6share.workspace.paths import Workspace
 
 START = datetime(2026, 3, 1)
 AT = datetime(2026, 4, 1, 12, 0, 0, 123456)

@@ -8,7 +8,6 @@ from fragment_maker import commit, insert_hours, make_fragment, quarantine, work
 from v6share.schemas.aggregates import TRAFFIC_1D, TRAFFIC_1H
 from v6share.schemas.columns import Merge
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
-from v6share.schemas.workspace import Workspace
 from v6share.warehouse.checks import (
     CheckResult,
     parse_check,
@@ -17,8 +16,9 @@ from v6share.warehouse.checks import (
     run_checks,
 )
 from v6share.warehouse.commit import record
-from v6share.warehouse.merge import AGGREGATES
-from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.merge.upsert import AGGREGATES
+from v6share.workspace.paths import Workspace
 
 LEDGER_SUMS = ("records", "packets", "bytes", "sampled_packets", "sampled_bytes")
 LIST = (

@@ -19,11 +19,11 @@ from fragment_maker import (
     workspace_at,
 )
 
-from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
-from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.quarantine import refusal_file
+from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.ledger.quarantine import refusal_file
 from v6share.warehouse.rebuild import rebuild
+from v6share.workspace.paths import Workspace
 
 # Does what a run does: commits what is not committed yet, one commit an input, and refuses what
 # cannot be read; dies where told.
@@ -32,9 +32,10 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from fragment_maker import commit, input_id, make_fragment, quarantine
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse import commit as committer, journal, rebuild
-from v6share.warehouse.open import open_warehouse
+from v6share.workspace.paths import Workspace
+from v6share.warehouse import commit as committer, rebuild
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.reads import known_inputs
 
 def dying(function, after, calls):

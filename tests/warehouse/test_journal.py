@@ -10,8 +10,8 @@ from syncs import note_syncs
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import LEDGER_RUNS
-from v6share.warehouse import journal
-from v6share.warehouse.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
 
 TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))

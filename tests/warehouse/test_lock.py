@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.lock import WorkspaceBusy, hold, refuse_if_held
+from v6share.workspace.lock import WorkspaceBusy, hold, refuse_if_held
+from v6share.workspace.paths import Workspace
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from v6share.schemas.workspace import Workspace
-from v6share.warehouse.lock import hold
+from v6share.workspace.paths import Workspace
+from v6share.workspace.lock import hold
 with hold(Workspace(Path(sys.argv[1])), "v6share run 'x'"):
     print("held", flush=True)
     time.sleep(60)

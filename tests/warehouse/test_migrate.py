@@ -2,10 +2,10 @@ import duckdb
 import pytest
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse import migrate
-from v6share.warehouse.migrate import PUBLIC_TABLES
-from v6share.warehouse.state import read_state
-from v6share.warehouse.views import View, read_views
+from v6share.warehouse.database import migrate
+from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.warehouse.database.state import read_state
+from v6share.warehouse.database.views import View, read_views
 
 COLUMNS = """
     SELECT table_name, column_index, column_name, data_type, is_nullable, column_default, comment

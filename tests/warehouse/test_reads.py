@@ -20,12 +20,11 @@ from fragment_maker import (
 
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
-from v6share.schemas.workspace import Workspace
 from v6share.warehouse.commit import record
+from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
-from v6share.warehouse.journal import Run, Seen
-from v6share.warehouse.migrate import PUBLIC_TABLES
-from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.ledger.journal import Run, Seen
 from v6share.warehouse.reads import (
     both_directions,
     known_inputs,
@@ -34,6 +33,7 @@ from v6share.warehouse.reads import (
     select,
     status_report,
 )
+from v6share.workspace.paths import Workspace
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from v6share.warehouse.views import View, order_views, parse_view, read_views
+from v6share.warehouse.database.views import View, order_views, parse_view, read_views
 
 TEXT = """-- what: something
 -- needs: b, c

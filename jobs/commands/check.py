@@ -1,0 +1,61 @@
+"""``v6share check``: the quality gate on its own."""
+
+import json
+
+import pyarrow as pa
+
+from v6share.jobs.terminal import messages, stdout
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.render.text import Form
+from v6share.schemas.errors import UserError
+from v6share.warehouse.checks import CheckResult, run_checks
+from v6share.warehouse.database.open import open_warehouse
+from v6share.workspace.configured import find_workspace
+from v6share.workspace.lock import hold
+
+
+def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
+    """Run the checks on the warehouse and print what each found."""
+    workspace = find_workspace(invocation.root)
+    if not workspace.journal.exists():
+        raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
+    with hold(workspace, invocation.command, wait):
+        connection = open_warehouse(workspace)
+        try:
+            results = run_checks(connection)
+        finally:
+            connection.close()
+    table = _as_table(results)
+    if form in ("table", "markdown"):
+        table = table.drop_columns("example")
+    stdout.write_table(table, form, title="Checks", limit=0)
+    failed = [result.name for result in results if result.blocks]
+    if failed:
+        messages.fail(f"failed: {', '.join(failed)}", failed=failed)
+        return ExitCode.GATE
+    messages.say(f"{len(results)} checks, none failed")
+    return ExitCode.DONE
+
+
+def _as_table(results: list[CheckResult]) -> pa.Table:
+    return pa.table(
+        {
+            "check": pa.array([r.name for r in results], pa.string()),
+            "result": pa.array([_verdict(r) for r in results], pa.string()),
+            "rows": pa.array([r.found for r in results], pa.int64()),
+            "what": pa.array([r.what for r in results], pa.string()),
+            "found": pa.array([None if r.passed else r.example for r in results], pa.string()),
+            "example": pa.array([_example(r) for r in results], pa.string()),
+        }
+    )
+
+
+def _verdict(result: CheckResult) -> str:
+    if result.passed:
+        return "ok"
+    return "failed" if result.blocks else "warning"
+
+
+def _example(result: CheckResult) -> str | None:
+    return json.dumps(result.sample[0], default=str) if result.sample else None

@@ -1,0 +1,133 @@
+"""``v6share forget``: inputs that no longer count."""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from v6share import __version__
+from v6share.jobs.steps.check_and_publish import check_and_publish, new_run_id
+from v6share.jobs.terminal import interrupt, messages
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.jobs.terminal.stdout import write_tables
+from v6share.render.text import SeveralForm
+from v6share.render.values import iso_time, shown_hash
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.warehouse.commit import record
+from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.ledger.journal import Forget, Run
+from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
+from v6share.warehouse.ledger.named_inputs import SHORTEST_ID, inputs_called, names_like
+from v6share.warehouse.reads import NamedInput, named_inputs
+from v6share.workspace.configured import Configured, configure
+from v6share.workspace.lock import hold
+
+_LISTED: Final = 5
+
+
+def main(
+    invocation: Invocation,
+    inputs: Sequence[str],
+    *,
+    reason: str,
+    wait: float,
+    publish: bool,
+    form: SeveralForm,
+) -> ExitCode:
+    """Withdraw the named inputs: all of them, or none where one name is not clear."""
+    configured = configure(invocation.root)
+    workspace = configured.workspace
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, wait):
+        connection = open_warehouse(workspace, configured.settings.run.threads)
+        try:
+            refuse_lost_catalog(connection, workspace)
+            known = named_inputs(connection)
+            meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
+            entries = _entries(configured, invocation.command, tuple(meant), reason)
+            record(connection, workspace, entries)
+            write_tables({"withdrawn": _table(meant.values())}, form)
+            _say_what_copies_lose(meant.values())
+            check_and_publish(connection, workspace, wanted=publish)
+        finally:
+            connection.close()
+    messages.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")
+    return ExitCode.DONE
+
+
+def _say_what_copies_lose(inputs: Iterable[NamedInput]) -> None:
+    for one in inputs:
+        if len(one.paths) > 1:
+            messages.warn(
+                f"{min(one.paths)}: the same bytes stand under {len(one.paths)} paths; none of "
+                "them counts any more",
+                input_id=one.input_id,
+            )
+
+
+def _table(inputs: Iterable[NamedInput]) -> pa.Table:
+    rows = [(one.input_id, sorted(one.paths)) for one in inputs]
+    return pa.table({"input_id": [row[0] for row in rows], "paths": [row[1] for row in rows]})
+
+
+def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
+    """The one input that a name means. Raises JobStopped and UserError for none and several."""
+    absolute = os.path.abspath(name)  # noqa: PTH100 - resolve would follow links
+    found = inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
+    live = [one for one in found if not one.withdrawn]
+    if len(live) == 1:
+        return live[0]
+    if live:
+        # A file that was rewritten in place leaves two inputs of one path.
+        tells = "the id" if all(absolute in one.paths for one in live) else "a whole path or the id"
+        raise UserError(
+            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give {tells} of "
+            f"the one that you mean: {_listed(live)}"
+        )
+    if found:
+        raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")
+    near = names_like(name, [one for one in inputs if not one.withdrawn])
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise JobStopped(
+        ExitCode.NO_INPUT,
+        f"{name}: no input that counts or is refused has this path or id (of an id, give at least "
+        f"{SHORTEST_ID} digits); nothing was withdrawn. {hint}The table ledger_files lists paths "
+        "and ids",
+    )
+
+
+def _listed(inputs: Sequence[NamedInput]) -> str:
+    shown = [
+        f"{shown_hash(one.input_id)} ({min(one.paths)}, of {iso_time(one.at)})"
+        for one in sorted(inputs, key=lambda one: one.at)[:_LISTED]
+    ]
+    return ", ".join([*shown, "..."] if len(inputs) > _LISTED else shown)
+
+
+def _entries(
+    configured: Configured, command: str, ids: tuple[str, ...], reason: str
+) -> tuple[Forget, Run]:
+    now = datetime.now(UTC)
+    run_id = new_run_id(now)
+    run = Run(
+        run_id=run_id,
+        command=command,
+        code_version=__version__,
+        rules_version=RULES_VERSION,
+        catalog_version=configured.catalog_version,
+        started_at=now,
+        finished_at=now,
+        inputs_committed=0,
+        inputs_known=0,
+        inputs_quarantined=0,
+        rows_in=0,
+        rows_counted=0,
+        rows_rejected=0,
+        outcome="committed",
+    )
+    return Forget(run_id, now, ids, reason), run

@@ -1,0 +1,48 @@
+"""``v6share rebuild``: the warehouse from fragments and journal."""
+
+from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.terminal import interrupt, stdout
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.render.text import SeveralForm
+from v6share.schemas.catalog.parse import dimension_tables
+from v6share.schemas.errors import UserError
+from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.ledger.lost_catalog import (
+    refuse_lost_catalog_of_snapshot,
+    remember_catalog,
+    remembered,
+)
+from v6share.warehouse.rebuild import rebuild
+from v6share.workspace.configured import configure
+from v6share.workspace.lock import hold
+
+
+def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralForm) -> ExitCode:
+    """Make the warehouse anew, say what it holds, check it, publish it."""
+    configured = configure(invocation.root)
+    workspace, threads = configured.workspace, configured.settings.run.threads
+    if not workspace.journal.exists():
+        raise UserError(
+            f"{workspace.journal}: not there. Either nothing is counted here yet, or it is lost: "
+            "then restore it from a backup, for it says which fragments count"
+        )
+    dimensions = dimension_tables(configured.catalog, configured.settings)
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, wait):
+        refuse_lost_catalog_of_snapshot(workspace)
+        before = remembered(workspace)
+        applied = rebuild(workspace, dimensions, threads)
+        rebuilt = {
+            "warehouse": str(workspace.warehouse),
+            "journal_entries": applied.entries,
+            "inputs_live": applied.added - applied.removed,
+        }
+        stdout.write_tables({"rebuilt": rebuilt}, form)
+        connection = open_warehouse(workspace, threads)
+        try:
+            remember_catalog(connection, configured.catalog, before)
+            check_and_publish(connection, workspace, wanted=publish)
+        finally:
+            connection.close()
+    return ExitCode.DONE

@@ -1,0 +1,124 @@
+"""``v6share status``: how things stand."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+from v6share.jobs.terminal import messages, stdout
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.render.text import SeveralForm
+from v6share.schemas.catalog.suggest import directions_advice
+from v6share.schemas.errors import UserError
+from v6share.warehouse.database.open import Connection, open_snapshot, open_warehouse
+from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.publish import why_unpublished
+from v6share.warehouse.reads import (
+    StatusReport,
+    published_runs,
+    status_report,
+    unpublished_run,
+)
+from v6share.workspace.configured import find_workspace, read_exporters_header
+from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
+from v6share.workspace.paths import Workspace
+
+
+def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
+    """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
+    workspace = find_workspace(invocation.root)
+    if not (workspace.journal.exists() or workspace.published.exists()):
+        raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
+    found = _read(workspace, invocation.command)
+    report = found.report
+    tables = {part.name: getattr(report, part.name) for part in fields(report)}
+    stdout.write_tables(tables, form)
+    _say_what_readers_miss(found)
+    both = report.both_directions.to_pylist()
+    advice = directions_advice(both, read_exporters_header(workspace))
+    if advice is not None:
+        messages.say(advice)
+    if report.inputs_of_old_versions:
+        messages.say(
+            f"{report.inputs_of_old_versions:,} inputs were counted by older rules or an older "
+            "catalog; run their files again to bring them up to date",
+            inputs_of_old_versions=report.inputs_of_old_versions,
+        )
+    return ExitCode.DONE
+
+
+def _what_helps(workspace: Workspace) -> str:
+    """Where nothing is counted: to wait for the run that is at it, or to begin one."""
+    holder = present_holder(workspace)
+    return "use `v6share run PATH...`" if holder is None else holder.advice
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The report; the run that readers miss, or None; why they miss it, where that was noted.
+
+    A reason without a run: what was declared anew is not published.
+    """
+
+    report: StatusReport
+    unpublished: Run | None
+    why: str
+
+
+def _read(workspace: Workspace, command: str) -> _Found:
+    """From the warehouse, which knows most; while a run holds it, from the snapshot.
+
+    So too for whoever may read the workspace and not write to it: to open a warehouse is to write.
+    """
+    if workspace.warehouse.exists() and not os.access(workspace.state, os.W_OK):
+        messages.say(f"{workspace.state} is not yours to write; this is the state last published")
+        return _read_snapshot(workspace)
+    try:
+        with hold(workspace, command):
+            connection = open_warehouse(workspace)
+            try:
+                seen = _readers_see(workspace)
+                return _look(connection, workspace, seen, why_unpublished(connection))
+            finally:
+                connection.close()
+    except WorkspaceBusy as busy:
+        if not workspace.published.exists():
+            raise UserError(
+                f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
+            ) from None
+        messages.say(f"at work now: {busy.holder}; this is the state last published")
+        return _read_snapshot(workspace)
+
+
+def _read_snapshot(workspace: Workspace) -> _Found:
+    with open_snapshot(workspace.published) as snapshot:
+        return _look(snapshot, workspace, published_runs(snapshot), "")
+
+
+def _readers_see(workspace: Workspace) -> frozenset[str]:
+    """The runs in the published file."""
+    try:
+        with open_snapshot(workspace.published) as snapshot:
+            return published_runs(snapshot)
+    except UserError as error:
+        messages.detail(str(error))
+        return frozenset()  # whatever is there, nobody can read it
+
+
+def _look(connection: Connection, workspace: Workspace, seen: Collection[str], why: str) -> _Found:
+    return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
+
+
+def _say_what_readers_miss(found: _Found) -> None:
+    run = found.unpublished
+    if run is None and not found.why:
+        return
+    what = "the catalog of the last run" if run is None else f"run {run.run_id}"
+    why = found.why or "it was broken off or is not done yet, or the published file is gone"
+    messages.warn(
+        f"{what} is committed and not published ({why}): `kpi` and all readers see the state "
+        "before it. `v6share check` shows what fails; once nothing does, the next `v6share run` "
+        "publishes",
+        run_id=None if run is None else run.run_id,
+        why=found.why,
+    )

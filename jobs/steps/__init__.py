@@ -1,0 +1,1 @@
+"""What several commands do: begin early, count, commit, check and publish."""

@@ -1,0 +1,82 @@
+"""What ends every job that may have changed the numbers: checks, then the published snapshot."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from v6share.jobs.terminal import messages
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.render.values import bytes_for_people
+from v6share.warehouse.checks import CheckResult, run_checks
+from v6share.warehouse.database.open import Connection
+from v6share.warehouse.publish import (
+    needs_publish,
+    note_unpublished,
+    publish,
+    was_altered,
+)
+from v6share.workspace.paths import Workspace
+
+
+def new_run_id(now: datetime) -> str:
+    """The id of a run: its start, and a random part."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:
+    """Check the warehouse and replace the snapshot where readers would see a difference.
+
+    wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
+    when a check fails; the old snapshot stays.
+    """
+    if was_altered(connection, workspace):
+        messages.warn(
+            f"{workspace.published}: not the file that was published here (copied, restored, "
+            "changed or damaged)"
+        )
+    if not needs_publish(connection, workspace):
+        messages.detail(f"{workspace.published} is up to date")
+        return False
+    _check(connection)
+    if not wanted:
+        note_unpublished(connection, "--no-publish was given")
+        messages.say("not published, as --no-publish says")
+        return False
+    published = publish(connection, workspace)
+    messages.say(
+        f"published {published.path} ({bytes_for_people(published.size_bytes)})",
+        published=published.path,
+    )
+    return True
+
+
+def _check(connection: Connection) -> None:
+    """Raises JobStopped (GATE) when a check fails, and notes it for ``status``."""
+    results = run_checks(connection)
+    failed = ", ".join(result.name for result in results if result.blocks)
+    if failed:
+        note_unpublished(connection, f"failed checks: {failed}")
+    report_checks(results)
+
+
+def report_checks(results: Sequence[CheckResult]) -> None:
+    """Say what the checks found. Raises JobStopped (GATE) when one of them must block."""
+    for result in results:
+        if not result.passed and not result.blocks:
+            messages.warn(_described(result), check=result.name)
+    failed = [result for result in results if result.blocks]
+    for result in failed:
+        messages.fail(_described(result), check=result.name)
+    if failed:
+        raise JobStopped(
+            ExitCode.GATE,
+            f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
+            "the state before. `v6share check` shows the rows; `v6share rebuild` makes the tables "
+            "anew from the journal and the fragments",
+        )
+
+
+def _described(result: CheckResult) -> str:
+    more = result.found - 1
+    others = f"; and {more:,} more such row{'s' if more > 1 else ''}" if more else ""
+    return f"check {result.name}: expected that {result.what}, but {result.example}{others}"

@@ -1,0 +1,1 @@
+"""What passes between a command and whoever called it: messages, tables, exit codes, signals."""

@@ -1,0 +1,67 @@
+"""Ctrl-C and SIGTERM: stop in order, but soon.
+
+The first signal raises KeyboardInterrupt, so that bars, locks and connections are put away. What
+does not come to an end by itself (a thread deep in a read or a compilation) is left behind after
+a short grace, at once with a second signal. That is safe at any moment: files get their name only
+when whole, the journal drops a torn line, and the warehouse rolls back.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+
+GRACE_SECONDS: Final = 3.0
+NOTHING_HALF_DONE: Final = "nothing is half done, the next run goes on from here"
+
+_asked = threading.Event()
+_leaving = threading.Lock()
+_left = ""
+
+
+def install() -> None:
+    """Handle the signals of this process. What the caller had us ignore stays ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def was_asked() -> bool:
+    """Whether a signal to stop has come; errors that follow are its consequence."""
+    return _asked.is_set()
+
+
+@contextmanager
+def leaving(what: str) -> Iterator[None]:
+    """Say what is left behind, where an interrupt ends this block."""
+    global _left  # one process has one job
+    _left = what
+    yield
+    _left = ""  # not after an error: who says it comes later
+
+
+def leave() -> NoReturn:
+    """Say so and end the process without waiting for any thread."""
+    from v6share.jobs.terminal import messages  # here: messages ask whether a signal has come
+
+    _leaving.acquire()  # never released: whoever comes first speaks, the process ends
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h")  # a bar that was not put away has hidden the cursor
+    messages.fail(f"interrupted; {_left}" if _left else "interrupted")
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
+    if _asked.is_set():
+        leave()
+    _asked.set()
+    timer = threading.Timer(GRACE_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt

@@ -1,0 +1,183 @@
+"""Data on stdout, in the form that ``--format`` names. Nothing else is ever written there.
+
+What a table looks like as text is decided in ``render``; here it meets the terminal or the pipe.
+"""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from v6share.render.text import (
+    Form,
+    SeveralForm,
+    cells_of,
+    json_text,
+    record_table,
+    right_aligned,
+    text_of,
+)
+from v6share.render.units import place_of
+from v6share.render.values import Record, json_value
+from v6share.schemas.errors import UserError
+from v6share.schemas.text.plain import printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_table(
+    table: "pa.Table",
+    form: Form,
+    *,
+    title: str = "",
+    limit: int | None = None,
+    whole: str = "--format csv",
+) -> None:
+    """Print one table on stdout.
+
+    limit: at most so many rows, 0 for all; None: 40 in a table on a terminal, else all. whole: what
+    a user says to see the columns for which a terminal is too narrow.
+    Raises UserError where binary data would go to a terminal.
+    """
+    on_terminal = sys.stdout.isatty()
+    if limit is None:
+        limit = 40 if form == "table" and on_terminal else 0
+    shown = table.slice(0, limit) if limit else table
+    if form == "parquet":
+        _write_parquet(shown)
+    elif form == "table" and on_terminal:
+        _write_rich(shown, title, whole)
+    else:
+        write(text_of(shown, form, title=title))
+    if shown.num_rows < table.num_rows and form in ("table", "markdown"):
+        left = table.num_rows - shown.num_rows
+        write(f"... {left:,} more rows; --limit 0 shows all\n")
+
+
+def write_tables(
+    tables: "Mapping[str, pa.Table | Record]",
+    form: SeveralForm,
+    *,
+    titles: Mapping[str, str] | None = None,
+    limit: int | None = 0,
+    whole: str = "--format json",
+) -> None:
+    """Print several small tables: one after the other, or as one JSON object.
+
+    tables: by name. A Record is one thing with named values: two columns for people, an object in
+    JSON. titles: by name; else ``reject_reasons`` gets the title "Reject reasons". limit, whole: as
+    in ``write_table``; a ``{name}`` in whole becomes that of the table.
+    """
+    if form == "json":
+        parts = (f"{json.dumps(name)}: {_json_part(part, limit)}" for name, part in tables.items())
+        write("{\n" + ",\n".join(parts) + "\n}\n")
+        return
+    for place, (name, part) in enumerate(tables.items()):
+        if place:
+            write("\n")
+        title = (titles or {}).get(name, name.replace("_", " ").capitalize())
+        table = record_table(part) if isinstance(part, Mapping) else part
+        if table.num_rows:
+            hint = whole.format(name=name)
+            write_table(table, form, title=title, limit=limit, whole=hint)
+        else:
+            write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
+
+
+def _json_part(part: "pa.Table | Record", limit: int | None) -> str:
+    if isinstance(part, Mapping):
+        return json_value(part)
+    return json_text(part.slice(0, limit or None)).rstrip()
+
+
+def write(text: str) -> None:
+    """Print text on stdout. A reader that went away, such as ``head``, is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+
+
+def flush() -> None:
+    """Push out what is buffered, quietly where nobody reads."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Print lines of text on stdout; a terminal breaks them between words."""
+    lines = [printable(line) for line in lines]
+    if not sys.stdout.isatty():
+        write("".join(f"{line}\n" for line in lines))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for line in lines:
+        console.print(Text(line))
+
+
+def _leave_pipe() -> None:
+    """Send the rest to nowhere, so that neither we nor the interpreter's exit complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_rich(table: "pa.Table", title: str, whole: str) -> None:
+    """A table with colours, as much of it as the terminal is wide; the rest is named beneath."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from v6share.render import fit
+
+    console = Console()
+    rows, right = cells_of(table), right_aligned(table)
+    columns = [
+        fit.Column(field.name, [row[i] for row in rows], not right[i], place_of(field, i))
+        for i, field in enumerate(table.schema)
+    ]
+    fitted = fit.fit(columns, console.width)
+    rich_table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, width in fitted.shown.items():
+        rich_table.add_column(
+            Text(fit.header(column.name, width)),
+            justify="left" if column.is_text else "right",
+            vertical="top",
+            width=width,
+        )
+    for row in zip(*(column.cells for column in fitted.shown), strict=True):
+        rich_table.add_row(*map(Text, row))
+    if title:
+        console.print(Text(title, style="bold"))
+    console.print(rich_table)
+    if fitted.same:
+        known = ", ".join(f"{column.name} {column.cells[0] or '(empty)'}" for column in fitted.same)
+        console.print(Text(f"the same in all rows shown: {known}"))
+    if fitted.left_out:
+        names = ", ".join(column.name for column in fitted.left_out)
+        console.print(Text(f"left out, as the terminal is narrow: {names}; {whole} shows all"))
+
+
+def _write_parquet(table: "pa.Table") -> None:
+    import pyarrow.parquet as pq
+
+    if sys.stdout.isatty():
+        raise UserError(
+            "parquet is binary and stdout is a terminal; write it to a file: "
+            "v6share kpi VIEW --format parquet > view.parquet"
+        )
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    try:
+        sys.stdout.buffer.write(sink.getvalue())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _leave_pipe()

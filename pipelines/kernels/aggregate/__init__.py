@@ -1,0 +1,1 @@
+"""Flows become the sums, sketches and accounts of one input."""

@@ -1,0 +1,1 @@
+"""Which app, product, regions, network and class a flow belongs to."""

@@ -1,0 +1,1 @@
+"""The columns of a source file become one canonical batch of flows."""

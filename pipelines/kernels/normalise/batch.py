@@ -1,0 +1,437 @@
+"""One batch of a source file, read by its dialect, in canonical form.
+
+A row stays a row, in order; a record with counters of both directions gives a second batch with
+the ends swapped. Nothing is dropped: what is wrong with a row is a bit in ``faults``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as pt
+
+from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U8, U16, U64, Bool, Coded, FlowBatch
+from v6share.pipelines.kernels.normalise.addresses import MALFORMED, Halves, read_addresses
+from v6share.pipelines.kernels.normalise.column_values import Whole, first_coded, holds_in, whole
+from v6share.pipelines.kernels.normalise.families import (
+    MIXED,
+    UNKNOWN,
+    V4,
+    V6,
+    combined_family,
+    outer_family,
+    separate,
+    separate_family,
+)
+from v6share.pipelines.kernels.normalise.faults import (
+    counter_faults,
+    fault_bit,
+    settled_times,
+    whole_mask,
+)
+from v6share.pipelines.kernels.normalise.numbers import narrow_numbers
+from v6share.pipelines.kernels.normalise.sampling_fractions import (
+    LARGEST_PART,
+    of_probability,
+    reduce_fractions,
+)
+from v6share.pipelines.kernels.normalise.source_columns import SourceRows
+from v6share.pipelines.kernels.normalise.times import MISSING
+from v6share.pipelines.kernels.normalise.vendor_formats import app_id_reader, exporter_reader
+from v6share.schemas.dialects import Dialect, Interval, NumberSource, Reverse, Source, TimeSource
+from v6share.schemas.ledger import EGRESS_FINDING
+from v6share.schemas.protocols import parse_protocol
+
+_FAMILY: Final = {"v4": V4, "v6": V6}
+_BAD_ADDRESS: Final = fault_bit("bad_address")
+_NO_COUNTERS: Final = fault_bit("no_counters")
+_TOTAL_COUNTERS: Final = fault_bit("total_counters")
+_ACTION_REJECT: Final = fault_bit("action_reject")
+_NO_DATA: Final = fault_bit("no_data") | fault_bit("skip_data")
+_OF_TIMES: Final = ("time fallback", "unreadable time")
+
+
+def normalise(batch: pa.RecordBatch, dialect: Dialect) -> tuple[FlowBatch, ...]:
+    """The canonical batches of a source batch: the flows, then the reverse halves, if any.
+
+    Columns of ``batch`` that the dialect does not know are ignored, those that it lacks are
+    absent. Types must have passed ``source_types.check_types``.
+    """
+    row = _Flows(batch, dialect)
+    forward = row.flows()
+    if dialect.reverse is None:
+        return (forward,)
+    reverse = row.reverse_flows(forward, dialect.reverse)
+    return (forward,) if reverse is None else (forward, reverse)
+
+
+def taken(flows: FlowBatch, rows: np.ndarray[Any, np.dtype[np.intp]]) -> FlowBatch:
+    """Some rows of a batch, by position."""
+    fields: dict[str, Any] = {}
+    for name, value in vars(flows).items():
+        if isinstance(value, np.ndarray):
+            fields[name] = value[rows]
+        elif isinstance(value, Coded):
+            fields[name] = Coded(value.codes[rows], value.values)
+        elif name == "findings":
+            fields[name] = tuple((n, m[rows]) for n, m in value if m[rows].any())
+        else:
+            fields[name] = value
+    return FlowBatch(**fields)
+
+
+class _Flows(SourceRows):
+    """The canonical columns, one question after the other."""
+
+    def flows(self) -> FlowBatch:
+        columns, rows = self.dialect.columns, self.rows
+        faults = np.zeros(rows, np.uint16)
+        addresses = self.addresses(faults)
+        start, end, time_findings = self.times(columns.start, columns.end, faults)
+        counters = self.counters(columns.packets, columns.octets, faults)
+        protocol = _small(self.narrow(columns.protocol, 255, parse_protocol))
+        _forget_protocol_0(protocol, addresses["family"])
+        consumed = self.forwarding(faults)
+        egress = self.any_of(self.dialect.egress)
+        self.rejects(faults)
+        return FlowBatch(
+            **addresses,
+            start_ms=start,
+            end_ms=end,
+            faults=faults,
+            **counters,
+            protocol=protocol,
+            src_port=self.narrow(columns.src_port, 0xFFFF),
+            dst_port=self.narrow(columns.dst_port, 0xFFFF),
+            tcp_flags=self.flags(columns.tcp_flags),
+            exporter=self.exporter(),
+            layer2_octets=self.layer2(),
+            **self.interval(),
+            pre_scaled=self.any_of(self.dialect.pre_scaled),
+            consumed=consumed,
+            segment_routing=self.any_of(self.dialect.segment_routing),
+            egress=egress,
+            server_name=self.texts(columns.server_name),
+            app_name=self.texts(columns.app_name),
+            app_id=self.texts(columns.app_id, app_id_reader),
+            src_as=self.optional(columns.src_as, 2**32 - 1),
+            dst_as=self.optional(columns.dst_as, 2**32 - 1),
+            subscriber=self.texts(columns.subscriber),
+            rtt_client_us=self.optional(columns.rtt_client_us, 2**62),
+            rtt_server_us=self.optional(columns.rtt_server_us, 2**62),
+            retransmits=self.optional(columns.retransmits, 2**62),
+            findings=(*time_findings, *self.findings(egress)),
+        )
+
+    def addresses(self, faults: U16) -> dict[str, Any]:
+        columns = self.dialect.columns
+        src = [self.address(s, faults) for s in self.present(columns.src)]
+        dst = [self.address(s, faults) for s in self.present(columns.dst)]
+        family = np.empty(self.rows, np.uint8)
+        self.mixed = np.zeros(self.rows, np.bool_)
+        underlay: U8 | None = None
+        if len(src) == len(dst) == 1:
+            (src_hi, src_lo, _), (dst_hi, dst_lo, _) = src[0], dst[0]
+            clear = combined_family(src_hi, src_lo, dst_hi, dst_lo, family)
+        else:
+            src4, src_hi, src_lo = self.both(src)
+            dst4, dst_hi, dst_lo = self.both(dst)
+            inner = self.inner_family()
+            under = np.zeros(self.rows, np.uint8)
+            clear = separate_family(
+                src4, src_hi, src_lo, dst4, dst_hi, dst_lo, inner, family, under
+            )
+            underlay = under if under.any() else None
+        if not clear:
+            self.mixed = family == MIXED
+            family[self.mixed] = UNKNOWN
+            unknown = (family == UNKNOWN) & ~self.mixed
+            if unknown.any():
+                family[unknown] = self.told_family()[unknown]
+        addresses = {
+            "src_hi": src_hi,
+            "src_lo": src_lo,
+            "dst_hi": dst_hi,
+            "dst_lo": dst_lo,
+            "family": family,
+            "underlay": underlay,
+        }
+        return self.tunnels(addresses, faults)
+
+    def address(self, source: Source, faults: U16) -> Halves:
+        array = self.columns[source.column]
+        hi, lo, state = read_addresses(array)
+        if source.missing:
+            gone = holds_in(array, source.missing)
+            hi, lo, state = _without(hi, gone), _without(lo, gone), _without(state, gone)
+        if not (pt.is_fixed_size_binary(array.type) and array.type.byte_width == 16):
+            malformed = state == MALFORMED
+            if malformed.any():
+                faults[malformed] |= _BAD_ADDRESS
+        return hi, lo, state
+
+    def both(self, parts: Sequence[Halves]) -> tuple[U64, U64, U64]:
+        """Of several columns, the IPv4 address (mapped low half) and the IPv6 one of each row."""
+        four, hi, lo = (np.zeros(self.rows, np.uint64) for _ in range(3))
+        for part_hi, part_lo, _ in parts:
+            separate(part_hi, part_lo, four, hi, lo)
+        return four, hi, lo
+
+    def inner_family(self) -> U8:
+        inner = np.zeros(self.rows, np.uint8)
+        for rule in self.dialect.inner:
+            holds = self.all_of(rule.when)
+            if holds is not None:
+                inner[holds & (inner == UNKNOWN)] = _FAMILY[rule.family]
+        return inner
+
+    def told_family(self) -> U8:
+        """What a version or ethertype column says."""
+        family = np.zeros(self.rows, np.uint8)
+        for source in self.dialect.columns.family:
+            array = self.columns.get(source.column)
+            if array is not None:
+                open_ = family == UNKNOWN
+                family[open_ & holds_in(array, source.v4)] = V4
+                family[open_ & holds_in(array, source.v6)] = V6
+        return family
+
+    def tunnels(self, addresses: dict[str, Any], faults: U16) -> dict[str, Any]:
+        """Outer headers beside the inner addresses: the family is the outer one's."""
+        family, underlay = addresses["family"], addresses["underlay"]
+        columns = self.dialect.columns
+        outer_src = [self.address(s, faults) for s in self.present(columns.outer_src)]
+        outer_dst = [self.address(s, faults) for s in self.present(columns.outer_dst)]
+        shown = np.zeros(self.rows, np.uint8) if underlay is None else underlay.copy()
+        for hi, lo, _ in (*outer_src, *outer_dst):
+            outer_family(hi, lo, shown)
+        for rule in self.dialect.underlay:
+            holds = self.all_of(rule.when)
+            if holds is not None:
+                shown[holds & (family != UNKNOWN) & (shown == UNKNOWN)] = _FAMILY[rule.family]
+        if not shown.any():
+            return addresses
+        under = shown != UNKNOWN
+        protocol = _small(self.narrow(columns.outer_protocol, 255, parse_protocol))
+        if outer_dst:
+            addresses |= {"outer_dst_hi": outer_dst[0][0], "outer_dst_lo": outer_dst[0][1]}
+        return addresses | {
+            "family": np.where(under, shown, family),
+            "underlay": shown,
+            "outer_protocol": np.where(under, protocol, np.int16(-1)).astype(np.int16),
+        }
+
+    def times(
+        self,
+        starts: Sequence[TimeSource],
+        ends: Sequence[TimeSource],
+        faults: U16,
+    ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
+        start, bad_start = self.time(starts)
+        end, bad_end = self.time(ends)
+        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
+
+    def export_time(self) -> I64:
+        """When each record was exported; shape (0,) where the file does not say it."""
+        sources = self.dialect.columns.export
+        return self.time(sources)[0] if self.present(sources) else np.empty(0, np.int64)
+
+    def counters(
+        self, packets: Sequence[NumberSource], octets: Sequence[NumberSource], faults: U16
+    ) -> dict[str, Any]:
+        p, o = self.number(packets), self.number(octets)
+        counter_faults(p.values, p.absent, p.bad, o.values, o.absent, o.bad, faults)
+        columns = self.dialect.columns
+        if len(p.absent) and (columns.total_packets or columns.total_octets):
+            totals = ~whole_mask(self.number(columns.total_packets).absent, self.rows)
+            totals |= ~whole_mask(self.number(columns.total_octets).absent, self.rows)
+            only = p.absent & whole_mask(o.absent, self.rows) & totals
+            faults[only] = (faults[only] & ~_NO_COUNTERS) | _TOTAL_COUNTERS
+        return _counters(p, o)
+
+    def interval(self) -> dict[str, Any]:
+        num: I64 | None = None
+        den: I64 | None = None
+        for form in self.dialect.interval:
+            one = self.one_interval(form)
+            if one is None:
+                continue
+            if num is None:
+                num, den = one
+            else:
+                use = (num == 0) & (one[0] > 0)
+                num, den = np.where(use, one[0], num), _where_either(use, one[1], den)
+            if (num > 0).all():
+                break
+        return {"sampling_num": num, "sampling_den": den}
+
+    def one_interval(self, form: Interval) -> tuple[I64, I64 | None] | None:
+        """(num, den), reduced, num 0 where unknown; None where the file cannot show it."""
+        names = (*(form.num or ()), *(form.den or ()))
+        if form.probability is not None:
+            names = (form.probability,)
+        if any(n not in self.columns for n in names):
+            return None
+        use = self.all_of(form.when)
+        if form.when and use is None:
+            return None
+        den: I64 | None = None
+        if form.probability is not None:
+            num, den = of_probability(self.columns[form.probability])
+        elif form.constant is not None:
+            num = np.full(self.rows, form.constant, np.int64)
+        else:
+            num = self.sum_of(form.num or ())
+            den = None if form.den is None else self.sum_of(form.den)
+        if use is not None:
+            num = np.where(use, num, 0)
+        if den is None:
+            return num, None
+        out_num, out_den = np.empty(self.rows, np.int64), np.empty(self.rows, np.int64)
+        reduce_fractions(num, den, out_num, out_den)
+        return out_num, out_den
+
+    def sum_of(self, names: Sequence[str]) -> I64:
+        """The sum of columns, 0 where one of them is absent or absurd."""
+        parts = [whole(self.columns[name]) for name in names]
+        known = [np.empty(self.rows, np.int64) for _ in parts]
+        absurd = 0 if len(parts) == 1 else -1
+        for part, out in zip(parts, known, strict=True):
+            narrow_numbers(part.values, part.absent, part.bad, LARGEST_PART - 1, absurd, out)
+        if len(known) == 1:
+            return known[0]
+        sums: I64 = np.where(np.minimum.reduce(known) < 0, 0, np.add.reduce(known))
+        return sums
+
+    def layer2(self) -> I64 | None:
+        octets: I64 | None = None
+        for rule in self.dialect.layer2:
+            holds = self.all_of(rule.when)
+            if holds is not None and holds.any():
+                octets = np.zeros(self.rows, np.int64) if octets is None else octets
+                octets[holds & (octets == 0)] = rule.octets
+        return octets
+
+    def forwarding(self, faults: U16) -> Bool | None:
+        """Dropped packets get a fault; the rows that the router consumed itself are returned."""
+        sources = self.dialect.columns.forwarding_status
+        if not self.present(sources):
+            return None
+        status = self.narrow(sources, 255)
+        dropped = (status >> 6) == 0b10
+        if dropped.any():
+            faults[dropped] |= _ACTION_REJECT
+        consumed: Bool = (status >> 6) == 0b11
+        return consumed
+
+    def rejects(self, faults: U16) -> None:
+        for rule in self.dialect.reject:
+            holds = self.all_of(rule.when)
+            if holds is not None:
+                faults[holds] |= fault_bit(rule.reason)
+
+    def findings(self, egress: Bool | None) -> list[tuple[str, Bool]]:
+        found = [(rule.name, self.all_of(rule.when)) for rule in self.dialect.finding]
+        found.append(("two address families", self.mixed))
+        found.append((EGRESS_FINDING, egress))
+        return [(name, holds) for name, holds in found if holds is not None and holds.any()]
+
+    def exporter(self) -> Coded:
+        exporter = self.texts(self.dialect.columns.exporter, exporter_reader)
+        if exporter is None:
+            return Coded(np.zeros(self.rows, np.int32), ("",))
+        if (exporter.codes >= 0).all():
+            return exporter
+        return first_coded([exporter, Coded(np.zeros(self.rows, np.int32), ("",))])
+
+    def reverse_flows(self, forward: FlowBatch, reverse: Reverse) -> FlowBatch | None:
+        """The rows that have counters of the other direction, with the ends swapped."""
+        if not self.present((*reverse.packets, *reverse.octets)):
+            return None
+        p, o = self.number(reverse.packets), self.number(reverse.octets)
+        rows = np.flatnonzero(_something(p, self.rows) | _something(o, self.rows))
+        if len(rows) == 0:
+            return None
+        own = np.zeros(self.rows, np.uint16)
+        start, end, findings = self.reverse_times(reverse, own)
+        counter_faults(p.values, p.absent, p.bad, o.values, o.absent, o.bad, own)
+        shared = forward.faults & (_BAD_ADDRESS | _ACTION_REJECT | _NO_DATA)
+        flows = replace(
+            forward,
+            src_hi=forward.dst_hi,
+            src_lo=forward.dst_lo,
+            dst_hi=forward.src_hi,
+            dst_lo=forward.src_lo,
+            src_port=forward.dst_port,
+            dst_port=forward.src_port,
+            src_as=forward.dst_as,
+            dst_as=forward.src_as,
+            outer_dst_hi=None,
+            outer_dst_lo=None,
+            start_ms=start,
+            end_ms=end,
+            faults=shared | own,
+            **_counters(p, o),
+            tcp_flags=self.flags(reverse.tcp_flags),
+            rtt_client_us=None,
+            rtt_server_us=None,
+            retransmits=None,
+            findings=(*findings, *(f for f in forward.findings if f[0] not in _OF_TIMES)),
+        )
+        return taken(flows, rows)
+
+    def reverse_times(
+        self, reverse: Reverse, faults: U16
+    ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
+        """The reverse direction's own times; where it has none at all, the flow's."""
+        columns = self.dialect.columns
+        start, bad_start = self.time(reverse.start)
+        end, bad_end = self.time(reverse.end)
+        none = (start == MISSING) & (end == MISSING)
+        if none.any():
+            flow_start, flow_bad_start = self.time(columns.start)
+            flow_end, flow_bad_end = self.time(columns.end)
+            start, end = np.where(none, flow_start, start), np.where(none, flow_end, end)
+            bad_start = whole_mask(bad_start, self.rows) | (
+                whole_mask(flow_bad_start, self.rows) & none
+            )
+            bad_end = whole_mask(bad_end, self.rows) | (whole_mask(flow_bad_end, self.rows) & none)
+        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
+
+
+def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:
+    """Choose between denominators, None being 1 everywhere."""
+    if new is None and old is None:
+        return None
+    return np.where(use, 1 if new is None else new, 1 if old is None else old)
+
+
+def _counters(packets: Whole, octets: Whole) -> dict[str, Any]:
+    return {
+        "packets": packets.values,
+        "octets": octets.values,
+        "packets_beyond": packets.beyond if packets.beyond.any() else None,
+        "octets_beyond": octets.beyond if octets.beyond.any() else None,
+    }
+
+
+def _something(number: Whole, rows: int) -> Bool:
+    there: Bool = (number.values != 0) & ~whole_mask(number.absent, rows)
+    return there | whole_mask(number.bad, rows)
+
+
+def _without(values: Any, gone: Bool) -> Any:
+    return np.where(gone, values.dtype.type(0), values)
+
+
+def _small(values: I32) -> I16:
+    return values.astype(np.int16)
+
+
+def _forget_protocol_0(protocol: I16, family: U8) -> None:
+    """0 is the hop-by-hop header of IPv6; anywhere else collectors mean "none" by it."""
+    zero = protocol == 0
+    if zero.any():
+        protocol[zero & (family != V6)] = -1

@@ -1,0 +1,103 @@
+"""The family of a row, from its addresses: what the outermost IP header is."""
+
+import numpy as np
+
+from v6share.pipelines.kernels.flow_batch import U8, U64
+from v6share.pipelines.kernels.jit import compiled
+
+UNKNOWN, V4, V6 = 0, 1, 2  # as in FAMILIES
+MIXED = 3  # addresses of both families, and nothing tells which is the outer one
+
+
+@compiled
+def combined_family(src_hi: U64, src_lo: U64, dst_hi: U64, dst_lo: U64, family: U8) -> bool:
+    """Family of one address column an end; 3 where the ends differ.
+
+    A row without any address (both ends zero) gets four zero halves: absent and all-zero are the
+    same thing here. So does a row of two families, for no rule may read it. Returns whether every
+    row has a family.
+    """
+    unclear = 0
+    for i in range(len(family)):
+        family[i] = _kind(src_hi[i], src_lo[i]) | _kind(dst_hi[i], dst_lo[i])
+        unclear += (family[i] == 0) | (family[i] == MIXED)
+    if unclear > 0:
+        for i in range(len(family)):
+            if family[i] == 0 or family[i] == MIXED:
+                src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
+    return unclear == 0
+
+
+@compiled
+def _kind(hi: np.uint64, lo: np.uint64) -> int:
+    """0 zero, 1 IPv4, 2 IPv6. Without branches, as families alternate."""
+    is_zero = ((hi | lo) == 0) | ((hi | (lo ^ np.uint64(0xFFFF00000000))) == 0)
+    is_v4 = (hi | ((lo >> np.uint64(32)) ^ np.uint64(0xFFFF))) == 0
+    return 0 if is_zero else (1 if is_v4 else 2)
+
+
+@compiled
+def separate(hi: U64, lo: U64, four: U64, six_hi: U64, six_lo: U64) -> None:
+    """Put each address where its family belongs, unless an earlier column has filled the place.
+
+    0.0.0.0 fills no place that a later column could fill better.
+    """
+    for i in range(len(hi)):
+        if hi[i] == 0 and lo[i] >> np.uint64(32) == np.uint64(0xFFFF):
+            if four[i] & np.uint64(0xFFFFFFFF) == 0:
+                four[i] = lo[i]
+        elif six_hi[i] == 0 and six_lo[i] == 0:
+            six_hi[i], six_lo[i] = hi[i], lo[i]
+
+
+@compiled
+def separate_family(
+    src4: U64,
+    src_hi: U64,
+    src_lo: U64,
+    dst4: U64,
+    dst_hi: U64,
+    dst_lo: U64,
+    inner: U8,
+    family: U8,
+    underlay: U8,
+) -> bool:
+    """Choose between the IPv4 and the IPv6 addresses of a row; 3 where nothing tells.
+
+    The choice is written over the IPv6 halves. Returns whether every row has a family.
+    """
+    clear = True
+    for i in range(len(family)):
+        has4 = (src4[i] | dst4[i]) & np.uint64(0xFFFFFFFF) != 0
+        has6 = _is_own(src4[i], src_hi[i], src_lo[i]) or _is_own(dst4[i], dst_hi[i], dst_lo[i])
+        use4 = has4
+        if has4 and has6:
+            use4 = inner[i] == V4
+            family[i] = MIXED if inner[i] == 0 else (V6 if use4 else V4)
+            underlay[i] = 0 if inner[i] == 0 else family[i]
+        else:
+            family[i] = V4 if has4 else (V6 if has6 else 0)
+        if use4:
+            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, src4[i], 0, dst4[i]
+        elif family[i] == 0 or family[i] == MIXED:
+            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
+        if family[i] == 0 or family[i] == MIXED:
+            clear = False
+    return clear
+
+
+@compiled
+def _is_own(four: np.uint64, hi: np.uint64, lo: np.uint64) -> bool:
+    """Whether the IPv6 address says more than ``::a.b.c.d`` beside the same a.b.c.d."""
+    if hi == 0 and lo == 0:
+        return False
+    return not (hi == 0 and four != 0 and lo == four & np.uint64(0xFFFFFFFF))
+
+
+@compiled
+def outer_family(hi: U64, lo: U64, shown: U8) -> None:
+    """Note the family of an outer header's address where none is noted yet."""
+    for i in range(len(shown)):
+        kind = _kind(hi[i], lo[i])
+        if shown[i] == 0 and kind != 0:
+            shown[i] = kind

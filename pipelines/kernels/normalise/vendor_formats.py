@@ -1,0 +1,94 @@
+"""How collectors write TCP flags, application ids and exporters."""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from v6share.pipelines.kernels.normalise.column_values import decimal_number, is_bytes, plain_text
+
+_FLAGS: Final = {
+    "fin": 1,
+    "syn": 2,
+    "rst": 4,
+    "psh": 8,
+    "ack": 16,
+    "urg": 32,
+    "ece": 64,
+    "cwr": 128,
+    "ns": 256,
+}
+_FLAG_LETTERS: Final = {name[0]: bit for name, bit in _FLAGS.items() if name != "ns"}
+
+
+def flag_bit(name: str) -> int:
+    """The bit of a TCP flag's name; 0 for a name that nobody knows."""
+    return _FLAGS.get(name.strip().lower(), 0)
+
+
+def flags_of(text: str) -> int | None:
+    """TCP flags in decimal, in hexadecimal with 0x, or as letters: ``...AP.SF``."""
+    number = decimal_number(text)
+    if number is not None:
+        return number
+    word = text.strip().lower()
+    if word.startswith("0x"):
+        try:
+            return int(word, 16)
+        except ValueError:
+            return None
+    if word.strip(".fsrpauec"):
+        return None
+    return sum(_FLAG_LETTERS[letter] for letter in set(word) - {"."})
+
+
+def sparing(
+    read: Callable[[Any], str | None], missing: Sequence[int | str]
+) -> Callable[[Any], str | None]:
+    """``read``, but None for the texts that mean "none"."""
+    nothing = {str(m) for m in missing}
+
+    def spared(value: Any) -> str | None:
+        text = read(value)
+        return None if text in nothing else text
+
+    return spared if nothing else read
+
+
+def app_id_reader(kind: pa.DataType) -> Callable[[Any], str | None]:
+    """How application ids of this type are read."""
+    return _app_id_of_bytes if is_bytes(kind) else plain_text
+
+
+def _app_id_of_bytes(value: bytes) -> str | None:
+    """RFC 6759: one byte of engine, then the selector, as ``13:1234``."""
+    if not any(value):
+        return None
+    return f"{value[0]}:{int.from_bytes(value[1:], 'big')}"
+
+
+def exporter_reader(kind: pa.DataType) -> Callable[[Any], str | None]:
+    """How exporters of this type are read."""
+    return _exporter_of_bytes if is_bytes(kind) else _exporter_text
+
+
+def _exporter_of_bytes(value: bytes) -> str | None:
+    return _shortest(ipaddress.ip_address(value)) if len(value) in (4, 16) else plain_text(value)
+
+
+def _exporter_text(value: Any) -> str | None:
+    """An exporter as the catalog writes it: an address in its shortest form, else the text."""
+    if isinstance(value, int):
+        return _shortest(ipaddress.IPv4Address(value & 0xFFFFFFFF))
+    text = plain_text(value)
+    try:
+        return _shortest(ipaddress.ip_address(text or ""))
+    except ValueError:
+        return text
+
+
+def _shortest(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return None if int(address) == 0 else str(address)

@@ -1,0 +1,1 @@
+"""Values, tables and the KPI board as text for people and for machines. Pure."""

@@ -1,0 +1,217 @@
+"""CSV files of the catalog: named columns, comments with ``#``, and the line of every mistake.
+
+Two readers with the same rules: ``read_csv`` gives rows as text for the small files, and
+``read_columns`` gives one Arrow table for files of 600,000 rows and more, where a Python loop
+would take seconds. The fast reader hands over to the slow one to find the words for a mistake.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from string import whitespace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from v6share.schemas.errors import CatalogError
+from v6share.schemas.text.toml import decode
+from v6share.schemas.text.wording import did_you_mean
+
+# By byte: whether a line that begins with it may hold no row.
+_MAY_SKIP: Final = np.isin(np.arange(256), list(b"# \t\r\n"))
+_FIRST_LINE: Final = re.compile(rb"[^\r\n]*[^\r\n \t][^\r\n]*")
+_SKIPPED: Final = b"skipped_lines"
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """One row: its cells by column, stripped, and the line on which it begins."""
+
+    file: str
+    line: int
+    cells: dict[str, str]
+
+    def error(self, column: str, problem: str) -> CatalogError:
+        """A mistake in one cell of this row."""
+        return CatalogError(self.file, self.line, column, problem)
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """The columns that a file must and may have."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All of them, in the order of the contract."""
+        return self.required + self.optional
+
+
+def read_csv(file: str, data: bytes, columns: CsvColumns) -> list[CsvRow]:
+    """All rows of a CSV file with a header. Empty and ``#`` lines are skipped.
+
+    Raises CatalogError for text that is not UTF-8, for an unknown, missing or repeated column,
+    and for a row with more or fewer cells than the header.
+    """
+    rows = _rows(file, decode(file, data))
+    header = _checked_header(file, rows, columns)
+    return [_row(file, line, header, cells) for line, cells in rows]
+
+
+def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:
+    """The columns of a CSV file, in its order. Raises CatalogError as ``read_csv``, for these."""
+    return _checked_header(file, _rows(file, decode(file, data)), columns)
+
+
+def read_columns(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
+    """The required columns as text in an Arrow table, in file order; rules as ``read_csv``.
+
+    A row's line is ``row_line(table, row)``. Cells may not contain line breaks.
+    """
+    body, skipped = _without_skipped(data.removeprefix(b"\xef\xbb\xbf"))
+    first = _FIRST_LINE.search(body)
+    header_line = row_line(_lines_of(pa.table({}), skipped), -1)
+    header = _header(file, first[0] if first else b"", header_line, columns)
+    try:
+        table = _parse_columns(body, header, columns)
+    except pa.ArrowInvalid as error:
+        _refuse_line_breaks(read_csv(file, data, columns))
+        raise CatalogError(file, None, "", f"not CSV: {error}") from None
+    if b'"' in body and any(_holds_line_break(column) for column in table.columns):
+        _refuse_line_breaks(read_csv(file, data, columns))
+    return _lines_of(table, skipped)
+
+
+def empty_columns(columns: CsvColumns) -> pa.Table:
+    """What ``read_columns`` gives for a file without rows."""
+    return pa.table({c: pa.chunked_array([], pa.string()) for c in columns.required})
+
+
+def row_line(table: pa.Table, row: int) -> int:
+    """The line (from 1) of a row of ``read_columns``: row + 2, and the skipped lines above."""
+    line = row + 2
+    for skipped in (table.schema.metadata or {}).get(_SKIPPED, b"").split(b","):
+        if not skipped or int(skipped) > line:
+            break
+        line += 1
+    return line
+
+
+def _holds_line_break(column: pa.ChunkedArray) -> bool:
+    return pc.any(pc.match_substring_regex(column, "[\r\n]")).as_py() is True
+
+
+def _refuse_line_breaks(rows: Iterable[CsvRow]) -> None:
+    for row in rows:
+        for column, cell in row.cells.items():
+            if "\n" in cell or "\r" in cell:
+                raise row.error(column, "found a line break inside a cell")
+
+
+def _rows(file: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    lines = ("\n" if line.startswith("#") else line for line in io.StringIO(text, newline=""))
+    reader = csv.reader(lines, strict=True)
+    begin = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise CatalogError(file, begin, "", f"not CSV: {error}") from None
+        # As bytes.strip does it: a line is no row where ASCII calls it empty.
+        if len(cells) > 1 or any(cell.strip(whitespace) for cell in cells):
+            yield begin, [cell.strip() for cell in cells]
+        begin = reader.line_num + 1
+
+
+def _row(file: str, line: int, header: list[str], cells: list[str]) -> CsvRow:
+    if len(cells) != len(header):
+        expected = f"expected {len(header)} ({','.join(header)})"
+        raise CatalogError(file, line, "", f"found {_count(len(cells), 'cell')}, {expected}")
+    return CsvRow(file, line, dict(zip(header, cells, strict=True)))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _checked_header(
+    file: str, rows: Iterator[tuple[int, list[str]]], columns: CsvColumns
+) -> list[str]:
+    line, header = next(rows, (None, []))
+    _check_header(file, line, header, columns)
+    return header
+
+
+def _check_header(file: str, line: int | None, header: Sequence[str], columns: CsvColumns) -> None:
+    expected = ",".join(columns.required)
+    if not header:
+        problem = f"found no header line, expected {expected}"
+        raise CatalogError(file, 1, "", problem)
+    if len(header) == 1 and ";" in header[0]:
+        raise CatalogError(file, line, "", "found semicolons, expected commas between the cells")
+    for name in header:
+        if name not in columns.known:
+            problem = f"unknown column{did_you_mean(name, columns.known)}"
+            raise CatalogError(file, line, name, problem)
+        if header.count(name) > 1:
+            raise CatalogError(file, line, name, "the column stands twice in the header")
+    for name in columns.required:
+        if name not in header:
+            found = ",".join(header)
+            raise CatalogError(
+                file, line, name, f"missing column; found {found}, expected {expected}"
+            )
+
+
+def _header(file: str, text: bytes, line: int, columns: CsvColumns) -> list[str]:
+    rows = _rows(file, decode(file, text))
+    _, header = next(rows, (None, []))
+    _check_header(file, line, header, columns)
+    return header
+
+
+def _without_skipped(body: bytes) -> tuple[bytes, list[int]]:
+    """Empty the comment lines; give the numbers of all lines that hold no row."""
+    if not _may_skip(body):
+        return body, []
+    lines = body.removesuffix(b"\n").split(b"\n")
+    skipped = [i for i, line in enumerate(lines) if line[:1] == b"#" or not line.strip()]
+    for i in skipped:
+        lines[i] = b""
+    return b"\n".join(lines), [i + 1 for i in skipped]
+
+
+def _may_skip(body: bytes) -> bool:
+    """Whether a line begins like one that holds no row; a pattern takes ten times as long."""
+    octets = np.frombuffer(body, np.uint8)
+    begins = octets[np.flatnonzero(octets[:-1] == ord("\n")) + 1]
+    return bool(_MAY_SKIP[octets[:1]].any() or _MAY_SKIP[begins].any())
+
+
+def _lines_of(table: pa.Table, skipped: list[int]) -> pa.Table:
+    return table.replace_schema_metadata({_SKIPPED: ",".join(map(str, skipped))})
+
+
+def _parse_columns(body: bytes, header: list[str], columns: CsvColumns) -> pa.Table:
+    table = pa.csv.read_csv(
+        pa.BufferReader(body),
+        read_options=pa.csv.ReadOptions(column_names=header, skip_rows=0, block_size=1 << 22),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()),
+            include_columns=list(columns.required),
+            strings_can_be_null=False,
+        ),
+    ).slice(1)
+    if body.isascii() and b" " not in body and b"\t" not in body:
+        return table
+    trimmed = [pc.utf8_trim_whitespace(table[name]) for name in columns.required]
+    return pa.table(trimmed, names=list(columns.required))

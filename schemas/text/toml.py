@@ -1,0 +1,98 @@
+"""A TOML file as text and values, with the line of every mistake."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from v6share.schemas.errors import CatalogError
+from v6share.schemas.text.toml_lines import Path, line_of
+from v6share.schemas.text.wording import first_mistake
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class TomlText:
+    """One TOML file that parsed: its name, its text, its values (floats as Decimal)."""
+
+    file: str
+    text: str
+    values: dict[str, Any]
+
+    def error(self, path: Path, problem: str) -> CatalogError:
+        """A mistake at a key path; of an absent key, the line is its table's."""
+        return CatalogError(self.file, line_of(self.text, path), key_name(path), problem)
+
+    def validate(self, model: type[Model]) -> Model:
+        """The values as a model. Only the file's own key names (aliases) are accepted.
+
+        Raises CatalogError with the line and the key of the mistake.
+        """
+        try:
+            return model.model_validate(self.values, by_alias=True, by_name=False)
+        except ValidationError as error:
+            path, problem = first_mistake(error, known_keys(model))
+            raise self.error(path, problem) from None
+
+
+def read_toml(file: str, data: bytes) -> TomlText:
+    """Parse TOML bytes (UTF-8, a byte order mark is tolerated). Raises CatalogError."""
+    text = decode(file, data)
+    try:
+        values = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(file, text, str(error)) from None
+    return TomlText(file, text, values)
+
+
+def decode(file: str, data: bytes) -> str:
+    """UTF-8 bytes as text, without byte order mark. Raises CatalogError with the line."""
+    data = data.removeprefix(_BOM)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start]
+        problem = f"found the byte 0x{byte:02x}, expected UTF-8 text; save the file as UTF-8"
+        raise CatalogError(file, line, "", problem) from None
+
+
+def key_name(path: Path) -> str:
+    """``("app", 2, "match", 0)`` as ``app[2].match[0]``."""
+    name = ""
+    for part in path:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return name.removeprefix(".")
+
+
+def known_keys(model: type[BaseModel], place: str = "") -> dict[str, tuple[str, ...]]:
+    """The keys that a model and the models below it accept, by place (``app.match``)."""
+    names = {f.alias or n: f.annotation for n, f in model.model_fields.items()}
+    keys = {place: tuple(names)}
+    for name, annotation in names.items():
+        below = _model_in(annotation)
+        if below is not None:
+            keys |= known_keys(below, f"{place}.{name}".removeprefix("."))
+    return keys
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    for part in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _syntax_error(file: str, text: str, message: str) -> CatalogError:
+    place = _PLACE.search(message)
+    if place is None:
+        return CatalogError(file, None, "", f"not TOML: {message}")
+    line = int(place[1]) if place[1] else text.rstrip("\n").count("\n") + 1
+    return CatalogError(file, line, "", f"not TOML: {message[: place.start()]}")

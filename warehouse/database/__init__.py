@@ -1,0 +1,1 @@
+"""The DuckDB files: how they are opened, migrated, read and written."""

@@ -1,0 +1,150 @@
+"""Opening the private warehouse and the published snapshot.
+
+The connection is set up for a bounded run: 512 MiB of memory, spilling below ``state/``, and no
+download of extensions.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
+from v6share.warehouse.commit import apply
+from v6share.warehouse.database.blank import NO_DOWNLOADS, Config, put_blank
+from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate
+from v6share.warehouse.drafts import remove_drafts
+from v6share.workspace.paths import Workspace
+
+MEMORY_LIMIT = "512MiB"
+
+Connection = duckdb.DuckDBPyConnection
+
+
+def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
+    """The warehouse, created if need be, migrated, with every journal entry applied.
+
+    Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
+    where the file is held by another process, damaged, or of a newer version.
+    """
+    for kind in ("rebuild", "blank"):
+        remove_drafts(workspace.state, kind)
+    connection = connect(workspace.warehouse, workspace, threads)
+    try:
+        with clear_errors(workspace.warehouse):
+            _check_storage(connection)
+            migrate(connection)
+            apply(connection, workspace)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_storage(connection: Connection) -> None:
+    """Raises UserError where the file, which is published as it is, is not for all readers."""
+    found = connection.execute(
+        "SELECT tags['storage_version'] FROM duckdb_databases() "
+        "WHERE database_name = current_database()"
+    ).fetchall()
+    if found != [(f"{STORAGE_VERSION}+",)]:
+        raise UserError(
+            f"the warehouse has DuckDB's storage version {found[0][0]}, expected "
+            f"{STORAGE_VERSION}+; `v6share rebuild` makes it again from the journal and the "
+            "fragments"
+        )
+
+
+def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
+    """A connection to a warehouse file that this process may write, made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # A log without its file is of no use: what it holds is in the journal.
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        put_blank(path)
+    spill = workspace.state / "tmp"
+    # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
+    shutil.rmtree(spill, ignore_errors=True)
+    config: Config = {
+        **NO_DOWNLOADS,
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": False,
+        # A commit of more goes into the file at once; else it would go into the log first, and
+        # into the file when it is closed a moment later.
+        "checkpoint_threshold": "1MiB",
+    }
+    if threads:
+        config["threads"] = threads
+    with clear_errors(path):
+        return duckdb.connect(path, config=config)
+
+
+@contextmanager
+def open_snapshot(path: Path) -> Iterator[Connection]:
+    """A read-only connection to a published file.
+
+    Raises UserError where there is none, and where it turns out to be damaged while it is read.
+    """
+    with clear_errors(path):
+        try:
+            connection = _connect_to_read(path)
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: not there, so nothing is published; use `v6share run PATH...`. Where a "
+                "run has ended already, `v6share status` says why"
+            ) from None
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _connect_to_read(path: Path) -> Connection:
+    while True:
+        meant = path.stat()
+        try:
+            return duckdb.connect(path, read_only=True, config=NO_DOWNLOADS)
+        except duckdb.Error:
+            # DuckDB opens a path several times, and it may have been replaced in between.
+            if os.path.samestat(meant, path.stat()):
+                raise
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """DuckDB's errors about a file as errors that say what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) and "set lock on" in str(error):
+            raise UserError(
+                f"{path} is open in another process: {_first_line(error)}. Close it there; to "
+                "look at the numbers, open the published file instead, read-only"
+            ) from error
+        if not is_damage(error):
+            raise
+        raise UserError(
+            f"{path} cannot be read: {_first_line(error)}. If the file is damaged, "
+            "`v6share rebuild` makes it again from the journal and the fragments"
+        ) from error
+
+
+def is_damage(error: duckdb.Error) -> bool:
+    """Whether DuckDB speaks of the file, not of a query. Bad blocks have no class of their own."""
+    if line_that_says(error, (*NO_ROOM, *DENIED)):
+        return False
+    return isinstance(
+        error,
+        duckdb.IOException
+        | duckdb.SerializationException
+        | duckdb.InternalException
+        | duckdb.FatalException,
+    ) or str(error).startswith("Corrupt database file")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,1 @@
+"""What came in and what became of it: the journal, and what it means for a run."""

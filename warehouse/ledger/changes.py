@@ -1,0 +1,174 @@
+"""What journal entries do to the ledger: a pure function, without files and without a database.
+
+Always true afterwards: at most one row per input is ``committed``; the last entry about an input
+wins; the same entries a second time change nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Literal
+
+from v6share.schemas.fragment import FragmentKey
+from v6share.warehouse.ledger.journal import (
+    Commit,
+    CommittedInput,
+    Entry,
+    Forget,
+    Quarantine,
+    Run,
+    Seen,
+    SeenFile,
+)
+
+Status = Literal["committed", "quarantined", "superseded", "forgotten"]
+
+# An input that no dialect fitted has no rows.
+NO_ROWS: Final = (0, 0, 0, None, None)
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One row of ledger_files. ``figures`` are its rows_in, rows_counted, rows_rejected,
+    first_start and last_end; None until they are read from the fragment.
+    """
+
+    key: FragmentKey
+    path: str
+    size: int
+    run_id: str
+    status: Status
+    reason: str
+    committed_at: datetime
+    figures: tuple[int, int, int, datetime | None, datetime | None] | None = None
+
+
+@dataclass
+class Plan:
+    """The outcome. ``rows`` holds every ledger row of every input that an entry names.
+
+    added, removed: what becomes live and what no longer is, as net effect of all entries.
+    refused: the quarantine entry per input that stands quarantined now; None where none does.
+    """
+
+    rows: dict[str, dict[FragmentKey, FileRow]] = field(default_factory=lambda: defaultdict(dict))
+    added: list[FileRow] = field(default_factory=list)
+    removed: list[FileRow] = field(default_factory=list)
+    refused: dict[str, Quarantine | None] = field(default_factory=dict)
+    seen: dict[str, SeenFile] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def changes_tables(self) -> bool:
+        """Whether readers would see a difference, apart from the list of runs."""
+        return bool(self.added or self.removed or self.refused)
+
+
+def inputs_named(entries: Iterable[Entry]) -> set[str]:
+    """The inputs whose ledger rows the entries may change."""
+    named: set[str] = set()
+    for entry in entries:
+        match entry:
+            case Commit():
+                named.update(one.input_id for one in entry.inputs)
+            case Quarantine():
+                named.add(entry.input_id)
+            case Forget():
+                named.update(entry.input_ids)
+            case Seen() | Run():
+                pass
+    return named
+
+
+def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Plan:
+    """Apply entries, in order, to the ledger rows of the inputs that they name."""
+    plan = Plan()
+    for row in rows:
+        plan.rows[row.key.input_id][row.key] = row
+    before = _live(plan)
+    for entry in entries:
+        _apply(plan, entry)
+    after = _live(plan)
+    plan.added = [row for name, row in after.items() if not _same(before.get(name), row)]
+    plan.removed = [row for name, row in before.items() if not _same(after.get(name), row)]
+    return plan
+
+
+def _same(one: FileRow | None, other: FileRow) -> bool:
+    return one is not None and one.key == other.key
+
+
+def _live(plan: Plan) -> dict[str, FileRow]:
+    return {
+        name: row
+        for name, versions in plan.rows.items()
+        for row in versions.values()
+        if row.status == "committed"
+    }
+
+
+def _apply(plan: Plan, entry: Entry) -> None:
+    match entry:
+        case Commit():
+            for one in entry.inputs:
+                _commit(plan, entry, one)
+        case Quarantine():
+            _quarantine(plan, entry)
+        case Forget():
+            for input_id in entry.input_ids:
+                _forget(plan, entry, input_id)
+        case Seen():
+            plan.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
+        case Run():
+            plan.runs[entry.run_id] = entry
+
+
+def _commit(plan: Plan, entry: Commit, one: CommittedInput) -> None:
+    plan.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
+    versions = plan.rows[one.input_id]
+    old = versions.get(one.key)
+    if old is not None and old.status == "committed":
+        return
+    for key, row in versions.items():
+        if row.status != "superseded":
+            versions[key] = replace(
+                row, status="superseded", run_id=entry.run_id, committed_at=entry.at
+            )
+    versions[one.key] = FileRow(
+        one.key, one.path, one.size, entry.run_id, "committed", "", entry.at
+    )
+    plan.refused[one.input_id] = None
+
+
+def _quarantine(plan: Plan, entry: Quarantine) -> None:
+    plan.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
+    versions = plan.rows[entry.input_id]
+    old = versions.get(entry.key)
+    if old is not None and old.status == "committed":
+        return  # The very same versions have counted it: what is counted stays.
+    versions[entry.key] = FileRow(
+        entry.key,
+        entry.path,
+        entry.size,
+        entry.run_id,
+        "quarantined",
+        entry.reason,
+        entry.at,
+        NO_ROWS,
+    )
+    plan.refused[entry.input_id] = entry
+
+
+def _forget(plan: Plan, entry: Forget, input_id: str) -> None:
+    versions = plan.rows[input_id]
+    for key, row in versions.items():
+        if row.status in ("committed", "quarantined"):
+            versions[key] = replace(
+                row,
+                status="forgotten",
+                reason=entry.reason,
+                run_id=entry.run_id,
+                committed_at=entry.at,
+            )
+            plan.refused[input_id] = None

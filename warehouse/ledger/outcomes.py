@@ -1,0 +1,134 @@
+"""From the outcomes of a run to the journal entries that record it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import Outcome
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Quarantine, Seen
+from v6share.warehouse.reads import KnownInputs
+
+
+@dataclass
+class Sorted:
+    """Outcomes by what they mean for the ledger.
+
+    committed: one outcome for each new content. copies: files whose content is committed, now or
+    before. refused: one outcome for each newly refused content. refused_copies: other files
+    with that content. refused_again: files whose content was refused before, by the same versions.
+    forgotten: files whose content is withdrawn. busy: files still being written. failed: files
+    whose bytes could not be had.
+    """
+
+    committed: list[Outcome] = field(default_factory=list)
+    copies: list[Outcome] = field(default_factory=list)
+    refused: list[Outcome] = field(default_factory=list)
+    refused_copies: list[Outcome] = field(default_factory=list)
+    refused_again: list[Outcome] = field(default_factory=list)
+    forgotten: list[Outcome] = field(default_factory=list)
+    busy: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+
+
+def sort_outcomes(
+    outcomes: Iterable[Outcome], known: KnownInputs, *, include_forgotten: bool = False
+) -> Sorted:
+    """Sort outcomes, in the order of their paths; of equal contents the first path counts."""
+    result = Sorted()
+    committed, refused = set(known.committed.values()), set[FragmentKey]()
+    withdrawn = frozenset() if include_forgotten else known.forgotten
+    for one in sorted(outcomes, key=lambda outcome: outcome.path):
+        if one.status == "busy":
+            result.busy.append(one)
+        elif one.status == "failed":
+            result.failed.append(one)
+        elif _key(one).input_id in withdrawn:
+            result.forgotten.append(one)
+        elif one.status == "quarantined":
+            _refusals(result, _key(one), known, refused).append(one)
+            refused.add(_key(one))
+        else:
+            again = one.status == "known" or _key(one) in committed
+            (result.copies if again else result.committed).append(one)
+            committed.add(_key(one))
+    return result
+
+
+def commit_of(inputs: Iterable[Outcome], run_id: str, at: datetime) -> Commit:
+    """The commit of new inputs."""
+    return Commit(
+        run_id,
+        at,
+        tuple(
+            CommittedInput(**vars(_key(one)), path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+            for one in inputs
+        ),
+    )
+
+
+def without(outcomes: Iterable[Outcome], unfit: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes after inputs, and copies of them, did not fit beside others: these failed.
+
+    Not quarantined: what the others hold may change, so they are tried again at every run.
+    """
+    gone = {one.key for one in unfit}
+    return [_unfit(one) if one.key in gone else one for one in outcomes]
+
+
+def _unfit(one: Outcome) -> Outcome:
+    return replace(
+        one,
+        status="failed",
+        key=None,
+        reason="sum_overflow",
+        detail=f"its packets or bytes sum to {one.largest_sum:,}, and with those of other inputs "
+        "pass the range of a column. The counters or sampling intervals of one of them cannot be "
+        "right: leave this one out, or withdraw the other (v6share forget)",
+    )
+
+
+def _refusals(
+    result: Sorted, key: FragmentKey, known: KnownInputs, refused: set[FragmentKey]
+) -> list[Outcome]:
+    """Where a refused input belongs. refused: what this run has refused before it."""
+    if key in known.quarantined:
+        return result.refused_again
+    return result.refused_copies if key in refused else result.refused
+
+
+def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry]:
+    """One commit of all new inputs, the refusals, and the files that hold nothing new."""
+    commits = [commit_of(result.committed, run_id, at)] if result.committed else []
+    return [
+        *commits,
+        *(_quarantine(one, run_id, at) for one in result.refused),
+        *(
+            Seen(one.path, one.size, one.mtime_ns, _key(one).input_id)
+            for one in (
+                *result.copies,
+                *result.refused_copies,
+                *result.refused_again,
+                *result.forgotten,
+            )
+        ),
+    ]
+
+
+def _quarantine(one: Outcome, run_id: str, at: datetime) -> Quarantine:
+    return Quarantine(
+        run_id=run_id,
+        at=at,
+        path=one.path,
+        size=one.size,
+        mtime_ns=one.mtime_ns,
+        reason=one.reason,
+        detail=one.detail,
+        **vars(_key(one)),
+    )
+
+
+def _key(one: Outcome) -> FragmentKey:
+    if one.key is None:
+        raise ValueError(f"an outcome of status {one.status} without a key: {one.path}")
+    return one.key

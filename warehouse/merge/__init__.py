@@ -1,0 +1,1 @@
+"""Fragments are read, folded together and merged into the tables."""

@@ -1,0 +1,298 @@
+"""Reading fragments: one row of nested tables each, back into flat Arrow tables.
+
+A fragment that is missing, damaged or not the one asked for is an error that names the input to
+run again; it is never skipped, because its rows would be missing without a trace.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from v6share.schemas.aggregates import FRAGMENT_TABLES
+from v6share.schemas.columns import Kind, Table
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.workspace.paths import Workspace
+
+_NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
+_HEADER_COLUMNS: Final = [
+    name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
+]
+_LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
+_AHEAD: Final = 2
+# Of a small fragment, to open the file is most of reading it: it is read as a whole, as long as
+# all that is kept so has room here, as Arrow.
+KEPT_BYTES: Final = 64 << 20
+_SMALL_BYTES: Final = 256 << 10
+_DAY: Final = timedelta(days=1)
+_READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
+
+
+class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
+    """A fragment that the warehouse needs cannot be used."""
+
+    def __init__(self, source: "Source", problem: str) -> None:
+        super().__init__(
+            f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
+            f"(input {source.key.input_id}). Withdraw that input (`v6share forget "
+            f"{source.key.input_id}`) and run its file again with --include-forgotten"
+        )
+        self.source = source
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which fragment is wanted: its key, its file, and the input's path for messages."""
+
+    key: FragmentKey
+    file: Path
+    path: str
+
+
+def locate(workspace: Workspace, key: FragmentKey, path: str) -> Source:
+    """The source of a fragment in this workspace."""
+    return Source(key, workspace.fragment(key.fragment_id), path)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A fragment's own figures; times are UTC, None where no row was counted."""
+
+    key: FragmentKey
+    size: int
+    rows_in: int
+    rows_counted: int
+    rows_rejected: int
+    first_start: datetime | None
+    last_end: datetime | None
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A fragment in memory: header, and the flat tables by name; ledgers carry input_id.
+
+    The text of aggregate tables may be dictionary-encoded.
+    """
+
+    header: Header
+    tables: dict[str, pa.Table]
+
+
+def read_fragment(source: Source) -> Fragment:
+    """A whole fragment. Raises FragmentUnreadable."""
+    row = _read_row(source, None)
+    header = _header(row, source)
+    tables = {table.name: _flat(row, table, source) for table in _NESTED}
+    for table in FRAGMENT_TABLES:
+        _check_span(header, tables[table.name], table, source)
+    return Fragment(header, tables)
+
+
+def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) -> None:
+    """The header's times must cover the rows, a day more on each side for reporting offsets.
+
+    Which fragments cover a day is found by these times; one that lies would be left out.
+    """
+    if not rows.num_rows:
+        return
+    found = pc.min_max(_days(rows, table)).as_py()
+    first, last = header.first_start, header.last_end
+    if (
+        first is None
+        or last is None
+        or first.date() - found["min"] > _DAY
+        or found["max"] - last.date() > _DAY
+    ):
+        raise FragmentUnreadable(
+            source,
+            f"{table.name} has rows from {found['min']} to {found['max']}, the header says "
+            f"{first} to {last}",
+        )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A fragment that is the one that was asked for: its header is read.
+
+    kept: aggregate tables that were read with it, by name; each is given away once.
+    """
+
+    source: Source
+    header: Header
+    kept: dict[str, pa.Table] = field(default_factory=dict)
+
+
+def open_fragment(source: Source) -> Opened:
+    """Read a fragment's header. Raises FragmentUnreadable."""
+    return Opened(source, _header(_read_row(source, _HEADER_COLUMNS), source))
+
+
+def open_fragments(sources: Iterable[Source]) -> list[Opened]:
+    """Read the headers of fragments, in order. Raises FragmentUnreadable."""
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        return list(readers.map(open_fragment, sources))
+
+
+def open_with_ledgers(sources: Sequence[Source]) -> tuple[list[Opened], dict[str, pa.Table]]:
+    """Read the headers of fragments, in order, and all their ledgers by name, with input_id.
+
+    No ledger where there is no fragment. Raises FragmentUnreadable.
+    """
+    if not sources:
+        return [], {}
+    room = _Room(KEPT_BYTES)
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        both = readers.map(lambda source: _open_with_ledgers(source, room), sources)
+        opened, ledgers = zip(*both, strict=True)
+    return list(opened), {
+        table.name: pa.concat_tables([one[table.name] for one in ledgers])
+        for table in FRAGMENT_LEDGERS
+    }
+
+
+@dataclass
+class _Room:
+    """Bytes that may still be kept. Two threads that ask at once take a little more."""
+
+    left: int
+
+
+def _open_with_ledgers(source: Source, room: _Room) -> tuple[Opened, dict[str, pa.Table]]:
+    if room.left > 0 and _is_small(source.file):
+        whole = read_fragment(source)
+        ledgers = {table.name: whole.tables.pop(table.name) for table in FRAGMENT_LEDGERS}
+        room.left -= sum(rows.nbytes for rows in whole.tables.values())
+        return Opened(source, whole.header, whole.tables), ledgers
+    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
+    ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
+    return Opened(source, _header(row, source)), ledgers
+
+
+def _is_small(file: Path) -> bool:
+    try:
+        return file.stat().st_size <= _SMALL_BYTES
+    except OSError:
+        return False  # whoever reads it says what is wrong
+
+
+def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
+    """One aggregate table of each fragment, in order; the next ones are read meanwhile.
+
+    Raises FragmentUnreadable.
+    """
+    waiting: deque[Future[pa.Table]] = deque()
+    with ThreadPoolExecutor(_AHEAD) as readers:
+        for one in fragments:
+            waiting.append(readers.submit(_read_part, one, table))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _read_part(fragment: Opened, table: Table) -> pa.Table:
+    if table.name in fragment.kept:
+        return fragment.kept.pop(table.name)
+    rows = _flat(_read_row(fragment.source, [table.name]), table, fragment.source)
+    _check_span(fragment.header, rows, table, fragment.source)
+    return rows
+
+
+def of_days(rows: pa.Table, table: Table, days: pa.Array) -> pa.Table:
+    """The rows whose UTC day is one of ``days`` (date32)."""
+    return rows.filter(pc.is_in(_days(rows, table), value_set=days))
+
+
+def distinct_days(rows: pa.Table, table: Table) -> pa.Array:
+    """The UTC days of the rows (date32), each once."""
+    days = pc.unique(_days(rows, table))
+    return days.combine_chunks() if isinstance(days, pa.ChunkedArray) else days
+
+
+def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
+    # Every aggregate table's first column is its window start or its day.
+    return pc.cast(rows.column(table.columns[0].name), pa.date32())
+
+
+def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
+    try:
+        # One small row group: to read it ahead, or in threads, costs more than it saves.
+        with pq.ParquetFile(source.file, read_dictionary=FRAGMENT_TEXT, pre_buffer=False) as file:
+            row = file.read(columns=columns, use_threads=False)
+    except FileNotFoundError:
+        raise FragmentUnreadable(source, "the fragment is missing") from None
+    except _READ_ERRORS as error:
+        raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
+    wanted = columns or FRAGMENT_SCHEMA.names
+    if set(row.column_names) != set(wanted) or row.num_rows != 1:
+        raise FragmentUnreadable(
+            source,
+            f"not a fragment of this version: {row.num_rows} rows, columns "
+            f"{', '.join(row.column_names)}; expected 1 row, columns {', '.join(wanted)}",
+        )
+    return row
+
+
+def _header(row: pa.Table, source: Source) -> Header:
+    (values,) = row.select(_HEADER_COLUMNS).to_pylist()
+    key = FragmentKey(*(values.pop(name) for name in FragmentKey.__dataclass_fields__))
+    if key != source.key:
+        raise FragmentUnreadable(source, f"the fragment is of {key}, expected {source.key}")
+    return Header(key=key, **values)
+
+
+def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
+    schema = table.arrow_schema
+    if schema.names[0] == "input_id":
+        schema = schema.remove(0)
+    column = row.column(table.name)
+    try:
+        batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
+        flat = _with_lists(pa.Table.from_batches(batches).select(schema.names))
+        flat = flat.cast(_with_dictionaries(schema, flat.schema))
+    except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
+        raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
+    if table.columns[0].name == "input_id":
+        ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
+        flat = flat.add_column(0, pa.field("input_id", pa.string(), nullable=False), ids)
+    return flat
+
+
+def _with_lists(rows: pa.Table) -> pa.Table:
+    """The same rows with their hashes as lists. Raises ValueError where bytes are no hashes."""
+    for i, column in enumerate(rows.schema):
+        if column.type == HASH_BYTES:
+            lists = pa.chunked_array(
+                [_hashes(chunk) for chunk in rows.column(i).chunks], Kind.UBIGINT_LIST.arrow
+            )
+            rows = rows.set_column(i, column.with_type(lists.type), lists)
+    return rows
+
+
+def _hashes(column: pa.LargeBinaryArray) -> pa.ListArray:
+    if not len(column):
+        return pa.array([], Kind.UBIGINT_LIST.arrow)
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset :][: len(column) + 1]
+    if (ends % 8).any():
+        raise ValueError("a list of hashes does not consist of whole hashes")
+    values = pa.Array.from_buffers(
+        pa.uint64(), int(ends[-1]) // 8, [None, data or pa.py_buffer(b"")]
+    )
+    return pa.ListArray.from_arrays(pa.array(ends // 8, pa.int32()), values)
+
+
+def _with_dictionaries(wanted: pa.Schema, found: pa.Schema) -> pa.Schema:
+    """The wanted schema, with text as dictionaries where it came so."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([f.with_type(kind) if found.field(f.name).type == kind else f for f in wanted])

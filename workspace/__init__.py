@@ -1,0 +1,1 @@
+"""The files of a workspace. All that is kept as state is read and written here."""
