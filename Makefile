@@ -40,7 +40,7 @@ demo: setup ## count the sample into demo/ and print the KPIs of every stage
 	@mkdir -p demo && cp -R data/sample/catalog demo/
 	@$(BIN)/v6share -C demo run data/sample/flows
 	@$(BIN)/v6share -C demo kpi
-	@$(BIN)/python -m v6share.jobs.demo demo
+	@$(BIN)/python -m tools.demo_words demo
 
 test: setup-test ## run every test, the type checker, the linter and the import contracts
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

@@ -2,50 +2,26 @@
 ``v6share --help`` needs nothing but typer.
 """
 
-import ctypes
-import gc
-import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, cast
+from typing import Annotated, Any, Literal, NoReturn, cast
 
 import typer
 
 from v6share import __version__
-from v6share.jobs import later
-from v6share.jobs.cores import available_cores
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation, LogForm
-from v6share.schemas.errors import UserError
-
-if TYPE_CHECKING:
-    from io import TextIOWrapper
 
 Form = Literal["table", "json", "csv", "markdown", "parquet"]
 SeveralForm = Literal["table", "json", "markdown"]
 
-_GARBAGE_AFTER: Final = 50_000
-_SWITCH_SECONDS: Final = 0.0005
-_M_ARENA_MAX: Final = -8  # malloc.h
-
-
-class _Commands(typer.core.TyperGroup):
-    """The commands, which know those that come later."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] in later.COMMANDS:
-            raise UserError(f"{later.not_yet(args[0])}. See: v6share --help")
-        return super().resolve_command(ctx, args)
-
 
 app = typer.Typer(
     name="v6share",
-    cls=_Commands,
     help="""Measure a staged IPv6 rollout from flow logs: flow files in, KPIs out.
 
     Data goes to stdout, everything else to stderr.""",
@@ -479,67 +455,15 @@ def _log_asked_for(arguments: Sequence[str]) -> LogForm:
 
 def main() -> NoReturn:
     """The ``v6share`` program."""
-    from v6share.jobs.terminal import interrupt
+    from v6share.jobs.terminal import interrupt, process
 
     interrupt.install()
-    _fill_streams()
-    _tune_process()
+    process.fill_streams()
+    process.tune()
     try:
         code = call(sys.argv[1:])
     except KeyboardInterrupt:  # before the command had begun
         code = ExitCode.INTERRUPTED
     if code is ExitCode.INTERRUPTED:
         interrupt.leave()
-    _end(code)
-
-
-def _fill_streams() -> None:
-    """Let streams that the caller has closed lead nowhere.
-
-    Else the next file that is opened, a database, would take the number of stdout or stderr.
-    """
-    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - for the whole process
-    # What an encoding cannot say, a name in a table, is escaped.
-    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
-
-
-def _tune_process() -> None:
-    """Set what holds for the whole process, before a command loads anything heavy."""
-    # Libraries read these when they are loaded. Arrow's own allocator gives the pages of a batch
-    # back and faults them in again at the next: 3 % of a run's time, and 100 MiB more. Threads for
-    # NumPy's linear algebra, of which there is none here, would spin on a core meanwhile.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # A job's objects are its modules, which stay: to look for garbage among them takes a fifth of
-    # the time of their import.
-    gc.set_threshold(_GARBAGE_AFTER)
-    # An import holds Python for milliseconds, a lane needs it for microseconds between two kernels.
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    _share_heaps()
-
-
-def _share_heaps() -> None:
-    """Have threads share two heaps a core, where the C library (glibc) has eight of them.
-
-    Each heap keeps what its threads once needed: a fifth of the memory of a run over many files.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2 * available_cores())
-
-
-def _end(code: ExitCode) -> NoReturn:
-    """End the process without the interpreter's shutdown; all work is done and on disk.
-
-    A thread of Arrow that frees a buffer just then needs the interpreter, and without it aborts
-    the process: about one run in a hundred ended with SIGABRT instead of its code.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # closed, or never there
-            stream.flush()
-    os._exit(code)
+    process.end(code)

@@ -18,9 +18,11 @@ from apache_beam.pvalue import PCollection
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.worker import statesampler
 from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
-from v6share.pipelines.crew import Crew, crew_of
+from v6share.pipelines.crew import Crew
+from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput, Outcome
 
@@ -30,13 +32,24 @@ _SAMPLING_MS: Final = 10
 class MakeFragments(beam.DoFn):
     """Turn inputs into fragments with a crew of threads; a bundle is one crew's shift."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, shared: Shared) -> None:
         self._work = work
+        self._shared = shared
+        self._session: Session | None = None
         self._crew: Crew | None = None
+
+    def setup(self) -> None:
+        """Join the driver's session, where that is this process; make one anywhere else.
+
+        A runner copies this object for every stage, so the session cannot be a part of it.
+        """
+        self._session = self._shared.acquire(lambda: Session(self._work))
 
     def start_bundle(self) -> None:
         """Gather the crew."""
-        self._crew = crew_of(self._work)
+        if self._session is None:
+            raise RuntimeError("a worker must be set up before its first bundle")
+        self._crew = self._session.gather()
 
     def process(self, found: FoundInput) -> Iterator[Outcome]:
         """Begin an input and give the outcomes that are due."""
@@ -89,28 +102,35 @@ class RecordOutcomes(beam.DoFn):
         self._file.close()
 
 
-def build(pipeline: beam.Pipeline, source: Any, work: Work) -> PCollection[Outcome]:
-    """Build the pipeline: a source transform of ``FoundInput`` to recorded ``Outcome``."""
+def build(
+    pipeline: beam.Pipeline, source: Any, work: Work, shared: Shared | None = None
+) -> PCollection[Outcome]:
+    """Build the pipeline: a source transform of ``FoundInput`` to recorded ``Outcome``.
+
+    shared: by which workers in this process find a session that was begun already.
+    """
     outcomes: PCollection[Outcome] = (
         pipeline
         | "FindInputs" >> source
-        | "MakeFragments" >> beam.ParDo(MakeFragments(work))
+        | "MakeFragments" >> beam.ParDo(MakeFragments(work, shared or Shared()))
         | "RecordOutcomes" >> beam.ParDo(RecordOutcomes(work.outcomes))
     )
     return outcomes
 
 
-def run_local(found: Sequence[FoundInput], work: Work) -> list[Outcome]:
+def run_local(found: Sequence[FoundInput], session: Session) -> list[Outcome]:
     """Run the pipeline in this process, inputs in the order given; give the outcomes, by path.
 
     The runner is named: DirectRunner would look for a binary to download first.
     """
+    shared = Shared()
+    shared.acquire(lambda: session)
     with (
         prompt_ends(),
         beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline,
     ):
-        build(pipeline, beam.Create(found, reshuffle=False), work)
-    return read_outcomes(work.outcomes)
+        build(pipeline, beam.Create(found, reshuffle=False), session.work, shared)
+    return read_outcomes(session.work.outcomes)
 
 
 class _PromptSampler(statesampler.StateSampler):

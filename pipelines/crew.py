@@ -8,24 +8,24 @@ for another, a file is finished by all threads at once, and a bundle of many sma
 cores as well as one of a few big ones. In flight are at most one batch of rows a thread.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
-from threading import Condition, Event, Lock
+from threading import Event
 from typing import Final
 
 import pyarrow as pa
 
 from v6share.pipelines.fragment import fragment_table, write_fragment
-from v6share.pipelines.identity import input_id_of
+from v6share.pipelines.identity import Identities
 from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_lanes
-from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.sources import FlowFile, open_flow_file
+from v6share.pipelines.meter import Meter
+from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
+from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.fragment import FragmentKey
@@ -34,153 +34,25 @@ from v6share.schemas.outcome import FoundInput, Outcome
 _UNDER_WAY: Final = 8
 # Inputs. Whatever is given back has to be had again, which takes 3 % of the time after each one.
 _RELEASED_AFTER: Final = 4
-# For fewer a lane costs more, to make and to merge, than it saves.
-_BATCHES_OF_A_LANE: Final = 2
 # To read a batch takes a third of the time that all of its work takes.
 _LANES_OF_A_GROUP: Final = 3
 _SECOND_NS: Final = 1_000_000_000
 _MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
 
-@dataclass
-class Meter:
-    """How far a run is, for a progress bar: only ever read for show."""
-
-    rows: int = 0
-    inputs: int = 0
-    size: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def add(self, rows: int = 0, inputs: int = 0, size: int = 0) -> None:
-        """Add what was done."""
-        with self._lock:
-            self.rows += rows
-            self.inputs += inputs
-            self.size += size
-
-
-_meters: dict[str, Meter] = {}
-
-
-def meter_of(run_id: str) -> Meter:
-    """Give the meter of a run in this process; workers elsewhere have their own."""
-    return _meters.setdefault(run_id, Meter())
-
-
 class Stopped(Exception):  # noqa: N818 - a way out, not an error
     """The run was interrupted."""
-
-
-@dataclass
-class _Opened:
-    """An input under way: lanes draw row groups until none is left, then batches of each other's.
-
-    most_lanes: how many may be worth their tables. rows_left: about those in no batch yet (the
-    halves of biflows count twice).
-    """
-
-    found: FoundInput
-    key: FragmentKey
-    file: FlowFile
-    result: "Future[Outcome]"
-    batch_rows: int
-    most_lanes: int
-    rows_left: int
-    next_group: int = 0
-    lanes: list[Lane] = field(default_factory=list)
-    joined: int = 0
-    at_work: int = 0
-    reading: int = 0
-    waiting: int = 0
-    offered: FlowBatch | None = None
-    failure: BaseException | None = None
-    changed: Condition = field(default_factory=Condition)
-
-    def join(self, plan: Plan) -> Lane | None:
-        """Give a lane for this input; None where it needs no further one.
-
-        The first one is given even where there is no row group.
-        """
-        with self.changed:
-            if self.joined and not (self.at_work and self._is_worth_it()):
-                return None
-            lane = Lane(plan)
-            self.lanes.append(lane)
-            self.joined += 1
-            self.at_work += 1
-            return lane
-
-    def batches(self) -> Generator[FlowBatch]:
-        """Give batches that nobody else counts, until there are none for this lane. Close it."""
-        while (group := self._draw()) is not None:
-            try:
-                for batch in self.file.read([group], self.batch_rows):
-                    if self.failure is not None:
-                        return
-                    if not self._offer(batch):
-                        yield batch
-            finally:
-                with self.changed:
-                    self.reading -= 1
-                    self.changed.notify_all()
-        while (offered := self._await_batch()) is not None:
-            yield offered
-
-    def leave(self) -> list[Lane] | None:
-        """End a lane's work; the last one to end gets all lanes, and None any other.
-
-        They are kept no longer: a thread may yet come to help, and would hold all that they hold.
-        """
-        with self.changed:
-            self.at_work -= 1
-            if self.at_work:
-                return None
-            lanes, self.lanes = self.lanes, []
-            return lanes
-
-    def _draw(self) -> int | None:
-        """Give a row group that nobody has read; None where none is left, or one failed."""
-        with self.changed:
-            if not self._has_groups():
-                return None
-            self.next_group += 1
-            self.reading += 1
-            return self.next_group - 1
-
-    def _offer(self, batch: FlowBatch) -> bool:
-        """Hand a batch to a lane that waits for one; False where none does."""
-        with self.changed:
-            self.rows_left -= batch.rows
-            if not self.waiting or self.offered is not None:
-                return False
-            self.offered = batch
-            self.changed.notify()
-            return True
-
-    def _await_batch(self) -> FlowBatch | None:
-        """Give a batch that another lane has read; None where no more can come."""
-        with self.changed:
-            self.waiting += 1
-            self.changed.wait_for(lambda: self.offered is not None or not self.reading)
-            self.waiting -= 1
-            batch, self.offered = self.offered, None
-            return batch
-
-    def _has_groups(self) -> bool:
-        return self.failure is None and self.next_group < self.file.row_groups
-
-    def _is_worth_it(self) -> bool:
-        return self.failure is None and self.rows_left >= _BATCHES_OF_A_LANE * self.batch_rows
 
 
 class Crew:
     """Threads that turn inputs into outcomes. Used from one thread; memory as the module says."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, plan: Plan, meter: Meter, identities: Identities) -> None:
         self._work = work
-        self._plan = work.plan
+        self._plan = plan
         self._batch_rows = work.settings.run.batch_rows
-        self._meter = meter_of(work.run_id)
+        self._meter = meter
+        self._identities = identities
         self._pool = ThreadPoolExecutor(work.threads, thread_name_prefix="v6share-lane")
         self._pending: set[Future[Outcome]] = set()
         self._begun: set[FoundInput] = set()
@@ -234,9 +106,9 @@ class Crew:
             return
         self._pool.submit(self._run_lane, opened)
 
-    def _open(self, found: FoundInput, result: "Future[Outcome]") -> _Opened | Outcome:
+    def _open(self, found: FoundInput, result: "Future[Outcome]") -> SharedInput | Outcome:
         try:
-            input_id = input_id_of(found)
+            input_id = self._identities.of(found)
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as refused:
             return self._refused(found, input_id, refused)
@@ -247,12 +119,12 @@ class Crew:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
         most = min(
             self._work.threads,
-            file.rows // (_BATCHES_OF_A_LANE * self._batch_rows),
+            file.rows // (BATCHES_OF_A_LANE * self._batch_rows),
             file.row_groups * _LANES_OF_A_GROUP,
         )
-        return _Opened(found, key, file, result, self._batch_rows, most, file.rows)
+        return SharedInput(found, key, file, result, self._batch_rows, most, file.rows)
 
-    def _run_lane(self, opened: _Opened) -> None:
+    def _run_lane(self, opened: SharedInput) -> None:
         """Count batches until none is left; the last lane to end writes the fragment."""
         lane = self._lane_for(opened)
         if lane is None:
@@ -278,7 +150,7 @@ class Crew:
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
-    def _lane_for(self, opened: _Opened) -> Lane | None:
+    def _lane_for(self, opened: SharedInput) -> Lane | None:
         try:
             return opened.join(self._plan)
         except MemoryError as error:
@@ -286,12 +158,12 @@ class Crew:
                 self._done(_failed(opened.found, error), opened.result)
             return None
 
-    def _help_later(self, opened: _Opened) -> None:
+    def _help_later(self, opened: SharedInput) -> None:
         # The pool may be shut down already: an interrupted run needs no help.
         with suppress(RuntimeError):
             self._pool.submit(self._run_lane, opened)
 
-    def _count(self, opened: _Opened, lane: Lane) -> None:
+    def _count(self, opened: SharedInput, lane: Lane) -> None:
         size_of_row = opened.found.size / max(opened.file.rows, 1)
         # Closed at once, also by an error: others wait for what this lane reads.
         with closing(opened.batches()) as batches:
@@ -301,7 +173,7 @@ class Crew:
                 lane.add(batch)
                 self._meter.add(rows=batch.rows, size=int(batch.rows * size_of_row))
 
-    def _write(self, opened: _Opened, lanes: Sequence[Lane]) -> Outcome:
+    def _write(self, opened: SharedInput, lanes: Sequence[Lane]) -> Outcome:
         try:
             sums = merge_lanes(self._plan, lanes)
             table = fragment_table(opened.key, opened.found.size, sums)
@@ -350,30 +222,6 @@ class Crew:
     def _done(self, outcome: Outcome, result: "Future[Outcome]") -> None:
         self._meter.add(inputs=1)
         result.set_result(outcome)
-
-
-_ahead: dict[str, Crew] = {}
-
-
-@contextmanager
-def crew_ahead(work: Work, inputs: Sequence[FoundInput]) -> Iterator[None]:
-    """Let a crew begin the first inputs while the runner of the pipeline is still loading.
-
-    The pipeline's first bundle in this process takes the crew over; whatever nobody took is
-    stopped at the end of the block.
-    """
-    crew = _ahead[work.run_id] = Crew(work)
-    crew.begin(inputs)
-    try:
-        yield
-    finally:
-        if _ahead.pop(work.run_id, None) is not None:
-            crew.stop()
-
-
-def crew_of(work: Work) -> Crew:
-    """Give the crew that is ahead in this process, or a new one."""
-    return _ahead.pop(work.run_id, None) or Crew(work)
 
 
 def _unexpected(error: BaseException) -> InputRefused:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Final
 
@@ -11,20 +11,23 @@ from v6share.schemas.outcome import FoundInput
 # Large, as between two chunks a thread must wait for its turn to speak to Python.
 _CHUNK_BYTES: Final = 4 << 20
 
-_begun: dict[FoundInput, "Future[str]"] = {}
 
+class Identities:
+    """The identities of inputs, some of them begun ahead of need by a thread of their own."""
 
-def begin_identifying(inputs: Sequence[FoundInput], thread: ThreadPoolExecutor) -> None:
-    """Begin to hash inputs of this process, in order; whoever needs one first does it itself."""
-    _begun.update((found, thread.submit(_digest, found.path)) for found in inputs)
+    def __init__(self) -> None:
+        self._begun: dict[FoundInput, Future[str]] = {}
 
+    def begin(self, inputs: Sequence[FoundInput], thread: Executor) -> None:
+        """Begin to hash inputs, in order; whoever needs one before its turn hashes it itself."""
+        self._begun.update((found, thread.submit(_digest, found.path)) for found in inputs)
 
-def input_id_of(found: FoundInput) -> str:
-    """Give an input's identity, hex. Raises OSError where its bytes cannot be had."""
-    begun = _begun.pop(found, None)
-    if begun is None or begun.cancel():
-        return _digest(found.path)
-    return begun.result()
+    def of(self, found: FoundInput) -> str:
+        """Give an input's identity, hex. Raises OSError where its bytes cannot be had."""
+        begun = self._begun.pop(found, None)
+        if begun is None or begun.cancel():
+            return _digest(found.path)
+        return begun.result()
 
 
 def _digest(path: str) -> str:

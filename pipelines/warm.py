@@ -9,12 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from v6share.pipelines.crew import Crew
 from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
 from v6share.pipelines.kernels.aggregate.fragment_tables import merge_lanes
+from v6share.pipelines.plan import compile_plan
 from v6share.pipelines.sample.write import write_sample
+from v6share.pipelines.session import Session
 from v6share.pipelines.sources import open_flow_file
-from v6share.pipelines.work import Work, compile_plan
+from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings
 from v6share.workspace.declared import KEY_BYTES, read_catalog
@@ -37,14 +38,14 @@ def compile_kernels() -> None:
             threads=2,
         )
         catalog = read_catalog(work.workspace)
-        work.prepare(compile_plan(catalog, work.settings, bytes(KEY_BYTES)))
-        crew = Crew(work)
+        plan = compile_plan(catalog, work.settings, bytes(KEY_BYTES))
+        crew = Session(work, plan).gather()
         paths = sorted((root / "flows").iterdir())
         for path in paths:
             stat = path.stat()
             list(crew.take(FoundInput(str(path), stat.st_size, stat.st_mtime_ns)))
         list(crew.drain())
-        _merge_two_lanes(work.plan, paths[0])
+        _merge_two_lanes(plan, paths[0])
 
 
 def _merge_two_lanes(plan: Plan, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from v6share.jobs import tables_page
+from tools import tables_page
 from v6share.jobs.cli import app
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.schemas.aggregates import IP_CLASSES
@@ -101,7 +101,7 @@ def test_shell_blocks_make_targets_that_exist(page: Path) -> None:
 
 def test_the_page_of_tables_is_what_the_code_says() -> None:
     assert text_of(ROOT / "docs" / "tables.md") == tables_page.tables_page(), (
-        "docs/tables.md is stale: python -m v6share.jobs.tables_page > docs/tables.md"
+        "docs/tables.md is stale: python -m tools.tables_page > docs/tables.md"
     )
 
 

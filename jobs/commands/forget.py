@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from v6share import __version__
-from v6share.jobs.steps.check_and_publish import check_and_publish, new_run_id
+from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.context import new_run_id, utc_now
 from v6share.jobs.terminal import interrupt, messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
@@ -112,7 +112,7 @@ def _listed(inputs: Sequence[NamedInput]) -> str:
 def _entries(
     configured: Configured, command: str, ids: tuple[str, ...], reason: str
 ) -> tuple[Forget, Run]:
-    now = datetime.now(UTC)
+    now = utc_now()
     run_id = new_run_id(now)
     run = Run(
         run_id=run_id,

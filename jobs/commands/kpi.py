@@ -7,7 +7,6 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from v6share.jobs import later
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -133,8 +132,6 @@ def _view_name(known: Collection[str], wanted: str) -> str:
     for name in (wanted, f"kpi_{wanted}"):
         if name in known:
             return name
-        if name in later.VIEWS:
-            raise UserError(f"{later.not_yet(name)}. There are: {', '.join(known)}")
     close = nearest(wanted, [*_STAGES, *known])
     hint = f'did you mean "{close}"?' if close else f"there are: {', '.join(known)}"
     raise UserError(f'no stage or view is called "{wanted}"; {hint}')

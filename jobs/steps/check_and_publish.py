@@ -1,8 +1,6 @@
 """What ends every job that may have changed the numbers: checks, then the published snapshot."""
 
-import secrets
 from collections.abc import Sequence
-from datetime import datetime
 
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
@@ -16,11 +14,6 @@ from v6share.warehouse.publish import (
     was_altered,
 )
 from v6share.workspace.paths import Workspace
-
-
-def new_run_id(now: datetime) -> str:
-    """The id of a run: its start, and a random part."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
 def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:

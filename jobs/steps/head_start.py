@@ -1,8 +1,8 @@
-"""What a run can begin before its turn: half of its start is waiting for single steps.
+"""What a run begins before its turn: half of its start is waiting for single steps.
 
 New inputs are hashed and the kernels loaded while the catalog is read; the prefixes are flattened
 while the catalog's version is computed. Beam is imported last, for that takes longest, and the
-first inputs are counted meanwhile (``crew_ahead``).
+first inputs are counted meanwhile (``Session.begin``).
 """
 
 import os
@@ -11,41 +11,45 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from v6share.jobs.terminal import messages
 from v6share.pipelines import kernels_are_cold, kernels_can_be_kept
-from v6share.pipelines.identity import begin_identifying
+from v6share.pipelines.identity import Identities
 from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput
 from v6share.workspace.configured import Configured
+
+if TYPE_CHECKING:
+    from v6share.pipelines.kernels.aggregate.accumulator import Plan
 
 # Beam's clients of MongoDB and BigQuery, and with the latter those of all other Google services and
 # of sources in other languages: a third of its import, and no flow file is read with them.
 _NEVER_READ: Final = ("pymongo", "apache_beam.io.gcp.bigquery")
 
 
-class Ahead:
-    """The threads that are ahead of the run. Whatever was not begun in time is done as ever."""
+class HeadStart:
+    """Threads that are ahead of one run. What was not begun in time is done at its turn."""
 
     def __init__(self, new: Sequence[FoundInput], hashes: bool) -> None:
+        self.identities = Identities()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="v6share-ahead")
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="v6share-hashing")
         self._new = bool(new)
-        self._compiling: Future[Any] | None = None
+        self._compiling: Future[Plan] | None = None
         if new:
-            self._threads.submit(import_module, "v6share.pipelines.crew")
+            self._threads.submit(import_module, "v6share.pipelines.session")
             if hashes:
-                begin_identifying(new, self._hashing)
+                self.identities.begin(new, self._hashing)
 
     def compile(self, configured: Configured) -> None:
-        """Begin to compile the catalog, if there is something to count with it."""
+        """Begin to compile the plan, if there is something to count with it."""
         if self._new:
             self._compiling = self._threads.submit(_compile, configured)
             self._threads.submit(load_pipeline)
 
-    def plan(self, configured: Configured) -> Any:
-        """Give the compiled catalog. Raises CatalogError."""
+    def plan(self, configured: Configured) -> "Plan":
+        """Give the compiled plan. Raises CatalogError."""
         begun, self._compiling = self._compiling, None
         return _compile(configured) if begun is None else begun.result()
 
@@ -53,6 +57,21 @@ class Ahead:
         """Begin nothing more; what is under way ends by itself."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def head_start(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[HeadStart]:
+    """Be ahead of a run over these new inputs while the block lasts; without any, of nothing.
+
+    hashes: whether all of them are sure to be counted, and so to be hashed.
+    """
+    if new:
+        say_if_cold()
+    ahead = HeadStart(new, hashes)
+    try:
+        yield ahead
+    finally:
+        ahead.end()
 
 
 def load_pipeline() -> None:
@@ -67,27 +86,11 @@ def load_pipeline() -> None:
             modules.pop(name, None)
 
 
-def _compile(configured: Configured) -> Any:
-    from v6share.pipelines.work import compile_plan  # here: Numba takes a while to load
-
-    return compile_plan(configured.catalog, configured.settings, configured.client_key)
-
-
-@contextmanager
-def ahead_of(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[Ahead]:
-    """Be ahead of a run over these new inputs; without any, nothing is begun.
-
-    hashes: whether all of them are sure to be counted, and so to be hashed.
-    """
-    ahead = Ahead(new, hashes)
-    try:
-        yield ahead
-    finally:
-        ahead.end()
-
-
 def say_if_cold() -> None:
-    """Say so where it is so; loads nothing heavy. Raises UserError where they cannot be kept."""
+    """Say that the first job after an installation compiles the kernels, where this is it.
+
+    Loads nothing heavy. Raises UserError where compiled kernels cannot be kept.
+    """
     if kernels_are_cold():
         if not kernels_can_be_kept():
             raise UserError(
@@ -96,3 +99,9 @@ def say_if_cold() -> None:
                 "else"
             )
         messages.say("compiling the kernels, once after an installation; takes up to a minute")
+
+
+def _compile(configured: Configured) -> "Plan":
+    from v6share.pipelines.plan import compile_plan  # here: Numba takes a while to load
+
+    return compile_plan(configured.catalog, configured.settings, configured.client_key)

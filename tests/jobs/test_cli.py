@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from flow_files import write_flows
 
-from v6share.jobs import cli, later, reference
+from tools import cli_page
+from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
-from v6share.warehouse.database.views import read_views
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
@@ -109,7 +109,7 @@ def test_the_exit_code_does_not_depend_on_how_the_interpreter_shuts_down() -> No
         assert done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", reference.command_names())
+@pytest.mark.parametrize("name", cli_page.command_names())
 def test_each_command_has_help_with_an_example(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -118,7 +118,7 @@ def test_each_command_has_help_with_an_example(
     assert "Examples:" in out
 
 
-@pytest.mark.parametrize("name", reference.command_names())
+@pytest.mark.parametrize("name", cli_page.command_names())
 def test_each_command_prints_its_data_as_json(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -138,7 +138,7 @@ def test_in_80_columns_the_help_says_whole_sentences(
     monkeypatch.setenv("COLUMNS", "80")
     lines = call(capsys, "--help")[1].splitlines()
     commands = lines[lines.index("Commands:") + 1 :]
-    for name, line in zip(reference.command_names(), commands, strict=False):
+    for name, line in zip(cli_page.command_names(), commands, strict=False):
         assert re.fullmatch(rf"  {name} +\w.*[^.]\.", line)
 
 
@@ -152,7 +152,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "hint"),
     [
         (["rnu", "x"], "Did you mean 'run'?"),
-        (["serve", "--port", "80"], "serve is not in this version ("),
         (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since?"),
         (["kpi", "--fromat", "json"], "Did you mean --format?"),
         (["kpi", "-C", "x"], "v6share -C DIR kpi"),
@@ -175,15 +174,10 @@ def test_a_wrong_name_gets_the_nearest_one(
     assert err.count("\n") == 1
 
 
-def test_what_comes_later_is_not_there_now() -> None:
-    assert not set(later.COMMANDS) & set(reference.command_names())
-    assert not set(later.VIEWS) & {view.name for view in read_views()}
-
-
 def test_the_page_is_what_the_code_says() -> None:
     page = Path(__file__).parents[2] / "docs" / "cli.md"
-    assert page.read_text() == reference.reference(), (
-        "docs/cli.md is stale: python -m v6share.jobs.reference > docs/cli.md"
+    assert page.read_text() == cli_page.cli_page(), (
+        "docs/cli.md is stale: python -m tools.cli_page > docs/cli.md"
     )
 
 
@@ -191,12 +185,12 @@ def test_the_page_has_the_options_that_the_help_prints(capsys: pytest.CaptureFix
     code, out, _ = call(capsys, "kpi", "-h")
     assert code == 0
     assert "-h, --help" in out
-    assert reference.reference().count("-h, --help") == 1 + len(reference.command_names())
+    assert cli_page.cli_page().count("-h, --help") == 1 + len(cli_page.command_names())
 
 
 def test_every_command_is_on_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    for name in reference.command_names():
+    for name in cli_page.command_names():
         assert f"## `v6share {name}`" in page
 
 

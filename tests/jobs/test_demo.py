@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from flow_files import write_flows
 
+from tools.demo_words import QUERIES, closing_words
 from v6share.jobs import cli
-from v6share.jobs.demo import QUERIES, closing_words
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.jobs.rewritten import Rewritten, rewritten_inputs
 from v6share.pipelines.timespan import Span, parse_span
 from v6share.schemas.catalog.parse import Exporter, exporters_header
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
@@ -16,7 +15,12 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Commit, Quarantine, Seen
-from v6share.warehouse.ledger.outcomes import journal_entries, sort_outcomes
+from v6share.warehouse.ledger.outcomes import (
+    Rewritten,
+    journal_entries,
+    rewritten_inputs,
+    sort_outcomes,
+)
 from v6share.warehouse.ledger.rerun import Versions, sort_out
 from v6share.warehouse.reads import KnownInputs
 

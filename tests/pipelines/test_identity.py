@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from v6share.pipelines.identity import begin_identifying, input_id_of
+from v6share.pipelines.identity import Identities
 from v6share.schemas.outcome import FoundInput
 
 
@@ -21,25 +21,27 @@ def test_alone_and_ahead_agree(tmp_path: Path, size: int) -> None:
     data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     one = found_at(tmp_path / "one", data)
     expected = hashlib.sha256(data).hexdigest()
-    assert input_id_of(one) == expected
+    identities = Identities()
+    assert identities.of(one) == expected
     with ThreadPoolExecutor(1) as thread:
-        begin_identifying([one], thread)
-    assert input_id_of(one) == expected
+        identities.begin([one], thread)
+    assert identities.of(one) == expected
 
 
 def test_what_was_not_begun_in_time_is_done_at_once(tmp_path: Path) -> None:
     one = found_at(tmp_path / "one", b"flows")
-    free = Event()
+    identities, free = Identities(), Event()
     with ThreadPoolExecutor(1) as thread:
         thread.submit(free.wait)
-        begin_identifying([one], thread)
-        assert input_id_of(one) == hashlib.sha256(b"flows").hexdigest()
+        identities.begin([one], thread)
+        assert identities.of(one) == hashlib.sha256(b"flows").hexdigest()
         free.set()
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path: Path) -> None:
     one = FoundInput(str(tmp_path / "gone"), 1, 1)
+    identities = Identities()
     with ThreadPoolExecutor(1) as thread:
-        begin_identifying([one], thread)
+        identities.begin([one], thread)
     with pytest.raises(FileNotFoundError):
-        input_id_of(one)
+        identities.of(one)

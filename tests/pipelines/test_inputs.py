@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v6share.pipelines.crew import Crew, crew_ahead, crew_of
 from v6share.pipelines.kernels.aggregate.accumulator import Lane
 from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.work import Work, compile_plan
+from v6share.pipelines.plan import compile_plan
+from v6share.pipelines.session import Session
+from v6share.pipelines.work import Work
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -23,6 +24,7 @@ from v6share.schemas.settings import Settings
 from v6share.workspace.paths import Workspace
 
 HOUR_NS = 3_600_000_000_000
+PLAN = compile_plan(parse_catalog({}), Settings(), bytes(16))
 
 
 def write_flows(path: Path, rows: int, row_group: int = 1000) -> Path:
@@ -50,8 +52,8 @@ def found(path: Path) -> FoundInput:
     return FoundInput(str(path), status.st_size, status.st_mtime_ns)
 
 
-def work_at(folder: Path) -> Work:
-    made = Work(
+def session_at(folder: Path) -> Session:
+    work = Work(
         workspace=Workspace(folder / "workspace"),
         run_id="test",
         settings=Settings(),
@@ -59,26 +61,25 @@ def work_at(folder: Path) -> Work:
         now_ns=time.time_ns(),
         threads=3,
     )
-    made.prepare(compile_plan(parse_catalog({}), made.settings, bytes(16)))
-    return made
+    return Session(work, PLAN)
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    return work_at(tmp_path)
+def session(tmp_path: Path) -> Session:
+    return session_at(tmp_path)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Kernels are compiled before anything here waits for them."""
     folder = tmp_path_factory.mktemp("compiled")
-    (one,) = outcomes(work_at(folder), found(write_flows(folder / "one.parquet", 1)))
+    (one,) = outcomes(session_at(folder), found(write_flows(folder / "one.parquet", 1)))
     assert one.status == "fragment"
 
 
-def outcomes(work: Work, *inputs: FoundInput) -> list[Outcome]:
+def outcomes(session: Session, *inputs: FoundInput) -> list[Outcome]:
     def every() -> Iterator[Outcome]:
-        crew = Crew(work)
+        crew = session.gather()
         for one in inputs:
             yield from crew.take(one)
         yield from crew.drain()
@@ -92,25 +93,27 @@ def aged(one: FoundInput) -> FoundInput:
     return found(Path(one.path))
 
 
-def test_many_small_inputs_and_one_large(work: Work, tmp_path: Path) -> None:
+def test_many_small_inputs_and_one_large(session: Session, tmp_path: Path) -> None:
     small = [found(write_flows(tmp_path / f"s{i:02}.parquet", 10 + i)) for i in range(30)]
     large = found(write_flows(tmp_path / "large.parquet", 9_500))
-    got = outcomes(work, large, *small)
+    got = outcomes(session, large, *small)
     assert [one.status for one in got] == ["fragment"] * 31
     assert sum(one.rows_counted for one in got) == 9_500 + sum(range(10, 40))
-    assert all(work.workspace.fragment(one.key.fragment_id).exists() for one in got if one.key)
+    assert all(
+        session.work.workspace.fragment(one.key.fragment_id).exists() for one in got if one.key
+    )
 
 
-def in_batches_of(rows: int, work: Work) -> Work:
-    run = work.settings.run.model_copy(update={"batch_rows": rows})
-    made = replace(work, settings=work.settings.model_copy(update={"run": run}))
-    made.prepare(work.plan)
-    return made
+def in_batches_of(rows: int, session: Session) -> Session:
+    settings = session.work.settings
+    run = settings.run.model_copy(update={"batch_rows": rows})
+    work = replace(session.work, settings=settings.model_copy(update={"run": run}))
+    return Session(work, PLAN)
 
 
 @pytest.mark.parametrize("row_group", [1000, 3000])
 def test_threads_without_an_input_of_their_own_help(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int
 ) -> None:
     """With the row groups that nobody reads, and with the batches of one that another reads."""
     met: set[Lane] = set()
@@ -125,14 +128,14 @@ def test_threads_without_an_input_of_their_own_help(
 
     monkeypatch.setattr(Lane, "add", meet_and_add)
     path = write_flows(tmp_path / "one.parquet", 3000, row_group)
-    (one,) = outcomes(in_batches_of(100, work), found(path))
+    (one,) = outcomes(in_batches_of(100, session), found(path))
     assert (one.status, one.rows_in, one.rows_counted) == ("fragment", 3000, 3000)
     assert len(met) == 3
 
 
 @pytest.mark.parametrize("failing", range(1, 7))
 def test_a_lane_that_fails_keeps_no_other_waiting(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     add, calls = Lane.add, count(1)
 
@@ -146,7 +149,7 @@ def test_a_lane_that_fails_keeps_no_other_waiting(
     path = write_flows(tmp_path / "one.parquet", 3000, 3000)
     got: list[Outcome] = []
     counting = threading.Thread(
-        target=lambda: got.extend(outcomes(in_batches_of(100, work), found(path))), daemon=True
+        target=lambda: got.extend(outcomes(in_batches_of(100, session), found(path))), daemon=True
     )
     counting.start()
     counting.join(timeout=30)
@@ -154,14 +157,14 @@ def test_a_lane_that_fails_keeps_no_other_waiting(
 
 
 def test_help_that_comes_too_late_changes_nothing(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two threads are kept busy until the third has counted its input and written it."""
     add = Lane.add
 
     def wait_and_add(lane: Lane, batch: FlowBatch) -> None:
         until = time.monotonic() + 30
-        while batch.rows != 100 and not [*work.workspace.fragments.glob("*/*.parquet")]:
+        while batch.rows != 100 and not [*session.work.workspace.fragments.glob("*/*.parquet")]:
             assert time.monotonic() < until
             time.sleep(0.01)
         add(lane, batch)
@@ -169,57 +172,61 @@ def test_help_that_comes_too_late_changes_nothing(
     monkeypatch.setattr(Lane, "add", wait_and_add)
     alone = found(write_flows(tmp_path / "alone.parquet", 3000))
     busy = [found(write_flows(tmp_path / f"busy{i}.parquet", 50 + i)) for i in range(2)]
-    got = outcomes(in_batches_of(100, work), alone, *busy)
+    got = outcomes(in_batches_of(100, session), alone, *busy)
     assert [one.rows_counted for one in got] == [3000, 50, 51]
     for one in got:
         assert one.key is not None
-        fragment = pq.read_table(work.workspace.fragment(one.key.fragment_id), columns=["rows_in"])
+        fragment = pq.read_table(
+            session.work.workspace.fragment(one.key.fragment_id), columns=["rows_in"]
+        )
         assert fragment["rows_in"].to_pylist() == [one.rows_in]
 
 
-def test_an_input_without_rows_is_counted(work: Work, tmp_path: Path) -> None:
-    (one,) = outcomes(work, found(write_flows(tmp_path / "none.parquet", 0)))
+def test_an_input_without_rows_is_counted(session: Session, tmp_path: Path) -> None:
+    (one,) = outcomes(session, found(write_flows(tmp_path / "none.parquet", 0)))
     assert (one.status, one.rows_in) == ("fragment", 0)
 
 
-def test_a_half_written_file_is_left_and_an_old_one_refused(work: Work, tmp_path: Path) -> None:
+def test_a_half_written_file_is_left_and_an_old_one_refused(
+    session: Session, tmp_path: Path
+) -> None:
     path = write_flows(tmp_path / "torn.parquet", 500)
     path.write_bytes(path.read_bytes()[:-100])
-    assert outcomes(work, found(path))[0].status == "busy"
-    (one,) = outcomes(work, aged(found(path)))
+    assert outcomes(session, found(path))[0].status == "busy"
+    (one,) = outcomes(session, aged(found(path)))
     assert (one.status, one.reason) == ("quarantined", "unreadable")
     empty = tmp_path / "empty.parquet"
     empty.touch()
-    assert outcomes(work, found(empty))[0].status == "busy"
-    assert outcomes(work, aged(found(empty)))[0].reason == "empty_file"
+    assert outcomes(session, found(empty))[0].status == "busy"
+    assert outcomes(session, aged(found(empty)))[0].reason == "empty_file"
 
 
-def test_a_wrong_schema_is_refused_however_young(work: Work, tmp_path: Path) -> None:
+def test_a_wrong_schema_is_refused_however_young(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1], "b": ["x"]}), path)
-    (one,) = outcomes(work, found(path))
+    (one,) = outcomes(session, found(path))
     assert (one.status, one.reason) == ("quarantined", "no_dialect")
     assert "a, b" in one.detail
 
 
-def test_a_file_that_changed_since_it_was_found_is_left(work: Work, tmp_path: Path) -> None:
+def test_a_file_that_changed_since_it_was_found_is_left(session: Session, tmp_path: Path) -> None:
     path = write_flows(tmp_path / "growing.parquet", 100)
     before = found(path)
     write_flows(path, 200)
-    assert outcomes(work, before)[0].status == "busy"
+    assert outcomes(session, before)[0].status == "busy"
     path.unlink()
-    assert outcomes(work, before)[0].status == "busy"
+    assert outcomes(session, before)[0].status == "busy"
 
 
-def test_bytes_that_cannot_be_had_fail(work: Work, tmp_path: Path) -> None:
+def test_bytes_that_cannot_be_had_fail(session: Session, tmp_path: Path) -> None:
     """A folder is the one thing whose bytes even root cannot read."""
-    (one,) = outcomes(work, found(tmp_path))
+    (one,) = outcomes(session, found(tmp_path))
     assert (one.status, one.key) == ("failed", None)
     assert "directory" in one.detail
 
 
 def test_our_own_failure_harms_one_input_only(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = found(write_flows(tmp_path / "good.parquet", 100))
     bad = found(write_flows(tmp_path / "bad.parquet", 7_001))
@@ -231,32 +238,32 @@ def test_our_own_failure_harms_one_input_only(
         add(lane, batch)
 
     monkeypatch.setattr(Lane, "add", failing)
-    refused, counted = outcomes(work, bad, good)
+    refused, counted = outcomes(session, bad, good)
     assert (counted.status, counted.rows_counted) == ("fragment", 100)
     assert (refused.status, refused.reason) == ("quarantined", "unexpected")
     assert "IndexError at failing" in refused.detail
     assert "out of bounds" not in refused.detail, "an error's text may quote a client's address"
 
 
-def test_known_content_is_not_counted_again(work: Work, tmp_path: Path) -> None:
+def test_known_content_is_not_counted_again(session: Session, tmp_path: Path) -> None:
     first = found(write_flows(tmp_path / "a.parquet", 50))
-    (counted,) = outcomes(work, first)
+    (counted,) = outcomes(session, first)
     assert counted.key is not None
     copy = tmp_path / "b.parquet"
     copy.write_bytes(Path(first.path).read_bytes())
-    knowing = Work(**{**vars(work), "committed": frozenset({counted.key})})
-    assert outcomes(knowing, found(copy))[0].status == "known"
+    knowing = replace(session.work, committed=frozenset({counted.key}))
+    assert outcomes(Session(knowing, PLAN), found(copy))[0].status == "known"
 
 
-def test_a_catalog_that_changed_under_way_is_not_counted_with(work: Work) -> None:
-    later = Work(**{**vars(work), "catalog_version": "that of a catalog before"})
-    work.workspace.state.mkdir(parents=True)
-    work.workspace.client_key.write_bytes(bytes(16))
+def test_a_catalog_that_changed_under_way_is_not_counted_with(session: Session) -> None:
+    later = replace(session.work, catalog_version="that of a catalog before")
+    session.work.workspace.state.mkdir(parents=True)
+    session.work.workspace.client_key.write_bytes(bytes(16))
     with pytest.raises(UserError, match="changed while the run was under way"):
-        _ = later.plan
+        Session(later).gather()
 
 
-def test_an_impossible_sum_is_refused(work: Work, tmp_path: Path) -> None:
+def test_an_impossible_sum_is_refused(session: Session, tmp_path: Path) -> None:
     """2,049 rows of 2^51 packets pass 2^62; each of them alone is possible."""
     path = write_flows(tmp_path / "sum.parquet", 2_100)
     table = pq.read_table(path)
@@ -265,24 +272,25 @@ def test_an_impossible_sum_is_refused(work: Work, tmp_path: Path) -> None:
     for name, column in (("packetDeltaCount", huge), ("samplingInterval", one)):
         table = table.set_column(table.schema.get_field_index(name), name, column)
     pq.write_table(table, path)
-    (refused,) = outcomes(work, found(path))
+    (refused,) = outcomes(session, found(path))
     assert (refused.status, refused.reason) == ("quarantined", "sum_overflow")
 
 
-def test_a_crew_that_is_ahead_gives_the_same_outcomes(work: Work, tmp_path: Path) -> None:
+def test_a_crew_that_is_ahead_gives_the_same_outcomes(session: Session, tmp_path: Path) -> None:
     inputs = [found(write_flows(tmp_path / f"{i:02}.parquet", 500 + i)) for i in range(20)]
-    alone = outcomes(work, *inputs)
-    with crew_ahead(work, inputs):
-        crew = crew_of(work)
-        ahead = [outcome for one in inputs for outcome in crew.take(one)] + list(crew.drain())
-        assert crew_of(work) is not crew
+    alone = outcomes(session, *inputs)
+    session.begin(inputs)
+    crew = session.gather()
+    ahead = [outcome for one in inputs for outcome in crew.take(one)] + list(crew.drain())
+    assert session.gather() is not crew
+    session.close()
     assert sorted(ahead, key=lambda one: one.path) == alone
 
 
-def test_a_crew_that_nobody_took_stops(work: Work, tmp_path: Path) -> None:
+def test_a_crew_that_nobody_took_stops(session: Session, tmp_path: Path) -> None:
     large = found(write_flows(tmp_path / "large.parquet", 200_000, row_group=200))
-    with pytest.raises(KeyboardInterrupt), crew_ahead(work, [large]):
-        raise KeyboardInterrupt
+    session.begin([large])
+    session.close()
     names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
     assert not any(name.startswith("v6share-lane") for name in names)
-    assert not list(work.workspace.fragments.rglob("*.parquet"))
+    assert not list(session.work.workspace.fragments.rglob("*.parquet"))

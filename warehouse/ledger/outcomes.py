@@ -1,11 +1,11 @@
-"""From the outcomes of a run to the journal entries that record it. Pure."""
+"""What the outcomes of a run mean for the ledger, and the journal entries that record it. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from v6share.schemas.fragment import FragmentKey
-from v6share.schemas.outcome import Outcome
+from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Quarantine, Seen
 from v6share.warehouse.reads import KnownInputs
 
@@ -132,3 +132,32 @@ def _key(one: Outcome) -> FragmentKey:
     if one.key is None:
         raise ValueError(f"an outcome of status {one.status} without a key: {one.path}")
     return one.key
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A path at which one input was found before, and another one now; both count."""
+
+    path: str
+    before: str
+    now: str
+
+
+def rewritten_inputs(
+    result: Sorted, unchanged: Iterable[FoundInput], known: KnownInputs
+) -> list[Rewritten]:
+    """The newly committed inputs that took the place of another that counts.
+
+    unchanged: the found files that are known as they stand. Content that this run found elsewhere
+    was moved, as log rotation does, and is no matter.
+    """
+    elsewhere = {known.last_at(one.path) for one in unchanged}
+    elsewhere |= {one.key.input_id for one in result.copies if one.key is not None}
+    found = []
+    for one in result.committed:
+        before = known.last_at(one.path)
+        if before in known.committed and before not in elsewhere:
+            now = one.key.input_id if one.key is not None else ""
+            if now != before:  # else it is the same content, counted by newer versions
+                found.append(Rewritten(one.path, before, now))
+    return found

@@ -1,4 +1,4 @@
-"""What ``make demo`` prints at its end: ``python -m v6share.jobs.demo WORKSPACE``.
+"""What ``make demo`` prints at its end: ``python -m tools.demo_words WORKSPACE``.
 
 Where the numbers are, three queries that are worth trying, and what to run next.
 """

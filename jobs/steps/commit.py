@@ -1,0 +1,98 @@
+"""The step that commits: outcomes become journal entries and rows of the tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from v6share import __version__
+from v6share.jobs.steps.context import RunContext, utc_now
+from v6share.jobs.terminal import messages
+from v6share.schemas.catalog.parse import dimension_tables
+from v6share.schemas.ledger import NO_OP
+from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.plain import cut
+from v6share.warehouse.commit import SumTooLarge, record
+from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.ledger.lost_catalog import remember_catalog
+from v6share.warehouse.ledger.outcomes import (
+    Sorted,
+    commit_of,
+    journal_entries,
+    sort_outcomes,
+    without,
+)
+from v6share.warehouse.ledger.rerun import Fate
+
+# One that names a thousand files would else be kept, whole, at every run.
+_COMMAND_KEPT: Final = 10_000
+
+
+def commit(
+    run: RunContext, fates: Mapping[Fate, Sequence[FoundInput]], outcomes: Sequence[Outcome]
+) -> tuple[Run, Sorted]:
+    """Commit what was counted, in one transaction, and what the catalog declares now.
+
+    Where sums are absurd together, what fits is committed and the rest has failed.
+    """
+    # Made before anything is committed: what it refuses is refused with nothing half done.
+    dimensions = dimension_tables(run.configured.catalog, run.configured.settings)
+    result = sort_outcomes(outcomes, run.known, include_forgotten=run.include_forgotten)
+    entry = _run_entry(run, fates, result)
+    try:
+        _record(run, result, entry)
+    except SumTooLarge as error:
+        messages.detail(str(error))
+        # Small sums first: of inputs that do not fit together the ordinary ones stay.
+        ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
+        fitting = without(outcomes, _commit_what_fits(run, ascending))
+        result = sort_outcomes(fitting, run.known, include_forgotten=run.include_forgotten)
+        entry = _run_entry(run, fates, result)
+        _record(run, replace(result, committed=[]), entry)
+    replace_dimensions(run.connection, dimensions)
+    remember_catalog(run.connection, run.configured.catalog)
+    return entry, result
+
+
+def _record(run: RunContext, result: Sorted, entry: Run) -> None:
+    entries = [*journal_entries(result, run.run_id, utc_now()), entry]
+    record(run.connection, run.workspace, entries)
+
+
+def _commit_what_fits(run: RunContext, new: Sequence[Outcome]) -> list[Outcome]:
+    """Commit inputs that do not fit together by halves, in order, as far as they do.
+
+    Gives back those which do not fit beside what is there. new: at least one.
+    """
+    if len(new) == 1:
+        return list(new)
+    unfit: list[Outcome] = []
+    half = len(new) // 2
+    for some in (new[:half], new[half:]):
+        try:
+            record(run.connection, run.workspace, [commit_of(some, run.run_id, utc_now())])
+        except SumTooLarge:
+            unfit += _commit_what_fits(run, some)
+    return unfit
+
+
+def _run_entry(run: RunContext, fates: Mapping[Fate, Sequence[FoundInput]], result: Sorted) -> Run:
+    known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
+    again = [*result.copies, *result.refused_copies, *result.refused_again, *result.forgotten]
+    outcome = "committed" if result.committed else NO_OP
+    return Run(
+        run_id=run.run_id,
+        command=cut(run.command, _COMMAND_KEPT),
+        code_version=__version__,
+        rules_version=run.versions.rules_version,
+        catalog_version=run.versions.catalog_version,
+        started_at=run.started_at,
+        finished_at=utc_now(),
+        inputs_committed=len(result.committed),
+        inputs_known=len(known) + len(again),
+        inputs_quarantined=len(result.refused),
+        rows_in=sum(one.rows_in for one in result.committed),
+        rows_counted=sum(one.rows_counted for one in result.committed),
+        rows_rejected=sum(one.rows_rejected for one in result.committed),
+        outcome="quarantined-some" if result.refused else outcome,
+    )

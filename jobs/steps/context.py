@@ -1,0 +1,49 @@
+"""What stays the same through one run, and is handed from step to step."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from v6share.jobs.steps.head_start import HeadStart
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.warehouse.database.open import Connection
+from v6share.warehouse.ledger.rerun import Versions
+from v6share.warehouse.reads import KnownInputs
+from v6share.workspace.configured import Configured
+from v6share.workspace.paths import Workspace
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run. known: what the ledger knew before it. clock: its start, ``time.monotonic()``."""
+
+    run_id: str
+    command: str
+    started_at: datetime
+    clock: float
+    configured: Configured
+    connection: Connection
+    known: KnownInputs
+    ahead: HeadStart
+    dialect: str | None = None
+    include_forgotten: bool = False
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where it happens."""
+        return self.configured.workspace
+
+    @property
+    def versions(self) -> Versions:
+        """What it counts with."""
+        return Versions(RULES_VERSION, self.configured.catalog_version, self.dialect)
+
+
+def new_run_id(now: datetime) -> str:
+    """The id of a run: its start, and a random part."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def utc_now() -> datetime:
+    """The moment, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,207 @@
+"""What a run says: what looks wrong before it, what needs a look after it, and what it did.
+
+Data goes to stdout, everything else to stderr; nothing here changes anything.
+"""
+
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any, Final
+
+from v6share.jobs.steps.context import RunContext
+from v6share.jobs.terminal import messages, stdout
+from v6share.pipelines.find import Found
+from v6share.render.text import SeveralForm
+from v6share.render.values import Record, shown_hash
+from v6share.schemas.catalog.suggest import directions_advice, interval_advice
+from v6share.schemas.ledger import NO_OP
+from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
+from v6share.warehouse.ledger.rerun import Fate
+from v6share.warehouse.publish import why_unpublished
+from v6share.warehouse.reads import both_directions
+from v6share.warehouse.run_figures import rejects_of_run
+from v6share.workspace.configured import Configured, read_exporters_header
+
+_NAMED: Final = 10
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a run, apart from publishing. outside: inputs without flows in the span."""
+
+    found: Found
+    fates: Mapping[Fate, Sequence[FoundInput]]
+    opened: Sequence[FoundInput]
+    outside: Sequence[FoundInput]
+    entry: Run
+    result: Sorted
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no input is missing. What lies in a folder that cannot be read is missing as
+        much as a file that cannot.
+        """
+        return not (self.result.refused or self.result.failed or self.found.closed)
+
+
+def say_what_looks_wrong(configured: Configured) -> None:
+    """Before a run: doubts about settings and catalog, and who may read the key."""
+    _warn_of_each(
+        [
+            (str(doubt), {"file": doubt.file, "line": doubt.line, "key": doubt.key})
+            for doubt in configured.doubts
+        ],
+        "more names look like mistakes",
+    )
+    key = configured.workspace.client_key
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        messages.warn(
+            f"{key}: found the mode {mode:04o}, expected 0600: whoever reads the "
+            "key can tell from the hashes which clients were active"
+        )
+
+
+def say_what_needs_a_look(run: RunContext, done: Done) -> None:
+    """After the commit: inputs that are missing, odd, or counted twice."""
+    header = read_exporters_header(run.workspace)
+    result = done.result
+    _warn_of_refused(run, result)
+    _warn_of_each(
+        [_described_rewritten(one) for one in _rewritten(run, done)],
+        "more files hold other content than before; of each, old and new count. The table "
+        "ledger_files lists them under the same path",
+    )
+    advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
+                {"path": one.path},
+            )
+            for one in result.committed
+            if _lost_all(one, told_of_intervals=advice is not None)
+        ],
+        "more files, of which not one row was counted",
+    )
+    _warn_of_each(
+        [
+            (f"{one.path}: {one.detail}; tried again at the next run", {"path": one.path})
+            for one in result.failed
+        ],
+        "more files failed",
+    )
+    for one in result.busy:
+        messages.say(f"{one.path}: still being written, left for the next run", path=one.path)
+    if advice is not None:
+        messages.warn(advice)
+    if result.committed:
+        twice = directions_advice(both_directions(run.connection).to_pylist(), header)
+        if twice is not None:
+            messages.warn(twice)
+
+
+def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
+    """What the run did, as data."""
+    summary = _summary(run, done, published=published)
+    rejects = rejects_of_run(run.connection, run.run_id)
+    stdout.write_tables({"run": summary, "rejects": rejects}, form)
+
+
+def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:
+    """What there is to do now, or why there is nothing."""
+    if done.entry.outcome == NO_OP and published:
+        messages.say("nothing new to count; published what readers did not see yet")
+    elif done.entry.outcome == NO_OP and done.opened:
+        messages.say("nothing new was counted; the numbers are as before")
+    elif done.entry.outcome == NO_OP:
+        messages.say("nothing new was counted, and no file was opened")
+    elif why_unpublished(run.connection):
+        messages.say(
+            "next: the same again without --no-publish, which publishes it; readers see none of it "
+            "until then"
+        )
+    else:
+        root = run.workspace.root
+        place = "" if root.samefile(".") else f" -C {quote(str(root))}"
+        messages.say(f"next: v6share{place} kpi")
+
+
+def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
+    entry, fates, result = done.entry, done.fates, done.result
+    return {
+        "run_id": entry.run_id,
+        "outcome": entry.outcome,
+        "inputs_found": len(done.found.inputs),
+        "inputs_committed": entry.inputs_committed,
+        "inputs_rewritten": len(_rewritten(run, done)),
+        "inputs_known": len(fates["known"]) + len(result.copies),
+        "inputs_quarantined": entry.inputs_quarantined,
+        "inputs_quarantined_copies": len(result.refused_copies),
+        "inputs_quarantined_before": len(fates["refused"]) + len(result.refused_again),
+        "inputs_forgotten": len(fates["forgotten"]) + len(result.forgotten),
+        "inputs_outside_the_span": len(done.outside),
+        "inputs_still_being_written": len(result.busy),
+        "inputs_failed": len(result.failed),
+        "paths_left_out": len(done.found.closed),
+        "rows_in": entry.rows_in,
+        "rows_counted": entry.rows_counted,
+        "rows_rejected": entry.rows_rejected,
+        "seconds": round(time.monotonic() - run.clock, 2),
+        "published": published,
+    }
+
+
+def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
+    return rewritten_inputs(done.result, done.fates["known"], run.known)
+
+
+def _warn_of_refused(run: RunContext, result: Sorted) -> None:
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: quarantined, {one.reason}: {one.detail}",
+                {"path": one.path, "reason": one.reason},
+            )
+            for one in result.refused
+        ],
+        "more inputs were quarantined",
+    )
+    _warn_of_each(
+        [
+            (f"{one.path}: quarantined with another file of the same bytes", {"path": one.path})
+            for one in result.refused_copies
+        ],
+        "more copies of quarantined files",
+    )
+    if result.refused:
+        messages.warn(f"how to try them again: {run.workspace.quarantine}/*.json")
+
+
+def _warn_of_each(found: Sequence[tuple[str, Mapping[str, Any]]], others: str) -> None:
+    """Say the first ten messages, with their fields, and how many others there are: a log must
+    stay readable.
+    """
+    for message, fields in found[:_NAMED]:
+        messages.warn(message, **fields)
+    if len(found) > _NAMED:
+        messages.warn(f"{len(found) - _NAMED:,} {others}")
+
+
+def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:
+    """Whether no row was counted, and the advice about intervals does not say so already."""
+    explained = sum(one.rows_without_interval.values()) if told_of_intervals else 0
+    return one.rows_in > explained and not one.rows_counted
+
+
+def _described_rewritten(one: Rewritten) -> tuple[str, Mapping[str, Any]]:
+    before = shown_hash(one.before)
+    message = (
+        f"{one.path}: other content than before; the old one counts as input {before}, and "
+        f"both count now. Where the new content replaces the old: v6share forget {before}"
+    )
+    return message, {"path": one.path, "input_before": one.before, "input_now": one.now}

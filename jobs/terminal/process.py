@@ -1,0 +1,74 @@
+"""What holds for the whole process of a command: its streams, its tuning and its end."""
+
+import ctypes
+import gc
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
+_GARBAGE_AFTER: Final = 50_000
+_SWITCH_SECONDS: Final = 0.0005
+_M_ARENA_MAX: Final = -8  # malloc.h
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which in a container are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fill_streams() -> None:
+    """Let streams that the caller has closed lead nowhere.
+
+    Else the next file that is opened, a database, would take the number of stdout or stderr.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - for the whole process
+    # What an encoding cannot say, a name in a table, is escaped.
+    cast("TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
+
+
+def tune() -> None:
+    """Set what holds for the whole process, before a command loads anything heavy."""
+    # Libraries read these when they are loaded. Arrow's own allocator gives the pages of a batch
+    # back and faults them in again at the next: 3 % of a run's time, and 100 MiB more. Threads for
+    # NumPy's linear algebra, of which there is none here, would spin on a core meanwhile.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # A job's objects are its modules, which stay: to look for garbage among them takes a fifth of
+    # the time of their import.
+    gc.set_threshold(_GARBAGE_AFTER)
+    # An import holds Python for milliseconds, a lane needs it for microseconds between two kernels.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    _share_heaps()
+
+
+def _share_heaps() -> None:
+    """Have threads share two heaps a core, where the C library (glibc) has eight of them.
+
+    Each heap keeps what its threads once needed: a fifth of the memory of a run over many files.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2 * available_cores())
+
+
+def end(code: ExitCode) -> NoReturn:
+    """End the process without the interpreter's shutdown; all work is done and on disk.
+
+    A thread of Arrow that frees a buffer just then needs the interpreter, and without it aborts
+    the process: about one run in a hundred ended with SIGABRT instead of its code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or never there
+            stream.flush()
+    os._exit(code)

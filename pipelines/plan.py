@@ -1,0 +1,45 @@
+"""The plan: catalog, settings and client key, compiled into what every lane of a run follows."""
+
+from typing import Final
+
+from v6share.pipelines.kernels.aggregate.accumulator import Plan
+from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.work import Work
+from v6share.schemas.aggregates import HOUR_MS
+from v6share.schemas.catalog.parse import Catalog, catalog_version
+from v6share.schemas.dialects import dialects_digest
+from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Settings
+from v6share.workspace.declared import key_id, read_catalog, read_client_key
+
+_MINUTE_MS: Final = 60_000
+_UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}
+
+
+def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Plan:
+    """Turn catalog, settings and key into the plan that every lane follows."""
+    unknown = settings.sampling.unknown
+    return Plan(
+        rules=compile_rules(catalog),
+        exporters={
+            e.exporter: (e.vantage, e.sampling_interval or 0, e.override) for e in catalog.exporters
+        },
+        client_key=client_key,
+        unknown_interval=_UNKNOWN_INTERVAL[unknown] if isinstance(unknown, str) else unknown,
+        max_packet_bytes=settings.sampling.max_packet_bytes,
+        max_duration_ms=settings.time.max_duration_hours * HOUR_MS,
+        reporting_offset_ms=settings.time.reporting_utc_offset_minutes * _MINUTE_MS,
+        both_directions=frozenset(e.exporter for e in catalog.exporters if e.directions == "both"),
+    )
+
+
+def read_plan(work: Work) -> Plan:
+    """Compile the plan of a run from its workspace, as a worker elsewhere does.
+
+    Raises CatalogError, and UserError where the catalog is no longer the run's.
+    """
+    catalog, client_key = read_catalog(work.workspace), read_client_key(work.workspace)
+    now = catalog_version(catalog, work.settings, key_id(client_key), dialects_digest())
+    if now != work.catalog_version:
+        raise UserError(f"{work.workspace.catalog}: changed while the run was under way; run again")
+    return compile_plan(catalog, work.settings, client_key)

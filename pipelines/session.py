@@ -1,0 +1,64 @@
+"""One run in one process: everything that its parts hand on to each other.
+
+A session is made by whoever runs the work: by the driver, which may begin early what takes long,
+or by a worker elsewhere, which reads the plan from the workspace. Two sessions in one process
+share nothing.
+"""
+
+from collections.abc import Sequence
+from threading import Lock
+
+import pyarrow as pa
+
+from v6share.pipelines.crew import Crew
+from v6share.pipelines.identity import Identities
+from v6share.pipelines.kernels.aggregate.accumulator import Plan
+from v6share.pipelines.meter import Meter
+from v6share.pipelines.plan import read_plan
+from v6share.pipelines.work import Work
+from v6share.schemas.outcome import FoundInput
+
+
+class Session:
+    """The compiled plan, the meter, and what was begun ahead of the run."""
+
+    def __init__(
+        self, work: Work, plan: Plan | None = None, identities: Identities | None = None
+    ) -> None:
+        """Begin nothing yet. plan: None where it is to be read from the workspace."""
+        self.work = work
+        self.meter = Meter()
+        self._identities = identities or Identities()
+        self._plan = plan
+        self._begun: Crew | None = None
+        self._lock = Lock()
+
+    def begin(self, inputs: Sequence[FoundInput]) -> None:
+        """Let a crew begin the first inputs, while the runner of the pipeline is still loading."""
+        crew = self._new_crew()
+        crew.begin(inputs)
+        self._begun = crew
+
+    def gather(self) -> Crew:
+        """Give the crew that has begun, once; after that a new one each time.
+
+        Raises CatalogError, and UserError where the catalog is no longer the run's.
+        """
+        with self._lock:
+            crew, self._begun = self._begun, None
+        return crew or self._new_crew()
+
+    def close(self) -> None:
+        """Stop a crew that nobody took, and give back the memory of plan and batches."""
+        with self._lock:
+            crew, self._begun, self._plan = self._begun, None, None
+        if crew is not None:
+            crew.stop()
+        pa.default_memory_pool().release_unused()
+
+    def _new_crew(self) -> Crew:
+        with self._lock:
+            if self._plan is None:
+                self._plan = read_plan(self.work)
+            plan = self._plan
+        return Crew(self.work, plan, self.meter, self._identities)

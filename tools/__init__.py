@@ -1,0 +1,1 @@
+"""What makes pages of ``docs/`` and words of ``make``; not installed."""
