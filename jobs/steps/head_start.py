@@ -5,7 +5,6 @@ while the catalog's version is computed. Beam is imported last, for that takes l
 first inputs are counted meanwhile (``Session.begin``).
 """
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from v6share.jobs.terminal import messages
-from v6share.pipelines import kernels_are_cold, kernels_can_be_kept
+from v6share.pipelines import kernel_cache
 from v6share.pipelines.identity import Identities
 from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput
@@ -91,10 +90,10 @@ def say_if_cold() -> None:
 
     Loads nothing heavy. Raises UserError where compiled kernels cannot be kept.
     """
-    if kernels_are_cold():
-        if not kernels_can_be_kept():
+    if kernel_cache.is_cold():
+        if not kernel_cache.can_be_kept():
             raise UserError(
-                f"{os.environ['NUMBA_CACHE_DIR']}: cannot be written, and compiled kernels are "
+                f"{kernel_cache.kernel_cache()}: cannot be written, and compiled kernels are "
                 "kept there; set NUMBA_CACHE_DIR to a folder that this user may write, and nobody "
                 "else"
             )

@@ -5,8 +5,13 @@ from typing import ParamSpec, TypeVar, cast
 
 import numba
 
+from v6share.pipelines.kernel_cache import kernel_cache
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Read at each function that is compiled, so it must be set before the first one is.
+numba.config.CACHE_DIR = str(kernel_cache())  # type: ignore[attr-defined]  # made at run time
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

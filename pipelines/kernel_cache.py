@@ -1,0 +1,42 @@
+"""Where the machine code of kernels is kept: in the user's cache, as an install may be read-only.
+
+``NUMBA_CACHE_DIR`` names another folder. Light to import: who only asks loads no compiler.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def kernel_cache() -> Path:
+    """The folder of this installation and this state of the sources.
+
+    Numba notices a change in a function's own file, not in a function of another file that was
+    compiled into it; and it keeps the kernels of each installation apart.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return Path(named)
+    kernels = Path(__file__).parent / "kernels"
+    digest = hashlib.sha256(os.fsencode(kernels))
+    for source in sorted(kernels.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return Path(platformdirs.user_cache_dir("v6share"), "kernels", digest.hexdigest()[:16])
+
+
+def can_be_kept() -> bool:
+    """Whether the folder may be written: Numba compiles nothing that it cannot keep."""
+    folder = kernel_cache()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
+def is_cold() -> bool:
+    """Whether whoever counts next compiles the kernels first, which takes up to a minute.
+
+    The kernels of ``account`` come last in a batch: where they are kept, all others are.
+    """
+    return not any(kernel_cache().glob("*/account.*.nbi"))
