@@ -21,8 +21,9 @@ import pyarrow as pa
 
 from v6share.pipelines.fragment import fragment_table, write_fragment
 from v6share.pipelines.identity import Identities
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
-from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_lanes
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
+from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_accumulators
+from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
 from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
 from v6share.pipelines.sources import open_flow_file
@@ -150,7 +151,7 @@ class Crew:
             except BaseException as error:
                 self._settle(opened.found, opened.result, error, opened.key)
 
-    def _lane_for(self, opened: SharedInput) -> Lane | None:
+    def _lane_for(self, opened: SharedInput) -> Accumulator | None:
         try:
             return opened.join(self._plan)
         except MemoryError as error:
@@ -163,7 +164,7 @@ class Crew:
         with suppress(RuntimeError):
             self._pool.submit(self._run_lane, opened)
 
-    def _count(self, opened: SharedInput, lane: Lane) -> None:
+    def _count(self, opened: SharedInput, lane: Accumulator) -> None:
         size_of_row = opened.found.size / max(opened.file.rows, 1)
         # Closed at once, also by an error: others wait for what this lane reads.
         with closing(opened.batches()) as batches:
@@ -173,9 +174,9 @@ class Crew:
                 lane.add(batch)
                 self._meter.add(rows=batch.rows, size=int(batch.rows * size_of_row))
 
-    def _write(self, opened: SharedInput, lanes: Sequence[Lane]) -> Outcome:
+    def _write(self, opened: SharedInput, lanes: Sequence[Accumulator]) -> Outcome:
         try:
-            sums = merge_lanes(self._plan, lanes)
+            sums = merge_accumulators(self._plan, lanes)
             table = fragment_table(opened.key, opened.found.size, sums)
         except InputRefused:
             raise

@@ -12,14 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from v6share.pipelines.kernels.aggregate import traffic as t
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan, classify_flows
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.groups import Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED, Measures
 from v6share.pipelines.kernels.classify import decide as c
+from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.compile_catalog import parsed_prefixes, special_ranges
+from v6share.pipelines.kernels.classify.locate import locate
 from v6share.pipelines.kernels.flow_batch import U8, U64, Bool, FlowBatch
 from v6share.pipelines.kernels.normalise.batch import normalise
 from v6share.pipelines.kernels.normalise.faults import fault_bit
+from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.sources import FlowFile
 from v6share.schemas.aggregates import (
     DIRECTIONS,
@@ -114,10 +117,11 @@ def _holds(file: FlowFile, group: int, row: int, first: int) -> bool:
 
 
 def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan) -> ExplainedFlow:
-    decisions, places = classify_flows(batch, plan.rules)
-    lane = Lane(plan)
-    exporter = lane.exporters.numbers_of(batch.exporter)
-    measures = lane.measure(batch, exporter)
+    places = locate(batch, plan.rules)
+    decisions = classify(batch, plan.rules, places)
+    accumulator = Accumulator(plan)
+    exporter = accumulator.exporters.numbers_of(batch.exporter)
+    measures = accumulator.scale(batch, exporter)
     src = address_of(batch.src_hi[0], batch.src_lo[0])
     dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
     to_client = decisions.direction[0] == c.TO_CLIENT
@@ -139,7 +143,7 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         ),
         _home("client", client, int(decisions.client[0]), plan, catalog),
         _service_region(int(decisions.service[0]), int(decisions.match[0]), service, plan, catalog),
-        _client(batch, decisions, measures, lane),
+        _client(batch, decisions, measures, accumulator),
     )
     return ExplainedFlow(steps, tuple(_windows(batch, measures, decisions)))
 
@@ -357,11 +361,13 @@ def _service_region(
     return Step("service", f"product {product}, region {plan.rules.regions[region]}", why)
 
 
-def _client(batch: FlowBatch, decisions: c.Decisions, measures: Measures, lane: Lane) -> Step:
-    lane.add(batch)
-    counted = len(lane.clients.held().cell) > 0
+def _client(
+    batch: FlowBatch, decisions: c.Decisions, measures: Measures, accumulator: Accumulator
+) -> Step:
+    accumulator.add(batch)
+    counted = len(accumulator.clients.held().cell) > 0
     number = int(decisions.client[0])
-    rules = lane.plan.rules
+    rules = accumulator.plan.rules
     v4, v6 = rules.client_length_v4[number], rules.client_length_v6[number]
     if counted:
         why = f"one client is a subscriber id, else a /{v4} of IPv4 or a /{v6} of IPv6"

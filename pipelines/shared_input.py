@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.flow_batch import FlowBatch
+from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.sources import FlowFile
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -54,7 +55,7 @@ class SharedInput:
     most_lanes: int
     rows_left: int
     next_group: int = 0
-    lanes: list[Lane] = field(default_factory=list)
+    lanes: list[Accumulator] = field(default_factory=list)
     joined: int = 0
     at_work: int = 0
     reading: int = 0
@@ -63,7 +64,7 @@ class SharedInput:
     failure: BaseException | None = None
     changed: Condition = field(default_factory=Condition)
 
-    def join(self, plan: Plan) -> Lane | None:
+    def join(self, plan: Plan) -> Accumulator | None:
         """Give a lane for this input; None where it needs no further one.
 
         The first one is given even where there is no row group.
@@ -71,7 +72,7 @@ class SharedInput:
         with self.changed:
             if self.joined and not (self.at_work and self._is_worth_it()):
                 return None
-            lane = Lane(plan)
+            lane = Accumulator(plan)
             self.lanes.append(lane)
             self.joined += 1
             self.at_work += 1
@@ -93,7 +94,7 @@ class SharedInput:
         while (offered := self._await_batch()) is not None:
             yield offered
 
-    def leave(self) -> list[Lane] | None:
+    def leave(self) -> list[Accumulator] | None:
         """End a lane's work; the last one to end gets all lanes, and None any other.
 
         They are kept no longer: a thread may yet come to help, and would hold all that they hold.

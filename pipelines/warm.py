@@ -9,9 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
-from v6share.pipelines.kernels.aggregate.fragment_tables import merge_lanes
-from v6share.pipelines.plan import compile_plan
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
+from v6share.pipelines.kernels.aggregate.fragment_tables import merge_accumulators
+from v6share.pipelines.kernels.plan import Plan
+from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.sample.write import write_sample
 from v6share.pipelines.session import Session
 from v6share.pipelines.sources import open_flow_file
@@ -51,10 +52,10 @@ def compile_kernels() -> None:
 def _merge_two_lanes(plan: Plan, path: Path) -> None:
     """Count a file as two threads do that share it; the crew has a thread for each."""
     file = open_flow_file(str(path))
-    lanes = [Lane(plan), Lane(plan)]
+    lanes = [Accumulator(plan), Accumulator(plan)]
     for number, batch in enumerate(file.read(range(file.row_groups), _FEW_ROWS)):
         lanes[number % 2].add(batch)
-    merge_lanes(plan, lanes)
+    merge_accumulators(plan, lanes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from v6share.jobs.steps.one_file import looking_at
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.pipelines.plan import compile_plan
+from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.row_trace import ExplainedFlow, explain_row
 from v6share.pipelines.sources import open_flow_file
 from v6share.render.text import SeveralForm

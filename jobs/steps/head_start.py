@@ -20,7 +20,7 @@ from v6share.schemas.outcome import FoundInput
 from v6share.workspace.configured import Configured
 
 if TYPE_CHECKING:
-    from v6share.pipelines.kernels.aggregate.accumulator import Plan
+    from v6share.pipelines.kernels.plan import Plan
 
 # Beam's clients of MongoDB and BigQuery, and with the latter those of all other Google services and
 # of sources in other languages: a third of its import, and no flow file is read with them.
@@ -101,6 +101,6 @@ def say_if_cold() -> None:
 
 
 def _compile(configured: Configured) -> "Plan":
-    from v6share.pipelines.plan import compile_plan  # here: Numba takes a while to load
+    from v6share.pipelines.compile_plan import compile_plan  # here: Numba takes a while to load
 
     return compile_plan(configured.catalog, configured.settings, configured.client_key)

@@ -101,3 +101,8 @@ class FlowBatch:
     def rows(self) -> int:
         """How many flows."""
         return len(self.start_ms)
+
+
+def or_empty(column: NDArray[np.generic] | None, dtype: type) -> np.ndarray:
+    """A column as a kernel takes it, which knows no None: shape (0,) where it is unknown."""
+    return np.empty(0, dtype) if column is None else column

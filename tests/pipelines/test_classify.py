@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from flow_maker import catalog, flows
 
-from v6share.pipelines.kernels.aggregate.accumulator import classify_flows
+from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.pipelines.kernels.classify.decide import embedded_v4
+from v6share.pipelines.kernels.classify.locate import locate
 from v6share.schemas.aggregates import DIRECTIONS, IP_CLASSES, UNDERLAYS
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import CatalogError
@@ -25,7 +26,8 @@ def rules():
 
 
 def decide_one(rules, **row):
-    decisions, _ = classify_flows(flows([row]), rules)
+    batch = flows([row])
+    decisions = classify(batch, rules, locate(batch, rules))
     pair, region = divmod(int(decisions.service[0]), len(rules.regions))
     app, product = rules.pairs[pair]
     client_region, network = rules.clients[int(decisions.client[0])]

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.plan import compile_plan
+from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.catalog.parse import parse_catalog
@@ -116,17 +116,17 @@ def test_threads_without_an_input_of_their_own_help(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int
 ) -> None:
     """With the row groups that nobody reads, and with the batches of one that another reads."""
-    met: set[Lane] = set()
-    add = Lane.add
+    met: set[Accumulator] = set()
+    add = Accumulator.add
 
-    def meet_and_add(lane: Lane, batch: FlowBatch) -> None:
+    def meet_and_add(lane: Accumulator, batch: FlowBatch) -> None:
         met.add(lane)
         until = time.monotonic() + 0.5
         while len(met) < 3 and time.monotonic() < until:
             time.sleep(0.01)
         add(lane, batch)
 
-    monkeypatch.setattr(Lane, "add", meet_and_add)
+    monkeypatch.setattr(Accumulator, "add", meet_and_add)
     path = write_flows(tmp_path / "one.parquet", 3000, row_group)
     (one,) = outcomes(in_batches_of(100, session), found(path))
     assert (one.status, one.rows_in, one.rows_counted) == ("fragment", 3000, 3000)
@@ -137,15 +137,15 @@ def test_threads_without_an_input_of_their_own_help(
 def test_a_lane_that_fails_keeps_no_other_waiting(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    add, calls = Lane.add, count(1)
+    add, calls = Accumulator.add, count(1)
 
-    def add_or_fail(lane: Lane, batch: FlowBatch) -> None:
+    def add_or_fail(lane: Accumulator, batch: FlowBatch) -> None:
         time.sleep(0.02)  # so that others have nothing to do
         if next(calls) == failing:
             raise InputRefused("too_large", "more than there is room for")
         add(lane, batch)
 
-    monkeypatch.setattr(Lane, "add", add_or_fail)
+    monkeypatch.setattr(Accumulator, "add", add_or_fail)
     path = write_flows(tmp_path / "one.parquet", 3000, 3000)
     got: list[Outcome] = []
     counting = threading.Thread(
@@ -160,16 +160,16 @@ def test_help_that_comes_too_late_changes_nothing(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two threads are kept busy until the third has counted its input and written it."""
-    add = Lane.add
+    add = Accumulator.add
 
-    def wait_and_add(lane: Lane, batch: FlowBatch) -> None:
+    def wait_and_add(lane: Accumulator, batch: FlowBatch) -> None:
         until = time.monotonic() + 30
         while batch.rows != 100 and not [*session.work.workspace.fragments.glob("*/*.parquet")]:
             assert time.monotonic() < until
             time.sleep(0.01)
         add(lane, batch)
 
-    monkeypatch.setattr(Lane, "add", wait_and_add)
+    monkeypatch.setattr(Accumulator, "add", wait_and_add)
     alone = found(write_flows(tmp_path / "alone.parquet", 3000))
     busy = [found(write_flows(tmp_path / f"busy{i}.parquet", 50 + i)) for i in range(2)]
     got = outcomes(in_batches_of(100, session), alone, *busy)
@@ -230,14 +230,14 @@ def test_our_own_failure_harms_one_input_only(
 ) -> None:
     good = found(write_flows(tmp_path / "good.parquet", 100))
     bad = found(write_flows(tmp_path / "bad.parquet", 7_001))
-    add = Lane.add
+    add = Accumulator.add
 
-    def failing(lane: Lane, batch) -> None:
+    def failing(lane: Accumulator, batch) -> None:
         if batch.rows == 1:
             raise IndexError("out of bounds")
         add(lane, batch)
 
-    monkeypatch.setattr(Lane, "add", failing)
+    monkeypatch.setattr(Accumulator, "add", failing)
     refused, counted = outcomes(session, bad, good)
     assert (counted.status, counted.rows_counted) == ("fragment", 100)
     assert (refused.status, refused.reason) == ("quarantined", "unexpected")

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from flow_maker import catalog, flows
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
-from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_lanes
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
+from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_accumulators
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.aggregates import FRAGMENT_TABLES, THETA_MAX, THETA_SIZE
 from v6share.schemas.ledger import LEDGER_FAMILIES, REJECTS
 
@@ -69,11 +70,11 @@ def random_rows(seed: int, count: int) -> list[dict]:
 def summed(*lanes_of_batches: list[list[dict]]) -> Sums:
     lanes = []
     for batches in lanes_of_batches:
-        lane = Lane(PLAN)
+        lane = Accumulator(PLAN)
         for batch in batches:
             lane.add(flows(batch))
         lanes.append(lane)
-    return merge_lanes(PLAN, lanes)
+    return merge_accumulators(PLAN, lanes)
 
 
 def assert_equal(a: Sums, b: Sums) -> None:
@@ -225,7 +226,7 @@ def test_sketches_are_the_smallest_hashes() -> None:
         {"src": f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}", "dst": "198.18.1.5"}
         for i in range(2, 9002)
     ]
-    lane = Lane(PLAN)
+    lane = Accumulator(PLAN)
     lane.add(flows(rows))
     assert lane.clients.held().length.max() <= 8192
     rng = random.Random(1)
@@ -297,10 +298,10 @@ def test_an_hour_that_begins_when_a_flow_ends_saw_nothing() -> None:
 
 
 def test_addresses_for_documentation_are_a_finding() -> None:
-    lane = Lane(PLAN)
+    lane = Accumulator(PLAN)
     lane.add(flows([{"src": a, "dst": "2001:db8:2::5"} for a in ("2a00:100::1", "2a00:100::2")]))
     assert lane.findings == {("192.0.2.1", "documentation address"): 2}  # by their service
-    lane = Lane(PLAN)
+    lane = Accumulator(PLAN)
     lane.add(flows([{"src": "3fff::1", "dst": "2a00:100::1"}, {"src": "4000::1", "dst": "::2"}]))
     assert lane.findings == {("192.0.2.1", "documentation address"): 1}
 

@@ -8,7 +8,7 @@ from flow_maker import START_MS, catalog, flows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.scale_counters import (
     COUNTED,
     LAST_MS,
@@ -19,6 +19,7 @@ from v6share.pipelines.kernels.aggregate.scale_counters import (
 from v6share.pipelines.kernels.aggregate.traffic import split_before, split_wide_before
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.pipelines.kernels.normalise.times import FIRST_MS
+from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.ledger import REJECT_REASONS
 
 RULES = compile_rules(catalog())
@@ -26,9 +27,9 @@ EXPORTERS = {"192.0.2.2": ("core", 500, True), "192.0.2.3": ("edge", 100, False)
 
 
 def measured(*rows: dict, **plan):
-    lane = Lane(Plan(RULES, EXPORTERS, bytes(16), **plan))
+    lane = Accumulator(Plan(RULES, EXPORTERS, bytes(16), **plan))
     batch = flows(list(rows))
-    return lane.measure(batch, lane.exporters.numbers_of(batch.exporter))
+    return lane.scale(batch, lane.exporters.numbers_of(batch.exporter))
 
 
 def verdict(**row) -> str:

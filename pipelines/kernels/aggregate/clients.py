@@ -70,7 +70,9 @@ class ClientRules(NamedTuple):
 
 
 class SketchArrays(NamedTuple):
-    """Sketches of one lane. A group is a (day, vantage, family, unit) with one sketch a cell.
+    """The sketches of an accumulator.
+
+    A group is a (day, vantage, family, unit) with one sketch a cell.
 
     groups (g,): packed group keys. sketches (g * cells, 4): largest hash admitted, how many are
     held, room for how many, where in the pool. pool: hashes as they came, repeats among them.
@@ -302,7 +304,7 @@ def _take_in(arrays: SketchArrays, wanted: U32, hashes: U64, count: int) -> bool
 
 @compiled
 def _absorb(arrays: SketchArrays, other: SketchArrays, width: int, first: int) -> int:
-    """Take in another lane's sketches from place ``first`` on; give the place that needs room made.
+    """Take in another's sketches from place ``first`` on; give the place that needs room made.
 
     Where none does, give the number of places. To take a sketch in twice alters nothing.
     """
@@ -345,7 +347,7 @@ class Held(NamedTuple):
 
 
 class Sketches:
-    """Owns the sketches of one lane. Bounded by groups x cells x 73 KiB."""
+    """Owns the sketches of one accumulator. Bounded by groups x cells x 73 KiB."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -392,7 +394,7 @@ class Sketches:
         self.arrays = a
 
     def absorb(self, other: "Sketches") -> None:
-        """Take in what another lane holds."""
+        """Take in what another accumulator holds."""
         sketches, at = other.arrays.used[0] * self._width, 0
         while (at := _absorb(self.arrays, other.arrays, self._width, at)) < sketches:
             self._grow()

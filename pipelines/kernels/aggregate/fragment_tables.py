@@ -1,6 +1,6 @@
-"""Lanes merged into the tables of a fragment.
+"""The accumulators of one input merged into the tables of its fragment.
 
-Lanes merge by sums, minima, maxima and unions, and every table is sorted by its key as text, so
+They merge by sums, minima, maxima and unions, and every table is sorted by its key as text, so
 neither batches, nor threads, nor their order show.
 """
 
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from v6share.pipelines.kernels.aggregate import account as accounts
 from v6share.pipelines.kernels.aggregate import clients as sketches
 from v6share.pipelines.kernels.aggregate import traffic as t
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
 from v6share.pipelines.kernels.flow_batch import I64, U32, U64
+from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
     DIRECTIONS,
@@ -149,29 +150,29 @@ def _table(table: Table, columns: Mapping[str, pa.Array]) -> pa.Table:
     return pa.table([columns[f.name] for f in fields], schema=pa.schema(encoded))
 
 
-def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
-    """Merge the lanes of one input into its tables, each sorted by its key.
+def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
+    """Merge all accumulators of one input into its tables, each sorted by its key.
 
-    The first lane takes in the groups of the others: afterwards no lane counts any more.
+    The first part takes in the groups of the others: afterwards none can count any more.
     """
-    if not lanes:
-        lanes = [Lane(plan)]
-    tally = sum((lane.tally for lane in lanes), accounts.new_tally())
-    traffic = _traffic_rows(lanes)
+    if not parts:
+        parts = [Accumulator(plan)]
+    tally = sum((part.tally for part in parts), accounts.new_tally())
+    traffic = _traffic_rows(parts)
     tables = {
         TRAFFIC_5M.name: _traffic_table(plan, traffic),
-        CLIENTS_1D.name: _clients_table(plan, lanes),
-        RTT_1H.name: _rtt_table(plan, lanes),
-        HEALTH_1H.name: _health_table(plan, lanes),
-        EXPORTERS_1H.name: _exporters_table(lanes),
+        CLIENTS_1D.name: _clients_table(plan, parts),
+        RTT_1H.name: _rtt_table(plan, parts),
+        HEALTH_1H.name: _health_table(plan, parts),
+        EXPORTERS_1H.name: _exporters_table(parts),
         LEDGER_FAMILIES.name: _families_table(tally),
         REJECTS.name: _rejects_table(tally),
-        FINDINGS.name: _findings_table(lanes),
+        FINDINGS.name: _findings_table(parts),
     }
     rows = [accounts.total(limbs) for limbs in tally[:, :, accounts.ROWS].sum(axis=0)]
     counted = tally[:, COUNTED].sum(axis=0)
-    firsts = [lane.first_ms for lane in lanes if lane.first_ms is not None]
-    lasts = [lane.last_ms for lane in lanes if lane.last_ms is not None]
+    firsts = [part.first_ms for part in parts if part.first_ms is not None]
+    lasts = [part.last_ms for part in parts if part.last_ms is not None]
     return Sums(
         tables,
         sum(rows),
@@ -180,12 +181,12 @@ def merge_lanes(plan: Plan, lanes: Sequence[Lane]) -> Sums:
         max(accounts.total(c) for c in counted),
         min(firsts, default=None),
         max(lasts, default=None),
-        _summed([lane.without_interval for lane in lanes]),
+        _summed([part.without_interval for part in parts]),
     )
 
 
 class _Traffic(NamedTuple):
-    """Traffic groups of all lanes: keys and measures, one row each."""
+    """Traffic groups of all parts: keys and measures, one row each."""
 
     window: I64
     vantage: I64
@@ -199,10 +200,10 @@ class _Traffic(NamedTuple):
     error_unknown: I64
 
 
-def _traffic_rows(lanes: Sequence[Lane]) -> _Traffic:
-    """Merge the lanes' traffic; the bytes whose error is unknown have groups of their own."""
-    a, b, measures = _merged([lane.traffic for lane in lanes], t.add_sums)
-    error_a, error_b, errors = _merged([lane.errors for lane in lanes], t.add_rows)
+def _traffic_rows(parts: Sequence[Accumulator]) -> _Traffic:
+    """Merge the parts' traffic; the bytes whose error is unknown have groups of their own."""
+    a, b, measures = _merged([part.traffic for part in parts], t.add_sums)
+    error_a, error_b, errors = _merged([part.errors for part in parts], t.add_rows)
     unknown = np.zeros(len(a), np.int64)
     if len(errors):
         a, b = np.concatenate((a, error_a)), np.concatenate((b, error_b))
@@ -266,14 +267,14 @@ def _summed_groups(values: I64, starts: NDArray[np.intp]) -> I64:
     return np.add.reduceat(values, starts)
 
 
-def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
-    """Lanes number their exporters each for itself; here they get common numbers."""
-    names = tuple(sorted({name for lane in lanes for name in lane.exporters.numbers}))
+def _exporters_table(parts: Sequence[Accumulator]) -> pa.Table:
+    """Each part numbers its exporters for itself; here they get common numbers."""
+    names = tuple(sorted({name for part in parts for name in part.exporters.numbers}))
     position = {name: i for i, name in enumerate(names)}
     hours, exporters, families, notes = [], [], [], []
-    for lane in lanes:
-        a, b, measures = lane.presence.filled()
-        of_lane = np.array([position[n] for n in lane.exporters.numbers], np.int64)
+    for part in parts:
+        a, b, measures = part.presence.filled()
+        of_lane = np.array([position[n] for n in part.exporters.numbers], np.int64)
         number = (b >> np.uint64(8)).astype(np.int64)
         hours.append(a.astype(np.int64) * HOUR_MS)
         exporters.append(of_lane[number] if len(number) else number)
@@ -307,7 +308,7 @@ def _exporters_table(lanes: Sequence[Lane]) -> pa.Table:
 def _merged(
     groups: Sequence[Groups], add: Callable[[GroupArrays, U32, I64], None]
 ) -> tuple[I64, I64, I64]:
-    """Merge the groups of all lanes into the first one's, and give keys and measures."""
+    """Merge the groups of all parts into the first one's, and give keys and measures."""
     first, *others = groups
     for other in others:
         first.absorb(other, add)
@@ -335,8 +336,8 @@ def _counts_table(table: Table, keys: Sequence[_Codes], values: I64) -> pa.Table
     return _table(table, columns)
 
 
-def _rtt_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    a, b, values = _merged([lane.rtt for lane in lanes], t.add_rows)
+def _rtt_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
+    a, b, values = _merged([part.rtt for part in parts], t.add_rows)
     keys = [
         *_cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1),
         _ranked(b & 1, SIDES),
@@ -345,14 +346,14 @@ def _rtt_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
     return _counts_table(RTT_1H, keys, values)
 
 
-def _health_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    a, b, values = _merged([lane.health for lane in lanes], t.add_rows)
+def _health_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
+    a, b, values = _merged([part.health for part in parts], t.add_rows)
     return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
 
 
-def _clients_table(plan: Plan, lanes: Sequence[Lane]) -> pa.Table:
-    """Unite the sketches of all lanes in the scopes that their cells are part of."""
-    first, *others = [lane.clients for lane in lanes]
+def _clients_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
+    """Unite the sketches of all parts in the scopes that their cells are part of."""
+    first, *others = [part.clients for part in parts]
     for other in others:
         first.absorb(other)
     held = first.held()
@@ -439,8 +440,8 @@ def _summed(counts: Sequence[Mapping[K, int]]) -> dict[K, int]:
     return {key: found[key] for key in sorted(found)}
 
 
-def _findings_table(lanes: Sequence[Lane]) -> pa.Table:
-    rows = _summed([lane.findings for lane in lanes])
+def _findings_table(parts: Sequence[Accumulator]) -> pa.Table:
+    rows = _summed([part.findings for part in parts])
     return _table(
         FINDINGS,
         {

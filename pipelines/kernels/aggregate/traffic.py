@@ -46,7 +46,7 @@ _MOST_PIECES: Final = 1 << 18
 
 
 class TrafficInputs(NamedTuple):
-    """Columns of n flows. exporter: its number within the lane; vantage_of: of each exporter."""
+    """Columns of n flows. exporter: its number in the accumulator; vantage_of: of each exporter."""
 
     start_ms: I64
     end_ms: I64

@@ -1,9 +1,9 @@
-"""The plan: catalog, settings and client key, compiled into what every lane of a run follows."""
+"""The plan: catalog, settings and client key, compiled into what a run counts by."""
 
 from typing import Final
 
-from v6share.pipelines.kernels.aggregate.accumulator import Plan
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.work import Work
 from v6share.schemas.aggregates import HOUR_MS
 from v6share.schemas.catalog.parse import Catalog, catalog_version
@@ -17,7 +17,7 @@ _UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}
 
 
 def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Plan:
-    """Turn catalog, settings and key into the plan that every lane follows."""
+    """Turn catalog, settings and key into the plan of a run."""
     unknown = settings.sampling.unknown
     return Plan(
         rules=compile_rules(catalog),

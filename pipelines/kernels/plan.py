@@ -1,0 +1,52 @@
+"""The plan: all that decides how rows are counted, compiled once and the same for a whole run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from v6share.pipelines.kernels.classify.compile_catalog import Rules
+from v6share.pipelines.kernels.flow_batch import I64
+from v6share.schemas.aggregates import UNLISTED
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides how rows are counted; the same for a whole run.
+
+    exporters: exporter text -> (vantage, declared sampling interval or 0, override).
+    both_directions: the exporters that report a flow on its way in and again on its way out.
+    unknown_interval: what an unknown sampling interval counts as; 0 = reject.
+    """
+
+    rules: Rules
+    exporters: Mapping[str, tuple[str, int, bool]]
+    client_key: bytes
+    unknown_interval: int = 0
+    max_packet_bytes: int = 1500
+    max_duration_ms: int = 86_400_000
+    reporting_offset_ms: int = 0
+    both_directions: frozenset[str] = frozenset()
+
+    @cached_property
+    def vantages(self) -> tuple[str, ...]:
+        """The vantages there are, ascending."""
+        return tuple(sorted({UNLISTED, *(v for v, _, _ in self.exporters.values())}))
+
+    @cached_property
+    def client_scopes(self) -> tuple[tuple[tuple[str, str], ...], I64]:
+        """The (scope, id) there are, and the numbers of those of each cell of client sketches.
+
+        Shape (cells, 3); a cell that is part of two has -1 besides.
+        """
+        of_cells = [
+            *([("all", ""), ("app", a), ("product", p)] for a, p in self.rules.pairs),
+            *([("client_region", r), ("network", n)] for r, n in self.rules.clients),
+        ]
+        number: dict[tuple[str, str], int] = {}
+        numbers = np.full((len(of_cells), 3), -1, np.int64)
+        for cell, scopes in enumerate(of_cells):
+            for place, scope in enumerate(scopes):
+                numbers[cell, place] = number.setdefault(scope, len(number))
+        return tuple(number), numbers
