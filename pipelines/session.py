@@ -10,11 +10,11 @@ from threading import Lock
 
 import pyarrow as pa
 
+from v6share.pipelines.compile_plan import read_plan
 from v6share.pipelines.crew import Crew
 from v6share.pipelines.identity import Identities
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
-from v6share.pipelines.compile_plan import read_plan
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.catalog.parse import parse_catalog
