@@ -3,19 +3,24 @@
 Readers open the published file read-only and never meet the warehouse. It is copied byte by byte,
 so what is published is what was checked, and it takes no longer than the disk. The views are stored
 without a database name, so the file can be attached under any name. What is private (journal
-offset, seen files) is dropped from the copy.
+offset, seen files) is dropped from the copy. Before it takes its place, every block of it is
+compared with its checksum: DuckDB has read only those that a query needed.
 """
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from v6share.warehouse.database.migrate import schema_version
+from v6share.warehouse.blocks import all_as_written
+from v6share.warehouse.database.migrate import PUBLIC_TABLES, schema_version
+from v6share.warehouse.database.open import DamagedFile, clear_errors
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.drafts import draft_in, remove_drafts
+from v6share.warehouse.stamp import file_stamp, is_own
 from v6share.workspace.durable import sync_directory, sync_file
 from v6share.workspace.paths import Workspace
 
@@ -34,7 +39,7 @@ def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
     A run that changed nothing is no reason; it shows with the next publish. A file that somebody
     else wrote, cut off or put in its place is one: what it holds is not known.
     """
-    if read_state(connection, "published_file") != _file_stamp(workspace.published):
+    if read_state(connection, "published_file") != file_stamp(workspace.published):
         return True
     return read_state(connection, "published") != _stamp(connection)
 
@@ -43,10 +48,7 @@ def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> 
     """Whether the published file is there, and is not the one that was published last."""
     if not workspace.published.exists():
         return False
-    noted = read_state(connection, "published_file")
-    # A run may have been killed between putting a file in place and noting that it did.
-    ours = (noted, read_state(connection, "publishing_file"))
-    return bool(noted) and _file_stamp(workspace.published) not in ours
+    return bool(read_state(connection, "published_file")) and not is_own(connection, workspace)
 
 
 def note_unpublished(connection: duckdb.DuckDBPyConnection, why: str) -> None:
@@ -62,27 +64,40 @@ def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
     """Replace the published file atomically. Run the checks before, and hold the workspace.
 
-    Raises OSError or duckdb.Error where the file beside it cannot be made; then the old one stays.
+    The old one stays where the file beside it cannot be made (OSError or duckdb.Error), and where
+    the warehouse is damaged (DamagedFile).
     """
     target = workspace.published
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_in(target.parent, "v6share")
     remove_drafts(target.parent, "v6share")
     try:
-        # All into the file: what stands in the log would be missing in the copy.
-        connection.execute("CHECKPOINT")
-        _copy(workspace.warehouse, draft)
-        _leave_out_private(connection, draft)
-        sync_file(draft)
-        write_state(connection, "publishing_file", _file_stamp(draft))
+        _make(connection, workspace, draft)
+        write_state(connection, "publishing_file", file_stamp(draft))
         draft.replace(target)
     finally:
         remove_drafts(target.parent, "v6share")
     sync_directory(target.parent)
     write_state(connection, "published", _stamp(connection))
-    write_state(connection, "published_file", _file_stamp(target))
+    write_state(connection, "published_file", file_stamp(target))
     note_unpublished(connection, "")
     return Published(target, target.stat().st_size)
+
+
+def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Path) -> None:
+    """Make what is to be published, whole and durable. Errors as those of ``publish``."""
+    try:
+        with clear_errors(workspace.warehouse):
+            # All into the file: what stands in the log would be missing in the copy.
+            connection.execute("CHECKPOINT")
+            _copy(workspace.warehouse, draft)
+            _leave_out_private(connection, draft)
+            sync_file(draft)
+            _refuse_damage(connection, draft)
+    except DamagedFile:
+        with suppress(duckdb.Error):
+            note_unpublished(connection, "the warehouse is damaged, `v6share rebuild` mends it")
+        raise
 
 
 def _copy(warehouse: Path, draft: Path) -> None:
@@ -101,13 +116,26 @@ def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> No
         connection.execute("DETACH snapshot")
 
 
-def _file_stamp(path: Path) -> str:
-    """What shows that a file is still the one that was published; reads nothing of it."""
+def _refuse_damage(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    """Raise duckdb.Error where a reader of the draft would meet a damaged block."""
+    if not all_as_written(draft):
+        # A free block, half written by a run that was killed, harms nobody: reading decides.
+        _read_whole(connection, draft)
+
+
+def _read_whole(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    """Read every value of every table; views are read with the catalog, when it is attached.
+
+    Raises duckdb.Error where a block in use is damaged.
+    """
+    connection.execute("ATTACH ? AS snapshot (READ_ONLY)", [str(draft)])
     try:
-        status = path.stat()
-    except FileNotFoundError:
-        return "none"
-    return f"{status.st_size} {status.st_mtime_ns}"
+        for table in PUBLIC_TABLES:
+            connection.execute(
+                f"SELECT bit_xor(hash(COLUMNS(*))) FROM snapshot.{table.name}"  # noqa: S608
+            ).fetchall()
+    finally:
+        connection.execute("DETACH snapshot")
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection) -> str:

@@ -24,6 +24,10 @@ MEMORY_LIMIT = "512MiB"
 Connection = duckdb.DuckDBPyConnection
 
 
+class DamagedFile(UserError):  # noqa: N818 - a name for what is found
+    """A DuckDB file that cannot be read, wholly or in parts."""
+
+
 def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     """The warehouse, created if need be, migrated, with every journal entry applied.
 
@@ -127,7 +131,7 @@ def clear_errors(path: Path) -> Iterator[None]:
             ) from error
         if not is_damage(error):
             raise
-        raise UserError(
+        raise DamagedFile(
             f"{path} cannot be read: {_first_line(error)}. If the file is damaged, "
             "`v6share rebuild` makes it again from the journal and the fragments"
         ) from error
