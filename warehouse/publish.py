@@ -20,6 +20,7 @@ from v6share.warehouse.database.migrate import PUBLIC_TABLES, schema_version
 from v6share.warehouse.database.open import DamagedFile, clear_errors
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.drafts import draft_in, remove_drafts
+from v6share.warehouse.lost_state import refuse_lost_runs
 from v6share.warehouse.stamp import file_stamp, is_own
 from v6share.workspace.durable import sync_directory, sync_file
 from v6share.workspace.paths import Workspace
@@ -64,10 +65,11 @@ def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
     """Replace the published file atomically. Run the checks before, and hold the workspace.
 
-    The old one stays where the file beside it cannot be made (OSError or duckdb.Error), and where
-    the warehouse is damaged (DamagedFile).
+    The old one stays where the file beside it cannot be made (OSError or duckdb.Error), where the
+    warehouse is damaged (DamagedFile), and where the old one holds more (UserError).
     """
     target = workspace.published
+    refuse_lost_runs(connection, workspace)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_in(target.parent, "v6share")
     remove_drafts(target.parent, "v6share")

@@ -280,8 +280,11 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
     """The newest run that changed the numbers, where readers do not see it; else None.
 
     The journal says it: it may be read while another process holds the warehouse. published: as
-    for ``status_report``. Raises OSError where the journal cannot be read.
+    for ``status_report``. Without a journal nobody can tell: None. Raises OSError where it cannot
+    be read.
     """
+    if not workspace.journal.exists():
+        return None
     changes = (run for run in runs_backwards(workspace.journal) if run.outcome != NO_OP)
     newest = next(changes, None)
     return None if newest is None or newest.run_id in published else newest

@@ -9,6 +9,7 @@ from v6share.warehouse.commit import Applied, apply
 from v6share.warehouse.database.open import connect
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.drafts import draft_in, remove_drafts
+from v6share.warehouse.lost_state import refuse_lost_runs
 from v6share.workspace.durable import sync_directory, sync_file
 from v6share.workspace.paths import Workspace
 
@@ -20,7 +21,8 @@ def rebuild(
 
     catalog: the dimension tables, as for ``replace_dimensions``; None leaves them empty until the
     next run. Hold the workspace, with no connection to the warehouse open. A failure leaves the
-    old file as it was.
+    old file as it was. Raises UserError where the old or the published file holds runs or inputs
+    that the journal does not know.
     """
     new = draft_in(workspace.state, "rebuild")
     remove_drafts(workspace.state, "rebuild")
@@ -38,6 +40,8 @@ def _build(
     connection = connect(path, workspace, threads)
     try:
         applied = apply(connection, workspace)
+        old = [workspace.warehouse] if workspace.warehouse.exists() else []
+        refuse_lost_runs(connection, workspace, *old)
         if catalog is not None:
             replace_dimensions(connection, catalog)
         connection.execute("CHECKPOINT")

@@ -51,10 +51,10 @@ def read_client_key(workspace: Workspace) -> bytes:
     """The key of the client hash; made at the first run, readable by its owner alone.
 
     Never replaced: with another key no client would be recognised any more. Raises UserError
-    where the file does not hold a key.
+    where it is gone and clients were counted with it, and where the file does not hold a key.
     """
     path = workspace.client_key
-    if not path.exists() and workspace.journal.exists():
+    if not path.exists() and (workspace.journal.exists() or workspace.published.exists()):
         raise UserError(
             f"{path}: the key of the client hashes is gone. Restore it from a backup: with another "
             "one no client of the days before would be recognised. Where there is none, begin a "

@@ -11,6 +11,7 @@ from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold
 
@@ -18,11 +19,13 @@ from v6share.workspace.lock import hold
 def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
     """Run the checks on the warehouse and print what each found."""
     workspace = find_workspace(invocation.root)
+    refuse_lost_journal(workspace)
     if not workspace.journal.exists():
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
     with hold(workspace, invocation.command, wait):
         connection = open_warehouse(workspace)
         try:
+            refuse_lost_runs(connection, workspace)
             results = run_checks(connection)
         finally:
             connection.close()

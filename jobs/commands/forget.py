@@ -23,8 +23,9 @@ from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.named_inputs import SHORTEST_ID, inputs_called, names_like
+from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.reads import NamedInput, named_inputs
-from v6share.workspace.configured import Configured, configure
+from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
 
 _LISTED: Final = 5
@@ -40,12 +41,14 @@ def main(
     form: SeveralForm,
 ) -> ExitCode:
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
+    refuse_lost_journal(find_workspace(invocation.root))  # before a key is made
     configured = configure(invocation.root)
     workspace = configured.workspace
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, wait):
         connection = open_warehouse(workspace, configured.settings.run.threads)
         try:
+            refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = named_inputs(connection)
             meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}

@@ -13,20 +13,23 @@ from v6share.warehouse.ledger.lost_catalog import (
     remember_catalog,
     remembered,
 )
+from v6share.warehouse.lost_state import refuse_lost_journal
 from v6share.warehouse.rebuild import rebuild
-from v6share.workspace.configured import configure
+from v6share.workspace.configured import configure, find_workspace
 from v6share.workspace.lock import hold
 
 
 def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralForm) -> ExitCode:
     """Make the warehouse anew, say what it holds, check it, publish it."""
-    configured = configure(invocation.root)
-    workspace, threads = configured.workspace, configured.settings.run.threads
+    workspace = find_workspace(invocation.root)
+    refuse_lost_journal(workspace)
     if not workspace.journal.exists():
         raise UserError(
             f"{workspace.journal}: not there. Either nothing is counted here yet, or it is lost: "
             "then restore it from a backup, for it says which fragments count"
         )
+    configured = configure(invocation.root)
+    threads = configured.settings.run.threads
     dimensions = dimension_tables(configured.catalog, configured.settings)
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, wait):

@@ -22,6 +22,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.rerun import sort_out
+from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.reads import known_inputs
 from v6share.workspace.configured import find_workspace, read_declared, read_settings
 from v6share.workspace.lock import hold
@@ -51,11 +52,13 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
     flags = {"--unknown-sampling": request.unknown_sampling, "--threads": request.threads}
     workspace = find_workspace(invocation.root)
     settings = read_settings(workspace, flags)
+    refuse_lost_journal(workspace)
     started_at, clock = utc_now(), time.monotonic()
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, request.wait):
         found = find(request.paths, workspace)
         with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+            refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
             with head_start(known.new_among(found.inputs), hashes=span.is_open) as ahead:

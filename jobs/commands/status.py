@@ -12,6 +12,7 @@ from v6share.schemas.catalog.suggest import directions_advice
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.open import Connection, open_snapshot, open_warehouse
 from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.lost_state import lost_journal, lost_runs
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.reads import (
     StatusReport,
@@ -68,8 +69,11 @@ class _Found:
 def _read(workspace: Workspace, command: str) -> _Found:
     """From the warehouse, which knows most; while a run holds it, from the snapshot.
 
-    So too for whoever may read the workspace and not write to it: to open a warehouse is to write.
+    So too where the state is lost, and for whoever may read the workspace and not write to it: to
+    open a warehouse is to write.
     """
+    if _say_if_lost(lost_journal(workspace)):
+        return _read_snapshot(workspace)
     if workspace.warehouse.exists() and not os.access(workspace.state, os.W_OK):
         messages.say(f"{workspace.state} is not yours to write; this is the state last published")
         return _read_snapshot(workspace)
@@ -77,6 +81,7 @@ def _read(workspace: Workspace, command: str) -> _Found:
         with hold(workspace, command):
             connection = open_warehouse(workspace)
             try:
+                _say_if_lost(lost_runs(connection, workspace))
                 seen = _readers_see(workspace)
                 return _look(connection, workspace, seen, why_unpublished(connection))
             finally:
@@ -88,6 +93,13 @@ def _read(workspace: Workspace, command: str) -> _Found:
             ) from None
         messages.say(f"at work now: {busy.holder}; this is the state last published")
         return _read_snapshot(workspace)
+
+
+def _say_if_lost(lost: str) -> bool:
+    """Say what of the state is lost; whether something is."""
+    if lost:
+        messages.warn(lost)
+    return bool(lost)
 
 
 def _read_snapshot(workspace: Workspace) -> _Found:

@@ -27,7 +27,8 @@ _MEANINGS: Final = {
     ExitCode.INPUT_FAILED: "an input was newly quarantined, failed or had to be left out; the good "
     "ones are committed",
     ExitCode.USAGE: "a mistake in usage (a named file that is not there, too), settings or "
-    "catalog, or a path that may not be made, read or written; the message says where",
+    "catalog, a path that may not be made, read or written, or a state that is damaged or lost; "
+    "the message says where",
     ExitCode.GATE: "a check failed; nothing was published",
     ExitCode.LOCKED: "another run holds the workspace",
     ExitCode.NO_INPUT: "no input matched at all",

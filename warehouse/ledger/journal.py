@@ -284,7 +284,8 @@ def _check_offset(path: Path, offset: int) -> None:
         raise UserError(
             f"{path}: {size} bytes, but the warehouse has applied {offset}, up to the end of an "
             "entry: this is another journal, or an older one. Restore the right one from a "
-            "backup, or run `v6share rebuild` to make the warehouse from this one"
+            "backup. Where this is the right one, `v6share rebuild` makes the warehouse from it; "
+            "it changes nothing where a run would be lost, and says which"
         )
 
 

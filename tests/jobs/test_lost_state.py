@@ -1,0 +1,297 @@
+"""A state that is lost, older or not mounted must not replace what is published."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+from flow_files import DAY_MS, JANUARY_1, write_flows
+
+from v6share.jobs import cli
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.schemas.errors import UserError
+from v6share.warehouse import lost_state
+from v6share.warehouse.checks import CheckResult
+from v6share.workspace.declared import read_client_key
+from v6share.workspace.paths import Workspace
+
+COMMANDS = [("run", "flows"), ("forget", "flows/0.parquet"), ("rebuild",), ("check",)]
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """One file counted by a first run, two more by a second; the folder beside it is the place."""
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path / "it's")
+    workspace.root.mkdir()
+    for day in range(3):
+        write_flows(Path(f"flows/{day}.parquet"), start_ms=JANUARY_1 + day * DAY_MS, octets=day + 9)
+    assert cli.call(["-q", "-C", str(workspace.root), "run", "flows/0.parquet"]) is ExitCode.DONE
+    shutil.copytree(workspace.state, "older state", copy_function=shutil.copy2)
+    shutil.copy2(workspace.published, "older.duckdb")
+    assert cli.call(["-q", "-C", str(workspace.root), "run", "flows"]) is ExitCode.DONE
+    return workspace
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, *words: str
+) -> tuple[ExitCode, str]:
+    capsys.readouterr()
+    code = cli.call(["-C", str(workspace.root), *words])
+    return code, capsys.readouterr().err
+
+
+def read(workspace: Workspace, sql: str) -> list[tuple[object, ...]]:
+    """As any reader of the published file; v6share takes no part."""
+    with duckdb.connect(workspace.published, read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def counted(workspace: Workspace) -> list[tuple[object, ...]]:
+    return read(workspace, "SELECT count(*), sum(rows_counted) FROM ledger_files")
+
+
+def newest_run(workspace: Workspace) -> str:
+    ((run_id,),) = read(workspace, "SELECT max_by(run_id, finished_at) FROM ledger_runs")
+    return str(run_id)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """What stands there, apart from the lock, which says who looked last."""
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != "lock")
+    return {str(file.relative_to(folder)): file.read_bytes() for file in found}
+
+
+def cut_journal(workspace: Workspace, lines: int) -> None:
+    kept = workspace.journal.read_bytes().splitlines(keepends=True)[:lines]
+    workspace.journal.write_bytes(b"".join(kept))
+
+
+def accept_the_loss(said: str) -> None:
+    """Do what the message says, in a shell."""
+    (command,) = re.findall(r"Or accept the loss: `(.*)`, and count the flow files again", said)
+    subprocess.run(command, shell=True, check=True)
+
+
+@each_command
+@pytest.mark.parametrize("left", ["nothing", "an empty folder", "an empty journal"])
+def test_an_empty_state_is_refused_and_stays_empty(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, command: tuple[str, ...], left: str
+) -> None:
+    newest, before = newest_run(workspace), files_in(workspace.published.parent)
+    shutil.rmtree(workspace.state)
+    if left != "nothing":
+        workspace.state.mkdir()
+    if left == "an empty journal":
+        workspace.journal.touch()
+    code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert f"{workspace.published}: found 2 runs and 3 inputs, the newest run {newest}, from" in err
+    assert re.search(r"from 20\S+Z to 20\S+Z, of which \S+/state/journal.jsonl knows nothing", err)
+    assert "mount it, or restore it from a backup" in err
+    assert files_in(workspace.published.parent) == before
+    if left == "nothing":
+        assert not workspace.state.exists()
+    else:
+        names = ["journal.jsonl"] if left == "an empty journal" else []
+        assert [file.name for file in workspace.state.iterdir()] == names
+
+
+def test_status_shows_what_is_published_and_touches_no_empty_state(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace
+) -> None:
+    shutil.rmtree(workspace.state)
+    workspace.state.mkdir()
+    code = cli.call(["-C", str(workspace.root), "status"])
+    said = capsys.readouterr()
+    assert code is ExitCode.DONE
+    assert newest_run(workspace) in said.out
+    assert "warning: " in said.err
+    assert "found 2 runs and 3 inputs" in said.err
+    assert list(workspace.state.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["mounted again", "accepted"])
+def test_both_ways_out_of_an_empty_state(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, way: str
+) -> None:
+    before = counted(workspace)
+    workspace.state.rename("elsewhere")
+    workspace.state.mkdir()
+    _, err = call(capsys, workspace, "run", "flows")
+    if way == "accepted":
+        accept_the_loss(err)
+        assert not workspace.published.exists()
+    else:
+        workspace.state.rmdir()
+        Path("elsewhere").rename(workspace.state)
+    assert call(capsys, workspace, "run", "flows")[0] is ExitCode.DONE
+    assert counted(workspace) == before
+    assert call(capsys, workspace, "rebuild")[0] is ExitCode.DONE
+    assert counted(workspace) == before
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+@pytest.mark.parametrize("warehouse", ["there", "gone", "damaged"])
+def test_a_journal_that_was_cut_loses_nothing(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, kept: int, warehouse: str
+) -> None:
+    """Each run wrote two lines, so each of its entries is cut off once."""
+    published = workspace.published.read_bytes()
+    cut_journal(workspace, kept)
+    if warehouse == "gone":
+        workspace.warehouse.unlink()
+    elif warehouse == "damaged":
+        workspace.warehouse.write_bytes(b"no database" * 1000)
+    before = files_in(workspace.state)
+    for command in (("run", "flows"), ("rebuild",), ("rebuild", "--no-publish")):
+        code, err = call(capsys, workspace, *command)
+        assert code is ExitCode.USAGE, command
+        if command == ("run", "flows") and warehouse != "gone" and kept:
+            assert "rebuild" in err  # which then says what is lost
+        else:
+            lost = "2 runs and" if kept < 2 else "1 run and"
+            assert f"{lost} " in err
+            assert "Or accept the loss" in err
+        assert workspace.published.read_bytes() == published
+        after = files_in(workspace.state)
+        if warehouse == "gone":
+            after.pop("warehouse.duckdb", None)  # made from the journal: that is no loss
+        assert after == before, command
+
+
+def test_a_cut_journal_is_held_against_the_old_warehouse_too(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace
+) -> None:
+    workspace.published.unlink()
+    cut_journal(workspace, 2)
+    before = files_in(workspace.state)
+    code, err = call(capsys, workspace, "rebuild")
+    assert code is ExitCode.USAGE
+    assert f"{workspace.warehouse}: found 1 run and 2 inputs" in err
+    assert files_in(workspace.state) == before
+    assert not workspace.published.exists()
+    accept_the_loss(err)
+    assert call(capsys, workspace, "rebuild")[0] is ExitCode.DONE
+    assert counted(workspace) == [(1, 4)]
+    assert call(capsys, workspace, "run", "flows")[0] is ExitCode.DONE
+    assert counted(workspace) == [(3, 12)]
+
+
+@each_command
+def test_an_older_state_beside_a_newer_published_file(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, command: tuple[str, ...]
+) -> None:
+    published = workspace.published.read_bytes()
+    shutil.rmtree(workspace.state)
+    shutil.copytree("older state", workspace.state, copy_function=shutil.copy2)
+    journal = workspace.journal.read_bytes()
+    code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert f"found 1 run and 2 inputs, the newest run {newest_run(workspace)}" in err
+    assert workspace.published.read_bytes() == published
+    assert workspace.journal.read_bytes() == journal
+    code, err = call(capsys, workspace, "status")
+    assert code is ExitCode.DONE
+    assert "found 1 run and 2 inputs" in err
+    accept_the_loss(err)
+    assert call(capsys, workspace, *command)[0] is ExitCode.DONE
+
+
+@each_command
+def test_the_published_file_of_another_workspace(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, command: tuple[str, ...]
+) -> None:
+    other = Workspace(Path("other"))
+    other.root.mkdir()
+    assert cli.call(["-q", "-C", "other", "run", "flows"]) is ExitCode.DONE
+    shutil.copy2(other.published, workspace.published)
+    before = files_in(workspace.root)
+    code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert "found 1 run and 3 inputs" in err  # another catalog version: their key is another
+    assert "another workspace's" in err
+    after = files_in(workspace.root)
+    assert after["published/v6share.duckdb"] == before["published/v6share.duckdb"]
+    assert after["state/journal.jsonl"] == before["state/journal.jsonl"]
+
+
+@pytest.mark.parametrize("published", ["older", "gone", "damaged", "another database"])
+@pytest.mark.parametrize("command", ["run", "rebuild"])
+def test_what_holds_no_more_is_published_over(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, published: str, command: str
+) -> None:
+    before = counted(workspace)
+    workspace.published.unlink()
+    if published == "older":
+        shutil.copy2("older.duckdb", workspace.published)
+    elif published == "damaged":
+        workspace.published.write_bytes(b"no database" * 1000)
+    elif published == "another database":
+        duckdb.connect(workspace.published).close()
+    words = ("run", "flows") if command == "run" else ("rebuild",)
+    code, err = call(capsys, workspace, *words)
+    assert code is ExitCode.DONE, err
+    if command == "run" and published != "gone":
+        assert "not the file that was published here" in err
+    assert counted(workspace) == before
+
+
+@each_command
+def test_nobody_knows_what_a_damaged_file_without_a_journal_holds(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, command: tuple[str, ...]
+) -> None:
+    shutil.rmtree(workspace.state)
+    workspace.published.write_bytes(b"no database" * 1000)
+    code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert "found what nobody can read" in err
+    assert not workspace.state.exists()
+    if command[0] == "run":
+        accept_the_loss(err)
+        assert call(capsys, workspace, *command)[0] is ExitCode.DONE
+
+
+def test_a_file_that_comes_while_a_run_is_at_work_is_not_published_over(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer file is put back after the run has looked, and before it publishes."""
+    newer = workspace.published.rename("newer.duckdb")
+    shutil.rmtree(workspace.state)
+    shutil.copytree("older state", workspace.state, copy_function=shutil.copy2)
+    shutil.copy2("older.duckdb", workspace.published)
+
+    def come_back(*_: object) -> list[CheckResult]:
+        shutil.copy2(newer, workspace.published)
+        return []
+
+    monkeypatch.setattr("v6share.jobs.steps.check_and_publish.run_checks", come_back)
+    write_flows(Path("new.parquet"), octets=77)
+    code, err = call(capsys, workspace, "run", "new.parquet")
+    assert code is ExitCode.USAGE
+    assert "found 1 run and 2 inputs" in err
+    assert workspace.published.read_bytes() == newer.read_bytes()
+
+
+def test_a_healthy_run_does_not_open_the_published_file(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(lost_state, "open_snapshot", refuse)
+    assert call(capsys, workspace, "run", "flows")[0] is ExitCode.DONE
+    write_flows(Path("flows/new.parquet"), octets=77)
+    assert call(capsys, workspace, "run", "flows")[0] is ExitCode.DONE
+    assert call(capsys, workspace, "forget", "flows/new.parquet")[0] is ExitCode.DONE
+    assert call(capsys, workspace, "check")[0] is ExitCode.DONE
+
+
+def test_no_key_is_made_beside_a_published_file(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.state)
+    with pytest.raises(UserError, match="the key of the client hashes is gone"):
+        read_client_key(workspace)
+    assert not workspace.state.exists()
