@@ -188,6 +188,8 @@ EXPORTERS_1H: Final = Table(
 
 FRAGMENT_TABLES: Final = (TRAFFIC_5M, CLIENTS_1D, RTT_1H, HEALTH_1H, EXPORTERS_1H)
 ROLL_UPS: Final = (TRAFFIC_1H, TRAFFIC_1D)
+# What is published of flows.
+AGGREGATES: Final = (*FRAGMENT_TABLES, *ROLL_UPS)
 
 
 def rtt_boundaries() -> tuple[int, ...]:

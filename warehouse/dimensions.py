@@ -17,8 +17,6 @@ from v6share.schemas.dimensions import (
     CATALOG_DIMENSIONS,
     DIM_IP_CLASS,
     DIM_RTT_BUCKETS,
-    DIM_TARGETS,
-    DIM_VANTAGES,
 )
 from v6share.warehouse.database.arrow import insert_rows
 from v6share.warehouse.database.state import raise_revision, read_state, write_state
@@ -49,25 +47,6 @@ def replace_dimensions(
         write_state(connection, "dimensions", digest)
         raise_revision(connection)
     return True
-
-
-def declared_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """What the catalog of the last run declared: rows by the table's name, without empty ones.
-
-    From the warehouse, a published file, or another database that stands in its place. Vantages and
-    targets have rows without a catalog, too, so they say nothing.
-    """
-    tables = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-    ).fetchall()
-    counts = {
-        table.name.removeprefix("dim_"): connection.execute(
-            f"SELECT count(*) FROM {table.name}"  # noqa: S608 - a name of the schemas
-        ).fetchall()[0][0]
-        for table in CATALOG_DIMENSIONS
-        if table not in (DIM_VANTAGES, DIM_TARGETS) and (table.name,) in tables
-    }
-    return {name: rows for name, rows in counts.items() if rows}
 
 
 def rtt_buckets() -> pa.Table:

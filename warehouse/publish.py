@@ -15,13 +15,13 @@ from pathlib import Path
 
 import duckdb
 
-from v6share.warehouse.blocks import all_as_written
+from v6share.warehouse.database.blocks import all_as_written
+from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import PUBLIC_TABLES, schema_version
-from v6share.warehouse.database.open import DamagedFile, clear_errors
+from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.drafts import draft_in, remove_drafts
-from v6share.warehouse.lost_state import refuse_lost_runs
-from v6share.warehouse.stamp import file_stamp, is_own
+from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace.durable import sync_directory, sync_file
 from v6share.workspace.paths import Workspace
 

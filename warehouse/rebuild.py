@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from v6share.warehouse.commit import Applied, apply
-from v6share.warehouse.database.open import connect
+from v6share.warehouse.database.connect import connect
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.drafts import draft_in, remove_drafts
-from v6share.warehouse.lost_state import refuse_lost_runs
+from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace.durable import sync_directory, sync_file
 from v6share.workspace.paths import Workspace
 

@@ -10,8 +10,8 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import CheckResult, run_checks
-from v6share.warehouse.database.open import open_warehouse
-from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold
 

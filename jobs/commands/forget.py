@@ -19,12 +19,17 @@ from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
-from v6share.warehouse.ledger.named_inputs import SHORTEST_ID, inputs_called, names_like
-from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
-from v6share.warehouse.reads import NamedInput, named_inputs
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.ledger.named_inputs import (
+    SHORTEST_ID,
+    NamedInput,
+    inputs_called,
+    named_inputs,
+    names_like,
+)
+from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
 

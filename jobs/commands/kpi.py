@@ -16,9 +16,10 @@ from v6share.render.units import title_of, with_facts, with_header
 from v6share.render.values import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.text.wording import nearest
+from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.migrate import PUBLIC_TABLES
-from v6share.warehouse.database.open import Connection, open_snapshot
-from v6share.warehouse.reads import list_relations, published_runs, select, unpublished_run
+from v6share.warehouse.relations import list_relations, select
+from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import present_holder
 from v6share.workspace.paths import Workspace

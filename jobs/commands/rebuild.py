@@ -7,13 +7,13 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.parse import dimension_tables
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.lost_catalog import (
     refuse_lost_catalog_of_snapshot,
     remember_catalog,
     remembered,
 )
-from v6share.warehouse.lost_state import refuse_lost_journal
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.configured import configure, find_workspace
 from v6share.workspace.lock import hold

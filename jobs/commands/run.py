@@ -19,11 +19,11 @@ from v6share.pipelines.timespan import Span, choose_inputs, parse_span
 from v6share.render.text import SeveralForm
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.open import open_warehouse
+from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rerun import sort_out
-from v6share.warehouse.lost_state import refuse_lost_journal, refuse_lost_runs
-from v6share.warehouse.reads import known_inputs
+from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import find_workspace, read_declared, read_settings
 from v6share.workspace.lock import hold
 

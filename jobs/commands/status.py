@@ -10,16 +10,12 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.suggest import directions_advice
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.open import Connection, open_snapshot, open_warehouse
+from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.ledger.journal import Run
-from v6share.warehouse.lost_state import lost_journal, lost_runs
+from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.reads import (
-    StatusReport,
-    published_runs,
-    status_report,
-    unpublished_run,
-)
+from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
 from v6share.workspace.configured import find_workspace, read_exporters_header
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
 from v6share.workspace.paths import Workspace

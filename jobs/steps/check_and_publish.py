@@ -6,7 +6,7 @@ from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, run_checks
-from v6share.warehouse.database.open import Connection
+from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import (
     needs_publish,
     note_unpublished,

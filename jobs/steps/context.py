@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from v6share.jobs.steps.head_start import HeadStart
 from v6share.schemas.fragment import RULES_VERSION
-from v6share.warehouse.database.open import Connection
+from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.rerun import Versions
-from v6share.warehouse.reads import KnownInputs
 from v6share.workspace.configured import Configured
 from v6share.workspace.paths import Workspace
 

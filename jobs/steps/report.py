@@ -22,8 +22,7 @@ from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.reads import both_directions
-from v6share.warehouse.run_figures import rejects_of_run
+from v6share.warehouse.status import both_directions, rejects_of_run
 from v6share.workspace.configured import Configured, read_exporters_header
 
 _NAMED: Final = 10

@@ -8,8 +8,7 @@ from flow_files import write_flows
 
 from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
-from v6share.warehouse.ledger.named_inputs import inputs_called, names_like
-from v6share.warehouse.reads import NamedInput
+from v6share.warehouse.ledger.named_inputs import NamedInput, inputs_called, names_like
 
 AT = datetime(2026, 1, 1)  # noqa: DTZ001 - as the ledger has it
 A, B, C = "a" * 64, "b" * 64, "a1" * 32

@@ -12,8 +12,8 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.schemas.errors import UserError
-from v6share.warehouse import lost_state
 from v6share.warehouse.checks import CheckResult
+from v6share.warehouse.ledger import lost_state
 from v6share.workspace.declared import read_client_key
 from v6share.workspace.paths import Workspace
 

@@ -15,6 +15,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Commit, Quarantine, Seen
+from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import (
     Rewritten,
     journal_entries,
@@ -22,7 +23,6 @@ from v6share.warehouse.ledger.outcomes import (
     sort_outcomes,
 )
 from v6share.warehouse.ledger.rerun import Versions, sort_out
-from v6share.warehouse.reads import KnownInputs
 
 KEY = FragmentKey("a" * 64, "ipfix", 1, "c1")
 FILE = FoundInput("/flows/a.parquet", 10, 7)

@@ -24,7 +24,7 @@ from syncs import note_syncs
 from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.pipelines import crew, sources
-from v6share.warehouse.database.open import open_snapshot
+from v6share.warehouse.database.connect import open_snapshot
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 

@@ -14,13 +14,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v6share.schemas.aggregates import CLIENTS_1D, FRAGMENT_TABLES, THETA_MAX, THETA_SIZE
+from v6share.schemas.aggregates import (
+    AGGREGATES,
+    CLIENTS_1D,
+    FRAGMENT_TABLES,
+    THETA_MAX,
+    THETA_SIZE,
+)
 from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
 from v6share.schemas.ledger import LEDGERS
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Forget, Quarantine
-from v6share.warehouse.merge.upsert import AGGREGATES
 from v6share.workspace.paths import Workspace
 
 START = datetime(2026, 3, 1)

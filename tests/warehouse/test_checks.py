@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fragment_maker import commit, insert_hours, make_fragment, quarantine, workspace_at
 
-from v6share.schemas.aggregates import TRAFFIC_1D, TRAFFIC_1H
+from v6share.schemas.aggregates import AGGREGATES, TRAFFIC_1D, TRAFFIC_1H
 from v6share.schemas.columns import Merge
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.warehouse.checks import (
@@ -16,8 +16,7 @@ from v6share.warehouse.checks import (
     run_checks,
 )
 from v6share.warehouse.commit import record
-from v6share.warehouse.database.open import open_warehouse
-from v6share.warehouse.merge.upsert import AGGREGATES
+from v6share.warehouse.open import open_warehouse
 from v6share.workspace.paths import Workspace
 
 LEDGER_SUMS = ("records", "packets", "bytes", "sampled_packets", "sampled_bytes")

@@ -32,18 +32,17 @@ import v6share.warehouse.commit as committer
 import v6share.warehouse.merge.fold_fragments as folding
 import v6share.warehouse.merge.read_fragments as fragments
 import v6share.warehouse.merge.upsert as merging
-from v6share.schemas.aggregates import TRAFFIC_5M
+from v6share.schemas.aggregates import AGGREGATES, TRAFFIC_5M
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
 from v6share.schemas.ledger import LEDGERS
 from v6share.warehouse.checks import run_checks
 from v6share.warehouse.commit import SumTooLarge, apply, record
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.journal import Entry, Forget, Run, Seen
+from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.quarantine import refusal_file
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
-from v6share.warehouse.merge.upsert import AGGREGATES
-from v6share.warehouse.reads import known_inputs
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 

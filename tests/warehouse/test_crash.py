@@ -20,8 +20,8 @@ from fragment_maker import (
 )
 
 from v6share.warehouse.commit import record
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.ledger.quarantine import refusal_file
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 
@@ -35,8 +35,8 @@ from fragment_maker import commit, input_id, make_fragment, quarantine
 from v6share.workspace.paths import Workspace
 from v6share.warehouse import commit as committer, rebuild
 from v6share.warehouse.ledger import journal
-from v6share.warehouse.database.open import open_warehouse
-from v6share.warehouse.reads import known_inputs
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.ledger.known_inputs import known_inputs
 
 def dying(function, after, calls):
     def wrapped(*args, **named):

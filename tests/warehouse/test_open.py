@@ -4,8 +4,9 @@ from pathlib import Path
 
 from fragment_maker import empty_catalog, workspace_at
 
-from v6share.warehouse.database.open import Connection, open_snapshot, open_warehouse
+from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import publish
 
 LOADING = ("autoinstall_known_extensions", "autoload_known_extensions")

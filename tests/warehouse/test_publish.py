@@ -20,23 +20,24 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
 from v6share.warehouse.database import blank, migrate
-from v6share.warehouse.database import open as opening
+from v6share.warehouse.database import connect as opening
+from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.database.migrate import PUBLIC_TABLES
-from v6share.warehouse.database.open import open_snapshot, open_warehouse
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.views import View, read_views
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import needs_publish, publish, was_altered
-from v6share.warehouse.reads import list_relations, select
 from v6share.warehouse.rebuild import rebuild
+from v6share.warehouse.relations import list_relations, select
 from v6share.workspace.paths import Workspace
 
 # Opens the published file again and again: every opening must find whole commits only.
 READER = """
 import sys
 from pathlib import Path
-from v6share.warehouse.database.open import open_snapshot
+from v6share.warehouse.database.connect import open_snapshot
 path, seen, opens = Path(sys.argv[1]), set(), 0
 print("reading", flush=True)
 while 30 not in seen:
@@ -409,7 +410,7 @@ def test_a_warehouse_in_use_is_a_clear_error(workspace: Workspace) -> None:
         "import sys; from pathlib import Path\n"
         "from v6share.workspace.paths import Workspace\n"
         "from v6share.schemas.errors import UserError\n"
-        "from v6share.warehouse.database.open import open_warehouse\n"
+        "from v6share.warehouse.open import open_warehouse\n"
         "try: open_warehouse(Workspace(Path(sys.argv[1])))\n"
         "except UserError as error: print(error)\n"
     )

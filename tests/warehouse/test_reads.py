@@ -22,17 +22,13 @@ from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
 from v6share.warehouse.commit import record
 from v6share.warehouse.database.migrate import PUBLIC_TABLES
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
 from v6share.warehouse.ledger.journal import Run, Seen
-from v6share.warehouse.reads import (
-    both_directions,
-    known_inputs,
-    list_relations,
-    named_inputs,
-    select,
-    status_report,
-)
+from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.ledger.named_inputs import named_inputs
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.relations import list_relations, select
+from v6share.warehouse.status import both_directions, status_report
 from v6share.workspace.paths import Workspace
 
 

@@ -12,13 +12,13 @@ from typing import Final
 
 import duckdb
 
+from v6share.schemas.aggregates import AGGREGATES
 from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import LEDGERS
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.views import quoted, read_macros, read_views
-from v6share.warehouse.merge.upsert import AGGREGATES
 
 PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
 

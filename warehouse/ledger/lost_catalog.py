@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from v6share.schemas.catalog.parse import CATALOG_FILES, Catalog
+from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_TARGETS, DIM_VANTAGES
 from v6share.schemas.errors import UserError
+from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.migrate import schema_version
-from v6share.warehouse.database.open import Connection, open_snapshot
 from v6share.warehouse.database.state import read_state, write_state
-from v6share.warehouse.dimensions import declared_rows
 from v6share.workspace.paths import Workspace
 
 _FILE_OF: Final = {Path(name).stem: name for name in CATALOG_FILES}
@@ -89,3 +89,22 @@ def _refuse(workspace: Workspace, declared: dict[str, int]) -> None:
         f"Restore it from a backup. To go on without it, `v6share init {workspace.root}` writes an "
         "empty one"
     )
+
+
+def declared_rows(connection: Connection) -> dict[str, int]:
+    """What the catalog of the last run declared: rows by the table's name, without empty ones.
+
+    From the warehouse, a published file, or another database that stands in its place. Vantages and
+    targets have rows without a catalog, too, so they say nothing.
+    """
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    ).fetchall()
+    counts = {
+        table.name.removeprefix("dim_"): connection.execute(
+            f"SELECT count(*) FROM {table.name}"  # noqa: S608 - a name of the schemas
+        ).fetchall()[0][0]
+        for table in CATALOG_DIMENSIONS
+        if table not in (DIM_VANTAGES, DIM_TARGETS) and (table.name,) in tables
+    }
+    return {name: rows for name, rows in counts.items() if rows}

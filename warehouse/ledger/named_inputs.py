@@ -1,15 +1,41 @@
-"""Which input a person means by a path, a file's name or an id. Pure."""
+"""Which input a person means by a path, a file's name or an id."""
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePath
 from typing import Final
 
-from v6share.warehouse.reads import NamedInput
+import duckdb
 
 SHORTEST_ID: Final = 8
 _HEX: Final = frozenset("0123456789abcdef")
 _NEAR: Final = 3
+
+
+@dataclass(frozen=True)
+class NamedInput:
+    """An input by all that a person may call it: its id, and the paths where it was found.
+
+    withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
+    """
+
+    input_id: str
+    paths: frozenset[str]
+    withdrawn: bool
+    at: datetime
+
+
+def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
+    """Every input that counts, is refused or is withdrawn, by id."""
+    rows = connection.execute(
+        "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
+        "bool_and(f.status = 'forgotten'), max(f.committed_at) "
+        "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
+        "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
+    ).fetchall()
+    return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
 
 
 def inputs_called(

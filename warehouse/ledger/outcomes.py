@@ -7,7 +7,7 @@ from datetime import datetime
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Quarantine, Seen
-from v6share.warehouse.reads import KnownInputs
+from v6share.warehouse.ledger.known_inputs import KnownInputs
 
 
 @dataclass

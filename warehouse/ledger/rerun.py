@@ -7,7 +7,7 @@ from typing import Literal
 
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput
-from v6share.warehouse.reads import KnownInputs
+from v6share.warehouse.ledger.known_inputs import KnownInputs
 
 Fate = Literal["todo", "known", "refused", "forgotten"]
 

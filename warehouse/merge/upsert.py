@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from v6share.schemas.aggregates import (
     DAY_MS,
-    FRAGMENT_TABLES,
     HOUR_MS,
     ROLL_UPS,
     TRAFFIC_1D,
@@ -31,7 +30,6 @@ _WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 
 # Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.
 PART_WEIGHT: Final = 1_000_000
 _HASHES_PER_ROW: Final = 25
-AGGREGATES: Final = (*FRAGMENT_TABLES, *ROLL_UPS)
 
 
 def with_roll_ups(table: Table) -> tuple[Table, ...]:

@@ -13,10 +13,7 @@ from pathlib import Path
 import duckdb
 
 from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
-from v6share.warehouse.commit import apply
 from v6share.warehouse.database.blank import NO_DOWNLOADS, Config, put_blank
-from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate
-from v6share.warehouse.drafts import remove_drafts
 from v6share.workspace.paths import Workspace
 
 MEMORY_LIMIT = "512MiB"
@@ -26,40 +23,6 @@ Connection = duckdb.DuckDBPyConnection
 
 class DamagedFile(UserError):  # noqa: N818 - a name for what is found
     """A DuckDB file that cannot be read, wholly or in parts."""
-
-
-def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
-    """The warehouse, created if need be, migrated, with every journal entry applied.
-
-    Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
-    where the file is held by another process, damaged, or of a newer version.
-    """
-    for kind in ("rebuild", "blank"):
-        remove_drafts(workspace.state, kind)
-    connection = connect(workspace.warehouse, workspace, threads)
-    try:
-        with clear_errors(workspace.warehouse):
-            _check_storage(connection)
-            migrate(connection)
-            apply(connection, workspace)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_storage(connection: Connection) -> None:
-    """Raises UserError where the file, which is published as it is, is not for all readers."""
-    found = connection.execute(
-        "SELECT tags['storage_version'] FROM duckdb_databases() "
-        "WHERE database_name = current_database()"
-    ).fetchall()
-    if found != [(f"{STORAGE_VERSION}+",)]:
-        raise UserError(
-            f"the warehouse has DuckDB's storage version {found[0][0]}, expected "
-            f"{STORAGE_VERSION}+; `v6share rebuild` makes it again from the journal and the "
-            "fragments"
-        )
 
 
 def connect(path: Path, workspace: Workspace, threads: int) -> Connection:

@@ -1,105 +1,17 @@
-"""Typed reads for the command line: what is known, how things stand, and a view's rows."""
+"""How things stand: runs, files, rejects, exporters, versions, and what readers do not see yet."""
 
-import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
-from v6share.schemas.outcome import FoundInput
-from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import fetch_table
-from v6share.warehouse.database.migrate import PUBLIC_TABLES
-from v6share.warehouse.database.views import lend_newest_record, quoted
+from v6share.warehouse.database.views import lend_newest_record
 from v6share.warehouse.ledger.journal import Run, runs_backwards
 from v6share.workspace.paths import Workspace
-
-_KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
-
-
-@dataclass(frozen=True)
-class KnownInputs:
-    """What a rerun can skip.
-
-    files: (size, mtime_ns, input_id) by path, as last seen. committed: the live version of each
-    input. quarantined: the versions that refused an input. forgotten: withdrawn inputs that are
-    not committed again.
-    """
-
-    files: dict[str, tuple[int, int, str]]
-    committed: dict[str, FragmentKey]
-    quarantined: frozenset[FragmentKey]
-    forgotten: frozenset[str]
-
-    def input_of(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """The input that a file holds, if it is unchanged since it was last seen."""
-        found = self.files.get(storable(path))
-        if found is None or found[:2] != (size, mtime_ns):
-            return None
-        return found[2]
-
-    def new_among(self, found: Iterable[FoundInput]) -> list[FoundInput]:
-        """The files that were never seen as they are now, large ones first, as they are counted."""
-        new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
-        return sorted(new, key=lambda one: one.order_of_work)
-
-    def last_at(self, path: str) -> str | None:
-        """The input that was last found at a path, whatever the file there is now."""
-        found = self.files.get(storable(path))
-        return None if found is None else found[2]
-
-
-def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
-    """All of it at once: a few hundred bytes an input."""
-    files = connection.execute("SELECT path, size, mtime_ns, input_id FROM private.seen")
-    known = {path: (size, mtime, input_id) for path, size, mtime, input_id in files.fetchall()}
-    committed = _keys(connection, "committed")
-    return KnownInputs(
-        files=known,
-        committed={key.input_id: key for key in committed},
-        quarantined=frozenset(_keys(connection, "quarantined")),
-        forgotten=frozenset(key.input_id for key in _keys(connection, "forgotten"))
-        - {key.input_id for key in committed},
-    )
-
-
-def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKey]:
-    rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version FROM ledger_files "
-        "WHERE status = ?",
-        [status],
-    ).fetchall()
-    return [FragmentKey(*row) for row in rows]
-
-
-@dataclass(frozen=True)
-class NamedInput:
-    """An input by all that a person may call it: its id, and the paths where it was found.
-
-    withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
-    """
-
-    input_id: str
-    paths: frozenset[str]
-    withdrawn: bool
-    at: datetime
-
-
-def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
-    """Every input that counts, is refused or is withdrawn, by id."""
-    rows = connection.execute(
-        "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
-        "bool_and(f.status = 'forgotten'), max(f.committed_at) "
-        "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
-        "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
-    ).fetchall()
-    return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
 
 
 @dataclass(frozen=True)
@@ -290,31 +202,13 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
     return None if newest is None or newest.run_id in published else newest
 
 
-def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """The views and tables of a published file with what they are about; views first."""
-    rows = snapshot.execute(
-        "SELECT name, coalesce(comment, '') FROM ("
-        "SELECT 0 AS place, view_name AS name, comment, internal, database_name "
-        "FROM duckdb_views() UNION ALL "
-        "SELECT 1, table_name, comment, internal, database_name FROM duckdb_tables()"
-        ") WHERE NOT internal AND database_name = current_database() ORDER BY place, name"
-    ).fetchall()
-    return [(name, comment) for name, comment in rows]
-
-
-def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str]) -> pa.Table:
-    """All rows of one view or table of a published file, a table's in the order of its key.
-
-    known: what the file holds (``list_relations``). Raises UserError, with the nearest names, for
-    a name that is not among them.
-    """
-    if name not in known:
-        raise UserError(_unknown_view(name, known))
-    order = f" ORDER BY {', '.join(_KEYS[name])}" if name in _KEYS else ""
-    return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}{order}")  # noqa: S608
-
-
-def _unknown_view(name: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
-    return f"there is no view '{name}' in the published file; {hint}"
+def rejects_of_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table:
+    """Rejected rows of the inputs that a run committed, by reason, most first: reason, rows."""
+    return fetch_table(
+        connection,
+        'SELECT r.reason, CAST(sum(r."rows") AS BIGINT) AS "rows" FROM rejects r '
+        "JOIN ledger_files f USING (input_id) "
+        "WHERE f.run_id = $run_id AND f.status = 'committed' "
+        'GROUP BY r.reason ORDER BY "rows" DESC, r.reason',
+        {"run_id": run_id},
+    )

@@ -17,8 +17,8 @@ from shlex import quote
 import duckdb
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.open import Connection, DamagedFile, open_snapshot
-from v6share.warehouse.stamp import is_own
+from v6share.warehouse.database.connect import Connection, DamagedFile, open_snapshot
+from v6share.warehouse.database.stamp import is_own
 from v6share.workspace.paths import Workspace
 
 

@@ -1,0 +1,65 @@
+"""What the ledger knows of inputs, so that a rerun can skip them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.outcome import FoundInput
+from v6share.schemas.text.plain import storable
+
+
+@dataclass(frozen=True)
+class KnownInputs:
+    """What a rerun can skip.
+
+    files: (size, mtime_ns, input_id) by path, as last seen. committed: the live version of each
+    input. quarantined: the versions that refused an input. forgotten: withdrawn inputs that are
+    not committed again.
+    """
+
+    files: dict[str, tuple[int, int, str]]
+    committed: dict[str, FragmentKey]
+    quarantined: frozenset[FragmentKey]
+    forgotten: frozenset[str]
+
+    def input_of(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """The input that a file holds, if it is unchanged since it was last seen."""
+        found = self.files.get(storable(path))
+        if found is None or found[:2] != (size, mtime_ns):
+            return None
+        return found[2]
+
+    def new_among(self, found: Iterable[FoundInput]) -> list[FoundInput]:
+        """The files that were never seen as they are now, large ones first, as they are counted."""
+        new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
+        return sorted(new, key=lambda one: one.order_of_work)
+
+    def last_at(self, path: str) -> str | None:
+        """The input that was last found at a path, whatever the file there is now."""
+        found = self.files.get(storable(path))
+        return None if found is None else found[2]
+
+
+def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
+    """All of it at once: a few hundred bytes an input."""
+    files = connection.execute("SELECT path, size, mtime_ns, input_id FROM private.seen")
+    known = {path: (size, mtime, input_id) for path, size, mtime, input_id in files.fetchall()}
+    committed = _keys(connection, "committed")
+    return KnownInputs(
+        files=known,
+        committed={key.input_id: key for key in committed},
+        quarantined=frozenset(_keys(connection, "quarantined")),
+        forgotten=frozenset(key.input_id for key in _keys(connection, "forgotten"))
+        - {key.input_id for key in committed},
+    )
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKey]:
+    rows = connection.execute(
+        "SELECT input_id, dialect, rules_version, catalog_version FROM ledger_files "
+        "WHERE status = ?",
+        [status],
+    ).fetchall()
+    return [FragmentKey(*row) for row in rows]

@@ -1,0 +1,45 @@
+"""The views and tables of a published file, and their rows."""
+
+import difflib
+from collections.abc import Collection
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from v6share.schemas.errors import UserError
+from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.warehouse.database.views import quoted
+
+_KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
+
+
+def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """The views and tables of a published file with what they are about; views first."""
+    rows = snapshot.execute(
+        "SELECT name, coalesce(comment, '') FROM ("
+        "SELECT 0 AS place, view_name AS name, comment, internal, database_name "
+        "FROM duckdb_views() UNION ALL "
+        "SELECT 1, table_name, comment, internal, database_name FROM duckdb_tables()"
+        ") WHERE NOT internal AND database_name = current_database() ORDER BY place, name"
+    ).fetchall()
+    return [(name, comment) for name, comment in rows]
+
+
+def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str]) -> pa.Table:
+    """All rows of one view or table of a published file, a table's in the order of its key.
+
+    known: what the file holds (``list_relations``). Raises UserError, with the nearest names, for
+    a name that is not among them.
+    """
+    if name not in known:
+        raise UserError(_unknown_view(name, known))
+    order = f" ORDER BY {', '.join(_KEYS[name])}" if name in _KEYS else ""
+    return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}{order}")  # noqa: S608
+
+
+def _unknown_view(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+    return f"there is no view '{name}' in the published file; {hint}"
