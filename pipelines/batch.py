@@ -5,7 +5,6 @@ outcome lines behind; at least once is enough, because fragments are content-add
 committer knows what it has.
 """
 
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from v6share.pipelines.crew import Crew
 from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.workspace import storage
 
 _SAMPLING_MS: Final = 10
 
@@ -80,26 +80,28 @@ class MakeFragments(beam.DoFn):
 
 
 class RecordOutcomes(beam.DoFn):
-    """Append each outcome to a file of this bundle's own, at once, and pass it on."""
+    """Pass outcomes on, and write those of a bundle to a file of its own.
+
+    They are written at the end of the bundle: whoever made half of one makes it again.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def start_bundle(self) -> None:
-        """Open the bundle's file."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._file = (self._directory / f"{uuid.uuid4().hex}.jsonl").open("a", encoding="utf-8")
+        """Begin without a line."""
+        self._lines: list[str] = []
 
     def process(self, outcome: Outcome) -> Iterator[Outcome]:
-        """Write one line."""
-        self._file.write(outcome.to_json() + "\n")
-        self._file.flush()
+        """Keep one line."""
+        self._lines.append(outcome.to_json() + "\n")
         yield outcome
 
     def finish_bundle(self) -> None:
-        """Make the lines safe."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Write the lines, if there are any."""
+        if self._lines:
+            file = self._directory / f"{uuid.uuid4().hex}.jsonl"
+            storage.write(file, "".join(self._lines).encode())
 
 
 def build(
@@ -159,9 +161,9 @@ def read_outcomes(directory: Path) -> list[Outcome]:
     """Read what the workers of a run recorded, each outcome once, by path."""
     lines = {
         line
-        for file in sorted(directory.glob("*.jsonl"))
+        for file in storage.list_files(directory, "*.jsonl")
         # Not splitlines: that also cuts at separators which a name may hold.
-        for line in file.read_text(encoding="utf-8").split("\n")
+        for line in storage.read(file).decode().split("\n")
         if line
     }
     return sorted((Outcome.from_json(line) for line in lines), key=lambda o: o.path)

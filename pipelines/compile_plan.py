@@ -10,7 +10,8 @@ from v6share.schemas.catalog.parse import Catalog, catalog_version
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
-from v6share.workspace.declared import key_id, read_catalog, read_client_key
+from v6share.workspace.catalog_files import read_catalog
+from v6share.workspace.client_key import key_id, read_client_key
 
 _MINUTE_MS: Final = 60_000
 _UNKNOWN_INTERVAL: Final = {"reject": 0, "unsampled": 1}

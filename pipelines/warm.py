@@ -19,7 +19,8 @@ from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings
-from v6share.workspace.declared import KEY_BYTES, read_catalog
+from v6share.workspace.catalog_files import read_catalog
+from v6share.workspace.client_key import KEY_BYTES
 from v6share.workspace.paths import Workspace
 
 _FEW_ROWS: Final = 50

@@ -4,7 +4,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import apply
 from v6share.warehouse.database.connect import Connection, clear_errors, connect
 from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate
-from v6share.warehouse.drafts import remove_drafts
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -14,8 +14,7 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
     where the file is held by another process, damaged, or of a newer version.
     """
-    for kind in ("rebuild", "blank"):
-        remove_drafts(workspace.state, kind)
+    storage.remove_drafts(workspace.state)
     connection = connect(workspace.warehouse, workspace, threads)
     try:
         with clear_errors(workspace.warehouse):

@@ -7,8 +7,6 @@ offset, seen files) is dropped from the copy. Before it takes its place, every b
 compared with its checksum: DuckDB has read only those that a query needed.
 """
 
-import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,8 @@ from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import PUBLIC_TABLES, schema_version
 from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
-from v6share.warehouse.drafts import draft_in, remove_drafts
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
-from v6share.workspace.durable import sync_directory, sync_file
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -47,7 +44,7 @@ def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
 
 def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
     """Whether the published file is there, and is not the one that was published last."""
-    if not workspace.published.exists():
+    if not storage.exists(workspace.published):
         return False
     return bool(read_state(connection, "published_file")) and not is_own(connection, workspace)
 
@@ -70,16 +67,10 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     """
     target = workspace.published
     refuse_lost_runs(connection, workspace)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_in(target.parent, "v6share")
-    remove_drafts(target.parent, "v6share")
-    try:
+    storage.remove_drafts(target.parent)
+    with storage.drafted(target) as draft:
         _make(connection, workspace, draft)
         write_state(connection, "publishing_file", file_stamp(draft))
-        draft.replace(target)
-    finally:
-        remove_drafts(target.parent, "v6share")
-    sync_directory(target.parent)
     write_state(connection, "published", _stamp(connection))
     write_state(connection, "published_file", file_stamp(target))
     note_unpublished(connection, "")
@@ -92,21 +83,14 @@ def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Pa
         with clear_errors(workspace.warehouse):
             # All into the file: what stands in the log would be missing in the copy.
             connection.execute("CHECKPOINT")
-            _copy(workspace.warehouse, draft)
+            storage.copy_held(workspace.warehouse, draft)
             _leave_out_private(connection, draft)
-            sync_file(draft)
+            storage.sync(draft)
             _refuse_damage(connection, draft)
     except DamagedFile:
         with suppress(duckdb.Error):
             note_unpublished(connection, "the warehouse is damaged, `v6share rebuild` mends it")
         raise
-
-
-def _copy(warehouse: Path, draft: Path) -> None:
-    # Never closed: to close any descriptor of a file gives up the lock that DuckDB has on it.
-    source = os.open(warehouse, os.O_RDONLY)
-    with open(source, "rb", closefd=False) as whole, draft.open("wb") as copy:
-        shutil.copyfileobj(whole, copy)
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:

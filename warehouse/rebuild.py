@@ -8,9 +8,8 @@ import pyarrow as pa
 from v6share.warehouse.commit import Applied, apply
 from v6share.warehouse.database.connect import connect
 from v6share.warehouse.dimensions import replace_dimensions
-from v6share.warehouse.drafts import draft_in, remove_drafts
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
-from v6share.workspace.durable import sync_directory, sync_file
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -24,13 +23,13 @@ def rebuild(
     old file as it was. Raises UserError where the old or the published file holds runs or inputs
     that the journal does not know.
     """
-    new = draft_in(workspace.state, "rebuild")
-    remove_drafts(workspace.state, "rebuild")
-    try:
-        applied = _build(new, workspace, catalog, threads)
-        _put_in_place(new, workspace.warehouse)
-    finally:
-        remove_drafts(workspace.state, "rebuild")
+    storage.remove_drafts(workspace.state)
+    with storage.drafted(workspace.warehouse) as draft:
+        applied = _build(draft, workspace, catalog, threads)
+        # The old write-ahead log would not fit the new file. Without it the old file is only
+        # older, and opening it applies the journal again, so a crash before the draft takes its
+        # place loses nothing.
+        storage.remove_log(workspace.warehouse)
     return applied
 
 
@@ -40,7 +39,7 @@ def _build(
     connection = connect(path, workspace, threads)
     try:
         applied = apply(connection, workspace)
-        old = [workspace.warehouse] if workspace.warehouse.exists() else []
+        old = [workspace.warehouse] if storage.exists(workspace.warehouse) else []
         refuse_lost_runs(connection, workspace, *old)
         if catalog is not None:
             replace_dimensions(connection, catalog)
@@ -48,12 +47,3 @@ def _build(
     finally:
         connection.close()
     return applied
-
-
-def _put_in_place(new: Path, target: Path) -> None:
-    # The old write-ahead log would not fit the new file. Without it the old file is only older,
-    # and opening it applies the journal again, so a crash between the two steps loses nothing.
-    target.with_name(target.name + ".wal").unlink(missing_ok=True)
-    sync_file(new)
-    new.replace(target)
-    sync_directory(target.parent)

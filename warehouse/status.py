@@ -11,6 +11,7 @@ from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import lend_newest_record
 from v6share.warehouse.ledger.journal import Run, runs_backwards
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -195,7 +196,7 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
     for ``status_report``. Without a journal nobody can tell: None. Raises OSError where it cannot
     be read.
     """
-    if not workspace.journal.exists():
+    if not storage.exists(workspace.journal):
         return None
     changes = (run for run in runs_backwards(workspace.journal) if run.outcome != NO_OP)
     newest = next(changes, None)

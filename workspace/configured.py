@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from v6share.schemas.catalog.lint import doubts
-from v6share.schemas.catalog.parse import Catalog, catalog_version, exporters_header, parse_catalog
+from v6share.schemas.catalog.parse import Catalog, catalog_version, parse_catalog
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import CatalogError, UserError
-from v6share.schemas.settings import Settings, parse_settings
+from v6share.schemas.settings import Settings
 from v6share.schemas.text.plain import is_utf8, storable
-from v6share.workspace.declared import (
-    KEY_BYTES,
-    key_id,
+from v6share.workspace import storage
+from v6share.workspace.catalog_files import (
     read_catalog,
     read_catalog_texts,
-    read_client_key,
+    read_settings,
+    read_settings_text,
 )
+from v6share.workspace.client_key import KEY_BYTES, key_id, read_client_key
 from v6share.workspace.paths import Workspace
 
 
@@ -86,40 +87,17 @@ def read_declared(workspace: Workspace, settings: Settings) -> Configured:
         settings=settings,
         catalog=catalog,
         client_key=read_client_key(workspace),
-        doubts=doubts(texts, _read_settings_text(workspace), catalog, settings),
+        doubts=doubts(texts, read_settings_text(workspace), catalog, settings),
     )
 
 
 def configure_for_reading(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:
     """The same, for a job that changes nothing: where there is no key yet, one of zeros."""
     workspace = find_workspace(root)
-    key = read_client_key(workspace) if workspace.client_key.exists() else bytes(KEY_BYTES)
+    key = read_client_key(workspace) if storage.exists(workspace.client_key) else bytes(KEY_BYTES)
     return Configured(
         workspace=workspace,
         settings=read_settings(workspace, flags),
         catalog=read_catalog(workspace),
         client_key=key,
     )
-
-
-def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
-    """The columns of the workspace's ``exporters.csv``; none where it has no header to add to."""
-    try:
-        return tuple(exporters_header((workspace.catalog / "exporters.csv").read_bytes()))
-    except (OSError, CatalogError):
-        return ()  # whoever counts by it says what is wrong; this is for a piece of advice
-
-
-def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
-    """``v6share.toml``, the environment and the flags; the last one wins. Raises CatalogError."""
-    return parse_settings(_read_settings_text(workspace), os.environ, flags or {})
-
-
-def _read_settings_text(workspace: Workspace) -> str | None:
-    path = workspace.settings
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None

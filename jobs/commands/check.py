@@ -12,6 +12,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.open import open_warehouse
+from v6share.workspace import storage
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold
 
@@ -20,7 +21,7 @@ def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
     """Run the checks on the warehouse and print what each found."""
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
-    if not workspace.journal.exists():
+    if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
     with hold(workspace, invocation.command, wait):
         connection = open_warehouse(workspace)

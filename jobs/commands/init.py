@@ -14,6 +14,7 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import SETTINGS_FILE
+from v6share.workspace import storage
 from v6share.workspace.configured import refuse_odd_name
 from v6share.workspace.paths import Workspace
 
@@ -56,13 +57,7 @@ def _starter(name: str) -> Traversable:
 def _add(name: str, target: Path) -> bool:
     """Write one starter file unless something has its name; whether it was written."""
     starter = _starter(name).read_bytes()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with target.open("xb") as file:
-            file.write(starter)
-    except FileExistsError:
-        return False
-    return True
+    return storage.create(target, starter)
 
 
 def _next_steps(workspace: Workspace) -> str:

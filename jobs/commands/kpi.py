@@ -20,6 +20,7 @@ from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.migrate import PUBLIC_TABLES
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
+from v6share.workspace import storage
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import present_holder
 from v6share.workspace.paths import Workspace
@@ -36,7 +37,7 @@ def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | N
     """Print the board, a stage or a view."""
     workspace = find_workspace(invocation.root)
     published = workspace.published
-    if not published.exists() and (holder := present_holder(workspace)) is not None:
+    if not storage.exists(published) and (holder := present_holder(workspace)) is not None:
         raise UserError(f"{published}: nothing is published yet; {holder.advice}")
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_snapshot(published) as connection:

@@ -15,6 +15,7 @@ from v6share.warehouse.ledger.lost_catalog import (
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
+from v6share.workspace import storage
 from v6share.workspace.configured import configure, find_workspace
 from v6share.workspace.lock import hold
 
@@ -23,7 +24,7 @@ def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralFor
     """Make the warehouse anew, say what it holds, check it, publish it."""
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
-    if not workspace.journal.exists():
+    if not storage.exists(workspace.journal):
         raise UserError(
             f"{workspace.journal}: not there. Either nothing is counted here yet, or it is lost: "
             "then restore it from a backup, for it says which fragments count"

@@ -24,7 +24,8 @@ from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rerun import sort_out
 from v6share.warehouse.open import open_warehouse
-from v6share.workspace.configured import find_workspace, read_declared, read_settings
+from v6share.workspace.catalog_files import read_settings
+from v6share.workspace.configured import find_workspace, read_declared
 from v6share.workspace.lock import hold
 
 

@@ -16,7 +16,9 @@ from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
-from v6share.workspace.configured import find_workspace, read_exporters_header
+from v6share.workspace import storage
+from v6share.workspace.catalog_files import read_exporters_header
+from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
 from v6share.workspace.paths import Workspace
 
@@ -24,7 +26,7 @@ from v6share.workspace.paths import Workspace
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
-    if not (workspace.journal.exists() or workspace.published.exists()):
+    if not (storage.exists(workspace.journal) or storage.exists(workspace.published)):
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
@@ -70,7 +72,7 @@ def _read(workspace: Workspace, command: str) -> _Found:
     """
     if _say_if_lost(lost_journal(workspace)):
         return _read_snapshot(workspace)
-    if workspace.warehouse.exists() and not os.access(workspace.state, os.W_OK):
+    if storage.exists(workspace.warehouse) and not os.access(workspace.state, os.W_OK):
         messages.say(f"{workspace.state} is not yours to write; this is the state last published")
         return _read_snapshot(workspace)
     try:
@@ -83,7 +85,7 @@ def _read(workspace: Workspace, command: str) -> _Found:
             finally:
                 connection.close()
     except WorkspaceBusy as busy:
-        if not workspace.published.exists():
+        if not storage.exists(workspace.published):
             raise UserError(
                 f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
             ) from None

@@ -1,6 +1,5 @@
 """The step that counts: a run's inputs become fragments, with the progress shown meanwhile."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from v6share.jobs.terminal.progress import Progress
 from v6share.pipelines.work import Work
 from v6share.schemas.catalog.suggest import catalog_advice
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
             return run_local(ordered, session)
     finally:
         session.close()
-        shutil.rmtree(run.workspace.outcomes, ignore_errors=True)
+        storage.remove_folder(run.workspace.outcomes)
 
 
 def _work(run: RunContext) -> Work:
@@ -66,9 +66,8 @@ def _remove_leftovers(workspace: Workspace) -> None:
 
     Its outcome lines say what stands in the journal, or what is found out again.
     """
-    shutil.rmtree(workspace.outcomes, ignore_errors=True)
-    for torn in workspace.fragments.glob("*/.*.tmp"):
-        torn.unlink(missing_ok=True)
+    storage.remove_folder(workspace.outcomes)
+    storage.remove_drafts(workspace.fragments, "*/")
 
 
 @contextmanager

@@ -23,7 +23,9 @@ from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_input
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import both_directions, rejects_of_run
-from v6share.workspace.configured import Configured, read_exporters_header
+from v6share.workspace import storage
+from v6share.workspace.catalog_files import read_exporters_header
+from v6share.workspace.configured import Configured
 
 _NAMED: Final = 10
 
@@ -57,7 +59,8 @@ def say_what_looks_wrong(configured: Configured) -> None:
         "more names look like mistakes",
     )
     key = configured.workspace.client_key
-    mode = stat.S_IMODE(key.stat().st_mode)
+    found = storage.status(key)
+    mode = 0 if found is None else stat.S_IMODE(found.mode)
     if mode & 0o077:
         messages.warn(
             f"{key}: found the mode {mode:04o}, expected 0600: whoever reads the "

@@ -9,7 +9,7 @@ from syncs import note_syncs
 
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.workspace import configured
-from v6share.workspace.declared import read_client_key
+from v6share.workspace.client_key import read_client_key
 from v6share.workspace.paths import Workspace
 
 

@@ -8,7 +8,7 @@ from flow_files import write_flows
 
 from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
-from v6share.warehouse import publish as publishing
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -20,7 +20,7 @@ def test_damage_keeps_what_is_published_until_rebuild_mends_it(
     call = ["-C", str(workspace.root)]
     assert cli.call([*call, "run", str(write_flows(tmp_path / "a.parquet"))]) is ExitCode.DONE
     before = workspace.published.read_bytes()
-    copy = publishing._copy
+    copy = storage.copy_held
 
     def spoiled(warehouse: Path, draft: Path) -> None:
         copy(warehouse, draft)
@@ -29,7 +29,7 @@ def test_damage_keeps_what_is_published_until_rebuild_mends_it(
             content[found.start()] ^= 1
         draft.write_bytes(content)
 
-    monkeypatch.setattr(publishing, "_copy", spoiled)
+    monkeypatch.setattr(storage, "copy_held", spoiled)
     run = [*call, "run", str(write_flows(tmp_path / "b.parquet", octets=7))]
     capsys.readouterr()
     assert cli.call(run) is ExitCode.USAGE

@@ -14,7 +14,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import CheckResult
 from v6share.warehouse.ledger import lost_state
-from v6share.workspace.declared import read_client_key
+from v6share.workspace.client_key import read_client_key
 from v6share.workspace.paths import Workspace
 
 COMMANDS = [("run", "flows"), ("forget", "flows/0.parquet"), ("rebuild",), ("check",)]

@@ -17,10 +17,9 @@ from fragment_maker import (
 )
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
-from v6share.warehouse.database import blank, migrate
 from v6share.warehouse.database import connect as opening
+from v6share.warehouse.database import migrate
 from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.database.migrate import PUBLIC_TABLES
 from v6share.warehouse.database.state import read_state, write_state
@@ -31,6 +30,7 @@ from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import needs_publish, publish, was_altered
 from v6share.warehouse.rebuild import rebuild
 from v6share.warehouse.relations import list_relations, select
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 # Opens the published file again and again: every opening must find whole commits only.
@@ -177,13 +177,6 @@ def test_a_log_without_its_warehouse_is_no_part_of_a_new_one(workspace: Workspac
     connection.close()
 
 
-@pytest.fixture
-def blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which blanks are kept, empty at first."""
-    monkeypatch.setattr(blank.platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
-    return tmp_path / "cache/blanks"
-
-
 def published_anew(workspace: Workspace) -> frozenset[str]:
     """What a snapshot of a warehouse that is made for it holds; the warehouse is gone again."""
     workspace.warehouse.unlink(missing_ok=True)
@@ -198,45 +191,11 @@ def published_anew(workspace: Workspace) -> frozenset[str]:
 EVERYTHING = {table.name for table in PUBLIC_TABLES} | {view.name for view in read_views()}
 
 
-def test_a_blank_is_kept_and_used_again(workspace: Workspace, blanks: Path) -> None:
-    assert published_anew(workspace) == EVERYTHING
-    (kept,) = blanks.iterdir()
-    before = kept.stat()
-    assert published_anew(workspace) == EVERYTHING
-    (kept,) = blanks.iterdir()
-    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-
-
-@pytest.mark.parametrize("spoiled", ["of other views", "changed", "cut off", "empty"])
-def test_a_blank_that_is_not_what_was_kept_is_made_again(
-    workspace: Workspace, blanks: Path, monkeypatch: pytest.MonkeyPatch, spoiled: str
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(migrate, "read_views", list)
-        assert published_anew(workspace) == {table.name for table in PUBLIC_TABLES}
-    (other,) = blanks.iterdir()
-    assert published_anew(workspace) == EVERYTHING
-    (kept,) = set(blanks.iterdir()) - {other}
-    whole = kept.read_bytes()
-    instead = {
-        "of other views": other.read_bytes(),
-        "changed": whole[:300_000] + bytes([whole[300_000] ^ 1]) + whole[300_001:],
-        "cut off": whole[: len(whole) // 2],
-        "empty": b"",
-    }[spoiled]
-    kept.write_bytes(instead)
-    assert published_anew(workspace) == EVERYTHING
-    assert set(blanks.iterdir()) == {kept, other}
-    assert len(kept.read_bytes()) == len(whole)
-    assert kept.read_bytes() != instead
-
-
-def test_where_no_blank_can_be_kept_one_is_made(workspace: Workspace, blanks: Path) -> None:
-    blanks.parent.write_bytes(b"a file where the folder would be")
+def test_a_new_warehouse_holds_every_table_and_view(workspace: Workspace) -> None:
     assert published_anew(workspace) == EVERYTHING
 
 
-@pytest.mark.parametrize("left", [".blank.1.duckdb", ".rebuild.1.duckdb", ".rebuild.1.duckdb.wal"])
+@pytest.mark.parametrize("left", [".warehouse.duckdb.0.draft", ".warehouse.duckdb.0.draft.wal"])
 def test_what_a_killed_run_left_is_removed(workspace: Workspace, left: str) -> None:
     assert published_anew(workspace) == EVERYTHING
     (workspace.state / left).write_bytes(b"of a run that was killed")
@@ -313,7 +272,7 @@ def test_a_failed_publish_keeps_the_old_snapshot(
     connection = open_warehouse(workspace)
     publish(connection, workspace)
     before = workspace.published.read_bytes()
-    leftover = workspace.published.parent / ".v6share.1.duckdb.wal"
+    leftover = workspace.published.parent / ".v6share.duckdb.0.draft.wal"
     leftover.write_bytes(b"of a run that was killed")
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     tables = contents(connection, PUBLIC_TABLES)
@@ -322,7 +281,7 @@ def test_a_failed_publish_keeps_the_old_snapshot(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, "sync_file", fail)
+        patch.setattr(storage, "sync", fail)
         with pytest.raises(OSError, match="No space left"):
             publish(connection, workspace)
     assert needs_publish(connection, workspace)

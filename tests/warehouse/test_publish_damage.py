@@ -30,6 +30,7 @@ from v6share.warehouse.database.migrate import PUBLIC_TABLES
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import needs_publish, publish, why_unpublished
 from v6share.warehouse.rebuild import rebuild
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 HEAD_BYTES = HEADERS * HEADER_BYTES
@@ -144,13 +145,13 @@ def test_a_flipped_bit_is_noticed_or_harms_nobody(
 
 def bad_copies(monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]) -> None:
     """From now on the disk spoils each copy of the warehouse."""
-    copy = publishing._copy
+    copy = storage.copy_held
 
     def spoiled(warehouse: Path, draft: Path) -> None:
         copy(warehouse, draft)
         damage(draft)
 
-    monkeypatch.setattr(publishing, "_copy", spoiled)
+    monkeypatch.setattr(storage, "copy_held", spoiled)
 
 
 def test_a_copy_that_differs_is_not_published(

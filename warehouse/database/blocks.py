@@ -10,12 +10,14 @@ changed word never goes unseen. Source: ``src/common/checksum.cpp`` and
 ``src/storage/single_file_block_manager.cpp`` of DuckDB.
 """
 
-from io import BufferedReader
+from io import SEEK_END, BufferedReader
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from v6share.workspace import storage
 
 HEADERS: Final = 3
 HEADER_BYTES: Final = 4096
@@ -30,10 +32,11 @@ def all_as_written(path: Path) -> bool:
     False is no verdict: the block may be a free one that a killed run left half written, or the
     file may have another layout. Raises OSError.
     """
-    size = path.stat().st_size - HEADERS * HEADER_BYTES
-    if size < 0 or size % BLOCK_BYTES:
-        return False
-    with path.open("rb") as file:
+    with storage.open_file(path) as file:
+        size = file.seek(0, SEEK_END) - HEADERS * HEADER_BYTES
+        if size < 0 or size % BLOCK_BYTES:
+            return False
+        file.seek(0)
         headers = _all_fit(file, HEADERS, HEADER_BYTES)
         return headers and _all_fit(file, size // BLOCK_BYTES, BLOCK_BYTES)
 

@@ -4,19 +4,25 @@ The connection is set up for a bounded run: 512 MiB of memory, spilling below ``
 download of extensions.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
 from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
-from v6share.warehouse.database.blank import NO_DOWNLOADS, Config, put_blank
+from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
-MEMORY_LIMIT = "512MiB"
+Config = dict[str, str | bool | int | float | list[str]]
+
+MEMORY_LIMIT: Final = "512MiB"
+NO_DOWNLOADS: Final[Config] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -27,14 +33,14 @@ class DamagedFile(UserError):  # noqa: N818 - a name for what is found
 
 def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
     """A connection to a warehouse file that this process may write, made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    if not storage.exists(path):
         # A log without its file is of no use: what it holds is in the journal.
-        path.with_name(path.name + ".wal").unlink(missing_ok=True)
-        put_blank(path)
+        storage.remove_log(path)
+        with storage.drafted(path) as draft:
+            make_blank(draft)
     spill = workspace.state / "tmp"
     # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
-    shutil.rmtree(spill, ignore_errors=True)
+    storage.remove_folder(spill)
     config: Config = {
         **NO_DOWNLOADS,
         "memory_limit": MEMORY_LIMIT,
@@ -48,6 +54,22 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
         config["threads"] = threads
     with clear_errors(path):
         return duckdb.connect(path, config=config)
+
+
+def make_blank(path: Path) -> None:
+    """Make a warehouse without a row at a path at which nothing is.
+
+    It is made apart from the connection that uses it, because only an attached file can be given
+    the storage version that older DuckDB clients read.
+    """
+    with duckdb.connect(config=NO_DOWNLOADS) as connection:
+        connection.execute(
+            f"ATTACH ? AS warehouse (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)]
+        )
+        connection.execute("USE warehouse")
+        migrate(connection)
+        connection.execute("USE memory")
+        connection.execute("DETACH warehouse")
 
 
 @contextmanager
@@ -72,12 +94,14 @@ def open_snapshot(path: Path) -> Iterator[Connection]:
 
 def _connect_to_read(path: Path) -> Connection:
     while True:
-        meant = path.stat()
+        meant = storage.status(path)
+        if meant is None:
+            raise FileNotFoundError(path)
         try:
             return duckdb.connect(path, read_only=True, config=NO_DOWNLOADS)
         except duckdb.Error:
             # DuckDB opens a path several times, and it may have been replaced in between.
-            if os.path.samestat(meant, path.stat()):
+            if storage.status(path) == meant:
                 raise
 
 

@@ -5,16 +5,14 @@ from pathlib import Path
 import duckdb
 
 from v6share.warehouse.database.state import read_state
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
 def file_stamp(path: Path) -> str:
     """What shows that a file is still the one that was published; reads nothing of it."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return "none"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    found = storage.status(path)
+    return "none" if found is None else f"{found.size} {found.mtime_ns}"
 
 
 def is_own(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:

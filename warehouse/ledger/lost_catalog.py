@@ -11,6 +11,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.state import read_state, write_state
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _FILE_OF: Final = {Path(name).stem: name for name in CATALOG_FILES}
@@ -58,7 +59,7 @@ def _declared_besides(connection: Connection) -> dict[str, int]:
 
 def refuse_lost_catalog_of_snapshot(workspace: Workspace) -> None:
     """The same where the warehouse may be unusable: the published file knows the catalog, too."""
-    if not workspace.published.exists():
+    if not storage.exists(workspace.published):
         return
     try:
         with open_snapshot(workspace.published) as snapshot:

@@ -19,6 +19,7 @@ import duckdb
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, DamagedFile, open_snapshot
 from v6share.warehouse.database.stamp import is_own
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -69,20 +70,21 @@ def refuse_lost_runs(connection: Connection, workspace: Workspace, *others: Path
 def lost_journal(workspace: Workspace) -> str:
     """Why ``refuse_lost_journal`` refuses, and what to do; empty where it does not."""
     journal, published = workspace.journal, workspace.published
-    if (journal.exists() and journal.stat().st_size) or not published.exists():
+    entries = storage.status(journal)
+    if (entries is not None and entries.size) or not storage.exists(published):
         return ""
     lost = _beyond(_Ledger(), _ledger_in(published))
     if lost is None:
         return ""
     # A warehouse without its journal would not be opened, either.
-    files = [file for file in (published, workspace.warehouse) if file.exists()]
+    files = [file for file in (published, workspace.warehouse) if storage.exists(file)]
     return _in_words(workspace, files, lost)
 
 
 def lost_runs(connection: Connection, workspace: Workspace, *others: Path) -> str:
     """Why ``refuse_lost_runs`` refuses, and what to do; empty where it does not."""
     published = workspace.published
-    is_strange = published.exists() and not is_own(connection, workspace)
+    is_strange = storage.exists(published) and not is_own(connection, workspace)
     if not (is_strange or others):
         return ""
     known = _read_ledger(connection)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from v6share.warehouse.ledger.journal import Quarantine
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -21,18 +22,14 @@ def write_refusals(workspace: Workspace, refused: Mapping[str, Quarantine | None
     for input_id, entry in refused.items():
         file = refusal_file(workspace, input_id)
         if entry is None:
-            file.unlink(missing_ok=True)
+            storage.remove(file)
         else:
             _write(file, entry)
 
 
 def _write(file: Path, entry: Quarantine) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_describe(entry), indent=2) + "\n"
-    # One name for every process: what a killed one left is written over by the next.
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    storage.write(file, text.encode())
 
 
 def _describe(entry: Quarantine) -> dict[str, str | int]:

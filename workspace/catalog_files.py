@@ -1,0 +1,62 @@
+"""The files that the operator writes: catalog and settings, read and not yet understood."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from v6share.schemas.catalog.parse import CATALOG_FILES, Catalog, exporters_header, parse_catalog
+from v6share.schemas.errors import CatalogError, UserError
+from v6share.schemas.settings import Settings, parse_settings
+from v6share.schemas.text.wording import nearest
+from v6share.workspace import storage
+from v6share.workspace.paths import Workspace
+
+_ALIKE: Final = 0.75
+_SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
+
+
+def read_catalog(workspace: Workspace) -> Catalog:
+    """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
+    return parse_catalog(read_catalog_texts(workspace))
+
+
+def read_catalog_texts(workspace: Workspace) -> dict[str, bytes]:
+    """The content of each file in ``catalog/`` that may be one of the catalog, by name."""
+    if storage.exists(workspace.catalog) and not workspace.catalog.is_dir():
+        raise UserError(f"{workspace.catalog}: found a file, expected a folder of catalog files")
+    files = filter(_may_be_meant, storage.list_files(workspace.catalog))
+    return {file.name: storage.read(file) for file in files}
+
+
+def _may_be_meant(file: Path) -> bool:
+    """Tell a file that is one of the catalog, or that a slip of the hand keeps from being one.
+
+    Not a backup: ``apps.toml.bak``, ``apps.old`` and ``apps.toml~`` are nobody's slip.
+    """
+    is_hidden = file.name.startswith(".") or file.name.endswith("~")
+    return not is_hidden and nearest(file.suffix, _SUFFIXES, _ALIKE) is not None
+
+
+def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
+    """The columns of the workspace's ``exporters.csv``; none where it has no header to add to."""
+    try:
+        return tuple(exporters_header(storage.read(workspace.catalog / "exporters.csv")))
+    except (OSError, CatalogError):
+        return ()  # whoever counts by it says what is wrong; this is for a piece of advice
+
+
+def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
+    """``v6share.toml``, the environment and the flags; the last one wins. Raises CatalogError."""
+    return parse_settings(read_settings_text(workspace), os.environ, flags or {})
+
+
+def read_settings_text(workspace: Workspace) -> str | None:
+    """The text of ``v6share.toml``; None where there is none. Raises UserError."""
+    path = workspace.settings
+    try:
+        return storage.read(path).decode()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None

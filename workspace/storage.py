@@ -1,0 +1,220 @@
+"""The storage seam: how state is looked at, read, written, removed. Nothing else touches its files.
+
+What is written here is whole and durable or not there at all, whatever crashes: it is made as a
+draft beside its place, made durable, and renamed. Whoever reads never meets a draft. A store of
+another kind, such as an object store, is to offer these same functions; the lock (``lock``) is
+the other half of the seam. Flow files are not state: ``pipelines`` reads them where they lie.
+
+Decided against: temporary files elsewhere (a rename works within one file system only).
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_DRAFT: Final = ".draft"
+_READABLE: Final = 0o644
+
+
+class Status(NamedTuple):
+    """What shows that a file is still the same one. size: bytes; mtime_ns: since 1970, UTC."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    mode: int
+
+
+# Looking and reading
+
+
+def status(path: Path) -> Status | None:
+    """The status of a file; None where there is none. Raises OSError where nobody can tell."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Status(found.st_size, found.st_mtime_ns, found.st_ino, found.st_mode)
+
+
+def exists(path: Path) -> bool:
+    """Whether a file or a folder is there."""
+    return status(path) is not None
+
+
+def list_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """The files of a folder whose names fit, by name; none where there is no folder.
+
+    pattern: as in ``Path.glob``, ``*/*.parquet`` looks one folder deeper. Drafts are not listed.
+    """
+    return sorted(path for path in folder.glob(pattern) if path.is_file() and not _is_draft(path))
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file. Raises FileNotFoundError and other OSErrors."""
+    return path.read_bytes()
+
+
+def open_file(path: Path) -> BufferedReader:
+    """A file to read from any place. Raises FileNotFoundError and other OSErrors."""
+    return path.open("rb")
+
+
+# Writing
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, durably. Whatever is there already stays."""
+    if not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        _sync_folder(path.parent)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file in a place, whole and durable, instead of the one that may be there."""
+    with drafted(path) as draft:
+        draft.write_bytes(data)
+
+
+def create(path: Path, data: bytes, mode: int = _READABLE) -> bool:
+    """Put a file in a place at which none is; False where there is one, which stays.
+
+    A link never replaces a file that another process has just made. Where the file system knows
+    no links (vfat, some network ones) a rename has to do.
+    """
+    make_folder(path.parent)
+    draft = _draft_of(path)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        except OSError:
+            if path.exists():
+                return False
+            draft.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A draft, which takes its place when the block ends, whole and durable.
+
+    The block writes a file at the path that it gets, such as a database; it may leave a log
+    beside it (``.wal``), which is removed. An error in the block leaves the old file as it was.
+    """
+    make_folder(path.parent)
+    draft = _draft_of(path)
+    try:
+        yield draft
+        sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+        _log_of(draft).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def append(path: Path, data: bytes, at: int) -> int:
+    """Write at a place of a file, durably, and let it end there; give the end.
+
+    at: what stands behind it is cut off. Where the write fails, the file ends at ``at``.
+    """
+    created = not path.exists()
+    make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _READABLE)
+    try:
+        os.ftruncate(descriptor, at)
+        try:
+            written = os.pwrite(descriptor, data, at)
+            if written < len(data):
+                raise OSError(f"{path}: only {written} of {len(data)} bytes were written")
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, at)
+            raise
+    finally:
+        os.close(descriptor)
+    if created:
+        _sync_folder(path.parent)
+    return at + len(data)
+
+
+def copy_held(source: Path, target: Path) -> None:
+    """Copy a file that a database in this process has locked.
+
+    Its descriptor is never closed: to close any descriptor of a file gives up all locks (POSIX)
+    that this process has on it, the database's too.
+    """
+    descriptor = os.open(source, os.O_RDONLY)
+    with open(descriptor, "rb", closefd=False) as whole, target.open("wb") as copy:
+        shutil.copyfileobj(whole, copy)
+
+
+def sync(path: Path) -> None:
+    """Make the bytes of a file durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+# Removing
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and what is in it, as far as that goes."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_log(path: Path) -> None:
+    """Remove the log of a database: it would not fit another file that takes its place."""
+    _log_of(path).unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path, pattern: str = "") -> None:
+    """Remove the drafts in a folder that killed runs left. Hold the workspace: nobody else
+    writes then.
+
+    pattern: of folders below it, such as ``*/``.
+    """
+    for draft in folder.glob(f"{pattern}.*{_DRAFT}*"):
+        draft.unlink(missing_ok=True)
+
+
+def _draft_of(path: Path) -> Path:
+    # Not by the process number: in a container that is the same for a run that was killed here.
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{_DRAFT}")
+
+
+def _is_draft(path: Path) -> bool:
+    return path.name.startswith(".") and _DRAFT in path.name
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.wal")
+
+
+def _sync_folder(path: Path) -> None:
+    """Make created, renamed and removed names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
