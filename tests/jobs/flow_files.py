@@ -1,5 +1,7 @@
-"""Small ipfix files made by hand."""
+"""Small ipfix files made by hand, and such as cannot be read."""
 
+import os
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,4 +44,12 @@ def write_flows(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
+    return path
+
+
+def spoil(path: Path, *, seconds_ago: float = 3600) -> Path:
+    """A file that is not Parquet, and was written so long ago."""
+    path.write_bytes(b"not Parquet")
+    changed = time.time() - seconds_ago
+    os.utime(path, (changed, changed))
     return path

@@ -1,9 +1,11 @@
-"""What people may call an input that is to be withdrawn."""
+"""What people may call an input that is to be withdrawn, and that it then stays out."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from calls import call, committed, run
 from flow_files import write_flows
 
 from v6share.jobs import cli
@@ -137,3 +139,27 @@ def test_a_name_never_falls_on_a_file_elsewhere(
     code, _, err = forget(capsys, counted, "night.parquet")
     assert code is ExitCode.NO_INPUT
     assert f"did you mean {counted}/two/night.parquet?" in err
+
+
+def test_forgotten_inputs_stay_out_until_they_are_wanted(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    code, out, _ = call(capsys, root, "forget", flows / "day1.parquet", "--format", "json")
+    assert code is ExitCode.DONE
+    assert [row["paths"] for row in json.loads(out)["withdrawn"]] == [[str(flows / "day1.parquet")]]
+    assert committed(capsys, root) == 2
+    code, done, _ = run(capsys, root, flows)
+    assert (code, done["inputs_forgotten"], committed(capsys, root)) == (ExitCode.DONE, 1, 2)
+    assert run(capsys, root, flows, "--include-forgotten")[1]["inputs_committed"] == 1
+    assert committed(capsys, root) == 3
+
+
+def test_forget_changes_nothing_when_a_name_is_wrong(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    code, _, err = call(capsys, root, "forget", flows / "day1.parquet", "gone.parquet")
+    assert code is ExitCode.NO_INPUT
+    assert "nothing was withdrawn" in err
+    assert committed(capsys, root) == 3

@@ -1,0 +1,62 @@
+"""Databases that a disk or a person spoiled: it is said, and they are made again."""
+
+from pathlib import Path
+
+import pytest
+from calls import call, run
+from flow_files import write_flows
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.paths import Workspace
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    third = len(content) // 3
+    damaged = {
+        "empty": b"",
+        "cut": content[:third],
+        "zeros": content[:third] + bytes(third) + content[2 * third :],
+        "zeros in the head": bytes(12_288) + content[12_288:],
+        "no database": b"something else" * 1000,
+    }
+    path.write_bytes(damaged[how])
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "zeros", "zeros in the head"])
+def test_a_damaged_snapshot_is_said_and_published_again(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, how: str
+) -> None:
+    run(capsys, root, flows)
+    before = call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1]
+    damage(Workspace(root).published, how)
+    codes = set()
+    for relation in ("traffic_5m", "ledger_files", "clients_1d", "kpi_headline", "dim_ip_class"):
+        code, out, err = call(capsys, root, "kpi", relation, "--format", "csv")
+        codes.add(code)
+        if code is not ExitCode.DONE:
+            assert (code, out) == (ExitCode.USAGE, "")
+            assert "v6share.duckdb cannot be read" in err
+            assert "`v6share rebuild` makes it again" in err
+            assert err.count("\n") == 1
+    assert ExitCode.USAGE in codes
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["outcome"], done["published"]) == (ExitCode.DONE, "no-op", True)
+    assert "not the file that was published here" in err
+    assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before
+    assert run(capsys, root, flows)[1]["published"] is False
+
+
+@pytest.mark.parametrize("how", ["cut", "zeros", "no database"])
+def test_a_damaged_warehouse_is_said_and_made_again(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, how: str
+) -> None:
+    run(capsys, root, flows)
+    before = call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1]
+    damage(Workspace(root).warehouse, how)
+    write_flows(flows / "day1.parquet", octets=5)
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "`v6share rebuild` makes it again" in err
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before

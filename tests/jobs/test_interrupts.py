@@ -1,0 +1,56 @@
+"""Ctrl-C and its like, sent to a process at work."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from calls import run
+from flow_files import write_flows
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.paths import Workspace
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_half_done(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    for file in range(20):
+        write_flows(tmp_path / "flows" / f"{file}.parquet", octets=100 + file, rows=50_000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "v6share", "-C", root, "run", tmp_path / "flows"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("counting" in line for line in process.stderr)  # reads no further
+        time.sleep(0.2)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: interrupted; nothing is half done")
+    assert err.count("error") == 1
+    assert not Workspace(root).published.exists()
+    code, done, _ = run(capsys, root, tmp_path / "flows")
+    assert (code, done["inputs_committed"], done["rows_in"]) == (ExitCode.DONE, 20, 1_000_000)
+
+
+def test_an_interrupted_sample_says_what_is_incomplete(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    command = [sys.executable, "-m", "v6share", "sample", made, "--flows", "1000000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (made / "flows").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert err.splitlines()[-1] == (
+        f"error: interrupted; {made}/flows, catalog and truth stay incomplete: remove them, or "
+        "name another directory"
+    )
