@@ -14,14 +14,21 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
 
+@pytest.fixture(scope="module")
+def many_flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many that a run over them is still at work when it is interrupted."""
+    folder = tmp_path_factory.mktemp("many")
+    for file in range(20):
+        write_flows(folder / f"{file}.parquet", octets=100 + file, rows=50_000)
+    return folder
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing_half_done(
-    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path, number: signal.Signals
+    capsys: pytest.CaptureFixture[str], root: Path, many_flows: Path, number: signal.Signals
 ) -> None:
-    for file in range(20):
-        write_flows(tmp_path / "flows" / f"{file}.parquet", octets=100 + file, rows=50_000)
     with subprocess.Popen(
-        [sys.executable, "-m", "v6share", "-C", root, "run", tmp_path / "flows"],
+        [sys.executable, "-m", "v6share", "-C", root, "run", many_flows],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -36,7 +43,7 @@ def test_an_interrupt_leaves_nothing_half_done(
     assert err.splitlines()[-1].startswith("error: interrupted; nothing is half done")
     assert err.count("error") == 1
     assert not Workspace(root).published.exists()
-    code, done, _ = run(capsys, root, tmp_path / "flows")
+    code, done, _ = run(capsys, root, many_flows)
     assert (code, done["inputs_committed"], done["rows_in"]) == (ExitCode.DONE, 20, 1_000_000)
 
 

@@ -262,13 +262,21 @@ class Naive:
         ]
         lines = (catalog / "prefixes.csv").read_text().splitlines()
         rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-        prefixes = [(ip_network(r["prefix"]), r["network"]) for r in rows]
-        self.prefixes = sorted(prefixes, key=lambda p: -p[0].prefixlen)
+        # By version and number of free bits, the fewest first: the fixed bits, with their network.
+        networks: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
+        for row in rows:
+            prefix = ip_network(row["prefix"])
+            free = prefix.max_prefixlen - prefix.prefixlen
+            networks[prefix.version, free][int(prefix.network_address) >> free] = row["network"]
+        self.prefixes = sorted(networks.items())
         self.nat64 = [ip_network("64:ff9b::/96"), ip_network("2001:db8:64:64::/96")]
 
     @cache  # noqa: B019 - one short-lived oracle
     def network(self, address: IPv4Address | IPv6Address) -> str:
-        return next((name for prefix, name in self.prefixes if address in prefix), "unknown")
+        for (version, free), networks in self.prefixes:
+            if version == address.version and int(address) >> free in networks:
+                return networks[int(address) >> free]
+        return "unknown"
 
     @cache  # noqa: B019
     def app(self, address: IPv4Address | IPv6Address, port: int, name: str | None) -> str:
@@ -315,6 +323,7 @@ def native_rows(directory: Path) -> Iterator[tuple[str, dict[str, object]]]:
             )
 
 
+@cache
 @cache
 def parsed(address: str | bytes) -> IPv4Address | IPv6Address:
     plain = ip_address(address)

@@ -1,6 +1,7 @@
 """Laws of the committer: the tables are a function of the set of live fragments."""
 
 import random
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from fragment_maker import (
     workspace_at,
     write_fragment,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import v6share.warehouse.commit as committer
@@ -103,20 +104,33 @@ def test_full_sketches_equal_the_oracle(workspace: Workspace) -> None:
         assert any(len(row["client_hashes"]) == 4096 for row in found)
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@dataclass(frozen=True)
+class Several:
+    """A few fragments, and the tables of all of them in one commit."""
+
+    workspace: Workspace
+    made: list[Made]
+    tables: dict[str, pa.Table]
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Several:
+    workspace = workspace_at(tmp_path_factory.mktemp("several") / "w")
+    made = made_several(workspace)
+    return Several(workspace, made, after(workspace, [commit(*made)]))
+
+
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_any_order_and_partition_gives_the_same_tables(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    data: st.DataObject, several: Several
 ) -> None:
-    workspace = workspace_at(tmp_path_factory.mktemp("w") / "w")
-    made = made_several(workspace)
-    wanted = after(workspace, [commit(*made)])
+    made = several.made
     order = data.draw(st.permutations(made))
     cuts = sorted(data.draw(st.sets(st.integers(1, len(made) - 1))))
     parts = [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(made)], strict=True)]
-    assert_equal(after(workspace, *([commit(*part)] for part in parts)), wanted)
+    found = after(several.workspace, *([commit(*part)] for part in parts))
+    assert_equal(found, several.tables)
 
 
 def test_small_batches_give_the_same_tables(
