@@ -7,7 +7,7 @@ RUNS   ?= 3
 RATE   ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo test lint bench lock sample clean
+.PHONY: help setup setup-test demo test lint test-wheel bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,11 +42,14 @@ demo: setup ## count the sample into demo/ and print the KPIs of every stage
 	@$(BIN)/v6share -C demo kpi
 	@$(BIN)/python -m tools.demo_words demo
 
-test: setup-test ## run every test, the type checker, the linter and the import contracts
+test: setup-test ## run every test of what v6share does
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-lint: setup-test ## only the linter and the type checker
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: setup-test ## run the linter, the formatter, the type checker and the import contracts
+	@$(BIN)/python -m pytest --quiet tests/house/test_lint.py
+
+test-wheel: setup-test ## build the wheel, and count the sample with it in an empty environment
+	@$(BIN)/python -m pytest --quiet tests/house/test_wheel.py
 
 bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv

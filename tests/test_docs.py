@@ -99,6 +99,14 @@ def test_shell_blocks_make_targets_that_exist(page: Path) -> None:
             assert known, f"{name_of(page)}: {line}: {word} is neither target nor variable"
 
 
+def test_ci_runs_commands_of_the_readme_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    found_itself = lines.index('cd "$(dirname "$0")/.."') + 1
+    shown = {shlex.join(["make", *words]) for _, words in calls(ROOT / "README.md", "make")}
+    assert "make test" in lines[found_itself:]
+    assert set(lines[found_itself:]) <= shown
+
+
 def test_the_page_of_tables_is_what_the_code_says() -> None:
     assert text_of(ROOT / "docs" / "tables.md") == tables_page.tables_page(), (
         "docs/tables.md is stale: python -m tools.tables_page > docs/tables.md"

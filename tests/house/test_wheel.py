@@ -1,48 +1,11 @@
-"""The house rules: linter, formatter, strict types, import contracts, and a wheel that works."""
+"""The wheel works where nothing of the repository is."""
 
-import os
-import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def tool(name: str) -> Path:
-    return Path(sys.executable).with_name(name)
-
-
-def test_linter() -> None:
-    run(tool("ruff"), "check", ".")
-
-
-def test_formatter() -> None:
-    run(tool("ruff"), "format", "--check", ".")
-
-
-def test_types() -> None:
-    run(tool("mypy"))
-
-
-def test_import_contracts() -> None:
-    said = run(tool("lint-imports"))
-    assert " 0 broken." in said, said
+from commands import ROOT, run
 
 
 @pytest.fixture(scope="module")
