@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from v6share.pipelines.kernels.bounds import check_batch
 from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
 from v6share.pipelines.kernels.normalise.batch import normalise
@@ -67,7 +68,10 @@ class FlowFile:
             yield from normalise(batch, self.definition)
 
     def raw_batches(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The source columns that the dialect knows, undecoded. Raises InputRefused."""
+        """The source columns that the dialect knows, undecoded, each code and offset in bounds.
+
+        Raises InputRefused ``unreadable``.
+        """
         wanted = [c for c in self.columns if c in self.definition.source_columns]
         with _refusing(self.path):
             file = pq.ParquetFile(
@@ -88,7 +92,7 @@ class FlowFile:
                     batch = next(batches, None)
                     if batch is None:
                         return
-                    batch.validate()
+                    check_batch(batch)
                 yield batch
 
     def _dictionaries(self, row_groups: Sequence[int]) -> list[str]:

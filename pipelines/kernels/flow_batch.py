@@ -6,6 +6,20 @@ absent address is ``::``. Where a column is unknown for the whole batch it is No
 
 Numbers by which kernels look things up (rows, places, groups, exporters, clients) are unsigned: a
 negative index counts from the end, and to ask for it at every access halves a kernel's speed.
+
+A compiled kernel does not check an index: one that is too large reads or writes other memory. So
+nothing that a file holds is an index as it stands. What a row is looked up by is either given out
+by this program (rows, places, groups, exporters, clients, verdicts, classes), or in bounds because
+of where it is made:
+
+- ``Coded.codes``: ``bounds.check_batch`` compares the codes of a file with their dictionaries when
+  a batch is read; all other codes are made here, value by value.
+- ``family``, ``underlay``: written from addresses and from the rules of dialects, never copied.
+- ``protocol``, ``tcp_flags``: narrowed to 255 and to nine bits, or -1; a kernel masks a protocol.
+- offsets of text: in ``bounds.check_batch``, too, so that there is one a row and one more; and
+  each kernel compares them with the bytes there are.
+- times: days and windows are computed only for rows that ``measure`` counts, whose times lie
+  between 1990 and 9999 and whose duration has a limit; tables grow with them.
 """
 
 from dataclasses import dataclass

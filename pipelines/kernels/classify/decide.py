@@ -185,7 +185,9 @@ def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
 def _name_fits(condition: int, codes: I32, hits: NDArray[np.bool_], row: int) -> bool:
     if condition < 0:
         return True
-    if len(codes) == 0 or codes[row] < 0:
+    # Files are checked for codes that are too large when they are read. This costs nothing and
+    # holds for every caller.
+    if len(codes) == 0 or not 0 <= codes[row] < len(hits):
         return False
     return bool(hits[codes[row], condition])
 
