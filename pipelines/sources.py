@@ -70,7 +70,8 @@ class FlowFile:
     def raw_batches(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The source columns that the dialect knows, undecoded, each code and offset in bounds.
 
-        Raises InputRefused ``unreadable``.
+        Raises InputRefused ``unreadable``, also where there are fewer rows than the footer says:
+        Arrow ends without a word where a damaged page gives none.
         """
         wanted = [c for c in self.columns if c in self.definition.source_columns]
         with _refusing(self.path):
@@ -83,6 +84,7 @@ class FlowFile:
                 pre_buffer=False,
                 buffer_size=_READ_BYTES,
             )
+        missing = sum(self.metadata.row_group(number).num_rows for number in row_groups)
         with file:
             batches = file.iter_batches(
                 batch_rows, row_groups=list(row_groups), columns=wanted, use_threads=False
@@ -91,23 +93,31 @@ class FlowFile:
                 with _refusing(self.path):
                     batch = next(batches, None)
                     if batch is None:
+                        if missing:
+                            raise ValueError(f"found {missing:,} rows fewer than its footer says")
                         return
                     check_batch(batch)
+                    missing -= batch.num_rows
                 yield batch
 
-    def _dictionaries(self, row_groups: Sequence[int]) -> list[str]:
-        """Text that is looked at value by value; addresses are parsed faster row by row.
+    def check_metadata(self, file: pq.ParquetFile) -> None:
+        """Raise an error of pyarrow where the metadata of text columns is damaged.
 
-        But none of many values: Arrow keeps all that a row group has until it is read.
+        Asked for such metadata itself (``row_group(0).column(0)``), pyarrow does not raise: it ends
+        the process. Its reader raises, and begins with the metadata. So it is asked for 0 rows: no
+        page is read then. (``iter_batches`` of the file itself wants a row at least.)
         """
-        columns = self.definition.columns
-        of_addresses = (columns.src, columns.dst, columns.outer_src, columns.outer_dst)
-        addresses = {s.column for sources in of_addresses for s in sources}
-        times = {s.column for sources in (columns.start, columns.end) for s in sources}
-        known = self.definition.source_columns - addresses - times
-        text = [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
+        places = [self._places[name] for name in self.text]
+        # By no column the reader would divide the rows by 0.
+        for group in range(self.row_groups) if places else ():
+            next(file.reader.iter_batches(0, [group], places, use_threads=False), None)
+
+    def _dictionaries(self, row_groups: Sequence[int]) -> list[str]:
+        """Text to be read as codes, but none of many values: Arrow keeps all that a row group has
+        until it is read.
+        """
         groups = [self.metadata.row_group(number) for number in row_groups]
-        return [name for name in text if not self._has_many_values(name, groups)]
+        return [name for name in self.text if not self._has_many_values(name, groups)]
 
     def _has_many_values(self, column: str, groups: Sequence[pq.RowGroupMetaData]) -> bool:
         """Whether a column is larger than its dictionary and a code a row could be."""
@@ -117,6 +127,16 @@ class FlowFile:
             > _DICTIONARY_BYTES + _CODE_BYTES * group.num_rows
             for group in groups
         )
+
+    @cached_property
+    def text(self) -> list[str]:
+        """Text that is looked at value by value; addresses are parsed faster row by row."""
+        columns = self.definition.columns
+        of_addresses = (columns.src, columns.dst, columns.outer_src, columns.outer_dst)
+        addresses = {s.column for sources in of_addresses for s in sources}
+        times = {s.column for sources in (columns.start, columns.end) for s in sources}
+        known = self.definition.source_columns - addresses - times
+        return [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -139,8 +159,20 @@ def open_flow_file(
         if Path(path).stat().st_size == 0:
             raise InputRefused("empty_file", "found 0 bytes, expected a Parquet file")
         with pq.ParquetFile(path) as file:
-            metadata, schema = file.metadata, file.schema_arrow
-            columns = tuple(schema.names)
+            found = _fitting(path, file.metadata, file.schema_arrow, named, every)
+            found.check_metadata(file)
+    return found
+
+
+def _fitting(
+    path: str,
+    metadata: pq.FileMetaData,
+    schema: pa.Schema,
+    named: Dialect | None,
+    every: Sequence[Dialect],
+) -> FlowFile:
+    """The file under the dialect that is named, or else fits. Raises InputRefused."""
+    columns = tuple(schema.names)
     if named is not None:
         require_dialect(columns, named)
     definition = choose_dialect(columns, every) if named is None else named
