@@ -79,13 +79,15 @@ def write_fragment(table: pa.Table, path: Path) -> None:
         with os.fdopen(handle, "wb") as file:
             # One row group, no statistics; dictionaries of the pages only, in the order of the
             # sorted rows: nothing depends on how it was made. LZ4, for zstd takes twice the time
-            # of a small fragment to save a sixth of its size.
+            # of a small fragment to save a sixth of its size. Checksums, for a bit that changes on
+            # the disk would else be another number, and nobody could see it.
             pq.write_table(
                 table,
                 file,
                 compression="lz4",
                 use_dictionary=FRAGMENT_TEXT,
                 write_statistics=False,
+                write_page_checksum=True,
             )
             file.flush()
             os.fsync(file.fileno())

@@ -28,6 +28,7 @@ _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
+_HEADER_SCHEMA: Final = pa.schema([FRAGMENT_SCHEMA.field(name) for name in _HEADER_COLUMNS])
 _LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
 _AHEAD: Final = 2
 # Of a small fragment, to open the file is most of reading it: it is read as a whole, as long as
@@ -35,7 +36,16 @@ _AHEAD: Final = 2
 KEPT_BYTES: Final = 64 << 20
 _SMALL_BYTES: Final = 256 << 10
 _DAY: Final = timedelta(days=1)
-_READ_ERRORS: Final = (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError, EOFError)
+# What damaged bytes make Arrow raise, and Python for the names and times that stand in them.
+_READ_ERRORS: Final = (
+    OSError,
+    pa.ArrowException,
+    ValueError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    EOFError,
+)
 
 
 class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
@@ -105,7 +115,10 @@ def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) ->
     """
     if not rows.num_rows:
         return
-    found = pc.min_max(_days(rows, table)).as_py()
+    try:
+        found = pc.min_max(_days(rows, table)).as_py()
+    except (ValueError, OverflowError) as error:
+        raise FragmentUnreadable(source, f"bad days in {table.name} ({error})") from error
     first, last = header.first_start, header.last_end
     if (
         first is None
@@ -227,8 +240,16 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
 def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
     try:
         # One small row group: to read it ahead, or in threads, costs more than it saves.
-        with pq.ParquetFile(source.file, read_dictionary=FRAGMENT_TEXT, pre_buffer=False) as file:
+        with pq.ParquetFile(
+            source.file,
+            read_dictionary=FRAGMENT_TEXT,
+            page_checksum_verification=True,
+            pre_buffer=False,
+        ) as file:
             row = file.read(columns=columns, use_threads=False)
+        # Codes and offsets come as the file has them, and nobody checks them later: one that
+        # points outside would read other memory, or end the process.
+        row.validate(full=True)
     except FileNotFoundError:
         raise FragmentUnreadable(source, "the fragment is missing") from None
     except _READ_ERRORS as error:
@@ -244,7 +265,11 @@ def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
 
 
 def _header(row: pa.Table, source: Source) -> Header:
-    (values,) = row.select(_HEADER_COLUMNS).to_pylist()
+    header = row.select(_HEADER_COLUMNS)
+    try:
+        (values,) = header.cast(_HEADER_SCHEMA).to_pylist()
+    except (ValueError, OverflowError) as error:
+        raise FragmentUnreadable(source, f"bad header ({error})") from error
     key = FragmentKey(*(values.pop(name) for name in FragmentKey.__dataclass_fields__))
     if key != source.key:
         raise FragmentUnreadable(source, f"the fragment is of {key}, expected {source.key}")
