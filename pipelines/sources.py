@@ -14,10 +14,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v6share.pipelines.kernels.bounds import check_batch
 from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
 from v6share.pipelines.kernels.normalise.batch import normalise
+from v6share.pipelines.kernels.normalise.bounds import check_batch
 from v6share.pipelines.kernels.normalise.source_types import check_types
 from v6share.schemas.dialects import (
     Dialect,

@@ -23,7 +23,7 @@ from pydantic import (
 
 from v6share.schemas.aggregates import UNLISTED
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.toml import known_keys, read_toml
+from v6share.schemas.text.toml_files import known_keys, read_toml
 from v6share.schemas.text.wording import did_you_mean, first_mistake, found, mistake, nearest
 
 SETTINGS_FILE: Final = "v6share.toml"

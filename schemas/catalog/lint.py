@@ -15,8 +15,8 @@ from v6share.schemas.catalog.models import ENDPOINT_COLUMNS, EXPORTER_COLUMNS
 from v6share.schemas.catalog.parse import Catalog
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import SETTINGS_FILE, Kpi, Settings
-from v6share.schemas.text.csv import CsvColumns, CsvRow, read_csv
-from v6share.schemas.text.toml import read_toml
+from v6share.schemas.text.csv_files import CsvColumns, CsvRow, read_csv
+from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, nearest
 
 _ALIKE: Final = 0.75

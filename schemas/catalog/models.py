@@ -34,7 +34,7 @@ from pydantic_core import PydanticCustomError
 
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
 from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, parse_protocol
-from v6share.schemas.text.csv import CsvColumns, empty_columns
+from v6share.schemas.text.csv_files import CsvColumns, empty_columns
 from v6share.schemas.text.wording import did_you_mean, found, mistake
 
 PREFIX_COLUMNS: Final = CsvColumns(("prefix", "region", "network"))

@@ -43,7 +43,7 @@ from v6share.schemas.catalog.models import (
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import Settings
-from v6share.schemas.text.csv import (
+from v6share.schemas.text.csv_files import (
     CsvColumns,
     CsvRow,
     empty_columns,
@@ -52,7 +52,7 @@ from v6share.schemas.text.csv import (
     read_header,
     row_line,
 )
-from v6share.schemas.text.toml import TomlText, known_keys, read_toml
+from v6share.schemas.text.toml_files import TomlText, known_keys, read_toml
 from v6share.schemas.text.toml_lines import Path
 from v6share.schemas.text.wording import did_you_mean, first_mistake, nearest
 

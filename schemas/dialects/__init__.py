@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.text.plain import cut
-from v6share.schemas.text.toml import read_toml
+from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, mistake
 
 Unit: TypeAlias = Literal["s", "ms", "us", "ns"]

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from v6share.pipelines.kernels.bounds import check_batch, check_bounds
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.pipelines.kernels.classify.decide import NameArrays, find_matches
+from v6share.pipelines.kernels.normalise.bounds import check_batch, check_bounds
 from v6share.schemas.catalog.parse import parse_catalog
 
 Wrapping = Callable[[pa.Array], pa.Array]

@@ -1,6 +1,5 @@
 """Large CSV files: no row is lost or joined, whatever quotes and line ends they hold."""
 
-import csv
 import io
 import random
 
@@ -8,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text import csv
-from v6share.schemas.text.csv import CsvColumns, read_columns, row_line
+from v6share.schemas.text import csv_files
+from v6share.schemas.text.csv_files import CsvColumns, read_columns, row_line
 
 COLUMNS = CsvColumns(("prefix", "region", "network"))
 HEADER = "prefix,region,network\n"
@@ -91,7 +90,7 @@ def test_what_is_read_is_what_plain_csv_reads_or_a_mistake() -> None:
         lines = [line for line in io.StringIO(text, newline="") if not line.startswith("#")]
         wanted = [
             [cell.strip() for cell in row]
-            for row in csv.reader(lines, strict=True)
+            for row in csv_files.reader(lines, strict=True)
             if len(row) > 1 or any(cell.strip() for cell in row)
         ]
         assert [list(row.values()) for row in table.to_pylist()] == wanted, text
@@ -105,7 +104,7 @@ def test_what_is_read_is_what_plain_csv_reads_or_a_mistake() -> None:
 def test_quotes_in_comments_leave_a_file_to_the_fast_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(csv_text, "_read_strictly", None)
+    monkeypatch.setattr(csv_files, "_read_strictly", None)
     assert read(f'# the "old" ones\n{HEADER}10.0.0.0/8,a,b\n# 11", too\n').num_rows == 1
 
 
@@ -118,8 +117,8 @@ def test_lines_that_end_with_a_carriage_return_alone_are_lines() -> None:
 @pytest.mark.parametrize("text", ["10.0.0.0/8,a,b\n11.0.0.0/8,a,b\n", "#c\n1,a,b\n\n2,a,b\n\n#c"])
 def test_a_reader_that_loses_a_row_is_found(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert read(HEADER + text).num_rows == 2
-    whole = csv._parse_columns
-    monkeypatch.setattr(csv_text, "_parse_columns", lambda *given: whole(*given).slice(1))
+    whole = csv_files._parse_columns
+    monkeypatch.setattr(csv_files, "_parse_columns", lambda *given: whole(*given).slice(1))
     assert str(refused(HEADER + text)).startswith("prefixes.csv: found 1 row, expected 2, as many")
 
 

@@ -27,7 +27,7 @@ from v6share.pipelines.kernels.normalise.addresses import parse_prefixes
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
 from v6share.schemas.catalog.parse import Catalog, Match, Transition, network_problem, prefix_error
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.csv import row_line
+from v6share.schemas.text.csv_files import row_line
 
 Network = IPv4Network | IPv6Network
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.toml import decode
+from v6share.schemas.text.toml_files import decode
 from v6share.schemas.text.wording import did_you_mean
 
 # By byte: whether a line that begins with it may hold no row.
