@@ -10,26 +10,27 @@ from pathlib import Path
 import numpy as np
 from flow_maker import catalog
 
-from v6share.pipelines.kernels.classify.decide import node_search
+from v6share.pipelines.kernels.classify import node_search
 
 # LLVM's own vector instructions have no Python; before the modules that import the name.
 node_search.count_passed = lambda keys, at, key: int(
     (keys[at : at + node_search.NODE_KEYS] <= key).sum()
 )
 
-from v6share.pipelines.kernels.aggregate.accumulator import Lane, Plan  # noqa: E402
-from v6share.pipelines.kernels.aggregate.fragment_tables import merge_lanes  # noqa: E402
+from v6share.pipelines.compile_plan import compile_plan  # noqa: E402
+from v6share.pipelines.kernels.aggregate.accumulator import Accumulator  # noqa: E402
+from v6share.pipelines.kernels.aggregate.fragment_tables import merge_accumulators  # noqa: E402
+from v6share.pipelines.kernels.plan import Plan  # noqa: E402
 from v6share.pipelines.sources import open_flow_file  # noqa: E402
-from v6share.pipelines.work import compile_plan  # noqa: E402
 from v6share.schemas.errors import InputRefused  # noqa: E402
 from v6share.schemas.settings import Settings  # noqa: E402
 
 
 def rows_of(path: Path, plan: Plan) -> int:
-    file, lane = open_flow_file(str(path)), Lane(plan)
+    file, lane = open_flow_file(str(path)), Accumulator(plan)
     for batch in file.read(range(file.row_groups), 4):
         lane.add(batch)
-    return merge_lanes(plan, [lane]).rows_in
+    return merge_accumulators(plan, [lane]).rows_in
 
 
 def said_of(path: Path, plan: Plan, rows: int) -> str:

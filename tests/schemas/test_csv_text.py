@@ -1,5 +1,6 @@
 """Large CSV files: no row is lost or joined, whatever quotes and line ends they hold."""
 
+import csv
 import io
 import random
 
@@ -90,7 +91,7 @@ def test_what_is_read_is_what_plain_csv_reads_or_a_mistake() -> None:
         lines = [line for line in io.StringIO(text, newline="") if not line.startswith("#")]
         wanted = [
             [cell.strip() for cell in row]
-            for row in csv_files.reader(lines, strict=True)
+            for row in csv.reader(lines, strict=True)
             if len(row) > 1 or any(cell.strip() for cell in row)
         ]
         assert [list(row.values()) for row in table.to_pylist()] == wanted, text
