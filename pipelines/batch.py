@@ -7,15 +7,13 @@ committer knows what it has.
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.worker import statesampler
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
@@ -25,8 +23,6 @@ from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.workspace import storage
-
-_SAMPLING_MS: Final = 10
 
 
 class MakeFragments(beam.DoFn):
@@ -127,34 +123,9 @@ def run_local(found: Sequence[FoundInput], session: Session) -> list[Outcome]:
     """
     shared = Shared()
     shared.acquire(lambda: session)
-    with (
-        prompt_ends(),
-        beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline,
-    ):
+    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
         build(pipeline, beam.Create(found, reshuffle=False), session.work, shared)
     return read_outcomes(session.work.outcomes)
-
-
-class _PromptSampler(statesampler.StateSampler):
-    """Beam's sampler of where a bundle's time goes, which sleeps 200 ms between two looks.
-
-    The end of a bundle waits until it wakes, and there is no option for it.
-    """
-
-    def __init__(self, prefix: str, counter_factory: Any) -> None:
-        super().__init__(prefix, counter_factory, _SAMPLING_MS)
-
-
-@contextmanager
-def prompt_ends() -> Iterator[None]:
-    """Let bundles end at once while the block lasts."""
-    names = vars(statesampler)
-    usual = names["StateSampler"]
-    names["StateSampler"] = _PromptSampler
-    try:
-        yield
-    finally:
-        names["StateSampler"] = usual
 
 
 def read_outcomes(directory: Path) -> list[Outcome]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from v6share.jobs.steps.context import RunContext
-from v6share.jobs.steps.head_start import load_pipeline
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.process import available_cores
 from v6share.jobs.terminal.progress import Progress
@@ -39,7 +38,6 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     try:
         with _progress(session.meter, ordered):
             session.begin(ordered)
-            load_pipeline()
             from v6share.pipelines.batch import run_local  # here: Beam takes long to load
 
             return run_local(ordered, session)

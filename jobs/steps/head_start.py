@@ -5,12 +5,11 @@ while the catalog's version is computed. Beam is imported last, for that takes l
 first inputs are counted meanwhile (``Session.begin``).
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from v6share.jobs.terminal import messages
 from v6share.pipelines import kernel_cache
@@ -21,10 +20,6 @@ from v6share.workspace.configured import Configured
 
 if TYPE_CHECKING:
     from v6share.pipelines.kernels.plan import Plan
-
-# Beam's clients of MongoDB and BigQuery, and with the latter those of all other Google services and
-# of sources in other languages: a third of its import, and no flow file is read with them.
-_NEVER_READ: Final = ("pymongo", "apache_beam.io.gcp.bigquery")
 
 
 class HeadStart:
@@ -45,7 +40,7 @@ class HeadStart:
         """Begin to compile the plan, if there is something to count with it."""
         if self._new:
             self._compiling = self._threads.submit(_compile, configured)
-            self._threads.submit(load_pipeline)
+            self._threads.submit(import_module, "v6share.pipelines.batch")
 
     def plan(self, configured: Configured) -> "Plan":
         """Give the compiled plan. Raises CatalogError."""
@@ -71,18 +66,6 @@ def head_start(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[HeadStart
         yield ahead
     finally:
         ahead.end()
-
-
-def load_pipeline() -> None:
-    """Import Beam, as it is where its optional clients are not installed."""
-    modules: dict[str, Any] = sys.modules
-    absent = [name for name in _NEVER_READ if name not in modules]
-    modules.update(dict.fromkeys(absent))  # to import None is an ImportError
-    try:
-        import_module("v6share.pipelines.batch")
-    finally:
-        for name in absent:
-            modules.pop(name, None)
 
 
 def say_if_cold() -> None:

@@ -63,18 +63,6 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Start here" in done.stdout
 
 
-def test_beam_is_loaded_without_clients_that_stay_loadable() -> None:
-    program = (
-        "import sys\n"
-        "from v6share.jobs.steps.head_start import load_pipeline\n"
-        "load_pipeline()\n"
-        "print(*(any(m.startswith(n) for m in sys.modules) for n in ('apache_beam', 'pymongo')))\n"
-        "import pymongo, apache_beam.io.gcp.bigquery\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "True False\n"), done.stderr
-
-
 @pytest.mark.parametrize("command", [["run", "x"], ["forget", "x"], ["rebuild"], ["check"]])
 def test_a_held_workspace_is_said_before_anything_heavy_is_loaded(
     tmp_path: Path, command: list[str]
