@@ -26,7 +26,7 @@ from v6share.workspace import storage
 
 
 class MakeFragments(beam.DoFn):
-    """Turn inputs into fragments with a crew of threads; a bundle is one crew's shift."""
+    """Turn inputs into fragments. Each bundle has a crew of threads, which ends with it."""
 
     def __init__(self, work: Work, shared: Shared) -> None:
         self._work = work
@@ -42,7 +42,7 @@ class MakeFragments(beam.DoFn):
         self._session = self._shared.acquire(lambda: Session(self._work))
 
     def start_bundle(self) -> None:
-        """Gather the crew."""
+        """Take the crew that was begun ahead, or a new one."""
         if self._session is None:
             raise RuntimeError("a worker must be set up before its first bundle")
         self._crew = self._session.gather()
@@ -78,7 +78,7 @@ class MakeFragments(beam.DoFn):
 class RecordOutcomes(beam.DoFn):
     """Pass outcomes on, and write those of a bundle to a file of its own.
 
-    They are written at the end of the bundle: whoever made half of one makes it again.
+    They are written at the end of the bundle: a bundle that fails is made again as a whole.
     """
 
     def __init__(self, directory: Path) -> None:

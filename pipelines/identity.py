@@ -19,7 +19,7 @@ class Identities:
         self._begun: dict[FoundInput, Future[str]] = {}
 
     def begin(self, inputs: Sequence[FoundInput], thread: Executor) -> None:
-        """Begin to hash inputs, in order; whoever needs one before its turn hashes it itself."""
+        """Begin to hash inputs, in order. ``of`` does not wait for one that is not begun."""
         self._begun.update((found, thread.submit(_digest, found.path)) for found in inputs)
 
     def of(self, found: FoundInput) -> str:

@@ -35,7 +35,7 @@ def can_be_kept() -> bool:
 
 
 def is_cold() -> bool:
-    """Whether whoever counts next compiles the kernels first, which takes up to a minute.
+    """Whether the next count has to compile the kernels first, which takes up to a minute.
 
     The kernels of ``account`` come last in a batch: where they are kept, all others are.
     """

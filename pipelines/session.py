@@ -1,8 +1,7 @@
 """One run in one process: everything that its parts hand on to each other.
 
-A session is made by whoever runs the work: by the driver, which may begin early what takes long,
-or by a worker elsewhere, which reads the plan from the workspace. Two sessions in one process
-share nothing.
+The driver makes one and may begin early what takes long; a worker on another machine makes its
+own and reads the plan from the workspace. Two sessions in one process share nothing.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A look into one file, as ``inspect`` and ``explain`` take it: what is wrong is said of a name."""
+"""Errors of ``inspect`` and ``explain``, which look into one file that the user named."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

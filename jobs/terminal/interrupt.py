@@ -50,7 +50,7 @@ def leave() -> NoReturn:
     """Say so and end the process without waiting for any thread."""
     from v6share.jobs.terminal import messages  # here: messages ask whether a signal has come
 
-    _leaving.acquire()  # never released: whoever comes first speaks, the process ends
+    _leaving.acquire()  # never released: a second signal must not say it again; the process ends
     if sys.stderr.isatty():
         sys.stderr.write("\x1b[?25h")  # a bar that was not put away has hidden the cursor
     messages.fail(f"interrupted; {_left}" if _left else "interrupted")

@@ -218,7 +218,7 @@ def read(path: Path, from_offset: int = 0) -> Iterator[tuple[Entry, int]]:
 
 
 def runs_backwards(path: Path) -> Iterator[Run]:
-    """The runs, the newest first; whoever wants the newest reads a few kilobytes.
+    """The runs, the newest first; to get the newest only the end of the file is read.
 
     For a look at a journal that another process may be writing: lines that are no run, or no
     entry at all, are passed over. Raises OSError where the file cannot be read.

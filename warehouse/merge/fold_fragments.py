@@ -78,6 +78,6 @@ def _folded(table: Table, parts: list[pa.Table]) -> pa.Table:
 
 
 def _given_away(parts: list[pa.Table]) -> Iterator[pa.Table]:
-    """Give parts one by one and keep none of them."""
+    """Yield the parts and drop each from the list, so that a part is freed once it is merged."""
     while parts:
         yield parts.pop(0)

@@ -195,7 +195,7 @@ def _is_small(file: Path) -> bool:
     try:
         return file.stat().st_size <= _SMALL_BYTES
     except OSError:
-        return False  # whoever reads it says what is wrong
+        return False  # it is read in parts then, and that read says what is wrong
 
 
 def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
