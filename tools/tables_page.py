@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from tools.markdown_table import markdown_table
 from v6share.render.units import section
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
@@ -73,12 +74,14 @@ def tables_page() -> str:
         "## Dimensions: what the catalog declared, as of the last run\n",
         *(_section(table) for table in DIMENSIONS),
         "## Values\n",
-        _rows(("column", "values"), ((f"`{n}`", _codes(values)) for n, values in _VALUES)),
+        markdown_table(("column", "values"), ((f"`{n}`", _codes(values)) for n, values in _VALUES)),
         "### Reasons to reject a row\n",
         "A row has the first reason of this list that applies to it.\n",
-        _rows(("reason", "meaning"), ((f"`{r}`", text) for r, text in REJECT_MEANINGS.items())),
+        markdown_table(
+            ("reason", "meaning"), ((f"`{r}`", text) for r, text in REJECT_MEANINGS.items())
+        ),
         "## Views\n",
-        _rows(
+        markdown_table(
             ("view", "what it shows"),
             ((f"`{v.name}`", _what(v)) for v in sorted(read_views(), key=lambda v: v.name)),
         ),
@@ -105,7 +108,7 @@ def _columns(table: Table) -> str:
     """Where nothing merges, as in the ledger's list of files, there is no column for it."""
     merging = bool(table.measures)
     titles = ("column", "type", "unit", *(("merges",) if merging else ()), "meaning")
-    return _rows(titles, (_cells(column, merging) for column in table.columns))
+    return markdown_table(titles, (_cells(column, merging) for column in table.columns))
 
 
 def _cells(column: Column, merging: bool) -> tuple[str, ...]:
@@ -118,15 +121,6 @@ def _cells(column: Column, merging: bool) -> tuple[str, ...]:
         *((merge,) if merging else ()),
         meaning,
     )
-
-
-def _rows(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
 
 
 def _codes(values: Iterable[str]) -> str:
