@@ -19,6 +19,7 @@ from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
 from v6share.pipelines.kernels.normalise.batch import normalise
 from v6share.pipelines.kernels.normalise.bounds import check_batch
 from v6share.pipelines.kernels.normalise.source_types import check_types
+from v6share.schemas.column_sources import Form
 from v6share.schemas.dialects import (
     Dialect,
     builtin_dialects,
@@ -27,6 +28,7 @@ from v6share.schemas.dialects import (
     require_dialect,
 )
 from v6share.schemas.errors import InputRefused
+from v6share.schemas.flow import FLOW_COLUMNS
 from v6share.schemas.text.plain import cut
 
 _LONGEST_DETAIL: Final = 300
@@ -132,8 +134,12 @@ class FlowFile:
     def text(self) -> list[str]:
         """Text that is looked at value by value; addresses are parsed faster row by row."""
         columns = self.definition.columns
-        of_addresses = (columns.src, columns.dst, columns.outer_src, columns.outer_dst)
-        addresses = {s.column for sources in of_addresses for s in sources}
+        addresses = {
+            source.column
+            for name, sources in columns
+            if FLOW_COLUMNS[name].form is Form.ADDRESS
+            for source in sources
+        }
         times = {s.column for sources in (columns.start, columns.end) for s in sources}
         known = self.definition.source_columns - addresses - times
         return [f.name for f in self.schema if f.name in known and is_bytes_or_text(f.type)]

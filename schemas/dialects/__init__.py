@@ -1,68 +1,47 @@
 """Dialects: how the columns of one collector's files become the canonical flow. Data, not code.
 
 A dialect is one TOML file; ``docs/dialects.md`` shows how to write one. Here stand its model,
-its validation, and the choice of a dialect by a file's columns. Nothing here opens a flow file.
+its validation, and the choice of a dialect by a file's columns; which columns there are stands in
+``schemas/flow.py``. Nothing here opens a flow file.
 """
 
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
+from v6share.schemas.column_sources import (
+    DialectPart,
+    FamilySource,
+    Markers,
+    Name,
+    Source,
+    as_tuple,
+)
 from v6share.schemas.errors import InputRefused, UserError
+from v6share.schemas.flow import FLOW_COLUMNS, Columns, InReverse
 from v6share.schemas.text.plain import cut
 from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, mistake
 
-Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
-Marker: TypeAlias = int | str
-Name: TypeAlias = Annotated[str, Field(min_length=1)]
-
 _SHOWN_COLUMNS: Final = 40
 _SHOWN_WIDTH: Final = 60
-# The tables of a dialect that hold rules on rows.
-RULE_KINDS: Final = (
-    "pre_scaled",
-    "layer2",
-    "inner",
-    "underlay",
-    "segment_routing",
-    "egress",
-    "reject",
-    "finding",
-)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _as_names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else _as_tuple(value)
-
-
-def _as_sources(value: Any) -> Any:
-    """A bare column name is short for a source without further keys."""
-    if not isinstance(value, list):
-        return value
-    return tuple({"column": v} if isinstance(v, str) else v for v in value)
+    return (value,) if isinstance(value, str) else as_tuple(value)
 
 
 Names: TypeAlias = Annotated[tuple[Name, ...], BeforeValidator(_as_names), Field(min_length=1)]
-Markers: TypeAlias = Annotated[tuple[Marker, ...], BeforeValidator(_as_tuple)]
-_Sources: Final = BeforeValidator(_as_sources)
-_Tables: Final = BeforeValidator(_as_tuple)
+_Tables: Final = BeforeValidator(as_tuple)
 
 
-class Test(_Part):
+class Test(DialectPart):
     """A condition on a row's source columns; of several columns, one must fulfil it.
 
     Exactly one of: ``in`` / ``not_in`` (text and whole numbers; null is in no list), ``present``
@@ -87,106 +66,13 @@ class Test(_Part):
 Tests: TypeAlias = Annotated[tuple[Test, ...], _Tables, Field(min_length=1)]
 
 
-class Source(_Part):
-    """One column that may give a value. ``missing``: values that mean "none"."""
-
-    column: Name
-    missing: Markers = ()
-
-
-class TimeSource(Source):
-    """A time: whole or decimal numbers in ``unit``, ISO text, or Arrow timestamps.
-
-    base: a column (in ``base_unit``) that the value is added to, as a boot time to an uptime.
-    utc_offset_minutes: of text without a zone.
-    """
-
-    unit: Unit
-    base: Name | None = None
-    base_unit: Unit = "ms"
-    utc_offset_minutes: int = Field(default=0, ge=-1439, le=1439)
-
-
-class NumberSource(Source):
-    """A whole number. ``names`` and ``prefixes``: numbers for texts, and for how texts begin.
-
-    times: the number is multiplied by it (a time in ms that is wanted in us: 1000).
-    """
-
-    names: dict[str, int] = Field(default_factory=dict)
-    prefixes: dict[str, int] = Field(default_factory=dict)
-    times: int = Field(default=1, ge=1, le=1_000_000)
-
-
-class FamilySource(_Part):
-    """A column that tells the IP version where addresses are missing, and its values."""
-
-    column: Name
-    v4: Markers
-    v6: Markers
-
-
-Times: TypeAlias = Annotated[tuple[TimeSource, ...], _Sources]
-Numbers: TypeAlias = Annotated[tuple[NumberSource, ...], _Sources]
-Sources: TypeAlias = Annotated[tuple[Source, ...], _Sources]
-
-
-class Columns(_Part):
-    """Canonical columns and their sources, best first; the first with a value wins, row by row.
-
-    start, end: of the flow. export: when the record was exported, else received.
-    src, dst: addresses; the sources may be one combined column, or one for each family.
-    outer_src, outer_dst, outer_protocol: of the outer header, where ``src`` is an inner one.
-    packets, octets: of this record. total_packets, total_octets: since the flow began.
-    """
-
-    start: Times = ()
-    end: Times = ()
-    export: Times = ()
-    src: Sources = ()
-    dst: Sources = ()
-    outer_src: Sources = ()
-    outer_dst: Sources = ()
-    outer_protocol: Numbers = ()
-    family: Annotated[tuple[FamilySource, ...], _Tables] = ()
-    protocol: Numbers = ()
-    src_port: Numbers = ()
-    dst_port: Numbers = ()
-    tcp_flags: Numbers = ()
-    packets: Numbers = ()
-    octets: Numbers = ()
-    total_packets: Numbers = ()
-    total_octets: Numbers = ()
-    forwarding_status: Numbers = ()
-    src_as: Numbers = ()
-    dst_as: Numbers = ()
-    exporter: Sources = ()
-    server_name: Sources = ()
-    app_name: Sources = ()
-    app_id: Sources = ()
-    subscriber: Sources = ()
-    rtt_client_us: Numbers = ()
-    rtt_server_us: Numbers = ()
-    retransmits: Numbers = ()
-
-
-class Reverse(_Part):
-    """The other direction in the same record (a biflow). Where times are absent, the flow's."""
-
-    packets: Numbers
-    octets: Numbers
-    start: Times = ()
-    end: Times = ()
-    tcp_flags: Numbers = ()
-
-
-class Rule(_Part):
+class Rule(DialectPart):
     """Rows for which every test of ``when`` holds. For "or", write the table again."""
 
     when: Tests
 
 
-class Interval(_Part):
+class Interval(DialectPart):
     """One way to know the sampling interval N = num / den, both sums of columns.
 
     Unknown where a column is null, or where N would be under 1. ``probability``: a column with
@@ -238,23 +124,81 @@ class Finding(Rule):
     name: Name
 
 
-class Dialect(_Part):
+@dataclass(frozen=True)
+class RuleTable:
+    """What a table of rules says of the rows for which its ``when`` holds."""
+
+    meaning: str
+
+
+def _reverse_model() -> type[DialectPart]:
+    """The keys of ``[reverse]``: the columns that each direction has of its own.
+
+    Those that must be given come first, so that their absence is what is said first.
+    """
+    fields: dict[str, Any] = {
+        column.name: (Columns.model_fields[column.name].rebuild_annotation(), default)
+        for kind, default in ((InReverse.REQUIRED, ...), (InReverse.OWN, ()))
+        for column in FLOW_COLUMNS.values()
+        if column.reverse is kind
+    }
+    return create_model("Reverse", __base__=DialectPart, **fields)
+
+
+# The other direction in the same record (a biflow).
+Reverse: Final = _reverse_model()
+
+
+class Dialect(DialectPart):
     """One dialect. ``requires``: columns that must be there; in a list, one of them must."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
     title: Name
     requires: Annotated[tuple[Names, ...], _Tables, Field(min_length=1)]
     columns: Columns
-    reverse: Reverse | None = None
-    interval: Annotated[tuple[Interval, ...], _Tables] = ()
-    pre_scaled: Annotated[tuple[Rule, ...], _Tables] = ()
-    layer2: Annotated[tuple[Layer2, ...], _Tables] = ()
-    inner: Annotated[tuple[Inner, ...], _Tables] = ()
-    underlay: Annotated[tuple[Underlay, ...], _Tables] = ()
-    segment_routing: Annotated[tuple[Rule, ...], _Tables] = ()
-    egress: Annotated[tuple[Rule, ...], _Tables] = ()
-    reject: Annotated[tuple[Reject, ...], _Tables] = ()
-    finding: Annotated[tuple[Finding, ...], _Tables] = ()
+    # Made from the table of columns, so a type checker does not know it: see `other_direction`.
+    reverse: Reverse | None = None  # type: ignore[valid-type]
+    interval: Annotated[
+        tuple[Interval, ...],
+        _Tables,
+        RuleTable(
+            "how the sampling interval is known: `num` and `den` (sums of columns), "
+            "`probability`, or `constant`; `when` is optional; the first that is known wins"
+        ),
+    ] = ()
+    pre_scaled: Annotated[tuple[Rule, ...], _Tables, RuleTable("counters are scaled already")] = ()
+    layer2: Annotated[
+        tuple[Layer2, ...], _Tables, RuleTable("every packet counts `octets` bytes of layer 2")
+    ] = ()
+    inner: Annotated[
+        tuple[Inner, ...],
+        _Tables,
+        RuleTable("addresses of both families are shown, and `family` is the inner one"),
+    ] = ()
+    underlay: Annotated[
+        tuple[Underlay, ...],
+        _Tables,
+        RuleTable("addresses are inner ones, and the outer header is of `family`"),
+    ] = ()
+    segment_routing: Annotated[
+        tuple[Rule, ...], _Tables, RuleTable("a segment routing header is shown")
+    ] = ()
+    egress: Annotated[
+        tuple[Rule, ...], _Tables, RuleTable("observed on its way out (flowDirection 1)")
+    ] = ()
+    reject: Annotated[
+        tuple[Reject, ...],
+        _Tables,
+        RuleTable("nothing to count: `reason` is `action_reject`, `no_data` or `skip_data`"),
+    ] = ()
+    finding: Annotated[
+        tuple[Finding, ...], _Tables, RuleTable("`name` is something a reader should know of")
+    ] = ()
+
+    @cached_property
+    def other_direction(self) -> Columns | None:
+        """The sources of ``[reverse]``, with none for its other columns; None where it is not."""
+        return None if self.reverse is None else Columns.model_construct(**dict(self.reverse))
 
     @cached_property
     def source_columns(self) -> frozenset[str]:
@@ -264,6 +208,17 @@ class Dialect(_Part):
     def missing(self, columns: Collection[str]) -> tuple[tuple[str, ...], ...]:
         """The requirements that a file with these columns does not meet."""
         return tuple(group for group in self.requires if not any(c in columns for c in group))
+
+
+# The tables of rules by their names.
+RULE_TABLES: Final = {
+    name: said
+    for name, field in Dialect.model_fields.items()
+    for said in field.metadata
+    if isinstance(said, RuleTable)
+}
+# Those whose `when` must hold; that of an interval may be absent.
+RULE_KINDS: Final = tuple(name for name in RULE_TABLES if name != "interval")
 
 
 def parse_dialect(file: str, data: bytes) -> Dialect:

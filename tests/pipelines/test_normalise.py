@@ -15,7 +15,8 @@ from v6share.pipelines.kernels.normalise.column_values import holds_in, whole
 from v6share.pipelines.kernels.normalise.numbers import first_number, source_number
 from v6share.pipelines.kernels.normalise.source_types import check_types
 from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
-from v6share.schemas.dialects import NumberSource, builtin_dialects, dialect_named, parse_dialect
+from v6share.schemas.column_sources import NumberSource
+from v6share.schemas.dialects import builtin_dialects, dialect_named, parse_dialect
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.ledger import REJECT_REASONS
 

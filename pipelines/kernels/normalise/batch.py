@@ -40,7 +40,9 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
 from v6share.pipelines.kernels.normalise.vendor_formats import app_id_reader, exporter_reader
-from v6share.schemas.dialects import Dialect, Interval, NumberSource, Reverse, Source, TimeSource
+from v6share.schemas.column_sources import NumberSource, Source, TimeSource
+from v6share.schemas.dialects import Dialect, Interval
+from v6share.schemas.flow import Columns
 from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.protocols import parse_protocol
 
@@ -61,9 +63,9 @@ def normalise(batch: pa.RecordBatch, dialect: Dialect) -> tuple[FlowBatch, ...]:
     """
     row = _Flows(batch, dialect)
     forward = row.flows()
-    if dialect.reverse is None:
+    if dialect.other_direction is None:
         return (forward,)
-    reverse = row.reverse_flows(forward, dialect.reverse)
+    reverse = row.reverse_flows(forward, dialect.other_direction)
     return (forward,) if reverse is None else (forward, reverse)
 
 
@@ -346,7 +348,7 @@ class _Flows(SourceRows):
             return exporter
         return first_coded([exporter, Coded(np.zeros(self.rows, np.int32), ("",))])
 
-    def reverse_flows(self, forward: FlowBatch, reverse: Reverse) -> FlowBatch | None:
+    def reverse_flows(self, forward: FlowBatch, reverse: Columns) -> FlowBatch | None:
         """The rows that have counters of the other direction, with the ends swapped."""
         if not self.present((*reverse.packets, *reverse.octets)):
             return None
@@ -383,7 +385,7 @@ class _Flows(SourceRows):
         return taken(flows, rows)
 
     def reverse_times(
-        self, reverse: Reverse, faults: U16
+        self, reverse: Columns, faults: U16
     ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
         """The reverse direction's own times; where it has none at all, the flow's."""
         columns = self.dialect.columns

@@ -29,7 +29,8 @@ from v6share.pipelines.kernels.normalise.numbers import (
 )
 from v6share.pipelines.kernels.normalise.times import MISSING, UNREADABLE, read_times
 from v6share.pipelines.kernels.normalise.vendor_formats import flag_bit, flags_of, sparing
-from v6share.schemas.dialects import Dialect, NumberSource, Rule, Source, Test, TimeSource
+from v6share.schemas.column_sources import NumberSource, Source, TimeSource
+from v6share.schemas.dialects import Dialect, Rule, Test
 
 _ALL_FLAGS: Final = 0x1FF
 _EMPTY: Final[Bool] = np.empty(0, np.bool_)

@@ -14,17 +14,10 @@ from v6share.pipelines.kernels.normalise.column_values import (
     value_type,
 )
 from v6share.pipelines.kernels.normalise.times import reads_times
-from v6share.schemas.dialects import (
-    RULE_KINDS,
-    Dialect,
-    FamilySource,
-    NumberSource,
-    Rule,
-    Source,
-    Test,
-    TimeSource,
-)
+from v6share.schemas.column_sources import Form, TimeSource
+from v6share.schemas.dialects import RULE_KINDS, Dialect, Rule, Test
 from v6share.schemas.errors import InputRefused
+from v6share.schemas.flow import FLOW_COLUMNS
 
 
 def check_types(schema: pa.Schema, dialect: Dialect) -> None:
@@ -58,7 +51,7 @@ def _readers(dialect: Dialect) -> list[tuple[str, str, Callable[[pa.DataType], b
     parts = [*dialect.columns, *(dialect.reverse or ())]
     for canonical, sources in parts:
         for source in sources:
-            uses.append((canonical, source.column, _reader(canonical, source)))
+            uses.append((canonical, source.column, _READERS[FLOW_COLUMNS[canonical].form]))
             if isinstance(source, TimeSource) and source.base is not None:
                 uses.append((canonical, source.base, reads_times))
     for form in dialect.interval:
@@ -71,20 +64,6 @@ def _readers(dialect: Dialect) -> list[tuple[str, str, Callable[[pa.DataType], b
         rules: tuple[Rule, ...] = getattr(dialect, kind)
         uses += [(kind, c, _reads_test(t)) for r in rules for t in r.when for c in t.column]
     return uses
-
-
-def _reader(canonical: str, source: Source | FamilySource) -> Callable[[pa.DataType], bool]:
-    if isinstance(source, TimeSource):
-        return reads_times
-    if canonical == "tcp_flags":
-        return _reads_flags
-    if isinstance(source, NumberSource):
-        return reads_whole
-    if isinstance(source, FamilySource):
-        return reads_tests
-    if canonical in ("src", "dst", "outer_src", "outer_dst"):
-        return holds_addresses
-    return reads_text
 
 
 def _reads_flags(kind: pa.DataType) -> bool:
@@ -102,6 +81,17 @@ def _reads_test(test: Test) -> Callable[[pa.DataType], bool]:
     return (lambda _: True) if test.present is not None else reads_tests
 
 
+_READERS: Final[dict[Form, Callable[[pa.DataType], bool]]] = {
+    Form.TIME: reads_times,
+    Form.ADDRESS: holds_addresses,
+    Form.FAMILY: reads_tests,
+    Form.NUMBER: reads_whole,
+    Form.PROTOCOL: reads_whole,
+    Form.FLAGS: _reads_flags,
+    Form.TEXT: reads_text,
+    Form.APP_ID: reads_text,
+    Form.EXPORTER: reads_text,
+}
 _EXPECTED: Final[dict[Callable[[pa.DataType], bool], str]] = {
     holds_addresses: "text, 4 or 16 bytes, or 32-bit integers",
     reads_times: "timestamps, numbers or text",
