@@ -50,6 +50,9 @@ class Coded:
 class FlowBatch:
     """One batch of flows in canonical form.
 
+    The fields named as plain columns of the canonical flow are described where those stand, in
+    ``schemas/flow.py``; so are the columns that the others come from.
+
     family: index into ``FAMILIES``, of the outermost IP header.
     underlay: index into ``UNDERLAYS``: the outer header's family where the record shows an outer
         and an inner header; addresses, protocol and ports are then the inner ones.
@@ -65,7 +68,7 @@ class FlowBatch:
     sampling_num, sampling_den: the interval N = num / den, reduced; num = 0 is unknown. Without
         a den it is 1.
     pre_scaled: counters are scaled already by whoever wrote the file.
-    protocol, ports, tcp_flags, AS numbers, round-trip times (us), retransmits: -1 is absent.
+    protocol: -1 is absent.
     consumed: the router itself consumed the packet (forwardingStatus 11......).
     segment_routing: a segment routing header is shown (IANA elements 492-502).
     egress: observed on its way out (flowDirection (61) = 1).
@@ -83,10 +86,22 @@ class FlowBatch:
     packets: I64
     octets: I64
     protocol: I16
+    # The plain columns. None has a default: one that stands only here, or only in the table, is
+    # then an error at the first batch.
     src_port: I32
     dst_port: I32
     tcp_flags: I16
     exporter: Coded
+    server_name: Coded | None
+    app_name: Coded | None
+    app_id: Coded | None
+    subscriber: Coded | None
+    src_as: I64 | None
+    dst_as: I64 | None
+    rtt_client_us: I64 | None
+    rtt_server_us: I64 | None
+    retransmits: I64 | None
+    # What few files show.
     underlay: U8 | None = None
     outer_protocol: I16 | None = None
     outer_dst_hi: U64 | None = None
@@ -100,15 +115,6 @@ class FlowBatch:
     consumed: Bool | None = None
     segment_routing: Bool | None = None
     egress: Bool | None = None
-    server_name: Coded | None = None
-    app_name: Coded | None = None
-    app_id: Coded | None = None
-    src_as: I64 | None = None
-    dst_as: I64 | None = None
-    subscriber: Coded | None = None
-    rtt_client_us: I64 | None = None
-    rtt_server_us: I64 | None = None
-    retransmits: I64 | None = None
     findings: tuple[tuple[str, Bool], ...] = ()
 
     @property

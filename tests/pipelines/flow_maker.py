@@ -7,6 +7,8 @@ import numpy as np
 
 from v6share.pipelines.kernels.flow_batch import Coded, FlowBatch
 from v6share.schemas.catalog.parse import Catalog, parse_catalog
+from v6share.schemas.column_sources import Form
+from v6share.schemas.flow import PLAIN_COLUMNS, Plain
 
 START_MS = 1_750_000_000_000
 
@@ -88,6 +90,15 @@ def coded(texts: list[str | None]) -> Coded:
     return Coded(np.array([-1 if t is None else values.index(t) for t in texts], np.int32), values)
 
 
+def plain(column: Plain, rows: list[dict]) -> Coded | np.ndarray | None:
+    """A plain column of these rows; None where none has it."""
+    if not any(column.name in row for row in rows):
+        return None
+    if column.form in (Form.NUMBER, Form.FLAGS):
+        return np.array([r.get(column.name, -1) for r in rows], f"int{column.bits}")
+    return coded([r.get(column.name) for r in rows])
+
+
 def flows(rows: list[dict]) -> FlowBatch:
     """One batch; every row names what differs from a plain 10-packet TCP flow of 2 seconds."""
     filled = [
@@ -128,24 +139,14 @@ def flows(rows: list[dict]) -> FlowBatch:
         packets=column("packets", np.int64),
         octets=column("octets", np.int64),
         protocol=column("protocol", np.int16),
-        src_port=column("src_port", np.int32),
-        dst_port=column("dst_port", np.int32),
+        **{c.name: plain(c, filled) for c in PLAIN_COLUMNS if c.name != "tcp_flags"},
         tcp_flags=column("flags", np.int16),
-        exporter=coded([r["exporter"] for r in filled]),
         sampling_num=column("num", np.int64),
         # As in a batch of a file: none where every interval is whole.
         sampling_den=None if all(r["den"] == 1 for r in filled) else column("den", np.int64),
     )
     extra: dict = {}
-    for name in ("server_name", "app_name", "app_id", "subscriber"):
-        if any(name in r for r in filled):
-            extra[name] = coded([r.get(name) for r in filled])
     for name, dtype, absent in (
-        ("src_as", np.int64, -1),
-        ("dst_as", np.int64, -1),
-        ("rtt_client_us", np.int64, -1),
-        ("rtt_server_us", np.int64, -1),
-        ("retransmits", np.int64, -1),
         ("layer2_octets", np.int64, 0),
         ("pre_scaled", np.bool_, False),
         ("consumed", np.bool_, False),

@@ -14,7 +14,7 @@ import pyarrow.types as pt
 
 from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U8, U16, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.normalise.addresses import MALFORMED, Halves, read_addresses
-from v6share.pipelines.kernels.normalise.column_values import Whole, first_coded, holds_in, whole
+from v6share.pipelines.kernels.normalise.column_values import Whole, holds_in, whole
 from v6share.pipelines.kernels.normalise.families import (
     MIXED,
     UNKNOWN,
@@ -32,6 +32,7 @@ from v6share.pipelines.kernels.normalise.faults import (
     whole_mask,
 )
 from v6share.pipelines.kernels.normalise.numbers import narrow_numbers
+from v6share.pipelines.kernels.normalise.plain_columns import read_plain, read_plain_reverse
 from v6share.pipelines.kernels.normalise.sampling_fractions import (
     LARGEST_PART,
     of_probability,
@@ -39,13 +40,15 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
-from v6share.pipelines.kernels.normalise.vendor_formats import app_id_reader, exporter_reader
 from v6share.schemas.column_sources import NumberSource, Source, TimeSource
 from v6share.schemas.dialects import Dialect, Interval
-from v6share.schemas.flow import Columns
+from v6share.schemas.flow import FLOW_COLUMNS, Columns
 from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.protocols import parse_protocol
 
+_LARGEST_PROTOCOL: Final = FLOW_COLUMNS["protocol"].limit
+_LARGEST_OUTER_PROTOCOL: Final = FLOW_COLUMNS["outer_protocol"].limit
+_LARGEST_STATUS: Final = FLOW_COLUMNS["forwarding_status"].limit
 _FAMILY: Final = {"v4": V4, "v6": V6}
 _BAD_ADDRESS: Final = fault_bit("bad_address")
 _NO_COUNTERS: Final = fault_bit("no_counters")
@@ -93,7 +96,7 @@ class _Flows(SourceRows):
         addresses = self.addresses(faults)
         start, end, time_findings = self.times(columns.start, columns.end, faults)
         counters = self.counters(columns.packets, columns.octets, faults)
-        protocol = _small(self.narrow(columns.protocol, 255, parse_protocol))
+        protocol = _small(self.narrow(columns.protocol, _LARGEST_PROTOCOL, parse_protocol))
         _forget_protocol_0(protocol, addresses["family"])
         consumed = self.forwarding(faults)
         egress = self.any_of(self.dialect.egress)
@@ -105,25 +108,13 @@ class _Flows(SourceRows):
             faults=faults,
             **counters,
             protocol=protocol,
-            src_port=self.narrow(columns.src_port, 0xFFFF),
-            dst_port=self.narrow(columns.dst_port, 0xFFFF),
-            tcp_flags=self.flags(columns.tcp_flags),
-            exporter=self.exporter(),
+            **read_plain(self, columns),
             layer2_octets=self.layer2(),
             **self.interval(),
             pre_scaled=self.any_of(self.dialect.pre_scaled),
             consumed=consumed,
             segment_routing=self.any_of(self.dialect.segment_routing),
             egress=egress,
-            server_name=self.texts(columns.server_name),
-            app_name=self.texts(columns.app_name),
-            app_id=self.texts(columns.app_id, app_id_reader),
-            src_as=self.optional(columns.src_as, 2**32 - 1),
-            dst_as=self.optional(columns.dst_as, 2**32 - 1),
-            subscriber=self.texts(columns.subscriber),
-            rtt_client_us=self.optional(columns.rtt_client_us, 2**62),
-            rtt_server_us=self.optional(columns.rtt_server_us, 2**62),
-            retransmits=self.optional(columns.retransmits, 2**62),
             findings=(*time_findings, *self.findings(egress)),
         )
 
@@ -216,7 +207,9 @@ class _Flows(SourceRows):
         if not shown.any():
             return addresses
         under = shown != UNKNOWN
-        protocol = _small(self.narrow(columns.outer_protocol, 255, parse_protocol))
+        protocol = _small(
+            self.narrow(columns.outer_protocol, _LARGEST_OUTER_PROTOCOL, parse_protocol)
+        )
         if outer_dst:
             addresses |= {"outer_dst_hi": outer_dst[0][0], "outer_dst_lo": outer_dst[0][1]}
         return addresses | {
@@ -321,7 +314,7 @@ class _Flows(SourceRows):
         sources = self.dialect.columns.forwarding_status
         if not self.present(sources):
             return None
-        status = self.narrow(sources, 255)
+        status = self.narrow(sources, _LARGEST_STATUS)
         dropped = (status >> 6) == 0b10
         if dropped.any():
             faults[dropped] |= _ACTION_REJECT
@@ -339,14 +332,6 @@ class _Flows(SourceRows):
         found.append(("two address families", self.mixed))
         found.append((EGRESS_FINDING, egress))
         return [(name, holds) for name, holds in found if holds is not None and holds.any()]
-
-    def exporter(self) -> Coded:
-        exporter = self.texts(self.dialect.columns.exporter, exporter_reader)
-        if exporter is None:
-            return Coded(np.zeros(self.rows, np.int32), ("",))
-        if (exporter.codes >= 0).all():
-            return exporter
-        return first_coded([exporter, Coded(np.zeros(self.rows, np.int32), ("",))])
 
     def reverse_flows(self, forward: FlowBatch, reverse: Columns) -> FlowBatch | None:
         """The rows that have counters of the other direction, with the ends swapped."""
@@ -366,20 +351,13 @@ class _Flows(SourceRows):
             src_lo=forward.dst_lo,
             dst_hi=forward.src_hi,
             dst_lo=forward.src_lo,
-            src_port=forward.dst_port,
-            dst_port=forward.src_port,
-            src_as=forward.dst_as,
-            dst_as=forward.src_as,
             outer_dst_hi=None,
             outer_dst_lo=None,
             start_ms=start,
             end_ms=end,
             faults=shared | own,
             **_counters(p, o),
-            tcp_flags=self.flags(reverse.tcp_flags),
-            rtt_client_us=None,
-            rtt_server_us=None,
-            retransmits=None,
+            **read_plain_reverse(self, forward, reverse),
             findings=(*findings, *(f for f in forward.findings if f[0] not in _OF_TIMES)),
         )
         return taken(flows, rows)

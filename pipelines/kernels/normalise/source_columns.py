@@ -18,7 +18,6 @@ from v6share.pipelines.kernels.normalise.column_values import (
     holds_present,
     holds_zero,
     integer_view,
-    plain_text,
     value_type,
 )
 from v6share.pipelines.kernels.normalise.numbers import (
@@ -32,7 +31,8 @@ from v6share.pipelines.kernels.normalise.vendor_formats import flag_bit, flags_o
 from v6share.schemas.column_sources import NumberSource, Source, TimeSource
 from v6share.schemas.dialects import Dialect, Rule, Test
 
-_ALL_FLAGS: Final = 0x1FF
+# The element that holds them has 16 bits; a larger number is none.
+_FLAGS_FIELD: Final = 0xFFFF
 _EMPTY: Final[Bool] = np.empty(0, np.bool_)
 
 
@@ -94,10 +94,8 @@ class SourceRows:
         narrow_numbers(number.values, number.absent, number.bad, high, -1, out)
         return out
 
-    def optional(self, sources: Sequence[NumberSource], high: int) -> I64 | None:
-        """Numbers from 0 to high, else -1; None where no column is there."""
-        if not self.present(sources):
-            return None
+    def wide(self, sources: Sequence[NumberSource], high: int) -> I64:
+        """Numbers from 0 to high, else -1, in 64 bits."""
         number = self.number(sources)
         fine = (number.values >= 0) & (number.values <= high)
         for mask in (number.absent, number.bad):
@@ -105,13 +103,13 @@ class SourceRows:
                 fine &= ~mask
         return number.values if fine.all() else np.where(fine, number.values, -1)
 
-    def flags(self, sources: Sequence[NumberSource]) -> I16:
-        """TCP flags as bits, NS (256) the highest; -1 where absent."""
+    def flags(self, sources: Sequence[NumberSource], mask: int) -> I16:
+        """TCP flags as bits, those of the mask; -1 where absent."""
         only = self.present(sources)
         if len(only) == 1 and _is_list(self.columns[only[0].column]):
             bits = flag_bits(self.columns[only[0].column], flag_bit)
             return bits.astype(np.int16)
-        return low_bits(self.narrow(sources, 0xFFFF, flags_of), _ALL_FLAGS)
+        return low_bits(self.narrow(sources, _FLAGS_FIELD, flags_of), mask)
 
     def time(self, sources: Sequence[TimeSource]) -> tuple[I64, Bool]:
         """The first time that each row has, MISSING where none; and where one was unreadable."""
@@ -144,7 +142,7 @@ class SourceRows:
     def texts(
         self,
         sources: Sequence[Source],
-        reader: Callable[[pa.DataType], Callable[[Any], str | None]] = lambda _: plain_text,
+        reader: Callable[[pa.DataType], Callable[[Any], str | None]],
     ) -> Coded | None:
         """The first text that each row has; ``reader`` chooses by type how a value is read."""
         columns = []

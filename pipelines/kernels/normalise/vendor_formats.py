@@ -56,6 +56,11 @@ def sparing(
     return spared if nothing else read
 
 
+def text_reader(_: pa.DataType) -> Callable[[Any], str | None]:
+    """How text is read that collectors write in one way only, whatever its type."""
+    return plain_text
+
+
 def app_id_reader(kind: pa.DataType) -> Callable[[Any], str | None]:
     """How application ids of this type are read."""
     return _app_id_of_bytes if is_bytes(kind) else plain_text
