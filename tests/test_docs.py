@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tools import tables_page
+from tools import dialects_page, tables_page
 from v6share.jobs.cli import app
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.schemas.aggregates import IP_CLASSES
@@ -110,6 +110,12 @@ def test_ci_runs_commands_of_the_readme_and_nothing_else() -> None:
 def test_the_page_of_tables_is_what_the_code_says() -> None:
     assert text_of(ROOT / "docs" / "tables.md") == tables_page.tables_page(), (
         "docs/tables.md is stale: python -m tools.tables_page > docs/tables.md"
+    )
+
+
+def test_the_page_of_dialects_is_what_the_code_says() -> None:
+    assert text_of(ROOT / "docs" / "dialects.md") == dialects_page.dialects_page(), (
+        "docs/dialects.md is stale: python -m tools.dialects_page > docs/dialects.md"
     )
 
 
