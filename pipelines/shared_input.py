@@ -17,7 +17,8 @@
 A lane is in one of three states: ``reading`` a row group, ``waiting`` for a batch, or counting.
 ``changed`` is the one lock: it guards every field below it, and is never held while a lane reads
 or counts. A lane that offers a batch, ends a row group or fails must notify the waiting ones,
-or they would wait for ever. At most one batch is offered at a time, so memory holds one a lane and one.
+or they would wait for ever. At most one batch is offered at a time, so memory holds one batch a
+lane and one more.
 """
 
 from collections.abc import Generator

@@ -43,7 +43,7 @@ def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
     try:
         return tuple(exporters_header(storage.read(workspace.catalog / "exporters.csv")))
     except (OSError, CatalogError):
-        return ()  # this is for a piece of advice; the run itself reads the file and says what is wrong
+        return ()  # only advice is made from it; the run reads the file and says what is wrong
 
 
 def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
