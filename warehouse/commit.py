@@ -360,7 +360,7 @@ def _file_record(row: FileRow) -> dict[str, Any]:
 
 
 def _run_record(run: Run) -> dict[str, Any]:
-    return {**vars(run), "command": storable(run.command)}
+    return run.row | {"command": storable(run.command)}
 
 
 def _replace(

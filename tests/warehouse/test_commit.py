@@ -403,7 +403,7 @@ def test_a_refused_new_version_keeps_the_old_one_counting(workspace: Workspace) 
 def test_runs_are_recorded_once(workspace: Workspace) -> None:
     run = Run("r1", "run x", "0.1.0", 1, "c1", AT, AT, 1, 2, 3, 4, 5, 6, "committed")
     tables = after(workspace, [run], [run])
-    assert tables["ledger_runs"].to_pylist() == [vars(run)]
+    assert tables["ledger_runs"].to_pylist() == [run.row]
 
 
 def put_nulls(workspace: Workspace, made: Made, table: str, column: str) -> None:

@@ -108,7 +108,7 @@ def test_status(workspace: Workspace) -> None:
     )
     replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
     report = status_report(connection, ())
-    assert report.runs.to_pylist() == [{**vars(run), "published": False}]
+    assert report.runs.to_pylist() == [{**run.row, "published": False}]
     later = replace(run, run_id="r2", started_at=AT + timedelta(days=1))
     record(connection, workspace, [later])
     assert status_report(connection, ()).runs.column("run_id").to_pylist() == ["r2", "r1"]

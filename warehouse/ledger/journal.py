@@ -10,16 +10,45 @@ next append cuts it off. A bad line anywhere else is damage, and said so.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.workspace.durable import sync_directory
+
+
+def _parse_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("expected a time as text")
+    return datetime.fromisoformat(value)
+
+
+def _format_time(moment: datetime) -> str:
+    utc = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return utc.isoformat(timespec="microseconds")
+
+
+# What stands in an entry is taken as it is: "5" is no number, and a number is no time.
+Text = Annotated[str, Strict()]
+Whole = Annotated[int, Strict()]
+Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(_format_time)]
+
+_NO_OTHERS: Final = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -36,13 +65,15 @@ class SeenFile:
 class CommittedInput:
     """One input of a commit: which fragment is live from now on, and where the file was."""
 
-    input_id: str
-    dialect: str
-    rules_version: int
-    catalog_version: str
-    path: str
-    size: int
-    mtime_ns: int
+    __pydantic_config__ = _NO_OTHERS
+
+    input_id: Text
+    dialect: Text
+    rules_version: Whole
+    catalog_version: Text
+    path: Text
+    size: Whole
+    mtime_ns: Whole
 
     @property
     def key(self) -> FragmentKey:
@@ -54,8 +85,11 @@ class CommittedInput:
 class Commit:
     """Fragments that count from now on; an older version of the same input no longer does."""
 
-    run_id: str
-    at: datetime
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["commit"] = field(default="commit", kw_only=True)
+    run_id: Text
+    at: Time
     inputs: tuple[CommittedInput, ...]
 
 
@@ -66,17 +100,20 @@ class Quarantine:
     dialect: the one that the user forced, or empty; without it, or with another, it may count.
     """
 
-    run_id: str
-    at: datetime
-    input_id: str
-    path: str
-    size: int
-    mtime_ns: int
-    dialect: str
-    rules_version: int
-    catalog_version: str
-    reason: str
-    detail: str
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["quarantine"] = field(default="quarantine", kw_only=True)
+    run_id: Text
+    at: Time
+    input_id: Text
+    path: Text
+    size: Whole
+    mtime_ns: Whole
+    dialect: Text
+    rules_version: Whole
+    catalog_version: Text
+    reason: Text
+    detail: Text
 
     @property
     def key(self) -> FragmentKey:
@@ -88,53 +125,59 @@ class Quarantine:
 class Seen:
     """A copy or a rename: another file with the content of an input that is known."""
 
-    path: str
-    size: int
-    mtime_ns: int
-    input_id: str
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["seen"] = field(default="seen", kw_only=True)
+    path: Text
+    size: Whole
+    mtime_ns: Whole
+    input_id: Text
 
 
 @dataclass(frozen=True)
 class Forget:
     """Inputs that no longer count."""
 
-    run_id: str
-    at: datetime
-    input_ids: tuple[str, ...]
-    reason: str
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["forget"] = field(default="forget", kw_only=True)
+    run_id: Text
+    at: Time
+    input_ids: tuple[Text, ...]
+    reason: Text
 
 
 @dataclass(frozen=True)
 class Run:
-    """One row of ledger_runs; the fields are its columns."""
+    """One row of ledger_runs; the fields, without the type, are its columns."""
 
-    run_id: str
-    command: str
-    code_version: str
-    rules_version: int
-    catalog_version: str
-    started_at: datetime
-    finished_at: datetime
-    inputs_committed: int
-    inputs_known: int
-    inputs_quarantined: int
-    rows_in: int
-    rows_counted: int
-    rows_rejected: int
-    outcome: str
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["run"] = field(default="run", kw_only=True)
+    run_id: Text
+    command: Text
+    code_version: Text
+    rules_version: Whole
+    catalog_version: Text
+    started_at: Time
+    finished_at: Time
+    inputs_committed: Whole
+    inputs_known: Whole
+    inputs_quarantined: Whole
+    rows_in: Whole
+    rows_counted: Whole
+    rows_rejected: Whole
+    outcome: Text
+
+    @property
+    def row(self) -> dict[str, str | int | datetime]:
+        """The values by column."""
+        return {name: value for name, value in vars(self).items() if name != "type"}
 
 
 Entry = Commit | Quarantine | Seen | Forget | Run
 
-_TYPES: Final[dict[str, type[Entry]]] = {
-    "commit": Commit,
-    "quarantine": Quarantine,
-    "seen": Seen,
-    "forget": Forget,
-    "run": Run,
-}
-_NAMES: Final = {kind: name for name, kind in _TYPES.items()}
-_TIMES: Final = frozenset({"at", "started_at", "finished_at"})
+_ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 
 # What is read at once on the way from the end.
 _STEP_BYTES: Final = 1 << 16
@@ -142,57 +185,24 @@ _STEP_BYTES: Final = 1 << 16
 
 def format_entry(entry: Entry) -> str:
     """One line of JSON, without the newline."""
-    return json.dumps({"type": _NAMES[type(entry)], **_plain(entry)})
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return {f.name: _plain_value(getattr(value, f.name)) for f in fields(value)}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return _utc(value).isoformat(timespec="microseconds")
-    if isinstance(value, tuple):
-        return [_plain(v) if isinstance(v, CommittedInput) else v for v in value]
-    return value
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return json.dumps(_ENTRIES.dump_python(entry, mode="json"))
 
 
 def parse_entry(line: str | bytes) -> Entry:
     """The entry of one line. Raises ValueError for what is not an entry of this version."""
+    # Not pydantic's own parser of JSON: it refuses half a surrogate pair, which is how a path whose
+    # bytes are no UTF-8 is written.
     raw = json.loads(line)
-    name = raw.pop("type", None) if isinstance(raw, dict) else None
-    if not isinstance(name, str) or name not in _TYPES:
-        raise ValueError(f"expected one of the types {', '.join(_TYPES)}")
-    kind = _TYPES[name]
-    wanted = {f.name for f in fields(kind)}
-    if wanted != raw.keys():
-        odd = ", ".join(sorted(wanted ^ raw.keys()))
-        raise ValueError(f"missing or unknown fields: {odd}")
-    return kind(**{name: _parse_value(name, value) for name, value in raw.items()})
-
-
-def _parse_value(name: str, value: Any) -> Any:
-    if name in _TIMES:
-        if not isinstance(value, str):
-            raise ValueError(f"{name} is no time")
-        return datetime.fromisoformat(value)
-    if name not in ("inputs", "input_ids"):
-        return value
-    wanted = dict if name == "inputs" else str
-    if not isinstance(value, list) or not all(isinstance(item, wanted) for item in value):
-        raise ValueError(f"{name} is no list of what it should hold")
-    return tuple(_parse_input(v) for v in value) if name == "inputs" else tuple(value)
-
-
-def _parse_input(raw: Mapping[str, Any]) -> CommittedInput:
     try:
-        return CommittedInput(**raw)
-    except TypeError as error:
-        raise ValueError(f"not an input of a commit: {error}") from error
+        return _ENTRIES.validate_python(raw)
+    except ValidationError as error:
+        raise ValueError(_first_mistake(error)) from error
+
+
+def _first_mistake(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def read(path: Path, from_offset: int = 0) -> Iterator[tuple[Entry, int]]:
