@@ -48,6 +48,7 @@ from v6share.warehouse.merge.read_fragments import (
     read_parts,
 )
 from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
+from v6share.warehouse.seals import BEGINNING, Mark
 from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.
@@ -97,18 +98,32 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
 
     A long journal is applied in several transactions; each leaves a state that was true once.
     """
-    start = int(read_state(connection, "journal_offset", "0"))
+    start = _applied(connection)
     total = Applied()
     for entries, end in _slices(journal.read(workspace.journal, start)):
         done = _commit(connection, workspace, entries, end=end)
         total = Applied(*(a + b for a, b in zip(astuple(total), astuple(done), strict=True)))
+    if not total.entries and start.offset and not start.seal:
+        _note_applied(connection, journal.with_seal(workspace.journal, start))
     return total
 
 
-def _slices(entries: Iterable[tuple[Entry, int]]) -> Iterator[tuple[list[Entry], int]]:
-    """Entries and the offset at which they end, cut so that few inputs are under way at once."""
+def _applied(connection: duckdb.DuckDBPyConnection) -> Mark:
+    """Up to where the journal is in the tables."""
+    return Mark(
+        int(read_state(connection, "journal_offset", "0")), read_state(connection, "journal_seal")
+    )
+
+
+def _note_applied(connection: duckdb.DuckDBPyConnection, end: Mark) -> None:
+    write_state(connection, "journal_offset", str(end.offset))
+    write_state(connection, "journal_seal", end.seal)
+
+
+def _slices(entries: Iterable[tuple[Entry, Mark]]) -> Iterator[tuple[list[Entry], Mark]]:
+    """Entries and the mark at which they end, cut so that few inputs are under way at once."""
     some: list[Entry] = []
-    inputs = end = 0
+    inputs, end = 0, BEGINNING
     for entry, end in entries:
         some.append(entry)
         inputs += len(entry.inputs) if isinstance(entry, Commit) else 0
@@ -125,7 +140,7 @@ def _commit(
     entries: Sequence[Entry],
     *,
     is_new: bool = False,
-    end: int = 0,
+    end: Mark = BEGINNING,
 ) -> Applied:
     """One transaction. New entries go to the journal; others end there at ``end``."""
     if not entries:
@@ -135,10 +150,9 @@ def _commit(
         _change_tables(connection, workspace, plan)
         _write_ledger(connection, plan)
         if is_new:
-            applied = int(read_state(connection, "journal_offset", "0"))
-            end = journal.append(workspace.journal, entries, applied)
+            end = journal.append(workspace.journal, entries, _applied(connection))
         write_refusals(workspace, plan.refused)
-        write_state(connection, "journal_offset", str(end))
+        _note_applied(connection, end)
     return Applied(len(entries), len(plan.added), len(plan.removed))
 
 

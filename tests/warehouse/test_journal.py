@@ -12,6 +12,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import LEDGER_RUNS
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
+from v6share.warehouse.seals import BEGINNING, Mark
 
 TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))
@@ -30,7 +31,7 @@ ENTRIES = st.one_of(
 def test_an_entry_survives_its_line(entry: Entry) -> None:
     line = journal.format_entry(entry)
     assert "\n" not in line
-    assert journal.parse_entry(line) == entry
+    assert journal.parse_entry(line.encode()) == entry
 
 
 def test_run_fields_are_the_columns_of_ledger_runs() -> None:
@@ -76,13 +77,13 @@ GOLDEN: list[tuple[Entry, str]] = [
 def test_the_text_of_an_entry_stays(entry: Entry, line: str) -> None:
     """Journals live for years: what an older version wrote must be read, and stay readable."""
     assert journal.format_entry(entry) == line
-    assert journal.parse_entry(line) == entry
+    assert journal.parse_entry(line.encode()) == entry
 
 
 def test_times_are_stored_as_utc() -> None:
     local = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     for moment in (local, datetime(2026, 1, 1, tzinfo=UTC)):
-        entry = journal.parse_entry(journal.format_entry(Forget("r", moment, (), "")))
+        entry = journal.parse_entry(journal.format_entry(Forget("r", moment, (), "")).encode())
         assert isinstance(entry, Forget)
         assert entry.at == datetime(2026, 1, 1)
 
@@ -91,8 +92,8 @@ def some(count: int) -> list[Entry]:
     return [Seen(f"/a/{i}", i, i, input_id(str(i))) for i in range(count)]
 
 
-def entries_of(path: Path, offset: int = 0) -> list[Entry]:
-    return [entry for entry, _ in journal.read(path, offset)]
+def entries_of(path: Path, after: Mark = BEGINNING) -> list[Entry]:
+    return [entry for entry, _ in journal.read(path, after)]
 
 
 def test_appending_and_reading_on(tmp_path: Path) -> None:
@@ -103,13 +104,14 @@ def test_appending_and_reading_on(tmp_path: Path) -> None:
     end = journal.append(path, [two, three])
     assert entries_of(path) == [one, two, three]
     assert entries_of(path, middle) == [two, three]
-    assert [offset for _, offset in journal.read(path, middle)][-1] == end == path.stat().st_size
+    assert [mark for _, mark in journal.read(path, middle)][-1] == end
+    assert end.offset == path.stat().st_size
 
 
 def test_every_torn_end_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     first, second, third = some(3)
-    start = journal.append(path, [first])
+    start = journal.append(path, [first]).offset
     journal.append(path, [second])
     whole = path.read_bytes()
     for cut in range(start, len(whole)):
@@ -177,18 +179,18 @@ def test_long_lines(tmp_path: Path, size: int) -> None:
 )
 def test_a_bad_line_inside_is_said(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "journal.jsonl"
-    end = journal.append(path, some(1))
-    path.write_bytes(path.read_bytes() + line + path.read_bytes())
-    with pytest.raises(UserError, match=f"byte {end}"):
+    good = f"{journal.format_entry(some(1)[0])}\n".encode()
+    path.write_bytes(good + line + good)
+    with pytest.raises(UserError, match=rf"line 2 \(byte {len(good)}\) is not readable"):
         entries_of(path)
 
 
 def test_an_offset_of_another_journal_is_said(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     end = journal.append(path, some(1))
-    for offset in (end + 1, end - 1):
+    for offset in (end.offset + 1, end.offset - 1):
         with pytest.raises(UserError, match="rebuild"):
-            entries_of(path, offset)
+            entries_of(path, Mark(offset, end.seal))
 
 
 def test_a_failed_write_leaves_the_file_as_it_was(

@@ -7,6 +7,7 @@ import duckdb
 Key = Literal[
     "views",
     "journal_offset",
+    "journal_seal",
     "revision",
     "published",
     "published_file",

@@ -4,8 +4,9 @@ Journal and fragments together are the truth; the warehouse can be made from the
 Every entry is safe to apply again, and carries its own time: applying never reads the clock.
 All times are UTC without zone.
 
-A crash during an append leaves at most one torn line at the end. Readers do not see it, and the
-next append cuts it off. A bad line anywhere else is damage, and said so.
+Every line is sealed (``seals``), so a journal is what was written, or the first line that is not
+is named. A crash during an append leaves at most one torn line at the end. Readers do not see it,
+and the next append cuts it off. A bad line anywhere else is damage, and said so.
 """
 
 import json
@@ -29,6 +30,15 @@ from pydantic import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
+from v6share.warehouse.journal_damage import broken_chain, unreadable_line
+from v6share.warehouse.seals import (
+    BEGINNING,
+    TAIL_BYTES,
+    Mark,
+    put_seal,
+    seal_after,
+    split_seal,
+)
 from v6share.workspace.durable import sync_directory
 
 
@@ -182,17 +192,22 @@ _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discrim
 # What is read at once on the way from the end.
 _STEP_BYTES: Final = 1 << 16
 
+_ANOTHER: Final = (
+    "this is another journal, or an older one, or it is damaged. Restore the right one from a "
+    "backup; or, where this one is right, `v6share rebuild` makes the warehouse from it"
+)
+
 
 def format_entry(entry: Entry) -> str:
-    """One line of JSON, without the newline."""
+    """One line of JSON, without the newline and without a seal."""
     return json.dumps(_ENTRIES.dump_python(entry, mode="json"))
 
 
-def parse_entry(line: str | bytes) -> Entry:
-    """The entry of one line. Raises ValueError for what is not an entry of this version."""
+def parse_entry(line: bytes) -> Entry:
+    """The entry of one line, sealed or not. Raises ValueError where it is none of this version."""
     # Not pydantic's own parser of JSON: it refuses half a surrogate pair, which is how a path whose
     # bytes are no UTF-8 is written.
-    raw = json.loads(line)
+    raw = json.loads(split_seal(line)[0])
     try:
         return _ENTRIES.validate_python(raw)
     except ValidationError as error:
@@ -205,26 +220,64 @@ def _first_mistake(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def read(path: Path, from_offset: int = 0) -> Iterator[tuple[Entry, int]]:
-    """The entries from a byte offset on, each with the offset at which it ends.
+def read(path: Path, after: Mark = BEGINNING) -> Iterator[tuple[Entry, Mark]]:
+    """The entries behind a mark, each with the mark at which it ends.
 
-    A torn last line is not an entry. Raises UserError where the offset does not fit the file, or
-    a line inside is damaged.
+    A torn last line is not an entry. Raises UserError where the mark does not fit the file, the
+    chain of seals is broken, or a line is damaged.
     """
-    if not path.exists() and not from_offset:
+    if not path.exists() and not after.offset:
         return
-    _check_offset(path, from_offset)
+    _check_applied(path, after)
+    chain = _chain_at(path, after)
     size = path.stat().st_size
-    offset = from_offset
     with path.open("rb") as file:
-        file.seek(offset)
+        file.seek(after.offset)
         for line in file:
-            end = offset + len(line)
-            entry = _whole_entry(line, path, offset, is_last=end >= size)
-            if entry is None:
+            begin = chain.mark.offset
+            if begin + len(line) >= size and _is_torn(line):
                 return
-            yield entry, end
-            offset = end
+            chain.follow(line)
+            try:
+                entry = parse_entry(line)
+            except ValueError as error:
+                is_sealed = bool(split_seal(line)[1])
+                raise unreadable_line(path, begin, str(error), is_sealed=is_sealed) from error
+            yield entry, chain.mark
+
+
+class _Chain:
+    """Follows the lines of a journal, one by one; ``mark`` is the end of the last one."""
+
+    def __init__(self, path: Path, mark: Mark) -> None:
+        self._path = path
+        self._must_be_sealed = bool(mark.seal)
+        self.mark = mark
+
+    def follow(self, line: bytes) -> None:
+        """Go on to the end of the next line. Raises UserError where it does not fit."""
+        body, found = split_seal(line)
+        expected = seal_after(self.mark.seal, body)
+        if found != expected and (found or self._must_be_sealed):
+            raise broken_chain(self._path, self.mark.offset, expected)
+        self._must_be_sealed = self._must_be_sealed or bool(found)
+        self.mark = Mark(self.mark.offset + len(line), expected)
+
+
+def _chain_at(path: Path, mark: Mark) -> _Chain:
+    """The chain at a mark; without its seal it is followed from the beginning."""
+    if mark.seal or not mark.offset:
+        return _Chain(path, mark)
+    chain = _Chain(path, BEGINNING)
+    with path.open("rb") as file:
+        while chain.mark.offset < mark.offset:
+            chain.follow(file.readline())
+    return chain
+
+
+def with_seal(path: Path, mark: Mark) -> Mark:
+    """The mark with its seal, of which a version without seals kept only the offset."""
+    return _chain_at(path, mark).mark
 
 
 def runs_backwards(path: Path) -> Iterator[Run]:
@@ -253,50 +306,56 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
         yield begun
 
 
-def _whole_entry(line: bytes, path: Path, offset: int, *, is_last: bool) -> Entry | None:
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return parse_entry(line)
-    except ValueError as error:
-        if is_last and not _is_json(line):
-            return None
-        raise _unreadable(path, offset, str(error)) from error
+def _is_torn(line: bytes) -> bool:
+    """Whether the last line is what a crash leaves of an append: no end, or pages without bytes.
+
+    A whole line that is no entry was one, and is damaged.
+    """
+    return not line.endswith(b"\n") or b"\0\0" in line
 
 
-def _unreadable(path: Path, offset: int, why: str) -> UserError:
-    return UserError(
-        f"{path}: the entry at byte {offset} is not readable: {why}. Either a newer v6share "
-        "wrote it (use that version), or the file is damaged (restore it from a backup)"
-    )
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_offset(path: Path, offset: int) -> None:
-    """The warehouse must not have applied more than the journal holds."""
-    if not offset:
+def _check_applied(path: Path, applied: Mark) -> None:
+    """The journal must be the one of which the warehouse has applied so much."""
+    if not applied.offset:
         return
     if not path.exists():
         raise UserError(
-            f"{path}: not there, but the warehouse has applied {offset} bytes of it. Restore it "
-            "from a backup: it says which fragments count. Where there is none, begin a new "
-            "workspace and count the flow files again"
+            f"{path}: not there, but the warehouse has applied {applied.offset} bytes of it. "
+            "Restore it from a backup: it says which fragments count. Where there is none, begin a "
+            "new workspace and count the flow files again"
         )
     size = path.stat().st_size
-    if offset > size or _byte_before(path, offset) != b"\n":
+    if applied.offset > size or _byte_before(path, applied.offset) != b"\n":
         raise UserError(
-            f"{path}: {size} bytes, but the warehouse has applied {offset}, up to the end of an "
-            "entry: this is another journal, or an older one. Restore the right one from a "
-            "backup. Where this is the right one, `v6share rebuild` makes the warehouse from it; "
-            "it changes nothing where a run would be lost, and says which"
+            f"{path}: {size} bytes, but the warehouse has applied {applied.offset}, up to the end "
+            f"of an entry: {_ANOTHER}"
         )
+    if not applied.seal:
+        return
+    other = [seal for seal in _seals_ending_at(path, applied.offset) if seal != applied.seal]
+    if other:
+        raise UserError(
+            f"{path}: the line that ends at byte {applied.offset} has the seal {other[0]}, but the "
+            f"warehouse has applied one with the seal {applied.seal}: {_ANOTHER}, and says which "
+            "line does not fit, should it be damaged"
+        )
+
+
+def _seals_ending_at(path: Path, offset: int) -> tuple[str, str]:
+    """The seal that the line which ends here must have, and the one that it has.
+
+    The same of a line without one. Reads this line and the seal before it, no more, where it can.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        begin = _last_line_start(descriptor, offset)
+        body, written = split_seal(os.pread(descriptor, offset - begin, begin))
+        tail = min(begin, TAIL_BYTES + 1)
+        before = split_seal(os.pread(descriptor, tail, begin - tail))[1]
+    finally:
+        os.close(descriptor)
+    expected = seal_after(before or with_seal(path, Mark(begin)).seal, body)
+    return expected, written or expected
 
 
 def _byte_before(path: Path, offset: int) -> bytes:
@@ -305,20 +364,21 @@ def _byte_before(path: Path, offset: int) -> bytes:
         return file.read(1)
 
 
-def append(path: Path, entries: Sequence[Entry], applied: int = 0) -> int:
-    """Write the entries durably, in one write, and return the offset at which they end.
+def append(path: Path, entries: Sequence[Entry], applied: Mark = BEGINNING) -> Mark:
+    """Write the entries durably, in one write, and return the mark at which they end.
 
     A torn last line is cut off first, and when the write fails, what was written of these.
     applied: up to where the journal is in the tables. Raises UserError where what is torn lies
-    before that: it was whole, and is damaged.
+    before that: it was whole, and is damaged; and where the journal behind it is damaged.
     """
     created = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        start = _cut_torn_line(descriptor, path, applied)
-        _write_at(descriptor, start, entries)
-        end = os.fstat(descriptor).st_size
+        _cut_torn_line(descriptor, path, applied.offset)
+        start = _end(path, applied)
+        data, end = _lines_after(start, entries)
+        _write_at(descriptor, start.offset, data)
     finally:
         os.close(descriptor)
     if created:
@@ -326,8 +386,26 @@ def append(path: Path, entries: Sequence[Entry], applied: int = 0) -> int:
     return end
 
 
-def _write_at(descriptor: int, start: int, entries: Sequence[Entry]) -> None:
-    data = "".join(format_entry(entry) + "\n" for entry in entries).encode()
+def _end(path: Path, applied: Mark) -> Mark:
+    """The end of the last line."""
+    mark = applied
+    for _, end in read(path, applied):
+        mark = end
+    return with_seal(path, mark)
+
+
+def _lines_after(mark: Mark, entries: Sequence[Entry]) -> tuple[bytes, Mark]:
+    """The entries as sealed lines, and the mark at which they end."""
+    lines, seal = [], mark.seal
+    for entry in entries:
+        body = format_entry(entry).encode()
+        seal = seal_after(seal, body)
+        lines.append(put_seal(body, seal) + b"\n")
+    data = b"".join(lines)
+    return data, Mark(mark.offset + len(data), seal)
+
+
+def _write_at(descriptor: int, start: int, data: bytes) -> None:
     try:
         written = os.pwrite(descriptor, data, start)
         if written < len(data):
@@ -338,20 +416,18 @@ def _write_at(descriptor: int, start: int, entries: Sequence[Entry]) -> None:
         raise
 
 
-def _cut_torn_line(descriptor: int, path: Path, applied: int) -> int:
+def _cut_torn_line(descriptor: int, path: Path, applied: int) -> None:
     size = os.fstat(descriptor).st_size
     start = _last_line_start(descriptor, size)
     tail = os.pread(descriptor, size - start, start)
-    if tail and (not tail.endswith(b"\n") or not _is_json(tail)):
+    if tail and _is_torn(tail):
         if start < applied:
-            raise _unreadable(path, start, "it is cut off, or no JSON")
+            raise unreadable_line(path, start, "it is cut off", is_sealed=False)
         os.ftruncate(descriptor, start)
-        return start
-    return size
 
 
 def _last_line_start(descriptor: int, size: int) -> int:
-    """Where the last line starts: after the last newline that is not the file's last byte."""
+    """Where the last line of so many bytes starts: behind the last newline but one at their end."""
     end = size - 1
     while end > 0:
         begin = max(0, end - _STEP_BYTES)
