@@ -29,7 +29,7 @@ from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
 from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import InputRefused
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
 
 _UNDER_WAY: Final = 8
@@ -184,11 +184,11 @@ class Crew:
             raise _unexpected(error) from error
         if _changed(opened.found):
             return _busy(opened.found)
-        write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
+        written = write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
         if next(self._written) % _RELEASED_AFTER == 0:
             # Else what is free lies scattered over the heaps, and they grow from input to input.
             pa.default_memory_pool().release_unused()
-        return _counted(opened.found, opened.key, sums)
+        return _counted(opened.found, opened.key, sums, written)
 
     def _refused(self, found: FoundInput, input_id: str, refused: InputRefused) -> Outcome:
         # Another machine's clock may be ahead by seconds, a wrong one by years.
@@ -259,7 +259,7 @@ def _failed(found: FoundInput, error: OSError | MemoryError) -> Outcome:
     )
 
 
-def _counted(found: FoundInput, key: FragmentKey, sums: Sums) -> Outcome:
+def _counted(found: FoundInput, key: FragmentKey, sums: Sums, written: FragmentFile) -> Outcome:
     return Outcome(
         found.path,
         found.size,
@@ -271,4 +271,5 @@ def _counted(found: FoundInput, key: FragmentKey, sums: Sums) -> Outcome:
         sums.rows_rejected,
         sums.largest_sum,
         sums.without_interval,
+        fragment=written,
     )

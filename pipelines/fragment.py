@@ -1,9 +1,11 @@
 """One input's sums as an immutable file: sorted, content-addressed, the same bytes every time."""
 
+import hashlib
+import io
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,17 @@ import pyarrow.parquet as pq
 
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums
 from v6share.schemas.errors import InputRefused
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
+from v6share.schemas.fragment import (
+    FRAGMENT_SCHEMA,
+    FRAGMENT_TEXT,
+    HASH_BYTES,
+    FragmentFile,
+    FragmentKey,
+)
 from v6share.workspace.durable import sync_directory
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 LARGEST_SUM: Final = 2**62
 
@@ -69,7 +80,32 @@ def _stored(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(HASH_BYTES, len(column), buffers)
 
 
-def write_fragment(table: pa.Table, path: Path) -> None:
+class _Hashed(io.RawIOBase):
+    """What is written to a file, hashed on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def writable(self) -> bool:
+        """Yes: Arrow asks."""
+        return True
+
+    def write(self, data: "Buffer", /) -> int:
+        """Write and hash all of it."""
+        count = self._file.write(data)
+        self._hash.update(data)
+        self._size += count
+        return count
+
+    @property
+    def written(self) -> FragmentFile:
+        """What the file is known by."""
+        return FragmentFile(self._hash.hexdigest(), self._size)
+
+
+def write_fragment(table: pa.Table, path: Path) -> FragmentFile:
     """Write a fragment so that it is whole and on disk, or not there at all."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,11 +115,12 @@ def write_fragment(table: pa.Table, path: Path) -> None:
         with os.fdopen(handle, "wb") as file:
             # One row group, no statistics; dictionaries of the pages only, in the order of the
             # sorted rows: nothing depends on how it was made. LZ4, for zstd takes twice the time
-            # of a small fragment to save a sixth of its size. Checksums, for a bit that changes on
-            # the disk would else be another number, and nobody could see it.
+            # of a small fragment to save a sixth of its size. The pages have checksums, for whoever
+            # reads a table of a large one without hashing all of it again.
+            hashed = _Hashed(file)
             pq.write_table(
                 table,
-                file,
+                hashed,
                 compression="lz4",
                 use_dictionary=FRAGMENT_TEXT,
                 write_statistics=False,
@@ -96,3 +133,4 @@ def write_fragment(table: pa.Table, path: Path) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+    return hashed.written

@@ -34,6 +34,14 @@ class FragmentKey:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class FragmentFile:
+    """What the file of a fragment is known by: the SHA-256 of its bytes, hex, and their number."""
+
+    sha256: str
+    size: int
+
+
 # How a fragment holds a list of hashes: as its bytes, 8 a hash, the lowest first. A list in a list
 # takes Parquet seven times as long to read.
 HASH_BYTES: Final = pa.large_binary()

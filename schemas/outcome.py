@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 
 Status = Literal["fragment", "known", "quarantined", "busy", "failed"]
 
@@ -20,6 +20,7 @@ class Outcome:
     key: set for fragment and known; for quarantined it names the versions that refused it,
     with the dialect that the user forced, or none.
     largest_sum: of its counted packets and bytes, scaled or as exported.
+    fragment: the file that was written, set for fragment.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Outcome:
     rows_without_interval: dict[str, int] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""
+    fragment: FragmentFile | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -45,6 +47,8 @@ class Outcome:
         fields = json.loads(line)
         if fields["key"] is not None:
             fields["key"] = FragmentKey(**fields["key"])
+        if fields["fragment"] is not None:
+            fields["fragment"] = FragmentFile(**fields["fragment"])
         return cls(**fields)
 
 

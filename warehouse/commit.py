@@ -22,15 +22,22 @@ import pyarrow.compute as pc
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
 from v6share.warehouse.database.state import raise_revision, read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.ledger import journal
-from v6share.warehouse.ledger.changes import NO_ROWS, FileRow, Plan, inputs_named, plan_changes
-from v6share.warehouse.ledger.journal import Commit, Entry, Run, SeenFile
+from v6share.warehouse.ledger.changes import (
+    NO_ROWS,
+    FileRow,
+    Plan,
+    inputs_named,
+    live_after,
+    plan_changes,
+)
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Run, SeenFile
 from v6share.warehouse.ledger.quarantine import write_refusals
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.merge_rows import SumBeyondRangeError
@@ -49,6 +56,7 @@ from v6share.warehouse.merge.read_fragments import (
 )
 from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
 from v6share.warehouse.seals import BEGINNING, Mark
+from v6share.warehouse.sources import WITH_FRAGMENTS, fragment_file
 from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.
@@ -68,6 +76,10 @@ class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
 
 # table name -> date32
 Days = Mapping[str, pa.Array]
+
+# What counts when the journal is applied to its end, by input, as ``live_after``.
+Ahead = Mapping[str, CommittedInput | None]
+_NOTHING_AHEAD: Final[Ahead] = {}
 
 
 @dataclass(frozen=True)
@@ -93,19 +105,40 @@ def record(
     return _commit(connection, workspace, entries, is_new=True)
 
 
+def withdraw_unapplied(workspace: Workspace, entries: Sequence[Entry]) -> None:
+    """Write withdrawals to the journal alone, where no warehouse can be opened to take them.
+
+    Whatever applies the journal next does without their fragments. Hold the workspace.
+    """
+    journal.append(workspace.journal, entries)
+
+
 def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applied:
     """Apply what the journal holds beyond the warehouse: what a crash left, or everything.
 
-    A long journal is applied in several transactions; each leaves a state that was true once.
+    A long journal is applied in several transactions; each leaves a state that was true once. Where
+    a fragment cannot be used, those that do not count in the end are done without, and then only
+    the last state is true: whoever withdrew an input whose fragment is lost can go on.
     """
     start = _applied(connection)
-    total = Applied()
-    for entries, end in _slices(journal.read(workspace.journal, start)):
-        done = _commit(connection, workspace, entries, end=end)
-        total = Applied(*(a + b for a, b in zip(astuple(total), astuple(done), strict=True)))
+    done: list[Applied] = []
+    try:
+        done.extend(_apply_slices(connection, workspace, _NOTHING_AHEAD))
+    except FragmentUnreadable:
+        entries = journal.read(workspace.journal, _applied(connection))
+        ahead = live_after(entry for entry, _ in entries)
+        done.extend(_apply_slices(connection, workspace, ahead))
+    total = Applied(*map(sum, zip(*map(astuple, done), strict=True)))
     if not total.entries and start.offset and not start.seal:
         _note_applied(connection, journal.with_seal(workspace.journal, start))
     return total
+
+
+def _apply_slices(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, ahead: Ahead
+) -> Iterator[Applied]:
+    for entries, end in _slices(journal.read(workspace.journal, _applied(connection))):
+        yield _commit(connection, workspace, entries, end=end, ahead=ahead)
 
 
 def _applied(connection: duckdb.DuckDBPyConnection) -> Mark:
@@ -141,13 +174,17 @@ def _commit(
     *,
     is_new: bool = False,
     end: Mark = BEGINNING,
+    ahead: Ahead = _NOTHING_AHEAD,
 ) -> Applied:
-    """One transaction. New entries go to the journal; others end there at ``end``."""
+    """One transaction. New entries go to the journal; others end there at ``end``.
+
+    ahead: what counts in the end, by input; what it names and does not count is done without.
+    """
     if not entries:
         return Applied()
     with transaction(connection):
         plan = plan_changes(_file_rows(connection, inputs_named(entries)), entries)
-        _change_tables(connection, workspace, plan)
+        _change_tables(connection, workspace, plan, ahead, is_new=is_new)
         _write_ledger(connection, plan)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
@@ -159,14 +196,39 @@ def _commit(
 # Tables
 
 
-def _change_tables(connection: duckdb.DuckDBPyConnection, workspace: Workspace, plan: Plan) -> None:
+def _change_tables(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    plan: Plan,
+    ahead: Ahead,
+    *,
+    is_new: bool,
+) -> None:
     days = _days_to_rebuild(connection, workspace, plan.removed)
-    survivors = _survivors(connection, workspace, plan.removed, days)
+    survivors = _needed(_survivors(connection, workspace, plan.removed, days), ahead)
     _withdraw(connection, plan.removed, days)
-    added = [locate(workspace, row.key, row.path) for row in plan.added]
+    new = (replace(_source(workspace, row), is_new=is_new) for row in plan.added)
+    added = _needed(new, ahead)
     if added or survivors:
         _merge_fragments(connection, plan, added, survivors, days)
-    _note_figures(plan, _headers_of_the_dead(workspace, plan))
+    _note_figures(plan, _headers_left(workspace, plan, ahead))
+
+
+def _source(workspace: Workspace, row: FileRow) -> Source:
+    return locate(workspace, row.key, row.path, row.fragment)
+
+
+def _needed(sources: Iterable[Source], ahead: Ahead) -> list[Source]:
+    """The fragments that count in the end, as they are known then: one may be written again."""
+    needed = []
+    for source in sources:
+        if source.key.input_id not in ahead:
+            needed.append(source)
+            continue
+        last = ahead[source.key.input_id]
+        if last is not None and last.key == source.key:
+            needed.append(replace(source, written=last.fragment))
+    return needed
 
 
 def _merge_fragments(
@@ -223,9 +285,8 @@ def _days_to_rebuild(
     """
     found: dict[str, list[pa.Array]] = {table.name: [] for table in FRAGMENT_TABLES}
     for row in removed:
-        source = locate(workspace, row.key, row.path)
         try:
-            fragment = read_fragment(source)
+            fragment = read_fragment(_source(workspace, row))
         except FragmentUnreadable:
             for arrays in found.values():
                 arrays.append(_days_of_range(connection, row))
@@ -263,14 +324,17 @@ def _survivors(
     gone = [row.key.input_id for row in removed]
     incoming = pa.table({"day": all_days})  # noqa: F841 - the SQL below reads it
     rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version, path FROM ledger_files f "
-        "WHERE status = 'committed' AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
+        "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
+        f"FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed' "
+        "AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
         "AND EXISTS (SELECT 1 FROM incoming WHERE day BETWEEN "
         "CAST(f.first_start AS DATE) - 1 AND CAST(f.last_end AS DATE) + 1) "
         "ORDER BY f.first_start, input_id",
         [gone],
     ).fetchall()
-    return [locate(workspace, FragmentKey(*row[:4]), row[4]) for row in rows]
+    return [
+        locate(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
+    ]
 
 
 def _withdraw(
@@ -304,17 +368,21 @@ def _note_figures(plan: Plan, headers: Iterable[Header]) -> None:
         )
 
 
-def _headers_of_the_dead(workspace: Workspace, plan: Plan) -> Iterator[Header]:
-    """Headers of inputs that came and went within these entries, as far as they still exist.
+def _headers_left(workspace: Workspace, plan: Plan, ahead: Ahead) -> Iterator[Header]:
+    """Headers of inputs whose figures are not known yet, as far as they still exist.
 
-    Nothing depends on them but the figures of a row that no longer counts.
+    Most came and went within these entries: nothing depends on their figures. One that went and
+    came again counts. Raises FragmentUnreadable for such a one.
     """
     waiting = [row for rows in plan.rows.values() for row in rows.values() if row.figures is None]
     for row in waiting:
+        source = _source(workspace, row)
+        needed = _needed([source], ahead) if row.status == "committed" else []
         try:
-            yield open_fragment(locate(workspace, row.key, row.path)).header
+            yield open_fragment(*needed or [source]).header
         except FragmentUnreadable:
-            continue
+            if needed:
+                raise
 
 
 # Ledger
@@ -322,12 +390,16 @@ def _headers_of_the_dead(workspace: Workspace, plan: Plan) -> Iterator[Header]:
 
 def _file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[FileRow]:
     rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version, path, size, run_id, status, "
-        "reason, committed_at, rows_in, rows_counted, rows_rejected, first_start, last_end "
-        "FROM ledger_files WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        "SELECT input_id, dialect, rules_version, catalog_version, f.path, f.size, run_id, status, "
+        "reason, committed_at, w.sha256, w.size, rows_in, rows_counted, rows_rejected, "
+        f"first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
+        "WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
         [sorted(named)],
     ).fetchall()
-    return [_file_row(*row[:10], figures=tuple(row[10:])) for row in rows]
+    return [
+        _file_row(*row[:10], fragment=fragment_file(*row[10:12]), figures=tuple(row[12:]))
+        for row in rows
+    ]
 
 
 def _file_row(
@@ -336,15 +408,17 @@ def _file_row(
     rules_version: int,
     catalog_version: str,
     *fields: Any,
+    fragment: FragmentFile | None,
     figures: Any,
 ) -> FileRow:
     key = FragmentKey(input_id, dialect, rules_version, catalog_version)
     path, size, run_id, status, reason, committed_at = fields
-    return FileRow(key, path, size, run_id, status, reason, committed_at, figures)
+    return FileRow(key, path, size, run_id, status, reason, committed_at, figures, fragment)
 
 
 def _write_ledger(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     _replace(connection, LEDGER_FILES, "input_id", _file_records(plan))
+    _write_fragments(connection, plan)
     _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in plan.runs.values()])
     _write_seen(connection, list(plan.seen.values()))
     if plan.changes_tables:
@@ -394,6 +468,20 @@ def _replace(
     insert_rows(
         connection, table.name, pa.Table.from_pylist(list(records), schema=table.arrow_schema)
     )
+
+
+def _write_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Keep what the fragments are known by."""
+    known = [
+        {**vars(row.key), **vars(row.fragment)}
+        for rows in plan.rows.values()
+        for row in rows.values()
+        if row.fragment is not None
+    ]
+    if known:
+        rows = pa.Table.from_pylist(known)
+        delete_matching(connection, "private.fragments", "input_id", rows.select(["input_id"]))
+        insert_rows(connection, "private.fragments", rows)
 
 
 def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from v6share.schemas.aggregates import FRAGMENT_TABLES, ROLL_UPS, rtt_boundaries
 from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import DIMENSIONS
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentFile, FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGERS, REJECT_REASONS
 from v6share.schemas.outcome import Outcome
 from v6share.workspace.paths import Workspace
@@ -89,6 +89,7 @@ def test_an_outcome_survives_its_line_of_json() -> None:
     key = FragmentKey("ab" * 32, "ipfix", 1, "cd" * 32)
     for outcome in (
         Outcome("/flows/ü\n.parquet", 1, 2**62, "fragment", key, 3, 2, 1, {"10.0.0.1": 7}),
+        Outcome("x", 1, 2, "fragment", key, fragment=FragmentFile("ef" * 32, 9)),
         Outcome("x", 0, 0, "quarantined", reason="unreadable", detail='a "quoted" word'),
     ):
         line = outcome.to_json()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from syncs import note_syncs
 
 from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.ledger import LEDGER_RUNS
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
@@ -17,7 +18,8 @@ from v6share.warehouse.seals import BEGINNING, Mark
 TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))
 NUMBERS = st.integers(0, 2**62)
-INPUTS = st.builds(CommittedInput, TEXT, TEXT, NUMBERS, TEXT, TEXT, NUMBERS, NUMBERS)
+FILES = st.none() | st.builds(FragmentFile, TEXT, NUMBERS)
+INPUTS = st.builds(CommittedInput, TEXT, TEXT, NUMBERS, TEXT, TEXT, NUMBERS, NUMBERS, FILES)
 ENTRIES = st.one_of(
     st.builds(Commit, TEXT, TIMES, st.lists(INPUTS, max_size=3).map(tuple)),
     st.builds(Seen, TEXT, NUMBERS, NUMBERS, TEXT),
@@ -44,6 +46,17 @@ GOLDEN: list[tuple[Entry, str]] = [
         '{"type": "commit", "run_id": "r1", "at": "2026-04-01T12:00:00.123456", "inputs": '
         '[{"input_id": "ab12", "dialect": "ipfix", "rules_version": 5, "catalog_version": "cd34", '
         '"path": "/f/a.parquet", "size": 99, "mtime_ns": 17}]}',
+    ),
+    (
+        Commit(
+            "r1",
+            AT,
+            (CommittedInput("ab", "ipfix", 5, "cd", "/f", 9, 17, FragmentFile("ef01", 2345)),),
+        ),
+        '{"type": "commit", "run_id": "r1", "at": "2026-04-01T12:00:00.123456", "inputs": '
+        '[{"input_id": "ab", "dialect": "ipfix", "rules_version": 5, "catalog_version": "cd", '
+        '"path": "/f", "size": 9, "mtime_ns": 17, '
+        '"fragment": {"sha256": "ef01", "size": 2345}}]}',
     ),
     (
         quarantine("x"),

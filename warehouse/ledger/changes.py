@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.warehouse.ledger.journal import (
     Commit,
     CommittedInput,
@@ -31,7 +31,8 @@ NO_ROWS: Final = (0, 0, 0, None, None)
 @dataclass(frozen=True)
 class FileRow:
     """One row of ledger_files. ``figures`` are its rows_in, rows_counted, rows_rejected,
-    first_start and last_end; None until they are read from the fragment.
+    first_start and last_end; None until they are read from the fragment. ``fragment``: what the
+    fragment's file is known by, where that was said.
     """
 
     key: FragmentKey
@@ -42,6 +43,7 @@ class FileRow:
     reason: str
     committed_at: datetime
     figures: tuple[int, int, int, datetime | None, datetime | None] | None = None
+    fragment: FragmentFile | None = None
 
 
 @dataclass
@@ -79,6 +81,20 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
             case Seen() | Run():
                 pass
     return named
+
+
+def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
+    """Of each input that is committed or withdrawn: what counts in the end; None where nothing."""
+    live: dict[str, CommittedInput | None] = {}
+    for entry in entries:
+        match entry:
+            case Commit():
+                live.update((one.input_id, one) for one in entry.inputs)
+            case Forget():
+                live.update(dict.fromkeys(entry.input_ids))
+            case Quarantine() | Seen() | Run():
+                pass
+    return live
 
 
 def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Plan:
@@ -136,7 +152,14 @@ def _commit(plan: Plan, entry: Commit, one: CommittedInput) -> None:
                 row, status="superseded", run_id=entry.run_id, committed_at=entry.at
             )
     versions[one.key] = FileRow(
-        one.key, one.path, one.size, entry.run_id, "committed", "", entry.at
+        one.key,
+        one.path,
+        one.size,
+        entry.run_id,
+        "committed",
+        "",
+        entry.at,
+        fragment=one.fragment,
     )
     plan.refused[one.input_id] = None
 

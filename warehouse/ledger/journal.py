@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.warehouse.journal_damage import broken_chain, unreadable_line
 from v6share.warehouse.seals import (
     BEGINNING,
@@ -73,7 +73,10 @@ class SeenFile:
 
 @dataclass(frozen=True)
 class CommittedInput:
-    """One input of a commit: which fragment is live from now on, and where the file was."""
+    """One input of a commit: which fragment is live from now on, and where the file was.
+
+    fragment: what the fragment's file is known by; older versions did not say it.
+    """
 
     __pydantic_config__ = _NO_OTHERS
 
@@ -84,6 +87,7 @@ class CommittedInput:
     path: Text
     size: Whole
     mtime_ns: Whole
+    fragment: FragmentFile | None = None
 
     @property
     def key(self) -> FragmentKey:
@@ -200,7 +204,7 @@ _ANOTHER: Final = (
 
 def format_entry(entry: Entry) -> str:
     """One line of JSON, without the newline and without a seal."""
-    return json.dumps(_ENTRIES.dump_python(entry, mode="json"))
+    return json.dumps(_ENTRIES.dump_python(entry, mode="json", exclude_none=True))
 
 
 def parse_entry(line: bytes) -> Entry:

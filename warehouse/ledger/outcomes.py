@@ -61,7 +61,13 @@ def commit_of(inputs: Iterable[Outcome], run_id: str, at: datetime) -> Commit:
         run_id,
         at,
         tuple(
-            CommittedInput(**vars(_key(one)), path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+            CommittedInput(
+                **vars(_key(one)),
+                path=one.path,
+                size=one.size,
+                mtime_ns=one.mtime_ns,
+                fragment=one.fragment,
+            )
             for one in inputs
         ),
     )

@@ -1,12 +1,16 @@
 """Reading fragments: one row of nested tables each, back into flat Arrow tables.
 
 A fragment that is missing, damaged or not the one asked for is an error that names the input to
-run again; it is never skipped, because its rows would be missing without a trace.
+run again; it is never skipped, because its rows would be missing without a trace. Its bytes are
+compared with what was written when it is opened; tables that are read later have checksums.
 """
 
+import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +24,13 @@ import pyarrow.parquet as pq
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FRAGMENT_TEXT, HASH_BYTES, FragmentKey
+from v6share.schemas.fragment import (
+    FRAGMENT_SCHEMA,
+    FRAGMENT_TEXT,
+    HASH_BYTES,
+    FragmentFile,
+    FragmentKey,
+)
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.workspace.paths import Workspace
 
@@ -36,12 +46,13 @@ _AHEAD: Final = 2
 KEPT_BYTES: Final = 64 << 20
 _SMALL_BYTES: Final = 256 << 10
 _DAY: Final = timedelta(days=1)
+_NAMED: Final = 10
 # What damaged bytes make Arrow raise, and Python for the names and times that stand in them.
 _READ_ERRORS: Final = (
     OSError,
     pa.ArrowException,
     ValueError,
-    KeyError,
+    LookupError,
     OverflowError,
     MemoryError,
     EOFError,
@@ -49,29 +60,57 @@ _READ_ERRORS: Final = (
 
 
 class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
-    """A fragment that the warehouse needs cannot be used."""
+    """A fragment that the warehouse needs cannot be used. ``found`` says what is wrong."""
 
     def __init__(self, source: "Source", problem: str) -> None:
-        super().__init__(
-            f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
-            f"(input {source.key.input_id}). Withdraw that input (`v6share forget "
-            f"{source.key.input_id}`) and run its file again with --include-forgotten"
-        )
         self.source = source
+        self.problem = problem
+        self.found = (
+            f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
+            f"(input {source.key.input_id})"
+        )
+        super().__init__(f"{self.found}. {what_helps([self])}")
+
+
+def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
+    """What to do about fragments that cannot be used. They are all new, or all count already."""
+    first = unreadable[0].source
+    if first.is_new:
+        return "Nothing was committed: run its file again, its fragment is then written anew"
+    ids = " ".join(one.source.key.input_id for one in unreadable[:_NAMED])
+    if len(unreadable) > 1:
+        restore, these = "these files", "these inputs, all at once"
+    else:
+        digest = "" if first.written is None else f" (SHA-256 {first.written.sha256})"
+        restore = f"the file{digest}"
+        these = "the input, at once with all others whose fragments `v6share check` finds damaged"
+    return (
+        f"Put {restore} back from a backup. Where there is none, withdraw {these}: `v6share forget "
+        f"{ids}{' ...' if len(unreadable) > _NAMED else ''}`, and run the flow files again with "
+        "--include-forgotten; where a flow file is gone, too, its numbers are lost"
+    )
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which fragment is wanted: its key, its file, and the input's path for messages."""
+    """Which fragment is wanted: its key, its file, and the input's path for messages.
+
+    written: what the file is known by; None where an older version committed it. is_new: it is
+    about to be committed.
+    """
 
     key: FragmentKey
     file: Path
     path: str
+    written: FragmentFile | None = None
+    is_new: bool = False
 
 
-def locate(workspace: Workspace, key: FragmentKey, path: str) -> Source:
+def locate(
+    workspace: Workspace, key: FragmentKey, path: str, written: FragmentFile | None
+) -> Source:
     """The source of a fragment in this workspace."""
-    return Source(key, workspace.fragment(key.fragment_id), path)
+    return Source(key, workspace.fragment(key.fragment_id), path, written)
 
 
 @dataclass(frozen=True)
@@ -100,7 +139,7 @@ class Fragment:
 
 def read_fragment(source: Source) -> Fragment:
     """A whole fragment. Raises FragmentUnreadable."""
-    row = _read_row(source, None)
+    row = _read_row(source, None, _open_checked(source))
     header = _header(row, source)
     tables = {table.name: _flat(row, table, source) for table in _NESTED}
     for table in FRAGMENT_TABLES:
@@ -146,8 +185,9 @@ class Opened:
 
 
 def open_fragment(source: Source) -> Opened:
-    """Read a fragment's header. Raises FragmentUnreadable."""
-    return Opened(source, _header(_read_row(source, _HEADER_COLUMNS), source))
+    """Check a fragment and read its header. Raises FragmentUnreadable."""
+    row = _read_row(source, _HEADER_COLUMNS, _open_checked(source))
+    return Opened(source, _header(row, source))
 
 
 def open_fragments(sources: Iterable[Source]) -> list[Opened]:
@@ -186,7 +226,7 @@ def _open_with_ledgers(source: Source, room: _Room) -> tuple[Opened, dict[str, p
         ledgers = {table.name: whole.tables.pop(table.name) for table in FRAGMENT_LEDGERS}
         room.left -= sum(rows.nbytes for rows in whole.tables.values())
         return Opened(source, whole.header, whole.tables), ledgers
-    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS])
+    row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS], _open_checked(source))
     ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
     return Opened(source, _header(row, source)), ledgers
 
@@ -216,7 +256,9 @@ def read_parts(fragments: Iterable[Opened], table: Table) -> Iterator[pa.Table]:
 def _read_part(fragment: Opened, table: Table) -> pa.Table:
     if table.name in fragment.kept:
         return fragment.kept.pop(table.name)
-    rows = _flat(_read_row(fragment.source, [table.name]), table, fragment.source)
+    # Its bytes were checked when it was opened; now its pages are, as they are read.
+    row = _read_row(fragment.source, [table.name], fragment.source.file)
+    rows = _flat(row, table, fragment.source)
     _check_span(fragment.header, rows, table, fragment.source)
     return rows
 
@@ -237,23 +279,84 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
     return pc.cast(rows.column(table.columns[0].name), pa.date32())
 
 
-def _read_row(source: Source, columns: list[str] | None) -> pa.Table:
+def check_size(source: Source) -> None:
+    """See whether a fragment is there, and as long as it was. Raises FragmentUnreadable."""
+    with _as_unreadable(source):
+        _refuse_other_size(source, source.file.stat().st_size)
+
+
+def check_bytes(source: Source) -> None:
+    """Compare a fragment with what was written; where nobody said it, see whether it can be read.
+
+    Raises FragmentUnreadable.
+    """
+    if source.written is not None:
+        _open_checked(source)
+        return
+    opened, _ = open_with_ledgers([source])
+    for table in FRAGMENT_TABLES:
+        for _rows in read_parts(opened, table):
+            pass
+
+
+def _open_checked(source: Source) -> Path | pa.BufferReader:
+    """Where to read a fragment whose bytes are those that were written: a small one in memory.
+
+    Raises FragmentUnreadable where they are others.
+    """
+    wanted = source.written
+    if wanted is None:
+        return source.file
+    with _as_unreadable(source), source.file.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        _refuse_other_size(source, size)
+        whole = file.read() if size <= _SMALL_BYTES else None
+        digest = hashlib.file_digest(file, "sha256") if whole is None else hashlib.sha256(whole)
+    if digest.hexdigest() != wanted.sha256:
+        raise FragmentUnreadable(
+            source,
+            f"the fragment was altered: its SHA-256 is {digest.hexdigest()}, expected "
+            f"{wanted.sha256}",
+        )
+    return source.file if whole is None else pa.BufferReader(whole)
+
+
+def _refuse_other_size(source: Source, size: int) -> None:
+    wanted = source.written
+    if wanted is not None and size != wanted.size:
+        raise FragmentUnreadable(
+            source, f"the fragment has {size:,} bytes, expected {wanted.size:,}"
+        )
+
+
+@contextmanager
+def _as_unreadable(source: Source) -> Iterator[None]:
+    """What goes wrong in reading, as FragmentUnreadable."""
     try:
+        yield
+    except FileNotFoundError:
+        raise FragmentUnreadable(source, "the fragment is missing") from None
+    except PermissionError:
+        raise  # it is there, and nothing is wrong with it
+    except _READ_ERRORS as error:
+        raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
+
+
+def _read_row(source: Source, columns: list[str] | None, place: Path | pa.BufferReader) -> pa.Table:
+    with (
+        _as_unreadable(source),
         # One small row group: to read it ahead, or in threads, costs more than it saves.
-        with pq.ParquetFile(
-            source.file,
+        pq.ParquetFile(
+            place,
             read_dictionary=FRAGMENT_TEXT,
-            page_checksum_verification=True,
             pre_buffer=False,
-        ) as file:
-            row = file.read(columns=columns, use_threads=False)
+            page_checksum_verification=True,
+        ) as file,
+    ):
+        row = file.read(columns=columns, use_threads=False)
         # Codes and offsets come as the file has them, and nobody checks them later: one that
         # points outside would read other memory, or end the process.
         row.validate(full=True)
-    except FileNotFoundError:
-        raise FragmentUnreadable(source, "the fragment is missing") from None
-    except _READ_ERRORS as error:
-        raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
     wanted = columns or FRAGMENT_SCHEMA.names
     if set(row.column_names) != set(wanted) or row.num_rows != 1:
         raise FragmentUnreadable(
