@@ -306,7 +306,10 @@ def kpi(
       v6share -C mynet status --format json"""
 )
 def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
-    """Show runs, files, rejected rows, exporters and versions."""
+    """Show runs, files, rejected rows, exporters and versions.
+
+    It warns of fragments that are missing or cut off.
+    """
     from v6share.jobs.commands import status as job
 
     return job.main(_invocation(context), form=form)
@@ -340,7 +343,9 @@ def forget(
 ) -> ExitCode:
     """Withdraw inputs, such as a file of a router with a wrong clock.
 
-    A copy needs none of it: equal bytes count once, and are withdrawn together.
+    A copy needs none of it: equal bytes count once, and are withdrawn together. Inputs whose
+    fragments are damaged are withdrawn by their whole ids even where the warehouse cannot be
+    opened.
     """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import forget as job
@@ -393,7 +398,11 @@ def check(
         float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
     ] = 0,
 ) -> ExitCode:
-    """Run the checks on the warehouse; exit 3 when one fails."""
+    """Check tables, fragments and journal; exit 3 when a check fails.
+
+    The fragment of every input that counts must be as it was written. A damaged journal ends it
+    with 2.
+    """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import check as job
 

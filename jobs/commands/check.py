@@ -1,33 +1,43 @@
 """``v6share check``: the quality gate on its own."""
 
 import json
+from collections.abc import Sequence
 
 import pyarrow as pa
 
+from v6share.jobs.damage import damage_rows, say_damaged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
-from v6share.warehouse.checks import CheckResult, run_checks
+from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.sources import find_damaged, sources_of_journal
 from v6share.workspace import storage
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold
 
 
 def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
-    """Run the checks on the warehouse and print what each found."""
+    """Run the checks on the warehouse, the fragments and the journal; print what each found.
+
+    Raises UserError where the journal is damaged.
+    """
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
     with hold(workspace, invocation.command, wait):
+        # First: it reads the whole journal, and needs no warehouse that can be opened.
+        damaged = find_damaged(sources_of_journal(workspace))
+        say_damaged(damaged, messages.fail)
         connection = open_warehouse(workspace)
         try:
             refuse_lost_runs(connection, workspace)
-            results = run_checks(connection)
+            results = [*run_checks(connection), _of_fragments(damaged)]
         finally:
             connection.close()
     table = _as_table(results)
@@ -40,6 +50,17 @@ def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
         return ExitCode.GATE
     messages.say(f"{len(results)} checks, none failed")
     return ExitCode.DONE
+
+
+def _of_fragments(damaged: Sequence[FragmentUnreadable]) -> CheckResult:
+    return CheckResult(
+        name="fragments",
+        what="the fragment of every input that counts is there, as it was written",
+        in_words="{fragment} of {path} (input {input_id}): {problem}",
+        severity="fail",
+        found=len(damaged),
+        sample=tuple(damage_rows(damaged[:SAMPLE_ROWS])),
+    )
 
 
 def _as_table(results: list[CheckResult]) -> pa.Table:

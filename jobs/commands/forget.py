@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from v6share import __version__
+from v6share.jobs.damage import damage_table
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.context import new_run_id, utc_now
 from v6share.jobs.terminal import interrupt, messages
@@ -18,7 +19,7 @@ from v6share.render.text import SeveralForm
 from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
-from v6share.warehouse.commit import record
+from v6share.warehouse.commit import record, withdraw_unapplied
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
@@ -30,8 +31,10 @@ from v6share.warehouse.ledger.named_inputs import (
     names_like,
 )
 from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.sources import find_damaged, sources_of_journal
 from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
 
 _LISTED: Final = 5
 
@@ -51,7 +54,12 @@ def main(
     workspace = configured.workspace
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, wait):
-        connection = open_warehouse(workspace, configured.settings.run.threads)
+        try:
+            connection = open_warehouse(workspace, configured.settings.run.threads)
+        except UserError as error:
+            ids = tuple(dict.fromkeys(inputs))
+            entries = _entries(configured, invocation.command, ids, reason)
+            return _withdraw_damaged(workspace, entries, error, form)
         try:
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
@@ -65,6 +73,29 @@ def main(
         finally:
             connection.close()
     messages.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")
+    return ExitCode.DONE
+
+
+def _withdraw_damaged(
+    workspace: Workspace, entries: tuple[Forget, Run], error: UserError, form: SeveralForm
+) -> ExitCode:
+    """Withdraw inputs by the journal alone, where the warehouse cannot be opened.
+
+    Only such whose fragments are damaged, for these stand in the way of a new warehouse. Raises
+    the given error where one is none of them.
+    """
+    wanted = entries[0].input_ids
+    named = [one for one in sources_of_journal(workspace) if one.key.input_id in wanted]
+    damaged = find_damaged(named)
+    if len(damaged) < len(wanted):
+        raise error
+    withdraw_unapplied(workspace, entries)
+    rows = damage_table(damaged).select(["input_id", "path", "problem"])
+    write_tables({"withdrawn": rows}, form)
+    messages.warn(
+        f"withdrawn in the journal alone, for the warehouse cannot be opened ({error}). Next, "
+        "`v6share rebuild` makes it again without them"
+    )
     return ExitCode.DONE
 
 

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
+from v6share.jobs.damage import damage_table, say_damaged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -13,14 +15,18 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
+from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
+from v6share.warehouse.sources import find_lost, sources_of_warehouse
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
 from v6share.workspace.paths import Workspace
+
+_NAMED: Final = 10
 
 
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
@@ -31,7 +37,10 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     found = _read(workspace, invocation.command)
     report = found.report
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
+    if found.lost is not None:
+        tables["damaged_fragments"] = damage_table(found.lost)
     stdout.write_tables(tables, form)
+    say_damaged(found.lost or (), messages.warn, _NAMED)
     _say_what_readers_miss(found)
     both = report.both_directions.to_pylist()
     advice = directions_advice(both, read_exporters_header(workspace))
@@ -56,12 +65,14 @@ def _what_helps(workspace: Workspace) -> str:
 class _Found:
     """The report; the run that readers miss, or None; why they miss it, where that was noted.
 
-    A reason without a run: what was declared anew is not published.
+    A reason without a run: what was declared anew is not published. lost: fragments that are gone
+    or cut off; None where only the published file was read.
     """
 
     report: StatusReport
     unpublished: Run | None
     why: str
+    lost: list[FragmentUnreadable] | None = None
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
@@ -81,7 +92,8 @@ def _read(workspace: Workspace, command: str) -> _Found:
             try:
                 _say_if_lost(lost_runs(connection, workspace))
                 seen = _readers_see(workspace)
-                return _look(connection, workspace, seen, why_unpublished(connection))
+                found = _look(connection, workspace, seen, why_unpublished(connection))
+                return replace(found, lost=find_lost(sources_of_warehouse(connection, workspace)))
             finally:
                 connection.close()
     except WorkspaceBusy as busy:

@@ -1,0 +1,221 @@
+"""What the commands say of damaged fragments and journals, and that what they advise helps."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from flow_files import DAY_MS, JANUARY_1, write_flows
+from workspaces import differing, tables
+
+from v6share.jobs import cli
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.paths import Workspace
+
+FILES = 3
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("made")
+    (base / "ws").mkdir()
+    for day in range(FILES):
+        path = base / "flows" / f"{day}.parquet"
+        write_flows(path, start_ms=JANUARY_1 + day * DAY_MS, octets=1000 + day)
+    assert cli.call(["-q", "-C", str(base / "ws"), "run", str(base / "flows")]) is ExitCode.DONE
+    return base
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A workspace with three counted files, to damage it."""
+    return Path(shutil.copytree(made / "ws", tmp_path / "ws"))
+
+
+@pytest.fixture(scope="module")
+def wanted(made: Path) -> dict[str, pa.Table]:
+    return tables(made / "ws")
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], root: Path, *words: object
+) -> tuple[ExitCode, str, str]:
+    capsys.readouterr()
+    code = cli.call(["-C", str(root), *map(str, words)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def fragment_of(root: Path, name: str) -> tuple[Path, str]:
+    """The fragment of a flow file, and the id of its input, from the journal's text."""
+    first = json.loads(Workspace(root).journal.read_text().splitlines()[0])
+    (size, input_id) = next(
+        (one["fragment"]["size"], one["input_id"])
+        for one in first["inputs"]
+        if one["path"].endswith(name)
+    )
+    found = [
+        file
+        for file in Workspace(root).fragments.rglob("*.parquet")
+        if file.stat().st_size == size and input_id.encode() in file.read_bytes()
+    ]
+    (file,) = found
+    return file, input_id
+
+
+def flip(file: Path) -> None:
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    file.write_bytes(whole)
+
+
+HARMS: dict[str, Any] = {
+    "missing": Path.unlink,
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-10]),
+    "altered": flip,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_check_finds_it_and_status_as_far_as_sizes_tell(
+    capsys: pytest.CaptureFixture[str], root: Path, harm: str
+) -> None:
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    file, input_id = fragment_of(root, "1.parquet")
+    HARMS[harm](file)
+    code, out, err = call(capsys, root, "check", "--format", "json")
+    assert code is ExitCode.GATE
+    (row,) = (row for row in json.loads(out) if row["check"] == "fragments")
+    assert (row["result"], row["rows"]) == ("failed", 1)
+    assert str(file) in row["found"]
+    assert re.search(rf"error: {re.escape(str(file))}: the fragment .*flows/1\.parquet", err)
+    assert f"`v6share forget {input_id}`" in err
+    assert "failed: fragments" in err
+    code, out, err = call(capsys, root, "status", "--format", "json")
+    assert code is ExitCode.DONE
+    seen = [row["fragment"] for row in json.loads(out)["damaged_fragments"]]
+    assert seen == ([] if harm == "altered" else [str(file)])
+    assert (f"`v6share forget {input_id}`" in err) == (harm != "altered")
+
+
+def test_several_are_all_named_and_withdrawn_at_once(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    broken = [fragment_of(root, f"{day}.parquet") for day in range(2)]
+    for file, _ in broken:
+        flip(file)
+    code, _, err = call(capsys, root, "check")
+    assert code is ExitCode.GATE
+    assert all(f"error: {file}: the fragment was altered" in err for file, _ in broken)
+    (advised,) = re.findall(r"`v6share forget ([^`]+)`", err)
+    assert set(advised.split()) == {input_id for _, input_id in broken}
+    assert call(capsys, root, "forget", *advised.split())[0] is ExitCode.DONE
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+
+
+def lose_warehouse(root: Path) -> None:
+    Workspace(root).warehouse.unlink()
+
+
+def damage_warehouse(root: Path) -> None:
+    Workspace(root).warehouse.write_bytes(b"no database")
+
+
+def keep_warehouse(root: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("state", [keep_warehouse, lose_warehouse, damage_warehouse])
+def test_what_is_advised_helps_whatever_state_the_warehouse_is_in(
+    capsys: pytest.CaptureFixture[str],
+    made: Path,
+    root: Path,
+    wanted: dict[str, pa.Table],
+    state: Any,
+) -> None:
+    file, input_id = fragment_of(root, "1.parquet")
+    flip(file)
+    state(root)
+    code, _, err = call(capsys, root, "rebuild")
+    assert code is ExitCode.USAGE
+    (advised,) = re.findall(r"`v6share (forget [^`]+)`", err)
+    assert advised == f"forget {input_id}"
+    code, out, err = call(capsys, root, *advised.split())
+    assert code is ExitCode.DONE
+    assert input_id[:12] in out
+    assert ("in the journal alone" in err) == (state is not keep_warehouse)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    code, _, _ = call(capsys, root, "run", made / "flows", "--include-forgotten")
+    assert code is ExitCode.DONE
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert not differing(tables(root), wanted)
+
+
+def test_a_backup_of_the_fragment_helps(
+    capsys: pytest.CaptureFixture[str], root: Path, wanted: dict[str, pa.Table]
+) -> None:
+    file, _ = fragment_of(root, "1.parquet")
+    whole = file.read_bytes()
+    flip(file)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.USAGE
+    file.write_bytes(whole)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert not differing(tables(root), wanted)
+
+
+@pytest.mark.parametrize("name", ["0.parquet", "f" * 64])
+def test_what_is_not_damaged_is_not_withdrawn_without_a_warehouse(
+    capsys: pytest.CaptureFixture[str], root: Path, name: str
+) -> None:
+    flip(fragment_of(root, "1.parquet")[0])
+    damage_warehouse(root)
+    before = Workspace(root).journal.read_bytes()
+    given = fragment_of(root, name)[1] if name.endswith("t") else name
+    code, _, err = call(capsys, root, "forget", given)
+    assert code is ExitCode.USAGE
+    assert "rebuild" in err
+    assert Workspace(root).journal.read_bytes() == before
+
+
+def broken_journals(whole: bytes) -> Iterator[bytes]:
+    first, second = whole.splitlines(keepends=True)
+    yield whole + first
+    yield second
+    yield whole.replace(b"0.parquet", b"9.parquet")
+
+
+def test_check_and_rebuild_find_a_damaged_journal(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    journal = Workspace(root).journal
+    whole = journal.read_bytes()
+    for broken in broken_journals(whole):
+        journal.write_bytes(broken)
+        for command in ("check", "rebuild"):
+            code, _, err = call(capsys, root, command)
+            assert code is ExitCode.USAGE
+            assert re.search(rf"{re.escape(str(journal))}: line \d \(byte \d+\): found", err)
+            assert "In doubt" in err
+    journal.write_bytes(whole)
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+
+
+def test_no_damage_of_a_fragment_makes_other_tables(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    file, _ = fragment_of(root, "1.parquet")
+    published = Workspace(root).published.read_bytes()
+    whole = file.read_bytes()
+    for at in range(7, 8 * len(whole), 8 * len(whole) // 12):
+        changed = bytearray(whole)
+        changed[at // 8] ^= 1 << at % 8
+        file.write_bytes(changed)
+        assert call(capsys, root, "rebuild")[0] is ExitCode.USAGE
+    file.unlink()
+    assert call(capsys, root, "rebuild")[0] is ExitCode.USAGE
+    assert Workspace(root).published.read_bytes() == published
