@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -20,7 +18,7 @@ from v6share.schemas.fragment import (
     FragmentFile,
     FragmentKey,
 )
-from v6share.workspace.durable import sync_directory
+from v6share.workspace import storage
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -107,30 +105,18 @@ class _Hashed(io.RawIOBase):
 
 def write_fragment(table: pa.Table, path: Path) -> FragmentFile:
     """Write a fragment so that it is whole and on disk, or not there at all."""
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sync_directory(path.parent.parent)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # One row group, no statistics; dictionaries of the pages only, in the order of the
-            # sorted rows: nothing depends on how it was made. LZ4, for zstd takes twice the time
-            # of a small fragment to save a sixth of its size. The pages have checksums, for whoever
-            # reads a table of a large one without hashing all of it again.
-            hashed = _Hashed(file)
-            pq.write_table(
-                table,
-                hashed,
-                compression="lz4",
-                use_dictionary=FRAGMENT_TEXT,
-                write_statistics=False,
-                write_page_checksum=True,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    with storage.writing(path) as file:
+        # One row group, no statistics; dictionaries of the pages only, in the order of the sorted
+        # rows: nothing depends on how it was made. LZ4, for zstd takes twice the time of a small
+        # fragment to save a sixth of its size. The pages have checksums, because one table of a
+        # large fragment is read without hashing all of it again.
+        hashed = _Hashed(file)
+        pq.write_table(
+            table,
+            hashed,
+            compression="lz4",
+            use_dictionary=FRAGMENT_TEXT,
+            write_statistics=False,
+            write_page_checksum=True,
+        )
     return hashed.written

@@ -28,6 +28,7 @@ from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
 from v6share.warehouse.database.state import raise_revision, read_state, write_state
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.fragments import WITH_FRAGMENTS, fragment_file
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
@@ -39,6 +40,7 @@ from v6share.warehouse.ledger.changes import (
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Run, SeenFile
 from v6share.warehouse.ledger.quarantine import write_refusals
+from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.merge_rows import SumBeyondRangeError
 from v6share.warehouse.merge.read_fragments import (
@@ -55,8 +57,6 @@ from v6share.warehouse.merge.read_fragments import (
     read_parts,
 )
 from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
-from v6share.warehouse.seals import BEGINNING, Mark
-from v6share.warehouse.sources import WITH_FRAGMENTS, fragment_file
 from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.

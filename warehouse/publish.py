@@ -71,10 +71,11 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     with storage.drafted(target) as draft:
         _make(connection, workspace, draft)
         write_state(connection, "publishing_file", file_stamp(draft))
+        size_bytes = storage.size(draft)
     write_state(connection, "published", _stamp(connection))
     write_state(connection, "published_file", file_stamp(target))
     note_unpublished(connection, "")
-    return Published(target, target.stat().st_size)
+    return Published(target, size_bytes)
 
 
 def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Path) -> None:

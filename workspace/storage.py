@@ -8,6 +8,7 @@ the other half of the seam. Flow files are not state: ``pipelines`` reads them w
 Decided against: temporary files elsewhere (a rename works within one file system only).
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 _DRAFT: Final = ".draft"
 _READABLE: Final = 0o644
@@ -40,6 +41,14 @@ def status(path: Path) -> Status | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return Status(found.st_size, found.st_mtime_ns, found.st_ino, found.st_mode)
+
+
+def size(path: Path) -> int:
+    """The bytes of a file that must be there. Raises FileNotFoundError."""
+    found = status(path)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return found.size
 
 
 def exists(path: Path) -> bool:
@@ -126,6 +135,16 @@ def drafted(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         _log_of(draft).unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its place when the block ends, whole and durable.
+
+    As ``drafted``, for what is written as a stream.
+    """
+    with drafted(path) as draft, draft.open("wb") as file:
+        yield file
 
 
 def append(path: Path, data: bytes, at: int) -> int:

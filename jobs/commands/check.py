@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from v6share.jobs.damage import damage_rows, say_damaged
+from v6share.jobs.steps.damage import damage_rows, say_damaged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
+from v6share.warehouse.fragments import find_damaged, sources_of_journal
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.sources import find_damaged, sources_of_journal
 from v6share.workspace import storage
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold

@@ -8,9 +8,9 @@ from typing import Final
 import pyarrow as pa
 
 from v6share import __version__
-from v6share.jobs.damage import damage_table
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.context import new_run_id, utc_now
+from v6share.jobs.steps.damage import damage_table
 from v6share.jobs.terminal import interrupt, messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
@@ -20,6 +20,7 @@ from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
+from v6share.warehouse.fragments import find_damaged, sources_of_journal
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
@@ -31,7 +32,6 @@ from v6share.warehouse.ledger.named_inputs import (
     names_like,
 )
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.sources import find_damaged, sources_of_journal
 from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace

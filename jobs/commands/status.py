@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
-from v6share.jobs.damage import damage_table, say_damaged
+from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -13,13 +13,13 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.suggest import directions_advice
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.fragments import find_lost, sources_of_warehouse
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
-from v6share.warehouse.sources import find_lost, sources_of_warehouse
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
 from v6share.workspace.configured import find_workspace

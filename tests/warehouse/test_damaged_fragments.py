@@ -61,5 +61,5 @@ def test_a_header_that_cannot_be_one_is_unreadable(tmp_path: Path, harm: str) ->
     else:
         row = row.set_column(8, "first_start", pa.array([2**62]).view(pa.timestamp("us")))
     pq.write_table(row, source.file)
-    with pytest.raises(FragmentUnreadable, match=r"run its file again"):
+    with pytest.raises(FragmentUnreadable, match=r"run the flow files again"):
         read_fragment(source)

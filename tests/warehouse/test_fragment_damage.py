@@ -24,18 +24,18 @@ from v6share.pipelines.fragment import write_fragment
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentFile
 from v6share.warehouse import commit as committer
 from v6share.warehouse.commit import record, withdraw_unapplied
-from v6share.warehouse.database.open import open_warehouse
-from v6share.warehouse.ledger import journal
-from v6share.warehouse.ledger.journal import Commit
-from v6share.warehouse.merge import read_fragments
-from v6share.warehouse.merge.read_fragments import FragmentUnreadable, open_fragment, read_parts
-from v6share.warehouse.rebuild import rebuild
-from v6share.warehouse.sources import (
+from v6share.warehouse.fragments import (
     find_damaged,
     find_lost,
     sources_of_journal,
     sources_of_warehouse,
 )
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.journal import Commit
+from v6share.warehouse.merge import read_fragments
+from v6share.warehouse.merge.read_fragments import FragmentUnreadable, open_fragment, read_parts
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 
 
@@ -88,7 +88,7 @@ def test_no_flipped_bit_gets_into_the_tables(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, small_bytes: int, positions: int
 ) -> None:
     """Whether the fragment is read at once, or table by table."""
-    monkeypatch.setattr(fragments, "_SMALL_BYTES", small_bytes)
+    monkeypatch.setattr(read_fragments, "_SMALL_BYTES", small_bytes)
     made = [make_fragment(workspace, f"f{i}", i, rows=6) for i in range(2)]
     before = recorded(workspace, commit_written(workspace, *made))
     file = file_of(workspace, made[0])
@@ -105,7 +105,7 @@ def test_a_page_that_changes_after_the_fragment_was_opened_is_noticed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Large fragments are read table by table; each page has a checksum of its own."""
-    monkeypatch.setattr(fragments, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(read_fragments, "_SMALL_BYTES", 0)
     made = make_fragment(workspace, "f", 1, rows=3000, hashes=3)
     recorded(workspace, commit_written(workspace, made))
     (source,) = sources_of_journal(workspace)
@@ -288,7 +288,7 @@ def test_who_withdraws_a_damaged_input_can_rebuild(
     slice_inputs: int,
     has_warehouse: bool,
 ) -> None:
-    """Also where the commit is long before, and where nothing is left but journal and read_fragments."""
+    """Also where the commit is long before, and where nothing is left but journal and fragments."""
     counted_slices(monkeypatch, slice_inputs)
     made = [make_fragment(workspace, f"f{i}", i) for i in range(4)]
     recorded(workspace, *(commit_written(workspace, one) for one in made))

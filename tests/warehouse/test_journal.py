@@ -13,7 +13,7 @@ from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.ledger import LEDGER_RUNS
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
-from v6share.warehouse.seals import BEGINNING, Mark
+from v6share.warehouse.ledger.seals import BEGINNING, Mark
 
 TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))

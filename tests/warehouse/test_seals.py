@@ -11,12 +11,12 @@ from fragment_maker import commit, contents, forget, input_id, make_fragment, wo
 
 from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import record
-from v6share.warehouse.database.open import open_warehouse
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Entry, Seen
+from v6share.warehouse.ledger.seals import BEGINNING, Mark
+from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
-from v6share.warehouse.seals import BEGINNING, Mark
 from v6share.workspace.paths import Workspace
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, BinaryIO, Final, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -30,8 +30,8 @@ from pydantic import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentFile, FragmentKey
-from v6share.warehouse.journal_damage import broken_chain, unreadable_line
-from v6share.warehouse.seals import (
+from v6share.warehouse.ledger.journal_damage import broken_chain, unreadable_line
+from v6share.warehouse.ledger.seals import (
     BEGINNING,
     TAIL_BYTES,
     Mark,
@@ -39,7 +39,7 @@ from v6share.warehouse.seals import (
     seal_after,
     split_seal,
 )
-from v6share.workspace.durable import sync_directory
+from v6share.workspace import storage
 
 
 def _parse_time(value: object) -> datetime:
@@ -230,12 +230,12 @@ def read(path: Path, after: Mark = BEGINNING) -> Iterator[tuple[Entry, Mark]]:
     A torn last line is not an entry. Raises UserError where the mark does not fit the file, the
     chain of seals is broken, or a line is damaged.
     """
-    if not path.exists() and not after.offset:
+    found = storage.status(path)
+    if found is None and not after.offset:
         return
-    _check_applied(path, after)
+    size = _check_applied(path, after)
     chain = _chain_at(path, after)
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with storage.open_file(path) as file:
         file.seek(after.offset)
         for line in file:
             begin = chain.mark.offset
@@ -273,7 +273,7 @@ def _chain_at(path: Path, mark: Mark) -> _Chain:
     if mark.seal or not mark.offset:
         return _Chain(path, mark)
     chain = _Chain(path, BEGINNING)
-    with path.open("rb") as file:
+    with storage.open_file(path) as file:
         while chain.mark.offset < mark.offset:
             chain.follow(file.readline())
     return chain
@@ -299,7 +299,7 @@ def runs_backwards(path: Path) -> Iterator[Run]:
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:
     """The whole lines of a file, the last one first."""
-    with path.open("rb") as file:
+    with storage.open_file(path) as file:
         position, begun = file.seek(0, os.SEEK_END), b""
         while position:
             step = min(position, _STEP_BYTES)
@@ -318,24 +318,25 @@ def _is_torn(line: bytes) -> bool:
     return not line.endswith(b"\n") or b"\0\0" in line
 
 
-def _check_applied(path: Path, applied: Mark) -> None:
-    """The journal must be the one of which the warehouse has applied so much."""
-    if not applied.offset:
-        return
-    if not path.exists():
+def _check_applied(path: Path, applied: Mark) -> int:
+    """The journal must be the one of which the warehouse has applied so much; give its size."""
+    found = storage.status(path)
+    if found is None:
         raise UserError(
             f"{path}: not there, but the warehouse has applied {applied.offset} bytes of it. "
             "Restore it from a backup: it says which fragments count. Where there is none, begin a "
             "new workspace and count the flow files again"
         )
-    size = path.stat().st_size
+    size = found.size
+    if not applied.offset:
+        return size
     if applied.offset > size or _byte_before(path, applied.offset) != b"\n":
         raise UserError(
             f"{path}: {size} bytes, but the warehouse has applied {applied.offset}, up to the end "
             f"of an entry: {_ANOTHER}"
         )
     if not applied.seal:
-        return
+        return size
     other = [seal for seal in _seals_ending_at(path, applied.offset) if seal != applied.seal]
     if other:
         raise UserError(
@@ -343,6 +344,7 @@ def _check_applied(path: Path, applied: Mark) -> None:
             f"warehouse has applied one with the seal {applied.seal}: {_ANOTHER}, and says which "
             "line does not fit, should it be damaged"
         )
+    return size
 
 
 def _seals_ending_at(path: Path, offset: int) -> tuple[str, str]:
@@ -350,43 +352,30 @@ def _seals_ending_at(path: Path, offset: int) -> tuple[str, str]:
 
     The same of a line without one. Reads this line and the seal before it, no more, where it can.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        begin = _last_line_start(descriptor, offset)
-        body, written = split_seal(os.pread(descriptor, offset - begin, begin))
+    with storage.open_file(path) as file:
+        begin = _last_line_start(file, offset)
+        body, written = split_seal(_bytes_at(file, begin, offset - begin))
         tail = min(begin, TAIL_BYTES + 1)
-        before = split_seal(os.pread(descriptor, tail, begin - tail))[1]
-    finally:
-        os.close(descriptor)
+        before = split_seal(_bytes_at(file, begin - tail, tail))[1]
     expected = seal_after(before or with_seal(path, Mark(begin)).seal, body)
     return expected, written or expected
 
 
 def _byte_before(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset - 1)
-        return file.read(1)
+    with storage.open_file(path) as file:
+        return _bytes_at(file, offset - 1, 1)
 
 
 def append(path: Path, entries: Sequence[Entry], applied: Mark = BEGINNING) -> Mark:
     """Write the entries durably, in one write, and return the mark at which they end.
 
-    A torn last line is cut off first, and when the write fails, what was written of these.
-    applied: up to where the journal is in the tables. Raises UserError where what is torn lies
-    before that: it was whole, and is damaged; and where the journal behind it is damaged.
+    A torn last line is cut off, and when the write fails, what was written of these. applied: up
+    to where the journal is in the tables. Raises UserError where the journal up to there is
+    another one, or is damaged behind it.
     """
-    created = not path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _cut_torn_line(descriptor, path, applied.offset)
-        start = _end(path, applied)
-        data, end = _lines_after(start, entries)
-        _write_at(descriptor, start.offset, data)
-    finally:
-        os.close(descriptor)
-    if created:
-        sync_directory(path.parent)
+    start = _end(path, applied)
+    data, end = _lines_after(start, entries)
+    storage.append(path, data, start.offset)
     return end
 
 
@@ -409,34 +398,18 @@ def _lines_after(mark: Mark, entries: Sequence[Entry]) -> tuple[bytes, Mark]:
     return data, Mark(mark.offset + len(data), seal)
 
 
-def _write_at(descriptor: int, start: int, data: bytes) -> None:
-    try:
-        written = os.pwrite(descriptor, data, start)
-        if written < len(data):
-            raise OSError(f"only {written} of {len(data)} bytes of the journal were written")
-        os.fsync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, start)
-        raise
-
-
-def _cut_torn_line(descriptor: int, path: Path, applied: int) -> None:
-    size = os.fstat(descriptor).st_size
-    start = _last_line_start(descriptor, size)
-    tail = os.pread(descriptor, size - start, start)
-    if tail and _is_torn(tail):
-        if start < applied:
-            raise unreadable_line(path, start, "it is cut off", is_sealed=False)
-        os.ftruncate(descriptor, start)
-
-
-def _last_line_start(descriptor: int, size: int) -> int:
+def _last_line_start(file: BinaryIO, size: int) -> int:
     """Where the last line of so many bytes starts: behind the last newline but one at their end."""
     end = size - 1
     while end > 0:
         begin = max(0, end - _STEP_BYTES)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        found = _bytes_at(file, begin, end - begin).rfind(b"\n")
         if found >= 0:
             return begin + found + 1
         end = begin
     return 0
+
+
+def _bytes_at(file: BinaryIO, offset: int, count: int) -> bytes:
+    file.seek(offset)
+    return file.read(count)

@@ -32,6 +32,7 @@ from v6share.schemas.fragment import (
     FragmentKey,
 )
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
@@ -233,7 +234,7 @@ def _open_with_ledgers(source: Source, room: _Room) -> tuple[Opened, dict[str, p
 
 def _is_small(file: Path) -> bool:
     try:
-        return file.stat().st_size <= _SMALL_BYTES
+        return storage.size(file) <= _SMALL_BYTES
     except OSError:
         return False  # it is read in parts then, and that read says what is wrong
 
@@ -282,7 +283,7 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
 def check_size(source: Source) -> None:
     """See whether a fragment is there, and as long as it was. Raises FragmentUnreadable."""
     with _as_unreadable(source):
-        _refuse_other_size(source, source.file.stat().st_size)
+        _refuse_other_size(source, storage.size(source.file))
 
 
 def check_bytes(source: Source) -> None:
@@ -307,8 +308,9 @@ def _open_checked(source: Source) -> Path | pa.BufferReader:
     wanted = source.written
     if wanted is None:
         return source.file
-    with _as_unreadable(source), source.file.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with _as_unreadable(source), storage.open_file(source.file) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         _refuse_other_size(source, size)
         whole = file.read() if size <= _SMALL_BYTES else None
         digest = hashlib.file_digest(file, "sha256") if whole is None else hashlib.sha256(whole)

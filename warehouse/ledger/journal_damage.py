@@ -8,7 +8,8 @@ from shlex import quote
 from typing import Final
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse.seals import split_seal
+from v6share.warehouse.ledger.seals import split_seal
+from v6share.workspace import storage
 
 _DESCRIBED: Final = 3
 
@@ -18,7 +19,7 @@ def broken_chain(path: Path, offset: int, expected: str) -> UserError:
 
     offset: where the line begins. expected: the seal that it should have.
     """
-    data = path.read_bytes()
+    data = storage.read(path)
     before, after = _lines(data[:offset]), _lines(data[offset:])
     # Lines without a seal are vouched for by the next that has one: here it does not.
     proven = len(before)
@@ -38,7 +39,7 @@ def broken_chain(path: Path, offset: int, expected: str) -> UserError:
 
 def unreadable_line(path: Path, offset: int, why: str, *, is_sealed: bool) -> UserError:
     """The error about a line that is no entry. is_sealed: and it is as it was written."""
-    with path.open("rb") as file:
+    with storage.open_file(path) as file:
         number = len(_lines(file.read(offset))) + 1
     what = (
         "Its seal is right, so a newer v6share wrote it: use that version"
