@@ -13,7 +13,7 @@ merge; the only difference is what is deleted before it, and which fragments go 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -22,39 +22,38 @@ import pyarrow.compute as pc
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FragmentFile, FragmentKey
-from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FILES, LEDGER_RUNS
-from v6share.schemas.text.plain import storable
-from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
-from v6share.warehouse.database.state import raise_revision, read_state, write_state
+from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.warehouse.database.arrow import fetch_table, insert_rows
+from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
-from v6share.warehouse.fragments import WITH_FRAGMENTS, fragment_file
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
+    Changes,
     FileRow,
-    Plan,
     inputs_named,
     live_after,
     plan_changes,
 )
-from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Run, SeenFile
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
 from v6share.warehouse.ledger.quarantine import write_refusals
+from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, file_rows, fragment_file, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.merge_rows import SumBeyondRangeError
 from v6share.warehouse.merge.read_fragments import (
+    FragmentSource,
     FragmentUnreadable,
     Header,
-    Source,
     distinct_days,
-    locate,
     of_days,
     open_fragment,
     open_fragments,
     open_with_ledgers,
     read_fragment,
     read_parts,
+    source_of,
 )
 from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
 from v6share.workspace.paths import Workspace
@@ -66,7 +65,7 @@ SLICE_INPUTS: Final = 500
 class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
     """Inputs whose sums, with what is there already, pass the range of a column."""
 
-    def __init__(self, sources: Sequence[Source], problem: str) -> None:
+    def __init__(self, sources: Sequence[FragmentSource], problem: str) -> None:
         super().__init__(
             f"a sum passes the range of its column ({problem}); one of these inputs has absurd "
             f"counters: {', '.join(source.path for source in sources)}. Run them one at a time to "
@@ -183,42 +182,39 @@ def _commit(
     if not entries:
         return Applied()
     with transaction(connection):
-        plan = plan_changes(_file_rows(connection, inputs_named(entries)), entries)
-        _change_tables(connection, workspace, plan, ahead, is_new=is_new)
-        _write_ledger(connection, plan)
+        changes = plan_changes(file_rows(connection, inputs_named(entries)), entries)
+        _change_tables(connection, workspace, changes, ahead, is_new=is_new)
+        write_ledger(connection, changes)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
-        write_refusals(workspace, plan.refused)
+        write_refusals(workspace, changes.refused)
         _note_applied(connection, end)
-    return Applied(len(entries), len(plan.added), len(plan.removed))
-
-
-# Tables
+    return Applied(len(entries), len(changes.added), len(changes.removed))
 
 
 def _change_tables(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
-    plan: Plan,
+    changes: Changes,
     ahead: Ahead,
     *,
     is_new: bool,
 ) -> None:
-    days = _days_to_rebuild(connection, workspace, plan.removed)
-    survivors = _needed(_survivors(connection, workspace, plan.removed, days), ahead)
-    _withdraw(connection, plan.removed, days)
-    new = (replace(_source(workspace, row), is_new=is_new) for row in plan.added)
+    days = _days_to_rebuild(connection, workspace, changes.removed)
+    survivors = _needed(_survivors(connection, workspace, changes.removed, days), ahead)
+    _withdraw(connection, changes.removed, days)
+    new = (replace(_source(workspace, row), is_new=is_new) for row in changes.added)
     added = _needed(new, ahead)
     if added or survivors:
-        _merge_fragments(connection, plan, added, survivors, days)
-    _note_figures(plan, _headers_left(workspace, plan, ahead))
+        _merge_fragments(connection, changes, added, survivors, days)
+    _note_figures(changes, _headers_left(workspace, changes, ahead))
 
 
-def _source(workspace: Workspace, row: FileRow) -> Source:
-    return locate(workspace, row.key, row.path, row.fragment)
+def _source(workspace: Workspace, row: FileRow) -> FragmentSource:
+    return source_of(workspace, row.key, row.path, row.fragment)
 
 
-def _needed(sources: Iterable[Source], ahead: Ahead) -> list[Source]:
+def _needed(sources: Iterable[FragmentSource], ahead: Ahead) -> list[FragmentSource]:
     """The fragments that count in the end, as they are known then: one may be written again."""
     needed = []
     for source in sources:
@@ -233,9 +229,9 @@ def _needed(sources: Iterable[Source], ahead: Ahead) -> list[Source]:
 
 def _merge_fragments(
     connection: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    added: Sequence[Source],
-    survivors: Sequence[Source],
+    changes: Changes,
+    added: Sequence[FragmentSource],
+    survivors: Sequence[FragmentSource],
     days: Days,
 ) -> None:
     """Merge fragments into the tables, one table after the other.
@@ -252,7 +248,7 @@ def _merge_fragments(
 
     try:
         with folds_ahead(parts_of) as folds:
-            _note_figures(plan, [one.header for one in new])
+            _note_figures(changes, [one.header for one in new])
             while ledgers:
                 insert_rows(connection, *ledgers.popitem())
             _merge_folds(connection, folds)
@@ -316,7 +312,7 @@ def _survivors(
     workspace: Workspace,
     removed: Sequence[FileRow],
     days: Days,
-) -> list[Source]:
+) -> list[FragmentSource]:
     """The live fragments, apart from removed ones, that may cover a day to rebuild."""
     all_days = _union(list(days.values()))
     if not len(all_days):
@@ -333,7 +329,7 @@ def _survivors(
         [gone],
     ).fetchall()
     return [
-        locate(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
+        source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
     ]
 
 
@@ -353,9 +349,9 @@ def _withdraw(
         )
 
 
-def _note_figures(plan: Plan, headers: Iterable[Header]) -> None:
+def _note_figures(changes: Changes, headers: Iterable[Header]) -> None:
     for header in headers:
-        versions = plan.rows[header.key.input_id]
+        versions = changes.rows[header.key.input_id]
         versions[header.key] = replace(
             versions[header.key],
             figures=(
@@ -368,13 +364,15 @@ def _note_figures(plan: Plan, headers: Iterable[Header]) -> None:
         )
 
 
-def _headers_left(workspace: Workspace, plan: Plan, ahead: Ahead) -> Iterator[Header]:
+def _headers_left(workspace: Workspace, changes: Changes, ahead: Ahead) -> Iterator[Header]:
     """Headers of inputs whose figures are not known yet, as far as they still exist.
 
     Most came and went within these entries: nothing depends on their figures. One that went and
     came again counts. Raises FragmentUnreadable for such a one.
     """
-    waiting = [row for rows in plan.rows.values() for row in rows.values() if row.figures is None]
+    waiting = [
+        row for rows in changes.rows.values() for row in rows.values() if row.figures is None
+    ]
     for row in waiting:
         source = _source(workspace, row)
         needed = _needed([source], ahead) if row.status == "committed" else []
@@ -383,117 +381,3 @@ def _headers_left(workspace: Workspace, plan: Plan, ahead: Ahead) -> Iterator[He
         except FragmentUnreadable:
             if needed:
                 raise
-
-
-# Ledger
-
-
-def _file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[FileRow]:
-    rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version, f.path, f.size, run_id, status, "
-        "reason, committed_at, w.sha256, w.size, rows_in, rows_counted, rows_rejected, "
-        f"first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
-        "WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
-        [sorted(named)],
-    ).fetchall()
-    return [
-        _file_row(*row[:10], fragment=fragment_file(*row[10:12]), figures=tuple(row[12:]))
-        for row in rows
-    ]
-
-
-def _file_row(
-    input_id: str,
-    dialect: str,
-    rules_version: int,
-    catalog_version: str,
-    *fields: Any,
-    fragment: FragmentFile | None,
-    figures: Any,
-) -> FileRow:
-    key = FragmentKey(input_id, dialect, rules_version, catalog_version)
-    path, size, run_id, status, reason, committed_at = fields
-    return FileRow(key, path, size, run_id, status, reason, committed_at, figures, fragment)
-
-
-def _write_ledger(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    _replace(connection, LEDGER_FILES, "input_id", _file_records(plan))
-    _write_fragments(connection, plan)
-    _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in plan.runs.values()])
-    _write_seen(connection, list(plan.seen.values()))
-    if plan.changes_tables:
-        raise_revision(connection)
-
-
-def _file_records(plan: Plan) -> list[dict[str, Any]]:
-    return [_file_record(row) for rows in plan.rows.values() for row in rows.values()]
-
-
-def _file_record(row: FileRow) -> dict[str, Any]:
-    rows_in, counted, rejected, first, last = row.figures or NO_ROWS
-    return {
-        **vars(row.key),
-        "path": storable(row.path),
-        "size": row.size,
-        "run_id": row.run_id,
-        "status": row.status,
-        "reason": row.reason,
-        "rows_in": rows_in,
-        "rows_counted": counted,
-        "rows_rejected": rejected,
-        "first_start": first,
-        "last_end": last,
-        "committed_at": row.committed_at,
-    }
-
-
-def _run_record(run: Run) -> dict[str, Any]:
-    return run.row | {"command": storable(run.command)}
-
-
-def _replace(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    key: str,
-    records: Sequence[Mapping[str, Any]],
-) -> None:
-    """Put these rows in the place of all rows with the same key."""
-    if not records:
-        return
-    keys = sorted({record[key] for record in records})
-    connection.execute(
-        f"DELETE FROM {table.name} WHERE {key} IN (SELECT unnest(CAST(? AS VARCHAR[])))",
-        [keys],
-    )
-    insert_rows(
-        connection, table.name, pa.Table.from_pylist(list(records), schema=table.arrow_schema)
-    )
-
-
-def _write_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Keep what the fragments are known by."""
-    known = [
-        {**vars(row.key), **vars(row.fragment)}
-        for rows in plan.rows.values()
-        for row in rows.values()
-        if row.fragment is not None
-    ]
-    if known:
-        rows = pa.Table.from_pylist(known)
-        delete_matching(connection, "private.fragments", "input_id", rows.select(["input_id"]))
-        insert_rows(connection, "private.fragments", rows)
-
-
-def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]) -> None:
-    if not files:
-        return
-    rows = pa.table(
-        {
-            "path": pa.array([storable(file.path) for file in files], pa.string()),
-            "size": pa.array([file.size for file in files], pa.int64()),
-            "mtime_ns": pa.array([file.mtime_ns for file in files], pa.int64()),
-            "input_id": pa.array([file.input_id for file in files], pa.string()),
-        }
-    )
-    delete_matching(connection, "private.seen", "path", rows.select(["path"]))
-    insert_rows(connection, "private.seen", rows)

@@ -8,33 +8,25 @@ from typing import Final
 
 import duckdb
 
-from v6share.schemas.fragment import FragmentFile, FragmentKey
+from v6share.schemas.fragment import FragmentKey
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import live_after
+from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, fragment_file
 from v6share.warehouse.merge.read_fragments import (
+    FragmentSource,
     FragmentUnreadable,
-    Source,
     check_bytes,
     check_size,
-    locate,
+    source_of,
 )
 from v6share.workspace.paths import Workspace
 
-# What the fragments of ledger rows ``f`` are known by, as ``w``; nulls where nobody said it.
-WITH_FRAGMENTS: Final = (
-    "LEFT JOIN private.fragments w USING (input_id, dialect, rules_version, catalog_version)"
-)
 _READERS: Final = 2
-
-
-def fragment_file(sha256: str | None, size: int | None) -> FragmentFile | None:
-    """What a fragment is known by, from the two columns."""
-    return None if sha256 is None or size is None else FragmentFile(sha256, size)
 
 
 def sources_of_warehouse(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace
-) -> list[Source]:
+) -> list[FragmentSource]:
     """The fragments of the inputs that count, as the warehouse says, by path."""
     rows = connection.execute(
         "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
@@ -42,35 +34,37 @@ def sources_of_warehouse(
         "ORDER BY f.path, input_id"
     ).fetchall()
     return [
-        locate(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
+        source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
     ]
 
 
-def sources_of_journal(workspace: Workspace) -> list[Source]:
+def sources_of_journal(workspace: Workspace) -> list[FragmentSource]:
     """The same as the journal says; all of it is read, whatever state the warehouse is in.
 
     Raises UserError where the journal is damaged.
     """
     live = live_after(entry for entry, _ in journal.read(workspace.journal))
     counted = (one for one in live.values() if one is not None)
-    return [locate(workspace, one.key, one.path, one.fragment) for one in counted]
+    return [source_of(workspace, one.key, one.path, one.fragment) for one in counted]
 
 
-def find_lost(sources: Iterable[Source]) -> list[FragmentUnreadable]:
+def find_lost(sources: Iterable[FragmentSource]) -> list[FragmentUnreadable]:
     """What is wrong with fragments, as far as their names and sizes tell; reads none of them."""
     return [one for one in map(_caught(check_size), sources) if one is not None]
 
 
-def find_damaged(sources: Iterable[Source]) -> list[FragmentUnreadable]:
+def find_damaged(sources: Iterable[FragmentSource]) -> list[FragmentUnreadable]:
     """What is wrong with fragments, every byte of which is read."""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="v6share-fragments") as readers:
         return [one for one in readers.map(_caught(check_bytes), sources) if one is not None]
 
 
-def _caught(check: Callable[[Source], None]) -> Callable[[Source], FragmentUnreadable | None]:
+def _caught(
+    check: Callable[[FragmentSource], None],
+) -> Callable[[FragmentSource], FragmentUnreadable | None]:
     """A check that gives back what it would raise."""
 
-    def caught(source: Source) -> FragmentUnreadable | None:
+    def caught(source: FragmentSource) -> FragmentUnreadable | None:
         try:
             check(source)
         except FragmentUnreadable as error:

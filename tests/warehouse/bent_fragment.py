@@ -11,11 +11,11 @@ from fragment_maker import make_fragment
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.warehouse.merge.merge_rows import SumBeyondRangeError, combine
-from v6share.warehouse.merge.read_fragments import FragmentUnreadable, Source, read_fragment
+from v6share.warehouse.merge.read_fragments import FragmentSource, FragmentUnreadable, read_fragment
 from v6share.workspace.paths import Workspace
 
 
-def said_of(source: Source) -> str:
+def said_of(source: FragmentSource) -> str:
     try:
         fragment = read_fragment(source)
         for table in FRAGMENT_TABLES:
@@ -30,7 +30,7 @@ def said_of(source: Source) -> str:
 def main(root: Path) -> None:
     made = make_fragment(Workspace(root), "a", 1, rows=3, hashes=2)
     whole = Workspace(root).fragment(made.key.fragment_id).read_bytes()
-    source = Source(made.key, root / "bent.parquet", made.path)
+    source = FragmentSource(made.key, root / "bent.parquet", made.path)
     said = set()
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     for at in (*range(4, footer, 5), *range(footer, len(whole), 40)):

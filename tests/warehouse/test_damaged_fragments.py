@@ -11,7 +11,7 @@ from fragment_maker import make_fragment, stored
 
 from v6share.pipelines.fragment import write_fragment
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
-from v6share.warehouse.merge.read_fragments import FragmentUnreadable, Source, read_fragment
+from v6share.warehouse.merge.read_fragments import FragmentSource, FragmentUnreadable, read_fragment
 from v6share.workspace.paths import Workspace
 
 BENT_FRAGMENT = Path(__file__).with_name("bent_fragment.py")
@@ -32,7 +32,7 @@ def test_no_byte_of_a_fragment_ends_the_process(tmp_path: Path) -> None:
 
 def test_a_changed_bit_of_a_page_is_found(tmp_path: Path) -> None:
     made = make_fragment(Workspace(tmp_path), "a", 1, rows=20)
-    source = Source(made.key, tmp_path / "a.parquet", made.path)
+    source = FragmentSource(made.key, tmp_path / "a.parquet", made.path)
     write_fragment(pa.Table.from_pylist([stored(made.row)], schema=FRAGMENT_SCHEMA), source.file)
     whole, data = read_fragment(source), source.file.read_bytes()
     pages = len(data) - 8 - pq.read_metadata(source.file).serialized_size
@@ -49,7 +49,7 @@ def test_a_changed_bit_of_a_page_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["size is text", "a name is no UTF-8", "a time is in no year"])
 def test_a_header_that_cannot_be_one_is_unreadable(tmp_path: Path, harm: str) -> None:
     made = make_fragment(Workspace(tmp_path), "a", 1)
-    source = Source(made.key, tmp_path / "a.parquet", made.path)
+    source = FragmentSource(made.key, tmp_path / "a.parquet", made.path)
     row = pa.Table.from_pylist([stored(made.row)], schema=FRAGMENT_SCHEMA)
     if harm == "size is text":
         row = row.set_column(4, "size", pa.array(["many"]))

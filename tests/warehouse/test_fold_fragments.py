@@ -13,20 +13,22 @@ from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
 from v6share.schemas.columns import Table
 from v6share.warehouse.merge.fold_fragments import folds_ahead
 from v6share.warehouse.merge.merge_rows import combine
-from v6share.warehouse.merge.read_fragments import Source, open_fragments, read_parts
+from v6share.warehouse.merge.read_fragments import FragmentSource, open_fragments, read_parts
 
 PATIENCE = 20
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> list[Source]:
+def sources(tmp_path: Path) -> list[FragmentSource]:
     workspace = workspace_at(tmp_path)
     made = [make_fragment(workspace, f"{i}.parquet", seed=i) for i in range(4)]
-    return [Source(one.key, workspace.fragment(one.key.fragment_id), one.path) for one in made]
+    return [
+        FragmentSource(one.key, workspace.fragment(one.key.fragment_id), one.path) for one in made
+    ]
 
 
 def test_folds_are_the_rows_of_all_tables_in_their_order(
-    sources: list[Source], monkeypatch: pytest.MonkeyPatch
+    sources: list[FragmentSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rows_of(table: Table) -> list[pa.Table]:
         return list(read_parts(open_fragments(sources), table))
@@ -45,7 +47,7 @@ def test_folds_are_the_rows_of_all_tables_in_their_order(
             assert combine(table, parts).equals(expected[table.name])
 
 
-def test_one_part_that_repeats_keys_is_folded(sources: list[Source]) -> None:
+def test_one_part_that_repeats_keys_is_folded(sources: list[FragmentSource]) -> None:
     def parts_of(table: Table) -> Iterator[pa.Table]:
         yield pa.concat_tables(read_parts(open_fragments([sources[0], sources[0]]), table))
 

@@ -47,7 +47,7 @@ class FileRow:
 
 
 @dataclass
-class Plan:
+class Changes:
     """The outcome. ``rows`` holds every ledger row of every input that an entry names.
 
     added, removed: what becomes live and what no longer is, as net effect of all entries.
@@ -97,52 +97,54 @@ def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
     return live
 
 
-def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Plan:
+def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Changes:
     """Apply entries, in order, to the ledger rows of the inputs that they name."""
-    plan = Plan()
+    changes = Changes()
     for row in rows:
-        plan.rows[row.key.input_id][row.key] = row
-    before = _live(plan)
+        changes.rows[row.key.input_id][row.key] = row
+    before = _live(changes)
     for entry in entries:
-        _apply(plan, entry)
-    after = _live(plan)
-    plan.added = [row for name, row in after.items() if not _same(before.get(name), row)]
-    plan.removed = [row for name, row in before.items() if not _same(after.get(name), row)]
-    return plan
+        _apply(changes, entry)
+    after = _live(changes)
+    changes.added = [row for name, row in after.items() if not _same(before.get(name), row)]
+    changes.removed = [row for name, row in before.items() if not _same(after.get(name), row)]
+    return changes
 
 
 def _same(one: FileRow | None, other: FileRow) -> bool:
     return one is not None and one.key == other.key
 
 
-def _live(plan: Plan) -> dict[str, FileRow]:
+def _live(changes: Changes) -> dict[str, FileRow]:
     return {
         name: row
-        for name, versions in plan.rows.items()
+        for name, versions in changes.rows.items()
         for row in versions.values()
         if row.status == "committed"
     }
 
 
-def _apply(plan: Plan, entry: Entry) -> None:
+def _apply(changes: Changes, entry: Entry) -> None:
     match entry:
         case Commit():
             for one in entry.inputs:
-                _commit(plan, entry, one)
+                _commit(changes, entry, one)
         case Quarantine():
-            _quarantine(plan, entry)
+            _quarantine(changes, entry)
         case Forget():
             for input_id in entry.input_ids:
-                _forget(plan, entry, input_id)
+                _forget(changes, entry, input_id)
         case Seen():
-            plan.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
+            changes.seen[entry.path] = SeenFile(
+                entry.path, entry.size, entry.mtime_ns, entry.input_id
+            )
         case Run():
-            plan.runs[entry.run_id] = entry
+            changes.runs[entry.run_id] = entry
 
 
-def _commit(plan: Plan, entry: Commit, one: CommittedInput) -> None:
-    plan.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
-    versions = plan.rows[one.input_id]
+def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
+    changes.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
+    versions = changes.rows[one.input_id]
     old = versions.get(one.key)
     if old is not None and old.status == "committed":
         return
@@ -161,12 +163,12 @@ def _commit(plan: Plan, entry: Commit, one: CommittedInput) -> None:
         entry.at,
         fragment=one.fragment,
     )
-    plan.refused[one.input_id] = None
+    changes.refused[one.input_id] = None
 
 
-def _quarantine(plan: Plan, entry: Quarantine) -> None:
-    plan.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
-    versions = plan.rows[entry.input_id]
+def _quarantine(changes: Changes, entry: Quarantine) -> None:
+    changes.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
+    versions = changes.rows[entry.input_id]
     old = versions.get(entry.key)
     if old is not None and old.status == "committed":
         return  # The very same versions have counted it: what is counted stays.
@@ -180,11 +182,11 @@ def _quarantine(plan: Plan, entry: Quarantine) -> None:
         entry.at,
         NO_ROWS,
     )
-    plan.refused[entry.input_id] = entry
+    changes.refused[entry.input_id] = entry
 
 
-def _forget(plan: Plan, entry: Forget, input_id: str) -> None:
-    versions = plan.rows[input_id]
+def _forget(changes: Changes, entry: Forget, input_id: str) -> None:
+    versions = changes.rows[input_id]
     for key, row in versions.items():
         if row.status in ("committed", "quarantined"):
             versions[key] = replace(
@@ -194,4 +196,4 @@ def _forget(plan: Plan, entry: Forget, input_id: str) -> None:
                 run_id=entry.run_id,
                 committed_at=entry.at,
             )
-            plan.refused[input_id] = None
+            changes.refused[input_id] = None

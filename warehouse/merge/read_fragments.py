@@ -63,7 +63,7 @@ _READ_ERRORS: Final = (
 class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
     """A fragment that the warehouse needs cannot be used. ``found`` says what is wrong."""
 
-    def __init__(self, source: "Source", problem: str) -> None:
+    def __init__(self, source: "FragmentSource", problem: str) -> None:
         self.source = source
         self.problem = problem
         self.found = (
@@ -93,7 +93,7 @@ def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class FragmentSource:
     """Which fragment is wanted: its key, its file, and the input's path for messages.
 
     written: what the file is known by; None where an older version committed it. is_new: it is
@@ -107,11 +107,11 @@ class Source:
     is_new: bool = False
 
 
-def locate(
+def source_of(
     workspace: Workspace, key: FragmentKey, path: str, written: FragmentFile | None
-) -> Source:
+) -> FragmentSource:
     """The source of a fragment in this workspace."""
-    return Source(key, workspace.fragment(key.fragment_id), path, written)
+    return FragmentSource(key, workspace.fragment(key.fragment_id), path, written)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Fragment:
     tables: dict[str, pa.Table]
 
 
-def read_fragment(source: Source) -> Fragment:
+def read_fragment(source: FragmentSource) -> Fragment:
     """A whole fragment. Raises FragmentUnreadable."""
     row = _read_row(source, None, _open_checked(source))
     header = _header(row, source)
@@ -148,7 +148,7 @@ def read_fragment(source: Source) -> Fragment:
     return Fragment(header, tables)
 
 
-def _check_span(header: Header, rows: pa.Table, table: Table, source: Source) -> None:
+def _check_span(header: Header, rows: pa.Table, table: Table, source: FragmentSource) -> None:
     """The header's times must cover the rows, a day more on each side for reporting offsets.
 
     Which fragments cover a day is found by these times; one that lies would be left out.
@@ -180,24 +180,26 @@ class Opened:
     kept: aggregate tables that were read with it, by name; each is given away once.
     """
 
-    source: Source
+    source: FragmentSource
     header: Header
     kept: dict[str, pa.Table] = field(default_factory=dict)
 
 
-def open_fragment(source: Source) -> Opened:
+def open_fragment(source: FragmentSource) -> Opened:
     """Check a fragment and read its header. Raises FragmentUnreadable."""
     row = _read_row(source, _HEADER_COLUMNS, _open_checked(source))
     return Opened(source, _header(row, source))
 
 
-def open_fragments(sources: Iterable[Source]) -> list[Opened]:
+def open_fragments(sources: Iterable[FragmentSource]) -> list[Opened]:
     """Read the headers of fragments, in order. Raises FragmentUnreadable."""
     with ThreadPoolExecutor(_AHEAD) as readers:
         return list(readers.map(open_fragment, sources))
 
 
-def open_with_ledgers(sources: Sequence[Source]) -> tuple[list[Opened], dict[str, pa.Table]]:
+def open_with_ledgers(
+    sources: Sequence[FragmentSource],
+) -> tuple[list[Opened], dict[str, pa.Table]]:
     """Read the headers of fragments, in order, and all their ledgers by name, with input_id.
 
     No ledger where there is no fragment. Raises FragmentUnreadable.
@@ -221,7 +223,7 @@ class _Room:
     left: int
 
 
-def _open_with_ledgers(source: Source, room: _Room) -> tuple[Opened, dict[str, pa.Table]]:
+def _open_with_ledgers(source: FragmentSource, room: _Room) -> tuple[Opened, dict[str, pa.Table]]:
     if room.left > 0 and _is_small(source.file):
         whole = read_fragment(source)
         ledgers = {table.name: whole.tables.pop(table.name) for table in FRAGMENT_LEDGERS}
@@ -280,13 +282,13 @@ def _days(rows: pa.Table, table: Table) -> pa.ChunkedArray:
     return pc.cast(rows.column(table.columns[0].name), pa.date32())
 
 
-def check_size(source: Source) -> None:
+def check_size(source: FragmentSource) -> None:
     """See whether a fragment is there, and as long as it was. Raises FragmentUnreadable."""
     with _as_unreadable(source):
         _refuse_other_size(source, storage.size(source.file))
 
 
-def check_bytes(source: Source) -> None:
+def check_bytes(source: FragmentSource) -> None:
     """Compare a fragment with what was written; where nobody said it, see whether it can be read.
 
     Raises FragmentUnreadable.
@@ -300,7 +302,7 @@ def check_bytes(source: Source) -> None:
             pass
 
 
-def _open_checked(source: Source) -> Path | pa.BufferReader:
+def _open_checked(source: FragmentSource) -> Path | pa.BufferReader:
     """Where to read a fragment whose bytes are those that were written: a small one in memory.
 
     Raises FragmentUnreadable where they are others.
@@ -323,7 +325,7 @@ def _open_checked(source: Source) -> Path | pa.BufferReader:
     return source.file if whole is None else pa.BufferReader(whole)
 
 
-def _refuse_other_size(source: Source, size: int) -> None:
+def _refuse_other_size(source: FragmentSource, size: int) -> None:
     wanted = source.written
     if wanted is not None and size != wanted.size:
         raise FragmentUnreadable(
@@ -332,7 +334,7 @@ def _refuse_other_size(source: Source, size: int) -> None:
 
 
 @contextmanager
-def _as_unreadable(source: Source) -> Iterator[None]:
+def _as_unreadable(source: FragmentSource) -> Iterator[None]:
     """What goes wrong in reading, as FragmentUnreadable."""
     try:
         yield
@@ -344,7 +346,9 @@ def _as_unreadable(source: Source) -> Iterator[None]:
         raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
 
 
-def _read_row(source: Source, columns: list[str] | None, place: Path | pa.BufferReader) -> pa.Table:
+def _read_row(
+    source: FragmentSource, columns: list[str] | None, place: Path | pa.BufferReader
+) -> pa.Table:
     with (
         _as_unreadable(source),
         # One small row group: to read it ahead, or in threads, costs more than it saves.
@@ -369,7 +373,7 @@ def _read_row(source: Source, columns: list[str] | None, place: Path | pa.Buffer
     return row
 
 
-def _header(row: pa.Table, source: Source) -> Header:
+def _header(row: pa.Table, source: FragmentSource) -> Header:
     header = row.select(_HEADER_COLUMNS)
     try:
         (values,) = header.cast(_HEADER_SCHEMA).to_pylist()
@@ -381,7 +385,7 @@ def _header(row: pa.Table, source: Source) -> Header:
     return Header(key=key, **values)
 
 
-def _flat(row: pa.Table, table: Table, source: Source) -> pa.Table:
+def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
     schema = table.arrow_schema
     if schema.names[0] == "input_id":
         schema = schema.remove(0)

@@ -1,0 +1,148 @@
+"""The rows of the ledger: read for the inputs that journal entries name, and written anew."""
+
+# ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from v6share.schemas.columns import Table
+from v6share.schemas.fragment import FragmentFile, FragmentKey
+from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS
+from v6share.schemas.text.plain import storable
+from v6share.warehouse.database.arrow import delete_matching, insert_rows
+from v6share.warehouse.database.state import raise_revision
+from v6share.warehouse.ledger.changes import (
+    NO_ROWS,
+    Changes,
+    FileRow,
+)
+from v6share.warehouse.ledger.journal import Run, SeenFile
+
+# What the fragments of ledger rows ``f`` are known by, as ``w``; nulls where nobody said it.
+WITH_FRAGMENTS: Final = (
+    "LEFT JOIN private.fragments w USING (input_id, dialect, rules_version, catalog_version)"
+)
+
+
+def fragment_file(sha256: str | None, size: int | None) -> FragmentFile | None:
+    """What a fragment is known by, from the two columns."""
+    return None if sha256 is None or size is None else FragmentFile(sha256, size)
+
+
+# Ledger
+
+
+def file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[FileRow]:
+    """Every row of these inputs, by whatever versions. named: input ids."""
+    rows = connection.execute(
+        "SELECT input_id, dialect, rules_version, catalog_version, f.path, f.size, run_id, status, "
+        "reason, committed_at, w.sha256, w.size, rows_in, rows_counted, rows_rejected, "
+        f"first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
+        "WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        [sorted(named)],
+    ).fetchall()
+    return [
+        _file_row(*row[:10], fragment=fragment_file(*row[10:12]), figures=tuple(row[12:]))
+        for row in rows
+    ]
+
+
+def _file_row(
+    input_id: str,
+    dialect: str,
+    rules_version: int,
+    catalog_version: str,
+    *fields: Any,
+    fragment: FragmentFile | None,
+    figures: Any,
+) -> FileRow:
+    key = FragmentKey(input_id, dialect, rules_version, catalog_version)
+    path, size, run_id, status, reason, committed_at = fields
+    return FileRow(key, path, size, run_id, status, reason, committed_at, figures, fragment)
+
+
+def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    """Write what journal entries changed; part of the transaction of a commit."""
+    _replace(connection, LEDGER_FILES, "input_id", _file_records(changes))
+    _write_fragments(connection, changes)
+    _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in changes.runs.values()])
+    _write_seen(connection, list(changes.seen.values()))
+    if changes.changes_tables:
+        raise_revision(connection)
+
+
+def _file_records(changes: Changes) -> list[dict[str, Any]]:
+    return [_file_record(row) for rows in changes.rows.values() for row in rows.values()]
+
+
+def _file_record(row: FileRow) -> dict[str, Any]:
+    rows_in, counted, rejected, first, last = row.figures or NO_ROWS
+    return {
+        **vars(row.key),
+        "path": storable(row.path),
+        "size": row.size,
+        "run_id": row.run_id,
+        "status": row.status,
+        "reason": row.reason,
+        "rows_in": rows_in,
+        "rows_counted": counted,
+        "rows_rejected": rejected,
+        "first_start": first,
+        "last_end": last,
+        "committed_at": row.committed_at,
+    }
+
+
+def _run_record(run: Run) -> dict[str, Any]:
+    return run.row | {"command": storable(run.command)}
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    key: str,
+    records: Sequence[Mapping[str, Any]],
+) -> None:
+    """Put these rows in the place of all rows with the same key."""
+    if not records:
+        return
+    keys = sorted({record[key] for record in records})
+    connection.execute(
+        f"DELETE FROM {table.name} WHERE {key} IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        [keys],
+    )
+    insert_rows(
+        connection, table.name, pa.Table.from_pylist(list(records), schema=table.arrow_schema)
+    )
+
+
+def _write_fragments(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    """Keep what the fragments are known by."""
+    known = [
+        {**vars(row.key), **vars(row.fragment)}
+        for rows in changes.rows.values()
+        for row in rows.values()
+        if row.fragment is not None
+    ]
+    if known:
+        rows = pa.Table.from_pylist(known)
+        delete_matching(connection, "private.fragments", "input_id", rows.select(["input_id"]))
+        insert_rows(connection, "private.fragments", rows)
+
+
+def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]) -> None:
+    if not files:
+        return
+    rows = pa.table(
+        {
+            "path": pa.array([storable(file.path) for file in files], pa.string()),
+            "size": pa.array([file.size for file in files], pa.int64()),
+            "mtime_ns": pa.array([file.mtime_ns for file in files], pa.int64()),
+            "input_id": pa.array([file.input_id for file in files], pa.string()),
+        }
+    )
+    delete_matching(connection, "private.seen", "path", rows.select(["path"]))
+    insert_rows(connection, "private.seen", rows)
