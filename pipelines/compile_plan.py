@@ -6,7 +6,8 @@ from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.work import Work
 from v6share.schemas.aggregates import HOUR_MS
-from v6share.schemas.catalog.parse import Catalog, catalog_version
+from v6share.schemas.catalog.models import Catalog
+from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings

@@ -31,7 +31,7 @@ from v6share.schemas.aggregates import (
     UNDERLAYS,
     WINDOW_MS,
 )
-from v6share.schemas.catalog.parse import Catalog, Match
+from v6share.schemas.catalog.models import Catalog, Match
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import REJECT_REASONS
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from v6share.schemas.catalog.parse import CATALOG_FILES, Catalog, exporters_header, parse_catalog
+from v6share.schemas.catalog.models import Catalog
+from v6share.schemas.catalog.parse import CATALOG_FILES, exporters_header, parse_catalog
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.settings import Settings, parse_settings
 from v6share.schemas.text.wording import nearest

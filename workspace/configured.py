@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from v6share.schemas.catalog.lint import doubts
-from v6share.schemas.catalog.parse import Catalog, catalog_version, parse_catalog
+from v6share.schemas.catalog.models import Catalog
+from v6share.schemas.catalog.parse import parse_catalog
+from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dialects import dialects_digest
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.settings import Settings

@@ -5,7 +5,7 @@ from v6share.jobs.terminal import interrupt, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
-from v6share.schemas.catalog.parse import dimension_tables
+from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import UserError
 from v6share.warehouse.ledger.lost_catalog import (
     refuse_lost_catalog_of_snapshot,

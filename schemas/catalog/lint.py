@@ -11,8 +11,7 @@ from typing import Final
 import pyarrow.compute as pc
 
 from v6share.schemas.aggregates import UNLISTED
-from v6share.schemas.catalog.models import ENDPOINT_COLUMNS, EXPORTER_COLUMNS
-from v6share.schemas.catalog.parse import Catalog
+from v6share.schemas.catalog.models import ENDPOINT_COLUMNS, EXPORTER_COLUMNS, Catalog
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import SETTINGS_FILE, Kpi, Settings
 from v6share.schemas.text.csv_files import CsvColumns, CsvRow, read_csv

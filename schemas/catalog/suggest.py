@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from v6share.schemas.catalog.parse import EXPORTER_COLUMNS, Catalog, Exporter
+from v6share.schemas.catalog.models import EXPORTER_COLUMNS, Catalog, Exporter
 from v6share.schemas.outcome import Outcome
 
 WORTH_SAYING: Final = 0.10

@@ -6,7 +6,8 @@ from ipaddress import IPv4Address, ip_address
 import numpy as np
 
 from v6share.pipelines.kernels.flow_batch import Coded, FlowBatch
-from v6share.schemas.catalog.parse import Catalog, parse_catalog
+from v6share.schemas.catalog.models import Catalog
+from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.column_sources import Form
 from v6share.schemas.flow import PLAIN_COLUMNS, Plain
 

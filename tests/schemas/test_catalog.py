@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from v6share.schemas.catalog.parse import (
-    CATALOG_FILES,
+from v6share.schemas.catalog.dimension_rows import dimension_tables
+from v6share.schemas.catalog.models import (
     App,
     Catalog,
     Endpoint,
@@ -25,11 +25,9 @@ from v6share.schemas.catalog.parse import (
     Stage3,
     Targets,
     Transition,
-    catalog_version,
-    dimension_tables,
-    parse_catalog,
-    prefix_error,
 )
+from v6share.schemas.catalog.parse import CATALOG_FILES, parse_catalog, prefix_error
+from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import Kpi, Run, Sampling, Settings, Time, parse_settings

@@ -2,7 +2,8 @@
 
 from importlib.resources import files
 
-from v6share.schemas.catalog.parse import Exporter, exporters_header
+from v6share.schemas.catalog.models import Exporter
+from v6share.schemas.catalog.parse import exporters_header
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.outcome import Outcome
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from v6share.schemas.catalog.parse import CATALOG_FILES, Catalog
+from v6share.schemas.catalog.models import Catalog
+from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_TARGETS, DIM_VANTAGES
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot

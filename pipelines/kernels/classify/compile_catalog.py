@@ -25,7 +25,8 @@ from v6share.pipelines.kernels.classify.intervals import (
 from v6share.pipelines.kernels.flow_batch import I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.normalise.addresses import parse_prefixes
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
-from v6share.schemas.catalog.parse import Catalog, Match, Transition, network_problem, prefix_error
+from v6share.schemas.catalog.models import Catalog, Match, Transition, network_problem
+from v6share.schemas.catalog.parse import prefix_error
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.text.csv_files import row_line
 
