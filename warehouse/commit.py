@@ -41,7 +41,6 @@ from v6share.warehouse.ledger.quarantine import write_refusals
 from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, file_rows, fragment_file, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
-from v6share.warehouse.merge.merge_rows import SumBeyondRangeError
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
     FragmentUnreadable,

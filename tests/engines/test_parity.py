@@ -426,7 +426,9 @@ def test_a_run_killed_at_any_moment_is_made_good_by_the_next(split: Made, fresh:
 def test_what_a_killed_run_was_writing_is_cleared_away(made: Made, copy_of: Copy) -> None:
     """A torn fragment has no name yet; the next run that counts removes it."""
     root = copy_of(made)
-    torn = next((root / "state" / "fragments").rglob("*.parquet")).with_name(".torn.tmp")
+    torn = next((root / "state" / "fragments").rglob("*.parquet")).with_name(
+        ".torn.parquet.0.draft"
+    )
     torn.write_bytes(b"PAR1")
     declared = root / "catalog" / "exporters.csv"
     lines = declared.read_text().splitlines(keepends=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from fragment_maker import make_fragment
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
-from v6share.warehouse.merge.merge_rows import SumBeyondRangeError, combine
+from v6share.schemas.merge_rows import SumBeyondRangeError, combine
 from v6share.warehouse.merge.read_fragments import FragmentSource, FragmentUnreadable, read_fragment
 from v6share.workspace.paths import Workspace
 

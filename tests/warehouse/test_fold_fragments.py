@@ -11,8 +11,8 @@ from fragment_maker import make_fragment, workspace_at
 import v6share.warehouse.merge.fold_fragments as folding
 from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
 from v6share.schemas.columns import Table
+from v6share.schemas.merge_rows import combine
 from v6share.warehouse.merge.fold_fragments import folds_ahead
-from v6share.warehouse.merge.merge_rows import combine
 from v6share.warehouse.merge.read_fragments import FragmentSource, open_fragments, read_parts
 
 PATIENCE = 20

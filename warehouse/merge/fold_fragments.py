@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Table
-from v6share.warehouse.merge.merge_rows import combine
+from v6share.schemas.merge_rows import combine
 
 # Rows of fragments that are read before they are folded together, as Arrow.
 FOLD_BYTES: Final = 40 << 20

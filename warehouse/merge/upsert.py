@@ -23,8 +23,8 @@ from v6share.schemas.aggregates import (
     TRAFFIC_5M,
 )
 from v6share.schemas.columns import Kind, Table
+from v6share.schemas.merge_rows import combine, roll_up
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
-from v6share.warehouse.merge.merge_rows import combine, roll_up
 
 _WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 1000}
 # Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from v6share.schemas import merge_rows as combining
 from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, THETA_MAX, TRAFFIC_1H, TRAFFIC_5M
 from v6share.schemas.columns import Column, Kind, Merge, Table
+from v6share.schemas.merge_rows import SumBeyondRangeError, combine, roll_up
 from v6share.warehouse.database.arrow import insert_rows
-from v6share.warehouse.merge import merge_rows as combining
-from v6share.warehouse.merge.merge_rows import SumBeyondRangeError, combine, roll_up
 
 SMALL = Table(
     "small",
