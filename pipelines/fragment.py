@@ -3,14 +3,13 @@
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums
-from v6share.schemas.errors import InputRefused
 from v6share.schemas.fragment import (
     FRAGMENT_SCHEMA,
     FRAGMENT_TEXT,
@@ -23,21 +22,9 @@ from v6share.workspace import storage
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-LARGEST_SUM: Final = 2**62
-
 
 def fragment_table(key: FragmentKey, size: int, sums: Sums) -> pa.Table:
-    """Lay an input's sums out as one row of nested tables (``FRAGMENT_SCHEMA``).
-
-    Raises InputRefused where a sum passes 2^62: such an input is damaged, and later sums of
-    64 bits could wrap.
-    """
-    if sums.largest_sum > LARGEST_SUM:
-        raise InputRefused(
-            "sum_overflow",
-            f"the input's packets or bytes sum to {sums.largest_sum}, over the limit of 2^62; its "
-            "counters or sampling intervals cannot be right",
-        )
+    """Lay an input's sums out as one row of nested tables (``FRAGMENT_SCHEMA``)."""
     values = {
         "input_id": key.input_id,
         "dialect": key.dialect,

@@ -1,18 +1,22 @@
 """Merging partial aggregates: rows with equal keys become one, by the rules that the columns state.
 
-Arrow in, Arrow out; no DuckDB, no files. Every merge is exact and a monoid, so the result depends
-on the set of rows alone, not on their order or on how they were grouped before. Rows come out
-sorted by key, which packs well and lets time ranges skip.
+Arrow in, Arrow out; no DuckDB, no files. Whoever makes a fragment merges what its threads counted
+with this, and the warehouse merges the rows of many fragments. Every merge is exact and a monoid,
+so the result depends on the set of rows alone, not on their order or on how they were grouped
+before. Rows come out sorted by key, which packs well and lets time ranges skip.
 
 Decided against ``GROUP BY`` inside DuckDB: eleven text columns are hashed and compared for each
 row there. Here every key column is a dictionary of few values, so a whole key packs into one
 integer, and sorting those is many times faster.
+
+Loads NumPy and Arrow's compute functions, so nothing that a light command needs may import it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +27,8 @@ from v6share.schemas.aggregates import THETA_SIZE
 from v6share.schemas.columns import Column, Kind, Merge, Table
 
 _THREADS: Final = 2
+# To start threads takes longer than to merge fewer rows than these.
+_FEW_ROWS: Final = 4096
 _DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 _WORD_BITS: Final = 63
 _LIMB: Final = 32
@@ -35,6 +41,9 @@ Integers = NDArray[np.int64]
 Ranks = NDArray[np.int32]
 Hashes = NDArray[np.uint64]
 Owners = NDArray[np.uint16]
+Chunks: TypeAlias = dict[str, list[pa.Array]]
+# ``map``, or one that gives the results in the same order and has threads make them.
+Each: TypeAlias = Callable[..., Iterable[Any]]
 
 
 class SumBeyondRangeError(ArithmeticError):
@@ -42,18 +51,25 @@ class SumBeyondRangeError(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class _Groups:
-    """Rows by key. order: row numbers, ascending by key; starts: where in it a new key begins."""
+class Groups:
+    """Rows by key. order: row numbers, ascending by key; starts: where in it a new key begins.
+
+    keys: the different keys, ascending, one column for each column of the key. The text in them is
+    dictionary-encoded; its dictionary ascends and has no text that is in no row.
+    """
 
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
+    keys: list[pa.Array]
 
     @property
     def all_single(self) -> bool:
+        """Whether no two rows are equal in key."""
         return len(self.starts) == len(self.order)
 
     @property
     def largest(self) -> int:
+        """How many rows the largest group has. There must be rows."""
         return int(np.diff(self.starts, append=len(self.order)).max())
 
 
@@ -67,15 +83,12 @@ def combine(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
 
     A column is let go of as soon as it is used, which frees parts that nobody else holds.
     """
-    with ThreadPoolExecutor(_THREADS) as threads:
-        rows = _one_chunk(threads, table, parts)
-        if not len(rows[table.columns[0].name]):
-            return pa.table(rows)
-        groups = _groups(list(threads.map(lambda name: _ranks(rows[name]), table.key)))
-        firsts = pa.array(groups.order[groups.starts])
-        columns = list(threads.map(lambda name: rows.pop(name).take(firsts), table.key))
-        columns += _merged(threads, table, rows, groups)
-    return pa.table(columns, names=[column.name for column in table.columns])
+    chunks = _chunks(table, parts)
+    with _side_by_side(sum(map(len, chunks[table.columns[0].name]))) as each:
+        rows = _one_chunk(table, chunks, each)
+        groups = group_rows((rows.pop(name) for name in table.key), each)
+        columns = [*groups.keys, *_merged(table, rows, groups, each)]
+    return lay_out(table, columns)
 
 
 def roll_up(table: Table, finer: pa.Table, window_us: int) -> pa.Table:
@@ -89,12 +102,36 @@ def roll_up(table: Table, finer: pa.Table, window_us: int) -> pa.Table:
     return combine(table, [finer.set_column(0, name, floored)])
 
 
-def _one_chunk(threads: Executor, table: Table, parts: Iterable[pa.Table]) -> dict[str, pa.Array]:
-    """All parts as one array a column, text as dictionaries."""
-    chunks: dict[str, list[pa.Array]] = {column.name: [] for column in table.columns}
+def lay_out(table: Table, columns: Sequence[pa.Array]) -> pa.Table:
+    """A table of columns without nulls, in the order of the schema; text may be a dictionary."""
+    fields = [
+        field.with_type(array.type)
+        for field, array in zip(table.arrow_schema, columns, strict=True)
+    ]
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def _chunks(table: Table, parts: Iterable[pa.Table]) -> Chunks:
+    """The arrays of all parts, column by column."""
+    chunks: Chunks = {column.name: [] for column in table.columns}
     for part in parts:
         for name, of_column in chunks.items():
             of_column.extend(part.column(name).chunks)
+    return chunks
+
+
+@contextmanager
+def _side_by_side(rows: int) -> Iterator[Each]:
+    """What works on the columns of so many rows: threads, or this one alone where rows are few."""
+    if rows < _FEW_ROWS:
+        yield map
+        return
+    with ThreadPoolExecutor(_THREADS) as threads:
+        yield threads.map
+
+
+def _one_chunk(table: Table, chunks: Chunks, each: Each) -> dict[str, pa.Array]:
+    """All parts as one array a column, text as dictionaries; takes the arrays out of chunks."""
 
     def joined(column: Column) -> pa.Array:
         some, kind = chunks.pop(column.name), column.kind.arrow
@@ -105,7 +142,7 @@ def _one_chunk(threads: Executor, table: Table, parts: Iterable[pa.Table]) -> di
             raise ValueError(f"{table.name}.{column.name} has {whole.null_count} nulls")
         return whole
 
-    arrays = threads.map(joined, table.columns)
+    arrays = each(joined, table.columns)
     return {column.name: _only(array) for column, array in zip(table.columns, arrays, strict=True)}
 
 
@@ -116,27 +153,56 @@ def _encoded(chunk: pa.Array) -> pa.Array:
 # Keys
 
 
-def _ranks(column: pa.Array) -> tuple[Ranks, int]:
-    """A number for each row, in the order of the values, and how many different ones there are.
+@dataclass(frozen=True)
+class _Key:
+    """A key column. ranks: of each row's value among the different ones, which ascend."""
 
-    Text sorts by its UTF-8 bytes, as in DuckDB.
+    ranks: Ranks
+    values: pa.Array
+
+    def at(self, rows: NDArray[np.intp]) -> pa.Array:
+        """The key of some rows; they have every value that is in any row."""
+        ranks = self.ranks[rows]
+        if not pa.types.is_string(self.values.type):
+            return self.values.take(pa.array(ranks))
+        used = np.zeros(len(self.values), np.bool_)
+        used[ranks] = True
+        if used.all():
+            return pa.DictionaryArray.from_arrays(ranks, self.values)
+        position = np.cumsum(used, dtype=np.int32) - 1
+        return pa.DictionaryArray.from_arrays(position[ranks], self.values.filter(pa.array(used)))
+
+
+def group_rows(columns: Iterable[pa.Array], each: Each = map) -> Groups:
+    """Sort rows by their keys, and find those that are equal.
+
+    columns: those of the key, the leading one first. A dictionary has no text twice. each: what
+    works on them, one by one.
     """
+    keys = list(each(_ranked, columns))
+    order, starts = _sorted(_packed(keys))
+    firsts = order[starts]
+    return Groups(order, starts, list(each(lambda key: key.at(firsts), keys)))
+
+
+def _ranked(column: pa.Array) -> _Key:
+    """Text sorts by its UTF-8 bytes, as in DuckDB."""
     encoded = _encoded(column)
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    order = pc.sort_indices(encoded.dictionary)
     rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[encoded.indices.to_numpy()], len(order)
+    rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+    return _Key(rank[encoded.indices.to_numpy()], encoded.dictionary.take(order))
 
 
-def _groups(ranks: Sequence[tuple[Ranks, int]]) -> _Groups:
-    words = _packed(ranks)
+def _sorted(words: Sequence[Integers]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order and the starts of ``Groups``."""
     order = np.lexsort(words[::-1]) if len(words) > 1 else _argsort(words[0])
     is_new = np.zeros(len(order), np.bool_)
-    is_new[0] = True
+    is_new[:1] = True
     for word in words:
         in_order = word[order]
         is_new[1:] |= in_order[1:] != in_order[:-1]
-    return _Groups(order, np.flatnonzero(is_new))
+    return order, np.flatnonzero(is_new)
 
 
 def _argsort(word: Integers) -> NDArray[np.intp]:
@@ -146,17 +212,17 @@ def _argsort(word: Integers) -> NDArray[np.intp]:
     return np.argsort(word)
 
 
-def _packed(ranks: Sequence[tuple[Ranks, int]]) -> list[Integers]:
+def _packed(keys: Sequence[_Key]) -> list[Integers]:
     """The key columns in as few 63-bit integers as hold them, the leading ones first."""
     words: list[Integers] = []
     room = 0
-    for rank, size in ranks:
-        bits = (size - 1).bit_length()
+    for key in keys:
+        bits = (len(key.values) - 1).bit_length()
         if not words or bits > room:
-            words.append(rank.astype(np.int64))
+            words.append(key.ranks.astype(np.int64))
             room = _WORD_BITS - bits
         else:
-            words[-1] = (words[-1] << bits) | rank
+            words[-1] = (words[-1] << bits) | key.ranks
             room -= bits
     return words
 
@@ -165,20 +231,18 @@ def _packed(ranks: Sequence[tuple[Ranks, int]]) -> list[Integers]:
 
 
 def _merged(
-    threads: Executor, table: Table, rows: dict[str, pa.Array], groups: _Groups
-) -> list[pa.Array]:
+    table: Table, rows: dict[str, pa.Array], groups: Groups, each: Each
+) -> Iterable[pa.Array]:
     """The measures of the groups, in the order of the columns; takes them out of rows."""
     if any(column.merge is Merge.THETA for column in table.measures):
         thetas, lists = (rows.pop(column.name) for column in table.measures)
-        return list(_united(thetas, lists, groups))
-    return list(
-        threads.map(
-            lambda column: _measure(table, column, rows.pop(column.name), groups), table.measures
-        )
+        return _united(thetas, lists, groups)
+    return each(
+        lambda column: _measure(table, column, rows.pop(column.name), groups), table.measures
     )
 
 
-def _measure(table: Table, column: Column, values: pa.Array, groups: _Groups) -> pa.Array:
+def _measure(table: Table, column: Column, values: pa.Array, groups: Groups) -> pa.Array:
     if groups.all_single:
         return values.take(pa.array(groups.order))
     try:
@@ -189,17 +253,17 @@ def _measure(table: Table, column: Column, values: pa.Array, groups: _Groups) ->
         raise SumBeyondRangeError(f"{table.name}.{column.name}: {error}") from None
 
 
-def _least(values: Integers, groups: _Groups) -> Integers:
+def _least(values: Integers, groups: Groups) -> Integers:
     least: Integers = np.minimum.reduceat(values[groups.order], groups.starts)
     return least
 
 
-def _greatest(values: Integers, groups: _Groups) -> Integers:
+def _greatest(values: Integers, groups: Groups) -> Integers:
     greatest: Integers = np.maximum.reduceat(values[groups.order], groups.starts)
     return greatest
 
 
-def _summed(values: Integers, groups: _Groups) -> Integers:
+def _summed(values: Integers, groups: Groups) -> Integers:
     in_order = values[groups.order]
     if _magnitude(values) * groups.largest < 1 << 63:
         return _add(in_order, groups)
@@ -207,14 +271,14 @@ def _summed(values: Integers, groups: _Groups) -> Integers:
     return (high << _LIMB) | low
 
 
-_MERGES: Final[dict[Merge | None, Callable[[Integers, _Groups], Integers]]] = {
+_MERGES: Final[dict[Merge | None, Callable[[Integers, Groups], Integers]]] = {
     Merge.SUM: _summed,
     Merge.MIN: _least,
     Merge.MAX: _greatest,
 }
 
 
-def _summed_huge(values: pa.Array, groups: _Groups) -> pa.Array:
+def _summed_huge(values: pa.Array, groups: Groups) -> pa.Array:
     """Sums of 128-bit integers, carried as decimal128: two's complement, the low half first."""
     halves = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, 2)
     low, high = halves[values.offset : values.offset + len(values)].T
@@ -231,11 +295,16 @@ def _summed_huge(values: pa.Array, groups: _Groups) -> pa.Array:
         ]
         a, b, c, d = _carried(limbs, groups)
         low, high = (b << _LIMB) | a, (d << _LIMB) | c
+    return wide_integers(high, low)
+
+
+def wide_integers(high: Integers, low: Integers) -> pa.Array:
+    """128-bit integers as a column of Kind.HUGEINT, from their halves; shapes (n,), (n,)."""
     both = np.stack([low, high], axis=1)
-    return pa.Array.from_buffers(values.type, len(both), [None, pa.py_buffer(both)])
+    return pa.Array.from_buffers(Kind.HUGEINT.arrow, len(both), [None, pa.py_buffer(both)])
 
 
-def _carried(limbs: Sequence[Integers], groups: _Groups) -> list[Integers]:
+def _carried(limbs: Sequence[Integers], groups: Groups) -> list[Integers]:
     """Sums of integers given as 32-bit limbs, the lowest first; the highest one has the sign.
 
     Exact for up to 2^31 rows: a limb's sum stays below 2^63.
@@ -252,7 +321,7 @@ def _carried(limbs: Sequence[Integers], groups: _Groups) -> list[Integers]:
     return [*sums, top]
 
 
-def _add(in_order: Integers, groups: _Groups) -> Integers:
+def _add(in_order: Integers, groups: Groups) -> Integers:
     added: Integers = np.add.reduceat(in_order, groups.starts)
     return added
 
@@ -261,8 +330,10 @@ def _magnitude(values: Integers) -> int:
     return max(-int(values.min()), int(values.max()))
 
 
-def _united(thetas: pa.Array, lists: pa.ListArray, groups: _Groups) -> tuple[pa.Array, pa.Array]:
+def _united(thetas: pa.Array, lists: pa.ListArray, groups: Groups) -> tuple[pa.Array, pa.Array]:
     """The thresholds and hashes of the groups' sketches."""
+    if not len(thetas):
+        return thetas, lists
     offsets, hashes = lists.offsets.to_numpy(), lists.values.to_numpy()
     begins, sizes = offsets[groups.order], np.diff(offsets)[groups.order]
     least = np.minimum.reduceat(thetas.to_numpy()[groups.order], groups.starts)

@@ -7,7 +7,7 @@ neither batches, nor threads, nor their order show.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.aggregate import account as accounts
 from v6share.pipelines.kernels.aggregate import clients as sketches
+from v6share.pipelines.kernels.aggregate import health
 from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
-from v6share.pipelines.kernels.flow_batch import I64, U32, U64
+from v6share.pipelines.kernels.flow_batch import I64, U32
 from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
@@ -35,9 +36,12 @@ from v6share.schemas.aggregates import (
     UNDERLAYS,
     WINDOW_MS,
 )
-from v6share.schemas.columns import Table
+from v6share.schemas.columns import Kind, Table
+from v6share.schemas.errors import InputRefused
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
+from v6share.schemas.merge_rows import combine, group_rows, lay_out, wide_integers
 
+_LARGEST_SUM: Final = 2**62
 _EXACT: Final = Context(prec=40)
 K = TypeVar("K", str, tuple[str, str])
 _UNITS: Final = ("prefix", "subscriber")
@@ -57,110 +61,38 @@ class Sums:
     without_interval: dict[str, int]
 
 
-class _Codes(NamedTuple):
-    """A key column as numbers into texts that ascend, so that number order is text order."""
-
-    numbers: I64
-    texts: tuple[str, ...] | None = None
+def _named(numbers: NDArray[np.integer], texts: Sequence[str]) -> pa.Array:
+    """Texts by their numbers, as a dictionary that has none of them twice."""
+    return pa.array(texts, pa.string()).dictionary_encode().take(pa.array(numbers))
 
 
-def _ranked(codes: NDArray[np.integer], texts: Sequence[str]) -> _Codes:
-    ascending = tuple(sorted(set(texts)))
-    position = {text: i for i, text in enumerate(ascending)}
-    rank = np.array([position[text] for text in texts], np.int64)
-    return _Codes(rank[codes], ascending)
-
-
-def _sorted_groups(keys: Sequence[_Codes]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Sort rows by their keys: the order, and where each distinct key begins in it."""
-    words = _packed([k.numbers for k in keys])
-    order = np.lexsort(words[::-1])
-    changed = np.zeros(len(order), np.bool_)
-    changed[:1] = True
-    for word in words:
-        ordered = word[order]
-        changed[1:] |= ordered[1:] != ordered[:-1]
-    return order, np.flatnonzero(changed)
-
-
-def _packed(columns: Sequence[I64]) -> list[I64]:
-    """Pack columns of small non-negative numbers into few 63-bit words, order kept."""
-    words = [np.zeros(len(columns[0]), np.int64)]
-    free = 63
-    for column in columns:
-        bits = int(column.max()).bit_length() if len(column) else 0
-        if bits > free:
-            words.append(column)
-            free = 63 - bits
-        else:
-            words[-1] = words[-1] << bits | column
-            free -= bits
-    return words
-
-
-def _key_columns(keys: Sequence[_Codes], at: NDArray[np.intp], table: Table) -> dict[str, pa.Array]:
-    found = {}
-    for name, key in zip(table.key, keys, strict=True):
-        kind = table.arrow_schema.field(name).type
-        numbers = key.numbers[at]
-        if key.texts is None:
-            scaled = numbers * 1000 if pa.types.is_timestamp(kind) else numbers
-            array = pa.array(scaled.astype(np.int32) if pa.types.is_date(kind) else scaled)
-            found[name] = array.cast(kind)
-        else:
-            found[name] = _dictionary(numbers, key.texts)
-    return found
-
-
-def _dictionary(numbers: I64, texts: Sequence[str]) -> pa.DictionaryArray:
-    """Give texts by their numbers; no text is in the dictionary that is in no row."""
-    used = np.zeros(len(texts), np.bool_)
-    used[numbers] = True
-    position = np.cumsum(used, dtype=np.int32) - 1
-    kept = [texts[i] for i in np.flatnonzero(used).tolist()]
-    return pa.DictionaryArray.from_arrays(position[numbers], pa.array(kept, pa.string()))
-
-
-def wide_array(hi: U64, lo: U64) -> pa.Array:
-    """Give 128-bit integers as decimal128(38, 0); shapes (n,), (n,)."""
-    both = np.stack([lo, hi], axis=1)
-    buffer = pa.py_buffer(np.ascontiguousarray(both))
-    return pa.Array.from_buffers(pa.decimal128(38, 0), len(hi), [None, buffer])
-
-
-def _wide_sums(hi: U64, lo: U64, starts: NDArray[np.intp]) -> tuple[U64, U64]:
-    """Sum 128-bit integers group by group, in limbs of 32 bits."""
-    low = np.uint64(0xFFFFFFFF)
-    shift = np.uint64(32)
-    limbs = [
-        np.add.reduceat(limb, starts) for limb in (lo & low, lo >> shift, hi & low, hi >> shift)
-    ]
-    for i in range(3):
-        limbs[i + 1] += limbs[i] >> shift
-        limbs[i] &= low
-    return limbs[3] << shift | limbs[2], limbs[1] << shift | limbs[0]
+def _times(ms: I64) -> pa.Array:
+    return pa.array(ms * 1000).view(Kind.TIMESTAMP.arrow)
 
 
 def _table(table: Table, columns: Mapping[str, pa.Array]) -> pa.Table:
-    """Lay out a table; text may be dictionary-encoded."""
+    """Lay out a ledger table."""
     fields = [f for f in table.arrow_schema if f.name in columns]
-    encoded = [
-        f.with_type(columns[f.name].type) if pa.types.is_string(f.type) else f for f in fields
-    ]
-    return pa.table([columns[f.name] for f in fields], schema=pa.schema(encoded))
+    return pa.table([columns[f.name] for f in fields], schema=pa.schema(fields))
 
 
 def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
     """Merge all accumulators of one input into its tables, each sorted by its key.
 
-    The first part takes in the groups of the others: afterwards none can count any more.
+    The first part takes in the groups of the others: afterwards none can count any more. Raises
+    InputRefused where a sum passes 2^62.
     """
     if not parts:
         parts = [Accumulator(plan)]
     tally = sum((part.tally for part in parts), accounts.new_tally())
-    traffic = _traffic_rows(parts)
+    rows = [accounts.total(limbs) for limbs in tally[:, :, accounts.ROWS].sum(axis=0)]
+    counted = tally[:, COUNTED].sum(axis=0)
+    largest_sum = max(accounts.total(c) for c in counted)
+    _refuse_beyond_range(largest_sum)
+    firsts = [part.first_ms for part in parts if part.first_ms is not None]
+    lasts = [part.last_ms for part in parts if part.last_ms is not None]
     tables = {
-        TRAFFIC_5M.name: _traffic_table(plan, traffic),
+        TRAFFIC_5M.name: _traffic_table(plan, parts),
         CLIENTS_1D.name: _clients_table(plan, parts),
         RTT_1H.name: _rtt_table(plan, parts),
         HEALTH_1H.name: _health_table(plan, parts),
@@ -169,140 +101,91 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
         REJECTS.name: _rejects_table(tally),
         FINDINGS.name: _findings_table(parts),
     }
-    rows = [accounts.total(limbs) for limbs in tally[:, :, accounts.ROWS].sum(axis=0)]
-    counted = tally[:, COUNTED].sum(axis=0)
-    firsts = [part.first_ms for part in parts if part.first_ms is not None]
-    lasts = [part.last_ms for part in parts if part.last_ms is not None]
     return Sums(
         tables,
         sum(rows),
         rows[COUNTED],
         sum(rows) - rows[COUNTED],
-        max(accounts.total(c) for c in counted),
+        largest_sum,
         min(firsts, default=None),
         max(lasts, default=None),
         _summed([part.without_interval for part in parts]),
     )
 
 
-class _Traffic(NamedTuple):
-    """Traffic groups of all parts: keys and measures, one row each."""
-
-    window: I64
-    vantage: I64
-    ip_class: I64
-    underlay: I64
-    direction: I64
-    family: I64
-    service: I64
-    client: I64
-    measures: I64
-    error_unknown: I64
+def _refuse_beyond_range(largest_sum: int) -> None:
+    """Such an input is damaged, and its sums of 64 bits, or later ones, could wrap."""
+    if largest_sum > _LARGEST_SUM:
+        raise InputRefused(
+            "sum_overflow",
+            f"the input's packets or bytes sum to {largest_sum}, over the limit of 2^62; its "
+            "counters or sampling intervals cannot be right",
+        )
 
 
-def _traffic_rows(parts: Sequence[Accumulator]) -> _Traffic:
-    """Merge the parts' traffic; the bytes whose error is unknown have groups of their own."""
-    a, b, measures = _merged([part.traffic for part in parts], t.add_sums)
-    error_a, error_b, errors = _merged([part.errors for part in parts], t.add_rows)
-    unknown = np.zeros(len(a), np.int64)
-    if len(errors):
-        a, b = np.concatenate((a, error_a)), np.concatenate((b, error_b))
-        unknown = np.append(unknown, errors[:, 0])
-        measures = np.pad(measures, ((0, len(errors)), (0, 0)))
-    window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
-    return _Traffic(
-        window,
-        vantage,
-        ip_class,
-        underlay,
-        direction,
-        family,
-        b >> 32,
-        b & 0xFFFFFFFF,
-        measures,
-        unknown,
-    )
+def _traffic_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
+    """Traffic; the bytes whose error is unknown are counted apart, under keys of their own."""
+    a, b, sums = _merged([part.traffic for part in parts], t.add_sums)
+    rows = [_traffic_rows(plan, a, b, sums, np.zeros(len(a), np.int64))]
+    a, b, errors = _merged([part.errors for part in parts], t.add_rows)
+    if len(a):
+        none = np.zeros((len(a), t.MEASURES), np.int64)
+        rows.append(_traffic_rows(plan, a, b, none, errors[:, 0]))
+    return combine(TRAFFIC_5M, rows)
 
 
-def _traffic_table(plan: Plan, rows: _Traffic) -> pa.Table:
+def _traffic_rows(plan: Plan, a: I64, b: I64, sums: I64, error_unknown: I64) -> pa.Table:
+    """Rows of traffic; a, b: their keys, packed."""
     rules = plan.rules
-    pair, region = np.divmod(rows.service, len(rules.regions))
-    keys = [
-        _Codes(rows.window * WINDOW_MS),
-        _ranked(rows.vantage, plan.vantages),
-        _ranked(pair, [app for app, _ in rules.pairs]),
-        _ranked(pair, [product for _, product in rules.pairs]),
-        _ranked(rows.client, [region for region, _ in rules.clients]),
-        _ranked(region, rules.regions),
-        _ranked(rows.client, [network for _, network in rules.clients]),
-        _ranked(rows.family, FAMILIES),
-        _ranked(rows.ip_class, IP_CLASSES),
-        _ranked(rows.underlay, UNDERLAYS),
-        _ranked(rows.direction, DIRECTIONS),
-    ]
-    order, starts = _sorted_groups(keys)
-    columns = _key_columns(keys, order[starts], TRAFFIC_5M)
-    measures = rows.measures[order]
-    for name, m in (
-        ("records", t.RECORDS),
-        ("tcp_opens", t.TCP_OPENS),
-        ("packets", t.PACKETS),
-        ("bytes", t.BYTES),
-        ("sampled_packets", t.SAMPLED_PACKETS),
-        ("sampled_bytes", t.SAMPLED_BYTES),
-    ):
-        columns[name] = pa.array(_summed_groups(measures[:, m], starts))
-    columns["bytes_error_unknown"] = pa.array(_summed_groups(rows.error_unknown[order], starts))
-    hi = measures[:, t.VARIANCE_HI].view(np.uint64)
-    lo = measures[:, t.VARIANCE_LO].view(np.uint64)
-    columns["bytes_variance"] = wide_array(
-        *(_wide_sums(hi, lo, starts) if len(starts) else (hi, lo))
+    window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
+    pair, service_region = np.divmod(b >> 32, len(rules.regions))
+    client = b & 0xFFFFFFFF
+    return pa.table(
+        {
+            "window_start": _times(window * WINDOW_MS),
+            "vantage": _named(vantage, plan.vantages),
+            "app": _named(pair, [app for app, _ in rules.pairs]),
+            "product": _named(pair, [product for _, product in rules.pairs]),
+            "client_region": _named(client, [region for region, _ in rules.clients]),
+            "service_region": _named(service_region, rules.regions),
+            "network": _named(client, [network for _, network in rules.clients]),
+            "family": _named(family, FAMILIES),
+            "ip_class": _named(ip_class, IP_CLASSES),
+            "underlay": _named(underlay, UNDERLAYS),
+            "direction": _named(direction, DIRECTIONS),
+            "records": sums[:, t.RECORDS],
+            "tcp_opens": sums[:, t.TCP_OPENS],
+            "packets": sums[:, t.PACKETS],
+            "bytes": sums[:, t.BYTES],
+            "sampled_packets": sums[:, t.SAMPLED_PACKETS],
+            "sampled_bytes": sums[:, t.SAMPLED_BYTES],
+            "bytes_variance": wide_integers(sums[:, t.VARIANCE_HI], sums[:, t.VARIANCE_LO]),
+            "bytes_error_unknown": error_unknown,
+        }
     )
-    return _table(TRAFFIC_5M, columns)
-
-
-def _summed_groups(values: I64, starts: NDArray[np.intp]) -> I64:
-    if len(starts) == len(values):
-        return values
-    return np.add.reduceat(values, starts)
 
 
 def _exporters_table(parts: Sequence[Accumulator]) -> pa.Table:
-    """Each part numbers its exporters for itself; here they get common numbers."""
-    names = tuple(sorted({name for part in parts for name in part.exporters.numbers}))
-    position = {name: i for i, name in enumerate(names)}
-    hours, exporters, families, notes = [], [], [], []
-    for part in parts:
-        a, b, measures = part.presence.filled()
-        of_lane = np.array([position[n] for n in part.exporters.numbers], np.int64)
-        number = (b >> np.uint64(8)).astype(np.int64)
-        hours.append(a.astype(np.int64) * HOUR_MS)
-        exporters.append(of_lane[number] if len(number) else number)
-        families.append((b & np.uint64(0xFF)).astype(np.int64))
-        notes.append(measures)
-    keys = [
-        _Codes(np.concatenate(hours)),
-        _Codes(np.concatenate(exporters), names),
-        _ranked(np.concatenate(families), FAMILIES),
-    ]
-    order, starts = _sorted_groups(keys)
-    columns = _key_columns(keys, order[starts], EXPORTERS_1H)
-    noted = np.concatenate(notes)[order]
-    for name, m, merged in (
-        ("records", t.HOUR_RECORDS, np.add),
-        ("packets", t.HOUR_PACKETS, np.add),
-        ("bytes", t.HOUR_BYTES, np.add),
-        ("sampling_min", t.SAMPLING_MIN, np.minimum),
-        ("sampling_max", t.SAMPLING_MAX, np.maximum),
-        ("first_seen", t.FIRST_SEEN, np.minimum),
-        ("last_seen", t.LAST_SEEN, np.maximum),
-    ):
-        values = merged.reduceat(noted[:, m], starts) if len(starts) else noted[:, m]
-        kind = EXPORTERS_1H.arrow_schema.field(name).type
-        columns[name] = pa.array(values * 1000 if pa.types.is_timestamp(kind) else values).cast(
-            kind
-        )
-    return _table(EXPORTERS_1H, columns)
+    return combine(EXPORTERS_1H, [_exporters_rows(part) for part in parts])
+
+
+def _exporters_rows(part: Accumulator) -> pa.Table:
+    """What one part noted of its exporters, which it numbers for itself."""
+    hour, who, noted = part.presence.filled()
+    return pa.table(
+        {
+            "window_start": _times(hour.astype(np.int64) * HOUR_MS),
+            "exporter": _named(who >> np.uint64(8), list(part.exporters.numbers)),
+            "family": _named(who & np.uint64(0xFF), FAMILIES),
+            "records": noted[:, t.HOUR_RECORDS],
+            "packets": noted[:, t.HOUR_PACKETS],
+            "bytes": noted[:, t.HOUR_BYTES],
+            "sampling_min": noted[:, t.SAMPLING_MIN],
+            "sampling_max": noted[:, t.SAMPLING_MAX],
+            "first_seen": _times(noted[:, t.FIRST_SEEN]),
+            "last_seen": _times(noted[:, t.LAST_SEEN]),
+        }
+    )
 
 
 def _merged(
@@ -316,43 +199,45 @@ def _merged(
     return a.astype(np.int64), b.astype(np.int64), measures
 
 
-def _cell_keys(plan: Plan, hour: I64, vantage: I64, cell: I64) -> list[_Codes]:
+def _cell_keys(plan: Plan, hour: I64, vantage: I64, cell: I64) -> dict[str, pa.Array]:
     client = (cell >> 2) & 0xFFFFFFFF
-    return [
-        _Codes(hour * HOUR_MS),
-        _ranked(vantage, plan.vantages),
-        _ranked(cell >> 34, plan.rules.apps),
-        _ranked(client, [region for region, _ in plan.rules.clients]),
-        _ranked(client, [network for _, network in plan.rules.clients]),
-        _ranked(cell & 3, FAMILIES),
-    ]
-
-
-def _counts_table(table: Table, keys: Sequence[_Codes], values: I64) -> pa.Table:
-    order, starts = _sorted_groups(keys)
-    columns = _key_columns(keys, order[starts], table)
-    for m, column in enumerate(table.measures):
-        columns[column.name] = pa.array(_summed_groups(values[order, m], starts))
-    return _table(table, columns)
+    return {
+        "window_start": _times(hour * HOUR_MS),
+        "vantage": _named(vantage, plan.vantages),
+        "app": _named(cell >> 34, plan.rules.apps),
+        "client_region": _named(client, [region for region, _ in plan.rules.clients]),
+        "network": _named(client, [network for _, network in plan.rules.clients]),
+        "family": _named(cell & 3, FAMILIES),
+    }
 
 
 def _rtt_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     a, b, values = _merged([part.rtt for part in parts], t.add_rows)
-    keys = [
-        *_cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1),
-        _ranked(b & 1, SIDES),
-        _Codes((a >> 16) & 0xFFFF),
-    ]
-    return _counts_table(RTT_1H, keys, values)
+    rows = _cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1) | {
+        "side": _named(b & 1, SIDES),
+        "bucket": ((a >> 16) & 0xFFFF).astype(np.int16),
+        "samples": values[:, 0],
+    }
+    return combine(RTT_1H, [pa.table(rows)])
 
 
 def _health_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     a, b, values = _merged([part.health for part in parts], t.add_rows)
-    return _counts_table(HEALTH_1H, _cell_keys(plan, a >> 32, a & 0xFFFF, b), values)
+    rows = _cell_keys(plan, a >> 32, a & 0xFFFF, b) | {
+        "tcp_flows": values[:, health.TCP_FLOWS],
+        "unanswered_flows": values[:, health.UNANSWERED],
+        "retransmitted_packets": values[:, health.RETRANSMITTED],
+        "packets": values[:, health.PACKETS],
+    }
+    return combine(HEALTH_1H, [pa.table(rows)])
 
 
 def _clients_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
-    """Unite the sketches of all parts in the scopes that their cells are part of."""
+    """Unite the sketches of all parts in the scopes that their cells are part of.
+
+    Only grouped like other rows: a sketch is in several scopes, and as a row of each of them it
+    would be copied before it is united.
+    """
     first, *others = [part.clients for part in parts]
     for other in others:
         first.absorb(other)
@@ -361,23 +246,20 @@ def _clients_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     sketch, place = np.nonzero(of_cell[held.cell] >= 0)
     scope = of_cell[held.cell[sketch], place]
     day, vantage, family, unit = sketches.unpack_groups(held.group[sketch])
-    keys = [
-        _Codes(day),
-        _ranked(vantage, plan.vantages),
-        _ranked(scope, [kind for kind, _ in scopes]),
-        _ranked(scope, [name for _, name in scopes]),
-        _ranked(family, FAMILIES),
-        _ranked(unit, _UNITS),
-    ]
-    order, starts = _sorted_groups(keys)
-    columns = _key_columns(keys, order[starts], CLIENTS_1D)
-    bounds = np.append(starts, len(order))
-    thetas, offsets, hashes = sketches.unite(held, sketch[order], bounds)
-    columns["theta"] = pa.array(thetas)
-    columns["client_hashes"] = pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()), pa.array(hashes)
+    groups = group_rows(
+        [
+            pa.array(day.astype(np.int32)).view(Kind.DATE.arrow),
+            _named(vantage, plan.vantages),
+            _named(scope, [kind for kind, _ in scopes]),
+            _named(scope, [name for _, name in scopes]),
+            _named(family, FAMILIES),
+            _named(unit, _UNITS),
+        ]
     )
-    return _table(CLIENTS_1D, columns)
+    bounds = np.append(groups.starts, len(groups.order))
+    thetas, offsets, hashes = sketches.unite(held, sketch[groups.order], bounds)
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(hashes))
+    return lay_out(CLIENTS_1D, [*groups.keys, pa.array(thetas), lists])
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
