@@ -84,7 +84,10 @@ def combine(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
     A column is let go of as soon as it is used, which frees parts that nobody else holds.
     """
     chunks = _chunks(table, parts)
-    with _side_by_side(sum(map(len, chunks[table.columns[0].name]))) as each:
+    count = sum(map(len, chunks[table.columns[0].name]))
+    if not count:
+        return _no_rows(table)
+    with _side_by_side(count) as each:
         rows = _one_chunk(table, chunks, each)
         groups = group_rows((rows.pop(name) for name in table.key), each)
         columns = [*groups.keys, *_merged(table, rows, groups, each)]
@@ -100,6 +103,11 @@ def roll_up(table: Table, finer: pa.Table, window_us: int) -> pa.Table:
     starts = _integers(finer.column(name))
     floored = pa.array(starts - starts % window_us).view(pa.timestamp("us"))
     return combine(table, [finer.set_column(0, name, floored)])
+
+
+def _no_rows(table: Table) -> pa.Table:
+    kinds = (_DICTIONARY if c.kind is Kind.TEXT else c.kind.arrow for c in table.columns)
+    return lay_out(table, [pa.array([], kind) for kind in kinds])
 
 
 def lay_out(table: Table, columns: Sequence[pa.Array]) -> pa.Table:
@@ -188,10 +196,13 @@ def group_rows(columns: Iterable[pa.Array], each: Each = map) -> Groups:
 def _ranked(column: pa.Array) -> _Key:
     """Text sorts by its UTF-8 bytes, as in DuckDB."""
     encoded = _encoded(column)
-    order = pc.sort_indices(encoded.dictionary)
-    rank = np.empty(len(order), np.int32)
-    rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
-    return _Key(rank[encoded.indices.to_numpy()], encoded.dictionary.take(order))
+    ranks, values = encoded.indices.to_numpy(), encoded.dictionary
+    order = pc.sort_indices(values).to_numpy()
+    if (order[1:] < order[:-1]).any():
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        ranks, values = rank[ranks], values.take(pa.array(order))
+    return _Key(ranks, values)
 
 
 def _sorted(words: Sequence[Integers]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -332,8 +343,6 @@ def _magnitude(values: Integers) -> int:
 
 def _united(thetas: pa.Array, lists: pa.ListArray, groups: Groups) -> tuple[pa.Array, pa.Array]:
     """The thresholds and hashes of the groups' sketches."""
-    if not len(thetas):
-        return thetas, lists
     offsets, hashes = lists.offsets.to_numpy(), lists.values.to_numpy()
     begins, sizes = offsets[groups.order], np.diff(offsets)[groups.order]
     least = np.minimum.reduceat(thetas.to_numpy()[groups.order], groups.starts)

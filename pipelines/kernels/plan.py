@@ -3,12 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from v6share.pipelines.kernels.classify.compile_catalog import Rules
 from v6share.pipelines.kernels.flow_batch import I64
+from v6share.pipelines.kernels.names import Names
 from v6share.schemas.aggregates import UNLISTED
+
+
+class PlanNames(NamedTuple):
+    """What the numbers of a plan stand for, in the rows of fragments.
+
+    app_of_pair, product_of_pair: by the number of an (app, product); client_region, network: by
+    the number of a client's (region, network); scope, scope_id: by the number of a client scope.
+    """
+
+    vantage: Names
+    app: Names
+    app_of_pair: Names
+    product_of_pair: Names
+    service_region: Names
+    client_region: Names
+    network: Names
+    scope: Names
+    scope_id: Names
 
 
 @dataclass(frozen=True)
@@ -50,3 +70,19 @@ class Plan:
             for place, scope in enumerate(scopes):
                 numbers[cell, place] = number.setdefault(scope, len(number))
         return tuple(number), numbers
+
+    @cached_property
+    def names(self) -> PlanNames:
+        """Made once, for all fragments of a run."""
+        pairs, clients, (scopes, _) = self.rules.pairs, self.rules.clients, self.client_scopes
+        return PlanNames(
+            vantage=Names(self.vantages),
+            app=Names(self.rules.apps),
+            app_of_pair=Names([app for app, _ in pairs]),
+            product_of_pair=Names([product for _, product in pairs]),
+            service_region=Names(self.rules.regions),
+            client_region=Names([region for region, _ in clients]),
+            network=Names([network for _, network in clients]),
+            scope=Names([kind for kind, _ in scopes]),
+            scope_id=Names([name for _, name in scopes]),
+        )

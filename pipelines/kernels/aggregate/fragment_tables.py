@@ -4,14 +4,13 @@ They merge by sums, minima, maxima and unions, and every table is sorted by its 
 neither batches, nor threads, nor their order show.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.aggregate import account as accounts
 from v6share.pipelines.kernels.aggregate import clients as sketches
@@ -21,6 +20,7 @@ from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
 from v6share.pipelines.kernels.flow_batch import I64, U32
+from v6share.pipelines.kernels.names import Names
 from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
@@ -44,7 +44,12 @@ from v6share.schemas.merge_rows import combine, group_rows, lay_out, wide_intege
 _LARGEST_SUM: Final = 2**62
 _EXACT: Final = Context(prec=40)
 K = TypeVar("K", str, tuple[str, str])
-_UNITS: Final = ("prefix", "subscriber")
+_FAMILIES: Final = Names(FAMILIES)
+_IP_CLASSES: Final = Names(IP_CLASSES)
+_UNDERLAYS: Final = Names(UNDERLAYS)
+_DIRECTIONS: Final = Names(DIRECTIONS)
+_SIDES: Final = Names(SIDES)
+_UNITS: Final = Names(("prefix", "subscriber"))
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,6 @@ class Sums:
     first_ms: int | None
     last_ms: int | None
     without_interval: dict[str, int]
-
-
-def _named(numbers: NDArray[np.integer], texts: Sequence[str]) -> pa.Array:
-    """Texts by their numbers, as a dictionary that has none of them twice."""
-    return pa.array(texts, pa.string()).dictionary_encode().take(pa.array(numbers))
 
 
 def _times(ms: I64) -> pa.Array:
@@ -124,35 +124,37 @@ def _refuse_beyond_range(largest_sum: int) -> None:
 
 
 def _traffic_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
-    """Traffic; the bytes whose error is unknown are counted apart, under keys of their own."""
+    return combine(TRAFFIC_5M, _traffic_of_parts(plan, parts))
+
+
+def _traffic_of_parts(plan: Plan, parts: Sequence[Accumulator]) -> Iterator[pa.Table]:
+    """Traffic, and the bytes whose error is unknown, which are counted apart under equal keys."""
     a, b, sums = _merged([part.traffic for part in parts], t.add_sums)
-    rows = [_traffic_rows(plan, a, b, sums, np.zeros(len(a), np.int64))]
+    yield _traffic_rows(plan, a, b, sums, np.zeros(len(a), np.int64))
     a, b, errors = _merged([part.errors for part in parts], t.add_rows)
     if len(a):
-        none = np.zeros((len(a), t.MEASURES), np.int64)
-        rows.append(_traffic_rows(plan, a, b, none, errors[:, 0]))
-    return combine(TRAFFIC_5M, rows)
+        yield _traffic_rows(plan, a, b, np.zeros((len(a), t.MEASURES), np.int64), errors[:, 0])
 
 
 def _traffic_rows(plan: Plan, a: I64, b: I64, sums: I64, error_unknown: I64) -> pa.Table:
     """Rows of traffic; a, b: their keys, packed."""
-    rules = plan.rules
+    names = plan.names
     window, vantage, ip_class, underlay, direction, family = t.unpack_a(a)
-    pair, service_region = np.divmod(b >> 32, len(rules.regions))
+    pair, service_region = np.divmod(b >> 32, len(plan.rules.regions))
     client = b & 0xFFFFFFFF
     return pa.table(
         {
             "window_start": _times(window * WINDOW_MS),
-            "vantage": _named(vantage, plan.vantages),
-            "app": _named(pair, [app for app, _ in rules.pairs]),
-            "product": _named(pair, [product for _, product in rules.pairs]),
-            "client_region": _named(client, [region for region, _ in rules.clients]),
-            "service_region": _named(service_region, rules.regions),
-            "network": _named(client, [network for _, network in rules.clients]),
-            "family": _named(family, FAMILIES),
-            "ip_class": _named(ip_class, IP_CLASSES),
-            "underlay": _named(underlay, UNDERLAYS),
-            "direction": _named(direction, DIRECTIONS),
+            "vantage": names.vantage.of(vantage),
+            "app": names.app_of_pair.of(pair),
+            "product": names.product_of_pair.of(pair),
+            "client_region": names.client_region.of(client),
+            "service_region": names.service_region.of(service_region),
+            "network": names.network.of(client),
+            "family": _FAMILIES.of(family),
+            "ip_class": _IP_CLASSES.of(ip_class),
+            "underlay": _UNDERLAYS.of(underlay),
+            "direction": _DIRECTIONS.of(direction),
             "records": sums[:, t.RECORDS],
             "tcp_opens": sums[:, t.TCP_OPENS],
             "packets": sums[:, t.PACKETS],
@@ -166,7 +168,7 @@ def _traffic_rows(plan: Plan, a: I64, b: I64, sums: I64, error_unknown: I64) -> 
 
 
 def _exporters_table(parts: Sequence[Accumulator]) -> pa.Table:
-    return combine(EXPORTERS_1H, [_exporters_rows(part) for part in parts])
+    return combine(EXPORTERS_1H, map(_exporters_rows, parts))
 
 
 def _exporters_rows(part: Accumulator) -> pa.Table:
@@ -175,8 +177,8 @@ def _exporters_rows(part: Accumulator) -> pa.Table:
     return pa.table(
         {
             "window_start": _times(hour.astype(np.int64) * HOUR_MS),
-            "exporter": _named(who >> np.uint64(8), list(part.exporters.numbers)),
-            "family": _named(who & np.uint64(0xFF), FAMILIES),
+            "exporter": Names(list(part.exporters.numbers)).of(who >> np.uint64(8)),
+            "family": _FAMILIES.of(who & np.uint64(0xFF)),
             "records": noted[:, t.HOUR_RECORDS],
             "packets": noted[:, t.HOUR_PACKETS],
             "bytes": noted[:, t.HOUR_BYTES],
@@ -203,18 +205,20 @@ def _cell_keys(plan: Plan, hour: I64, vantage: I64, cell: I64) -> dict[str, pa.A
     client = (cell >> 2) & 0xFFFFFFFF
     return {
         "window_start": _times(hour * HOUR_MS),
-        "vantage": _named(vantage, plan.vantages),
-        "app": _named(cell >> 34, plan.rules.apps),
-        "client_region": _named(client, [region for region, _ in plan.rules.clients]),
-        "network": _named(client, [network for _, network in plan.rules.clients]),
-        "family": _named(cell & 3, FAMILIES),
+        "vantage": plan.names.vantage.of(vantage),
+        "app": plan.names.app.of(cell >> 34),
+        "client_region": plan.names.client_region.of(client),
+        "network": plan.names.network.of(client),
+        "family": _FAMILIES.of(cell & 3),
     }
 
 
 def _rtt_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     a, b, values = _merged([part.rtt for part in parts], t.add_rows)
+    if not len(a):
+        return combine(RTT_1H, [])
     rows = _cell_keys(plan, a >> 32, a & 0xFFFF, b >> 1) | {
-        "side": _named(b & 1, SIDES),
+        "side": _SIDES.of(b & 1),
         "bucket": ((a >> 16) & 0xFFFF).astype(np.int16),
         "samples": values[:, 0],
     }
@@ -223,6 +227,8 @@ def _rtt_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
 
 def _health_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     a, b, values = _merged([part.health for part in parts], t.add_rows)
+    if not len(a):
+        return combine(HEALTH_1H, [])
     rows = _cell_keys(plan, a >> 32, a & 0xFFFF, b) | {
         "tcp_flows": values[:, health.TCP_FLOWS],
         "unanswered_flows": values[:, health.UNANSWERED],
@@ -242,18 +248,18 @@ def _clients_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     for other in others:
         first.absorb(other)
     held = first.held()
-    scopes, of_cell = plan.client_scopes
+    _, of_cell = plan.client_scopes
     sketch, place = np.nonzero(of_cell[held.cell] >= 0)
     scope = of_cell[held.cell[sketch], place]
     day, vantage, family, unit = sketches.unpack_groups(held.group[sketch])
     groups = group_rows(
         [
             pa.array(day.astype(np.int32)).view(Kind.DATE.arrow),
-            _named(vantage, plan.vantages),
-            _named(scope, [kind for kind, _ in scopes]),
-            _named(scope, [name for _, name in scopes]),
-            _named(family, FAMILIES),
-            _named(unit, _UNITS),
+            plan.names.vantage.of(vantage),
+            plan.names.scope.of(scope),
+            plan.names.scope_id.of(scope),
+            _FAMILIES.of(family),
+            _UNITS.of(unit),
         ]
     )
     bounds = np.append(groups.starts, len(groups.order))
