@@ -169,7 +169,11 @@ class _Key:
     values: pa.Array
 
     def at(self, rows: NDArray[np.intp]) -> pa.Array:
-        """The key of some rows; they have every value that is in any row."""
+        """The key of some rows. The text that no row has is left out of the dictionary.
+
+        The bytes of a fragment have the dictionary as it is here, so it may depend on the rows
+        alone.
+        """
         ranks = self.ranks[rows]
         if not pa.types.is_string(self.values.type):
             return self.values.take(pa.array(ranks))

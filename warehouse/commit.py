@@ -24,6 +24,7 @@ from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.schemas.merge_rows import SumBeyondRangeError
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction

@@ -13,7 +13,7 @@ import pytest
 from v6share.schemas import merge_rows as combining
 from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, THETA_MAX, TRAFFIC_1H, TRAFFIC_5M
 from v6share.schemas.columns import Column, Kind, Merge, Table
-from v6share.schemas.merge_rows import SumBeyondRangeError, combine, roll_up
+from v6share.schemas.merge_rows import SumBeyondRangeError, combine, group_rows, roll_up
 from v6share.warehouse.database.arrow import insert_rows
 
 SMALL = Table(
@@ -63,10 +63,12 @@ def oracle(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("size", [10, 2**30, 2**55])
 @pytest.mark.parametrize("word_bits", [63, 5])
+@pytest.mark.parametrize("few_rows", [0, 1000], ids=["threads", "no threads"])
 def test_equals_the_oracle_in_any_partition(
-    monkeypatch: pytest.MonkeyPatch, size: int, word_bits: int
+    monkeypatch: pytest.MonkeyPatch, size: int, word_bits: int, few_rows: int
 ) -> None:
     monkeypatch.setattr(combining, "_WORD_BITS", word_bits)
+    monkeypatch.setattr(combining, "_FEW_ROWS", few_rows)
     rng = random.Random(size)
     for count in (1, 2, 40, 300):
         rows = random_rows(rng, count, size)
@@ -105,6 +107,36 @@ def test_keys_of_one_bit_more_than_a_word_has() -> None:
     rows = [dict.fromkeys(names, n) | {"k6": n % 16, "n": 1} for n in reversed(range(600))]
     found = combine(wide, [arrow(wide, rows)]).column("k0").to_pylist()
     assert found == list(range(600))
+
+
+def test_the_dictionaries_of_keys_ascend_and_have_no_text_without_a_row() -> None:
+    def part(dictionary: list[str], numbers: list[int]) -> pa.Table:
+        rest = {"number": 0, "wide": 0, "total": 1, "least": 0, "greatest": 0}
+        rows = arrow(SMALL, [rest | {"name": ""} for _ in numbers])
+        indices = pa.array(numbers, pa.int32())
+        names = pa.DictionaryArray.from_arrays(indices, pa.array(dictionary))
+        return rows.set_column(0, "name", names)
+
+    parts = [part(["z", "none", "é"], [2, 0, 0]), part(["b", "z", "nothing"], [1, 0])]
+    for some in (parts, parts[::-1]):
+        found = combine(SMALL, some)
+        (names,) = found["name"].chunks
+        assert names.dictionary.to_pylist() == names.to_pylist() == ["b", "z", "é"]
+        assert found["total"].to_pylist() == [1, 3, 1]
+    assert (
+        combine(SMALL, [part(["none"], [])])["name"].combine_chunks().dictionary.to_pylist() == []
+    )
+
+
+def test_rows_are_grouped_without_measures() -> None:
+    text = pa.array(["b", "a", "b", "a", "b"]).dictionary_encode()
+    groups = group_rows([text, pa.array([2, 1, 2, 0, 1], pa.int16())])
+    assert [key.to_pylist() for key in groups.keys] == [["a", "a", "b", "b"], [0, 1, 1, 2]]
+    assert groups.starts.tolist() == [0, 1, 2, 3]
+    assert groups.order[:3].tolist() == [3, 1, 4]
+    assert sorted(groups.order[3:].tolist()) == [0, 2]
+    none = group_rows([text.slice(0, 0)])
+    assert (len(none.order), len(none.starts), len(none.keys[0])) == (0, 0, 0)
 
 
 def test_nothing_gives_nothing() -> None:
