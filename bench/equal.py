@@ -39,13 +39,13 @@ PUBLISHED: Final = Path("published", "v6share.duckdb")
 # Fragments and sketches hold hashes of clients: equal ones need equal keys.
 CLIENT_KEY: Final = bytes(range(16))
 
-# What depends on when and where a run was, or on its version's name, and on no flow; nothing else
-# is left out. Inputs are in the same place for both, so their paths are compared.
+# What depends on when and where a run was, or on its version's name, and on no flow. Inputs are in
+# the same place for both, so their paths are compared.
 OF_THE_RUN: Final = frozenset(
     {"run_id", "command", "code_version", "started_at", "finished_at", "committed_at"}
 )
-# Of the warehouse's own notes, key by key: when which file was published.
-OF_THE_RUN_KEYS: Final = frozenset({"published_file", "publishing_file"})
+# Notes that a version keeps about its own files: offsets, digests, migrations. Never published.
+OF_THE_VERSION: Final = frozenset({"private.state", "private.migrations", "private.fragments"})
 
 # Good files are committed, and some were not; see the exit codes in README.md.
 _RAN: Final = (0, 1)
@@ -117,20 +117,14 @@ def read_relations(file: Path, kind: str) -> dict[str, pa.Table]:
         names = connection.execute(
             f"SELECT schema_name, {kind}_name FROM duckdb_{kind}s() WHERE NOT internal ORDER BY ALL"
         ).fetchall()
-        return {
-            f"{schema}.{name}" if schema != "main" else name: _ordered(
-                connection, f'"{schema}"."{name}"'
-            )
-            for schema, name in names
-        }
+        found = {name if schema == "main" else f"{schema}.{name}" for schema, name in names}
+        return {name: _ordered(connection, name) for name in sorted(found - OF_THE_VERSION)}
 
 
 def _ordered(connection: duckdb.DuckDBPyConnection, relation: str) -> pa.Table:
     columns = connection.sql(f"SELECT * FROM {relation} LIMIT 0").columns
     kept = ", ".join(f'"{name}"' for name in columns if name not in OF_THE_RUN)
-    notes = columns == ["key", "value"]
-    where = f"WHERE key NOT IN {tuple(sorted(OF_THE_RUN_KEYS))}" if notes else ""
-    query = f"SELECT {kept} FROM {relation} {where} ORDER BY ALL"
+    query = f"SELECT {kept} FROM {relation} ORDER BY ALL"
     return connection.sql(query).to_arrow_table().combine_chunks()
 
 
