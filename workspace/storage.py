@@ -172,6 +172,11 @@ def append(path: Path, data: bytes, at: int) -> int:
     return at + len(data)
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a file to a draft. Not one that a database in this process has open: ``copy_held``."""
+    shutil.copyfile(source, target)
+
+
 def copy_held(source: Path, target: Path) -> None:
     """Copy a file that a database in this process has locked.
 

@@ -12,17 +12,11 @@ from typing import Final
 import duckdb
 
 from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
-from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate
+from v6share.warehouse.database.blank import NO_DOWNLOADS, Config, put_blank
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
-Config = dict[str, str | bool | int | float | list[str]]
-
 MEMORY_LIMIT: Final = "512MiB"
-NO_DOWNLOADS: Final[Config] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -36,8 +30,7 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
     if not storage.exists(path):
         # A log without its file is of no use: what it holds is in the journal.
         storage.remove_log(path)
-        with storage.drafted(path) as draft:
-            make_blank(draft)
+        put_blank(path)
     spill = workspace.state / "tmp"
     # What a killed run spilled is of no use: nobody else is at work while we hold the workspace.
     storage.remove_folder(spill)
@@ -54,22 +47,6 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
         config["threads"] = threads
     with clear_errors(path):
         return duckdb.connect(path, config=config)
-
-
-def make_blank(path: Path) -> None:
-    """Make a warehouse without a row at a path at which nothing is.
-
-    It is made apart from the connection that uses it, because only an attached file can be given
-    the storage version that older DuckDB clients read.
-    """
-    with duckdb.connect(config=NO_DOWNLOADS) as connection:
-        connection.execute(
-            f"ATTACH ? AS warehouse (STORAGE_VERSION '{STORAGE_VERSION}')", [str(path)]
-        )
-        connection.execute("USE warehouse")
-        migrate(connection)
-        connection.execute("USE memory")
-        connection.execute("DETACH warehouse")
 
 
 @contextmanager
