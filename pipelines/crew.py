@@ -19,15 +19,15 @@ from typing import Final
 
 import pyarrow as pa
 
-from v6share.pipelines.fragment import fragment_table, write_fragment
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.pipelines.identity import Identities
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_accumulators
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
 from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
-from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work
+from v6share.pipelines.write_fragment import fragment_table, write_fragment
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from v6share.pipelines.flow_file import FlowFile
 from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.groups import Groups
@@ -19,11 +20,11 @@ from v6share.pipelines.kernels.classify import decide as c
 from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.compile_catalog import parsed_prefixes, special_ranges
 from v6share.pipelines.kernels.classify.locate import locate
+from v6share.pipelines.kernels.classify.places import Places
 from v6share.pipelines.kernels.flow_batch import U8, U64, Bool, FlowBatch
-from v6share.pipelines.kernels.normalise.batch import normalise
 from v6share.pipelines.kernels.normalise.faults import fault_bit
+from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.pipelines.kernels.plan import Plan
-from v6share.pipelines.sources import FlowFile
 from v6share.schemas.aggregates import (
     DIRECTIONS,
     FAMILIES,
@@ -226,7 +227,7 @@ def _verdict(measures: Measures) -> Step:
 
 
 def _class_step(
-    batch: FlowBatch, decisions: c.Decisions, places: c.Places, plan: Plan, catalog: Catalog
+    batch: FlowBatch, decisions: c.Decisions, places: Places, plan: Plan, catalog: Catalog
 ) -> Step:
     place_flags = plan.rules.arrays.place_flags
     flags = place_flags[places.src[0]] | place_flags[places.dst[0]]

@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
+from v6share.pipelines.flow_file import FlowFile
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.kernels.plan import Plan
-from v6share.pipelines.sources import FlowFile
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
 

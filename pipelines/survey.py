@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from v6share.pipelines.flow_file import FlowFile
 from v6share.pipelines.kernels.flow_batch import I64, FlowBatch
-from v6share.pipelines.sources import FlowFile
 from v6share.schemas.aggregates import FAMILIES
 from v6share.schemas.dialects import mapped_columns
 from v6share.schemas.ledger import REJECT_REASONS

@@ -70,7 +70,7 @@ def choose_inputs(
 
 def _touches(path: str, span: Span, dialect: str | None) -> bool:
     """Whether the file's time range overlaps; stops reading as soon as that is certain."""
-    from v6share.pipelines.sources import open_flow_file  # here: most runs have no span
+    from v6share.pipelines.flow_file import open_flow_file  # here: most runs have no span
 
     first: int | None = None
     last: int | None = None

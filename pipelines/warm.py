@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from v6share.pipelines.compile_plan import compile_plan
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.fragment_tables import merge_accumulators
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.sample.write import write_sample
 from v6share.pipelines.session import Session
-from v6share.pipelines.sources import open_flow_file
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.settings import Settings

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Annotated, Final
 
-from v6share.schemas.column_sources import (
+from v6share.schemas.source_kinds import (
     Addresses,
     AppIds,
     DialectPart,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tools.markdown_table import markdown_table
-from v6share.schemas.column_sources import FORM_MEANINGS
 from v6share.schemas.dialects import RULE_TABLES
 from v6share.schemas.flow import FLOW_COLUMNS, FlowColumn
+from v6share.schemas.source_kinds import FORM_MEANINGS
 
 _TEXT: Final = Path(__file__).with_suffix(".md")
 _PLACE: Final = "<!-- table: {} -->\n"

@@ -38,7 +38,7 @@ from v6share.warehouse.ledger.changes import (
     plan_changes,
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
-from v6share.warehouse.ledger.quarantine import write_refusals
+from v6share.warehouse.ledger.quarantine_notes import write_refusals
 from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, file_rows, fragment_file, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead

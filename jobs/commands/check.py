@@ -12,7 +12,7 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
-from v6share.warehouse.fragments import find_damaged, sources_of_journal
+from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse

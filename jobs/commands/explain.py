@@ -12,8 +12,8 @@ from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.pipelines.compile_plan import compile_plan
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.pipelines.row_trace import ExplainedFlow, explain_row
-from v6share.pipelines.sources import open_flow_file
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.suggest import catalog_advice
 from v6share.schemas.text.plain import printable

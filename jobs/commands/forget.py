@@ -20,7 +20,7 @@ from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
-from v6share.warehouse.fragments import find_damaged, sources_of_journal
+from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs

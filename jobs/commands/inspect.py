@@ -6,7 +6,7 @@ from v6share.jobs.steps.one_file import looking_at
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.pipelines.sources import open_flow_file
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.pipelines.survey import Survey, survey_file
 from v6share.render.text import SeveralForm
 

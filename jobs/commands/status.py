@@ -13,7 +13,7 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.suggest import directions_advice
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
-from v6share.warehouse.fragments import find_lost, sources_of_warehouse
+from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable

@@ -38,7 +38,7 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     try:
         with _progress(session.meter, ordered):
             session.begin(ordered)
-            from v6share.pipelines.batch import run_local  # here: Beam takes long to load
+            from v6share.pipelines.beam_pipeline import run_local  # here: Beam takes long to load
 
             return run_local(ordered, session)
     finally:

@@ -40,7 +40,7 @@ class HeadStart:
         """Begin to compile the plan, if there is something to count with it."""
         if self._new:
             self._compiling = self._threads.submit(_compile, configured)
-            self._threads.submit(import_module, "v6share.pipelines.batch")
+            self._threads.submit(import_module, "v6share.pipelines.beam_pipeline")
 
     def plan(self, configured: Configured) -> "Plan":
         """Give the compiled plan. Raises CatalogError."""

@@ -15,16 +15,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
-from v6share.schemas.column_sources import (
-    DialectPart,
-    FamilySource,
-    Markers,
-    Name,
-    Source,
-    as_tuple,
-)
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.flow import FLOW_COLUMNS, Columns, InReverse
+from v6share.schemas.source_kinds import DialectPart, FamilySource, Markers, Name, Source, as_tuple
 from v6share.schemas.text.plain import cut
 from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, mistake

@@ -34,7 +34,7 @@ from workspaces import (
 )
 
 from v6share.jobs import cli
-from v6share.pipelines.batch import build, read_outcomes
+from v6share.pipelines.beam_pipeline import build, read_outcomes
 from v6share.pipelines.find import find_inputs
 from v6share.pipelines.work import Work
 from v6share.schemas.outcome import FoundInput

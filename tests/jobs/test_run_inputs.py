@@ -11,7 +11,7 @@ from calls import call, run
 from flow_files import DAY_MS, JANUARY_1, write_flows
 
 from v6share.jobs.terminal.exit_codes import ExitCode
-from v6share.pipelines import crew, sources
+from v6share.pipelines import crew, flow_file
 from v6share.workspace.paths import Workspace
 
 
@@ -113,7 +113,7 @@ def test_rows_that_will_not_count_stretch_no_span(
 def test_a_file_that_cannot_be_opened_is_chosen_whatever_its_span(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = sources.open_flow_file
+    opened = flow_file.open_flow_file
 
     def guarded(path: str, dialect: str | None = None) -> object:
         # Who runs the tests may be root, to whom no file is closed.
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_opened_is_chosen_whatever_its_span(
             raise PermissionError(errno.EACCES, "Permission denied")
         return opened(path, dialect)
 
-    monkeypatch.setattr(sources, "open_flow_file", guarded)
+    monkeypatch.setattr(flow_file, "open_flow_file", guarded)
     monkeypatch.setattr(crew, "open_flow_file", guarded)
     code, done, _ = run(capsys, root, flows, "--since", "2026-01-02")
     assert code is ExitCode.INPUT_FAILED

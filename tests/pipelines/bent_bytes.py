@@ -18,10 +18,10 @@ node_search.count_passed = lambda keys, at, key: int(
 )
 
 from v6share.pipelines.compile_plan import compile_plan  # noqa: E402
+from v6share.pipelines.flow_file import open_flow_file  # noqa: E402
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator  # noqa: E402
 from v6share.pipelines.kernels.aggregate.fragment_tables import merge_accumulators  # noqa: E402
 from v6share.pipelines.kernels.plan import Plan  # noqa: E402
-from v6share.pipelines.sources import open_flow_file  # noqa: E402
 from v6share.schemas.errors import InputRefused  # noqa: E402
 from v6share.schemas.settings import Settings  # noqa: E402
 

@@ -8,8 +8,8 @@ import numpy as np
 from v6share.pipelines.kernels.flow_batch import Coded, FlowBatch
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import parse_catalog
-from v6share.schemas.column_sources import Form
 from v6share.schemas.flow import PLAIN_COLUMNS, Plain
+from v6share.schemas.source_kinds import Form
 
 START_MS = 1_750_000_000_000
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from shared_files import CAPTURES, needs_captures
 
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.pipelines.kernels.flow_batch import Coded
-from v6share.pipelines.sources import open_flow_file
 from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
 from v6share.schemas.ledger import REJECT_REASONS
 

@@ -10,8 +10,8 @@ from flow_maker import catalog, flows
 
 from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
-from v6share.pipelines.kernels.classify.decide import embedded_v4
 from v6share.pipelines.kernels.classify.locate import locate
+from v6share.pipelines.kernels.classify.places import embedded_v4
 from v6share.schemas.aggregates import DIRECTIONS, IP_CLASSES, UNDERLAYS
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import CatalogError

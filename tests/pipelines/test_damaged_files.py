@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from damage import ROWS, flow_columns, write_stray_codes
 
-from v6share.pipelines.sources import open_flow_file
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.schemas.errors import InputRefused
 
 BENT_BYTES = Path(__file__).with_name("bent_bytes.py")

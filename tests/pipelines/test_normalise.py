@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 
 from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.kernels.normalise.batch import normalise
 from v6share.pipelines.kernels.normalise.column_values import holds_in, whole
+from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.pipelines.kernels.normalise.numbers import first_number, source_number
 from v6share.pipelines.kernels.normalise.source_types import check_types
 from v6share.schemas.aggregates import FAMILIES, UNDERLAYS
-from v6share.schemas.column_sources import NumberSource
 from v6share.schemas.dialects import builtin_dialects, dialect_named, parse_dialect
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.ledger import REJECT_REASONS
+from v6share.schemas.source_kinds import NumberSource
 
 IPFIX = dialect_named("ipfix", builtin_dialects())
 T = 1_767_225_600_000

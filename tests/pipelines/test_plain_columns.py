@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.flow_batch import Coded, FlowBatch
-from v6share.pipelines.kernels.normalise.batch import normalise
-from v6share.schemas.column_sources import Form
+from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.schemas.dialects import Dialect, parse_dialect
 from v6share.schemas.flow import PLAIN_COLUMNS, InReverse, Plain
+from v6share.schemas.source_kinds import Form
 
 NUMBERS = [c for c in PLAIN_COLUMNS if c.form is Form.NUMBER]
 T = 1_767_225_600_000

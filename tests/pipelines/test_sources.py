@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from shared_files import CORPORA, needs_corpora
 
-from v6share.pipelines.sources import open_flow_file
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.schemas.errors import InputRefused, UserError
 
 TRY_ALL = """
@@ -20,7 +20,7 @@ import resource, sys, time
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (120, 120))
-from v6share.pipelines.sources import open_flow_file
+from v6share.pipelines.flow_file import open_flow_file
 from v6share.schemas.errors import InputRefused
 for path in sys.argv[1:]:
     began = time.monotonic()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from v6share.schemas.column_sources import FORM_MEANINGS, Form
 from v6share.schemas.dialects import Reverse
 from v6share.schemas.flow import FLOW_COLUMNS, PLAIN_COLUMNS, Columns, InReverse, Plain
+from v6share.schemas.source_kinds import FORM_MEANINGS, Form
 
 
 def test_every_column_has_a_row_and_no_source_by_itself() -> None:

@@ -41,7 +41,7 @@ from v6share.warehouse.checks import run_checks
 from v6share.warehouse.commit import SumTooLarge, apply, record
 from v6share.warehouse.ledger.journal import Entry, Forget, Run, Seen
 from v6share.warehouse.ledger.known_inputs import known_inputs
-from v6share.warehouse.ledger.quarantine import refusal_file
+from v6share.warehouse.ledger.quarantine_notes import refusal_file
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild

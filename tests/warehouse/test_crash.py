@@ -20,7 +20,7 @@ from fragment_maker import (
 )
 
 from v6share.warehouse.commit import record
-from v6share.warehouse.ledger.quarantine import refusal_file
+from v6share.warehouse.ledger.quarantine_notes import refusal_file
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace

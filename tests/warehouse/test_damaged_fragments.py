@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from fragment_maker import make_fragment, stored
 
-from v6share.pipelines.fragment import write_fragment
+from v6share.pipelines.write_fragment import write_fragment
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
 from v6share.warehouse.merge.read_fragments import FragmentSource, FragmentUnreadable, read_fragment
 from v6share.workspace.paths import Workspace

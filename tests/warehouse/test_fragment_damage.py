@@ -20,11 +20,11 @@ from fragment_maker import (
     workspace_at,
 )
 
-from v6share.pipelines.fragment import write_fragment
+from v6share.pipelines.write_fragment import write_fragment
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentFile
 from v6share.warehouse import commit as committer
 from v6share.warehouse.commit import record, withdraw_unapplied
-from v6share.warehouse.fragments import (
+from v6share.warehouse.fragment_damage import (
     find_damaged,
     find_lost,
     sources_of_journal,

@@ -24,14 +24,9 @@ from v6share.pipelines.kernels.aggregate.scale_counters import (
 )
 from v6share.pipelines.kernels.aggregate.siphash import TAG_SUBSCRIBER, hash_texts
 from v6share.pipelines.kernels.classify.classify import classify
-from v6share.pipelines.kernels.classify.decide import (
-    CONTROL,
-    DOCUMENTATION,
-    Decisions,
-    Places,
-    rows_flagged,
-)
+from v6share.pipelines.kernels.classify.decide import CONTROL, DOCUMENTATION, Decisions
 from v6share.pipelines.kernels.classify.locate import locate
+from v6share.pipelines.kernels.classify.places import Places, rows_flagged
 from v6share.pipelines.kernels.flow_batch import I64, U16, U32, U64, Bool, FlowBatch, or_empty
 from v6share.pipelines.kernels.normalise.faults import fault_bit
 from v6share.pipelines.kernels.plan import Plan
@@ -236,7 +231,7 @@ class Accumulator:
         if first <= last:
             self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
             self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
-        documented = rows_flagged(self.plan.rules.arrays, DOCUMENTATION, places)
+        documented = rows_flagged(self.plan.rules.arrays.place_flags, DOCUMENTATION, places)
         for finding, mask in (*batch.findings, (DOCUMENTATION_FINDING, documented)):
             if not mask.any():
                 continue

@@ -12,6 +12,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from v6share.pipelines.kernels.aggregate.sampling_interval import (
+    interval_of,
+    sampling_intervals,
+)
 from v6share.pipelines.kernels.classify.decide import V6
 from v6share.pipelines.kernels.flow_batch import I16, I64, U8, U16, U32, U64, Bool
 from v6share.pipelines.kernels.int128 import add, divide, multiply
@@ -150,20 +154,6 @@ def _lowest_bit(bits: np.uint16) -> int:
 
 
 @compiled
-def _interval_of(
-    num: int, den: int, pre_scaled: bool, declared: int, override: bool, unknown_interval: int
-) -> tuple[int, int, bool]:
-    """(num, den, error known) of a row, from what its record and the catalog say; num 0 = none."""
-    if pre_scaled:
-        return max(declared, 1), 1, declared > 0
-    # An interval below 1 cannot be: as good as unknown.
-    of_record = num >= max(den, 1)
-    if declared > 0 and (override or not of_record):
-        return declared, 1, True
-    return (num, den, True) if of_record else (unknown_interval, 1, True)
-
-
-@compiled
 def _measure(
     flows: MeasureInputs, max_duration_ms: int, unknown_interval: int, max_packet: int
 ) -> tuple[Measures, Bool]:
@@ -179,7 +169,15 @@ def _measure(
         np.empty(n, np.int64),
     )
     wide = np.zeros(n, np.bool_)
-    nums, dens, known = _intervals(flows, unknown_interval)
+    nums, dens, known = sampling_intervals(
+        flows.exporter,
+        flows.sampling_num,
+        flows.sampling_den,
+        flows.pre_scaled,
+        flows.declared,
+        flows.override,
+        unknown_interval,
+    )
     usual = _measure_usual(flows, nums, max_duration_ms, max_packet, measures)
     if len(dens) > 0 or len(flows.layer2_octets) > 0:
         usual[:] = False
@@ -191,37 +189,6 @@ def _measure(
                 flows, i, nums[i], den, error_known, max_duration_ms, max_packet, measures
             )
     return measures, wide
-
-
-@compiled
-def _intervals(flows: MeasureInputs, unknown_interval: int) -> tuple[I64, I64, Bool]:
-    """Give num, den and whether the error is known of each row, as ``_interval_of``.
-
-    No dens: they are 1; no known: it is known everywhere.
-    """
-    exporters, declared, override = flows.exporter, flows.declared, flows.override
-    nums, dens, pre_scaled = flows.sampling_num, flows.sampling_den, flows.pre_scaled
-    n = len(exporters)
-    with_num, with_den, with_pre_scaled = len(nums) > 0, len(dens) > 0, len(pre_scaled) > 0
-    out = np.empty(n, np.int64)
-    out_dens = np.empty(n if with_den else 0, np.int64)
-    known = np.empty(n if with_pre_scaled else 0, np.bool_)
-    for i in range(n):
-        exporter = exporters[i]
-        num, den, error_known = _interval_of(
-            nums[i] if with_num else 0,
-            dens[i] if with_den else 1,
-            with_pre_scaled and pre_scaled[i],
-            declared[exporter],
-            override[exporter],
-            unknown_interval,
-        )
-        out[i] = num
-        if with_den:
-            out_dens[i] = den
-        if with_pre_scaled:
-            known[i] = error_known
-    return out, out_dens, known
 
 
 @compiled
@@ -326,7 +293,7 @@ def _measure_exactly(
     """Fill in the variance of a row whose interval is a fraction or whose numbers are huge."""
     exporter = flows.exporter[row]
     pre_scaled = len(flows.pre_scaled) > 0 and bool(flows.pre_scaled[row])
-    num, den, _ = _interval_of(
+    num, den, _ = interval_of(
         int(flows.sampling_num[row]) if len(flows.sampling_num) else 0,
         int(flows.sampling_den[row]) if len(flows.sampling_den) else 1,
         pre_scaled,

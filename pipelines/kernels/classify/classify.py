@@ -11,10 +11,10 @@ from v6share.pipelines.kernels.classify.decide import (
     Decisions,
     FlowArrays,
     NameArrays,
-    Places,
     decide,
 )
 from v6share.pipelines.kernels.classify.intervals import find_values
+from v6share.pipelines.kernels.classify.places import Places
 from v6share.pipelines.kernels.flow_batch import I32, Bool, Coded, FlowBatch, or_empty
 
 

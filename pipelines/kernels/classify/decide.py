@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.classify.intervals import MAPPED
+from v6share.pipelines.kernels.classify.places import Embedded, Places
 from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.jit import compiled
 from v6share.schemas.aggregates import DIRECTIONS, FAMILIES, IP_CLASSES, UNDERLAYS
@@ -273,24 +274,6 @@ def _match_rows(
 
 
 @compiled
-def embedded_v4(hi: np.uint64, lo: np.uint64, length: int) -> np.uint64:
-    """Read the IPv4 address embedded behind a prefix (RFC 6052, 2.2; bits 64 to 71 are zero)."""
-    if length == 96:
-        return lo & np.uint64(0xFFFFFFFF)
-    if length == 64:
-        return (lo >> np.uint64(24)) & np.uint64(0xFFFFFFFF)
-    if length == 32:
-        return hi & np.uint64(0xFFFFFFFF)
-    if length == 16:
-        # 6to4 (RFC 3056): the 32 bits behind 2002::/16.
-        return (hi >> np.uint64(16)) & np.uint64(0xFFFFFFFF)
-    upper = hi & ((np.uint64(1) << np.uint64(64 - length)) - np.uint64(1))
-    low_bits = np.uint64(length - 32)
-    lower = (lo >> (np.uint64(56) - low_bits)) & ((np.uint64(1) << low_bits) - np.uint64(1))
-    return (upper << low_bits) | lower
-
-
-@compiled
 def _is_isatap(hi: np.uint64, lo: np.uint64) -> bool:
     """Tell an ISATAP interface id (RFC 5214, 6.1): 0:5efe or 200:5efe before the IPv4 address."""
     return bool((hi != 0) & ((lo >> np.uint64(32)) & ~np.uint64(0x02000000) == np.uint64(0x5EFE)))
@@ -376,29 +359,6 @@ def _class_of_tunnel(
     if underlay == _UNDERLAY_V6 and outer_protocol == _IPIP_PROTOCOL and not segment_routing:
         return _4IN6
     return -1
-
-
-class Embedded(NamedTuple):
-    """IPv4 addresses inside the addresses of one side: rows, and the places of these addresses.
-
-    Shapes (m,) and (n,); places has entries only at the rows.
-    """
-
-    rows: U32
-    places: U32
-
-
-class Places(NamedTuple):
-    """Where the addresses of n flows lie, and those embedded in them.
-
-    special: the flows with an address in a special range, shape (m,).
-    """
-
-    src: U32
-    dst: U32
-    special: U32
-    src_embedded: Embedded
-    dst_embedded: Embedded
 
 
 @compiled
@@ -595,39 +555,3 @@ def _class_of(
     if kind >= 0:
         return kind
     return _class_by_address(flags, isatap, client_flags, inner_v4)
-
-
-@compiled
-def find_special(place_special: Bool, src_places: U32, dst_places: U32) -> U32:
-    """Give the flows with an address in a special range: few, so all that is rare looks at them."""
-    rows, count = np.empty(len(src_places), np.uint32), 0
-    for i in range(len(src_places)):
-        rows[count] = i
-        count += place_special[src_places[i]] | place_special[dst_places[i]]
-    return rows[:count].copy()
-
-
-@compiled
-def find_embedded(lengths: U8, rows: U32, places: U32, hi: U64, lo: U64) -> tuple[U32, U64]:
-    """Give the flows, of some, whose address embeds an IPv4 address; and that in its mapped form.
-
-    Shapes (n,) of places and halves, (m,) of rows.
-    """
-    embedding, count = np.empty(len(rows), np.uint32), 0
-    for i in rows:
-        embedding[count] = i
-        count += lengths[places[i]] > 0
-    low = np.empty(count, np.uint64)
-    for k in range(count):
-        i = embedding[k]
-        inside = embedded_v4(hi[i], lo[i], int(lengths[places[i]]))
-        low[k] = (MAPPED << np.uint64(32)) | inside
-    return embedding[:count].copy(), low
-
-
-def rows_flagged(rules: RuleArrays, flag: int, places: Places) -> Bool:
-    """Mark the flows of which an address lies in a special range of some kind."""
-    found = np.zeros(len(places.src), np.bool_)
-    rows, flags = places.special, rules.place_flags
-    found[rows] = (flags[places.src[rows]] | flags[places.dst[rows]]) & flag != 0
-    return found

@@ -3,13 +3,8 @@
 import numpy as np
 
 from v6share.pipelines.kernels.classify.compile_catalog import Rules
-from v6share.pipelines.kernels.classify.decide import (
-    Embedded,
-    Places,
-    find_embedded,
-    find_special,
-)
 from v6share.pipelines.kernels.classify.intervals import find_values
+from v6share.pipelines.kernels.classify.places import Embedded, Places, find_embedded, find_special
 from v6share.pipelines.kernels.flow_batch import U32, U64, FlowBatch
 
 

@@ -9,7 +9,7 @@ from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U64, Bool
 from v6share.pipelines.kernels.jit import compiled
 from v6share.pipelines.kernels.normalise.column_values import Whole, holds_in, whole
 from v6share.pipelines.kernels.normalise.faults import whole_mask
-from v6share.schemas.column_sources import NumberSource
+from v6share.schemas.source_kinds import NumberSource
 
 
 def source_number(

@@ -13,8 +13,8 @@ from v6share.pipelines.kernels.normalise.vendor_formats import (
     exporter_reader,
     text_reader,
 )
-from v6share.schemas.column_sources import Form
 from v6share.schemas.flow import PLAIN_COLUMNS, Columns, InReverse, Plain
+from v6share.schemas.source_kinds import Form
 
 _TEXT_READERS: Final = {
     Form.TEXT: text_reader,

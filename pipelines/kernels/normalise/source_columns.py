@@ -28,8 +28,8 @@ from v6share.pipelines.kernels.normalise.numbers import (
 )
 from v6share.pipelines.kernels.normalise.times import MISSING, UNREADABLE, read_times
 from v6share.pipelines.kernels.normalise.vendor_formats import flag_bit, flags_of, sparing
-from v6share.schemas.column_sources import NumberSource, Source, TimeSource
 from v6share.schemas.dialects import Dialect, Rule, Test
+from v6share.schemas.source_kinds import NumberSource, Source, TimeSource
 
 # The element that holds them has 16 bits; a larger number is none.
 _FLAGS_FIELD: Final = 0xFFFF

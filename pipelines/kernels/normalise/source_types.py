@@ -14,10 +14,10 @@ from v6share.pipelines.kernels.normalise.column_values import (
     value_type,
 )
 from v6share.pipelines.kernels.normalise.times import reads_times
-from v6share.schemas.column_sources import Form, TimeSource
 from v6share.schemas.dialects import RULE_KINDS, Dialect, Rule, Test
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.flow import FLOW_COLUMNS
+from v6share.schemas.source_kinds import Form, TimeSource
 
 
 def check_types(schema: pa.Schema, dialect: Dialect) -> None:

@@ -40,11 +40,11 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
-from v6share.schemas.column_sources import NumberSource, Source, TimeSource
 from v6share.schemas.dialects import Dialect, Interval
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
 from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.protocols import parse_protocol
+from v6share.schemas.source_kinds import NumberSource, Source, TimeSource
 
 _LARGEST_PROTOCOL: Final = FLOW_COLUMNS["protocol"].limit
 _LARGEST_OUTER_PROTOCOL: Final = FLOW_COLUMNS["outer_protocol"].limit

@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 
 from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
-from v6share.pipelines.kernels.normalise.batch import normalise
 from v6share.pipelines.kernels.normalise.bounds import check_batch
+from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.pipelines.kernels.normalise.source_types import check_types
-from v6share.schemas.column_sources import Form
 from v6share.schemas.dialects import (
     Dialect,
     builtin_dialects,
@@ -29,6 +28,7 @@ from v6share.schemas.dialects import (
 )
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.flow import FLOW_COLUMNS
+from v6share.schemas.source_kinds import Form
 from v6share.schemas.text.plain import cut
 
 _LONGEST_DETAIL: Final = 300
