@@ -46,7 +46,7 @@ test: setup-test ## run every test of what v6share does
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup-test ## run the linter, the formatter, the type checker and the import contracts
-	@$(BIN)/python -m pytest --quiet tests/house/test_lint.py
+	@$(BIN)/python -m pytest --quiet tests/house/test_lint.py tests/house/test_storage_seam.py
 
 test-wheel: setup-test ## build the wheel, and count the sample with it in an empty environment
 	@$(BIN)/python -m pytest --quiet tests/house/test_wheel.py

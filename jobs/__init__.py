@@ -1,1 +1,1 @@
-"""The command line: each module parses, configures, wires and runs one job, and holds no logic."""
+"""The command line: commands, the steps that they share, and the terminal."""

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
 from v6share import __version__
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation, LogForm
-
-Form = Literal["table", "json", "csv", "markdown", "parquet"]
-SeveralForm = Literal["table", "json", "markdown"]
-
+from v6share.render.text import Form, SeveralForm
+from v6share.schemas.errors import UserError
 
 app = typer.Typer(
     name="v6share",
@@ -420,8 +418,6 @@ def _leave_if_held(context: typer.Context, wait: float) -> None:
 
 def _refuse_lost_directory() -> None:
     """Raise UserError where the current directory is gone: no relative path means anything."""
-    from v6share.schemas.errors import UserError
-
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -442,6 +438,7 @@ def call(arguments: list[str]) -> ExitCode:
         command=shlex.join(["v6share", *arguments]), log=_log_asked_for(arguments)
     )
     messages.configure(invocation)
+    interrupt.forget()
     command = typer.main.get_command(app)
     try:
         returned: Any = command.main(

@@ -51,7 +51,7 @@ class MakeFragments(beam.DoFn):
         """Begin an input and give the outcomes that are due."""
         crew = self._gathered()
         try:
-            yield from crew.take(found)
+            yield from crew.submit(found)
         except BaseException:
             crew.stop()
             raise
@@ -122,9 +122,12 @@ def run_local(found: Sequence[FoundInput], session: Session) -> list[Outcome]:
     The runner is named: DirectRunner would look for a binary to download first.
     """
     shared = Shared()
+    # The first to acquire it decides what is shared: ``setup`` of the workers in this process gets
+    # this session then, and makes none.
     shared.acquire(lambda: session)
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
         build(pipeline, beam.Create(found, reshuffle=False), session.work, shared)
+    # A runner gives no results back: the workers have written them to files.
     return read_outcomes(session.work.outcomes)
 
 
@@ -132,7 +135,7 @@ def read_outcomes(directory: Path) -> list[Outcome]:
     """Read what the workers of a run recorded, each outcome once, by path."""
     lines = {
         line
-        for file in storage.list_files(directory, "*.jsonl")
+        for file in storage.list_files(directory, ".jsonl")
         # Not splitlines: that also cuts at separators which a name may hold.
         for line in storage.read(file).decode().split("\n")
         if line

@@ -60,14 +60,17 @@ class Crew:
         self._stop = Event()
         self._written = count(1)
 
-    def begin(self, inputs: Sequence[FoundInput]) -> None:
+    def submit_first(self, inputs: Sequence[FoundInput]) -> None:
         """Begin the first inputs before they are taken, as many as are under way at once."""
         for found in inputs[:_UNDER_WAY]:
             self._begun.add(found)
             self._submit(found)
 
-    def take(self, found: FoundInput) -> Iterator[Outcome]:
-        """Begin an input, unless it is; give outcomes that must be waited for to keep few."""
+    def submit(self, found: FoundInput) -> Iterator[Outcome]:
+        """Submit an input, unless ``submit_first`` already did.
+
+        Where too many are under way then, wait, and give the outcomes of those that finish.
+        """
         if found in self._begun:
             return
         self._submit(found)
@@ -88,19 +91,19 @@ class Crew:
     def _submit(self, found: FoundInput) -> None:
         result: Future[Outcome] = Future()
         self._pending.add(result)
-        self._pool.submit(self._begin, found, result)
+        self._pool.submit(self._identify_and_open, found, result)
 
     def _finished(self) -> Iterator[Outcome]:
         done, self._pending = wait_for(self._pending, return_when="FIRST_COMPLETED")
         for future in sorted(done, key=lambda f: f.result().path):
             yield future.result()
 
-    def _begin(self, found: FoundInput, result: "Future[Outcome]") -> None:
+    def _identify_and_open(self, found: FoundInput, result: "Future[Outcome]") -> None:
         """Identify and open an input; hand its lanes to the pool, or settle it at once."""
         try:
             opened = self._open(found, result)
         except BaseException as error:
-            self._settle(found, result, error)
+            self._finish_failed(found, result, error)
             return
         if isinstance(opened, Outcome):
             self._done(opened, result)
@@ -149,7 +152,7 @@ class Crew:
                     raise opened.failure
                 self._done(self._write(opened, lanes), opened.result)
             except BaseException as error:
-                self._settle(opened.found, opened.result, error, opened.key)
+                self._finish_failed(opened.found, opened.result, error, opened.key)
 
     def _lane_for(self, opened: SharedInput) -> Accumulator | None:
         try:
@@ -207,7 +210,7 @@ class Crew:
             detail=refused.detail,
         )
 
-    def _settle(
+    def _finish_failed(
         self,
         found: FoundInput,
         result: "Future[Outcome]",
@@ -249,7 +252,9 @@ def _busy(found: FoundInput, why: str = "it is still being written") -> Outcome:
 
 
 def _failed(found: FoundInput, error: OSError | MemoryError) -> Outcome:
-    """Its bytes could not be had, for want of permission, disk or memory: no fault of theirs."""
+    """Its bytes could not be had, for want of permission, disk or memory. It is tried again: they
+    may be good.
+    """
     if isinstance(error, FileNotFoundError):
         return _busy(found, "it disappeared while the run was under way")
     why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no memory"

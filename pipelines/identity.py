@@ -18,8 +18,11 @@ class Identities:
     def __init__(self) -> None:
         self._begun: dict[FoundInput, Future[str]] = {}
 
-    def begin(self, inputs: Sequence[FoundInput], thread: Executor) -> None:
-        """Begin to hash inputs, in order. ``of`` does not wait for one that is not begun."""
+    def hash_early(self, inputs: Sequence[FoundInput], thread: Executor) -> None:
+        """Begin to hash inputs, in order.
+
+        ``of`` hashes an input itself, where the thread has not come to it when it is needed.
+        """
         self._begun.update((found, thread.submit(_digest, found.path)) for found in inputs)
 
     def of(self, found: FoundInput) -> str:

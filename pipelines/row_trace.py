@@ -162,10 +162,19 @@ def _text(address: Address | None) -> str:
 
 
 def _shown(raw: pa.RecordBatch) -> str:
-    values = raw.to_pylist()[0]
+    values = {name: _value(raw.column(name)) for name in raw.schema.names}
     return ", ".join(
         f"{k}={v.hex() if isinstance(v, bytes) else v}" for k, v in values.items() if v is not None
     )
+
+
+def _value(column: pa.Array) -> object:
+    """The one value of a column. Text that is not UTF-8 shows with what could be read of it."""
+    try:
+        return column[0].as_py()
+    except UnicodeDecodeError:
+        whole: bytes = column[0].as_buffer().to_pybytes()
+        return whole.decode(errors="replace")
 
 
 def _addresses(batch: FlowBatch, src: Address | None, dst: Address | None) -> Step:

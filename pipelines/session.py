@@ -32,10 +32,10 @@ class Session:
         self._begun: Crew | None = None
         self._lock = Lock()
 
-    def begin(self, inputs: Sequence[FoundInput]) -> None:
+    def start_early(self, inputs: Sequence[FoundInput]) -> None:
         """Let a crew begin the first inputs, while the runner of the pipeline is still loading."""
         crew = self._new_crew()
-        crew.begin(inputs)
+        crew.submit_first(inputs)
         self._begun = crew
 
     def gather(self) -> Crew:

@@ -19,7 +19,7 @@ class Span:
     until_ms: int | None = None
 
     @property
-    def is_open(self) -> bool:
+    def is_unbounded(self) -> bool:
         """Whether every time lies in it."""
         return self.since_ms is None and self.until_ms is None
 
@@ -55,11 +55,13 @@ def _parse_time(option: str, text: str | None) -> int | None:
 def choose_inputs(
     inputs: Sequence[FoundInput], span: Span, dialect: str | None
 ) -> tuple[list[FoundInput], list[FoundInput]]:
-    """The inputs with flows in the span, and the others. An open span opens no file.
+    """The inputs with flows in the span, and the others.
+
+    Without --since and --until no file is opened.
 
     A file that cannot be read is chosen: the run will say what is wrong with it.
     """
-    if span.is_open:
+    if span.is_unbounded:
         return list(inputs), []
     chosen: list[FoundInput] = []
     outside: list[FoundInput] = []

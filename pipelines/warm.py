@@ -45,7 +45,7 @@ def compile_kernels() -> None:
         paths = sorted((root / "flows").iterdir())
         for path in paths:
             stat = path.stat()
-            list(crew.take(FoundInput(str(path), stat.st_size, stat.st_mtime_ns)))
+            list(crew.submit(FoundInput(str(path), stat.st_size, stat.st_mtime_ns)))
         list(crew.drain())
         _merge_two_lanes(plan, paths[0])
 

@@ -11,7 +11,7 @@ Status = Literal["fragment", "known", "quarantined", "busy", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One input's fate in one run.
+    """What became of one input in one run.
 
     status: ``fragment`` - a fragment is written; ``known`` - the content is committed already
     (a copy or a rename); ``quarantined`` - refused, with reason and detail; ``busy`` - still

@@ -55,7 +55,7 @@ from v6share.warehouse.merge.read_fragments import (
     read_parts,
     source_of,
 )
-from v6share.warehouse.merge.upsert import delete_days, merge_rows, merge_stage, stage_rows
+from v6share.warehouse.merge.upsert import delete_days, merge_stage, stage_rows, upsert_rows
 from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.
@@ -261,7 +261,7 @@ def _merge_folds(connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold]) -
     is_staged = False
     for fold in folds:
         if fold.is_last and not is_staged:
-            merge_rows(connection, fold.table, fold.rows)
+            upsert_rows(connection, fold.table, fold.rows)
         else:
             stage_rows(connection, fold.table, fold.rows, anew=not is_staged)
             if fold.is_last:

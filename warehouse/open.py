@@ -14,7 +14,8 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
     Hold the workspace (``lock.hold``) while it is open. threads: 0 = all cores. Raises UserError
     where the file is held by another process, damaged, or of a newer version.
     """
-    storage.remove_drafts(workspace.state)
+    for folder in (workspace.state, workspace.quarantine):
+        storage.remove_drafts(folder)
     connection = connect(workspace.warehouse, workspace, threads)
     try:
         with clear_errors(workspace.warehouse):
@@ -28,7 +29,10 @@ def open_warehouse(workspace: Workspace, threads: int = 0) -> Connection:
 
 
 def _check_storage(connection: Connection) -> None:
-    """Raises UserError where the file, which is published as it is, is not for all readers."""
+    """Raises UserError where the file has a format that older DuckDB clients cannot read.
+
+    It is published as it is.
+    """
     found = connection.execute(
         "SELECT tags['storage_version'] FROM duckdb_databases() "
         "WHERE database_name = current_database()"

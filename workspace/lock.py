@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from v6share.schemas.text.plain import cut
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _POLL_SECONDS = 0.1
@@ -63,7 +64,7 @@ def hold(workspace: Workspace, command: str, wait_seconds: float = 0.0) -> Itera
     command: the command line, shown to others. Raises WorkspaceBusy soon, or after
     ``wait_seconds``. Waiting runs are not served in order.
     """
-    workspace.lock.parent.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(workspace.lock.parent)
     descriptor = os.open(workspace.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         deadline = time.monotonic() + max(wait_seconds, _LEAST_WAIT_SECONDS)

@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -20,6 +21,8 @@ from typing import BinaryIO, Final, NamedTuple
 
 _DRAFT: Final = ".draft"
 _READABLE: Final = 0o644
+# Descriptors of files that a database has locked, by device and inode: see ``copy_held``.
+_held: Final[dict[tuple[int, int], int]] = {}
 
 
 class Status(NamedTuple):
@@ -56,12 +59,28 @@ def exists(path: Path) -> bool:
     return status(path) is not None
 
 
-def list_files(folder: Path, pattern: str = "*") -> list[Path]:
-    """The files of a folder whose names fit, by name; none where there is no folder.
+def is_file(path: Path) -> bool:
+    """Whether a file is there, and no folder."""
+    found = status(path)
+    return found is not None and stat.S_ISREG(found.mode)
 
-    pattern: as in ``Path.glob``, ``*/*.parquet`` looks one folder deeper. Drafts are not listed.
+
+def may_write(folder: Path) -> bool:
+    """Whether this user may make files in a folder."""
+    return os.access(folder, os.W_OK)
+
+
+def list_files(folder: Path, suffix: str = "") -> list[Path]:
+    """The files of a folder whose names end so, by name; none where there is no folder.
+
+    Drafts are not listed. Raises OSError where the folder cannot be read: it must not look empty.
     """
-    return sorted(path for path in folder.glob(pattern) if path.is_file() and not _is_draft(path))
+    try:
+        found = list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    named = [path for path in found if path.name.endswith(suffix) and not _is_draft(path)]
+    return sorted(path for path in named if path.is_file())
 
 
 def read(path: Path) -> bytes:
@@ -80,7 +99,8 @@ def open_file(path: Path) -> BufferedReader:
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, durably. Whatever is there already stays."""
     if not path.exists():
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
         _sync_folder(path.parent)
 
 
@@ -180,11 +200,15 @@ def copy(source: Path, target: Path) -> None:
 def copy_held(source: Path, target: Path) -> None:
     """Copy a file that a database in this process has locked.
 
-    Its descriptor is never closed: to close any descriptor of a file gives up all locks (POSIX)
-    that this process has on it, the database's too.
+    To close any descriptor of a file gives up all locks (POSIX) that this process has on it, the
+    database's too. So one descriptor of each such file is kept for the life of the process.
     """
-    descriptor = os.open(source, os.O_RDONLY)
-    with open(descriptor, "rb", closefd=False) as whole, target.open("wb") as copy:
+    found = source.stat()
+    file = (found.st_dev, found.st_ino)
+    if file not in _held:
+        _held[file] = os.open(source, os.O_RDONLY)
+    with open(_held[file], "rb", closefd=False) as whole, target.open("wb") as copy:
+        whole.seek(0)
         shutil.copyfileobj(whole, copy)
 
 

@@ -62,7 +62,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
-            with head_start(known.new_among(found.inputs), hashes=span.is_open) as ahead:
+            with head_start(known.never_seen(found.inputs), hashes=span.is_unbounded) as ahead:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
                 report.say_what_looks_wrong(configured)

@@ -19,8 +19,8 @@ from v6share.warehouse.ledger.outcomes import (
     Sorted,
     commit_of,
     journal_entries,
+    mark_unfit,
     sort_outcomes,
-    without,
 )
 from v6share.warehouse.ledger.rerun import Fate
 
@@ -33,7 +33,8 @@ def commit(
 ) -> tuple[Run, Sorted]:
     """Commit what was counted, in one transaction, and what the catalog declares now.
 
-    Where sums are absurd together, what fits is committed and the rest has failed.
+    Where sums of counters overflow a column, the inputs that fit are committed and the others have
+    failed.
     """
     # Made before anything is committed: what it refuses is refused with nothing half done.
     dimensions = dimension_tables(run.configured.catalog, run.configured.settings)
@@ -45,7 +46,7 @@ def commit(
         messages.detail(str(error))
         # Small sums first: of inputs that do not fit together the ordinary ones stay.
         ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
-        fitting = without(outcomes, _commit_what_fits(run, ascending))
+        fitting = mark_unfit(outcomes, _commit_what_fits(run, ascending))
         result = sort_outcomes(fitting, run.known, include_forgotten=run.include_forgotten)
         entry = _run_entry(run, fates, result)
         _record(run, replace(result, committed=[]), entry)

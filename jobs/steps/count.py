@@ -37,7 +37,7 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     ordered = sorted(inputs, key=lambda one: one.order_of_work)
     try:
         with _progress(session.meter, ordered):
-            session.begin(ordered)
+            session.start_early(ordered)
             from v6share.pipelines.beam_pipeline import run_local  # here: Beam takes long to load
 
             return run_local(ordered, session)

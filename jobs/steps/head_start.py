@@ -34,7 +34,7 @@ class HeadStart:
         if new:
             self._threads.submit(import_module, "v6share.pipelines.session")
             if hashes:
-                self.identities.begin(new, self._hashing)
+                self.identities.hash_early(new, self._hashing)
 
     def compile(self, configured: Configured) -> None:
         """Begin to compile the plan, if there is something to count with it."""

@@ -24,7 +24,7 @@ def report_failure(error: Exception) -> ExitCode:
     """Tell the user about an error that ended the command, and choose the exit code."""
     if current().verbosity > 0 and not isinstance(error, typer.TyperException):
         detail("".join(traceback.format_exception(error)).rstrip())
-    from v6share.workspace.lock import WorkspaceBusy  # here: help must not load the warehouse
+    from v6share.workspace.lock import WorkspaceBusy  # here: only a failure needs it
 
     match error:
         case UserError():

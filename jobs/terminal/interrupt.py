@@ -32,6 +32,13 @@ def install() -> None:
             signal.signal(number, _stop)
 
 
+def forget() -> None:
+    """Begin anew: what an earlier command of this process was asked or left is no matter."""
+    global _left  # as below
+    _asked.clear()
+    _left = ""
+
+
 def was_asked() -> bool:
     """Whether a signal to stop has come; errors that follow are its consequence."""
     return _asked.is_set()

@@ -1,7 +1,7 @@
 """v6share: the IPv6 share of a network's traffic, measured from flow logs.
 
-The rooms of the house stand beside this folder and are installed below this name:
-``v6share.schemas``, ``v6share.pipelines``, ``v6share.warehouse``, ``v6share.jobs``.
+The rooms of the house stand at the root of the repository, and links here give them their import
+names: ``v6share.schemas``, ``workspace``, ``render``, ``pipelines``, ``warehouse``, ``jobs``.
 """
 
 __version__ = "0.1.0"

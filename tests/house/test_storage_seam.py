@@ -10,7 +10,7 @@ from commands import ROOT
 TOUCHES = {
     "os": {
         *("open", "replace", "rename", "remove", "unlink", "link", "mkdir", "makedirs", "fsync"),
-        *("ftruncate", "truncate", "pwrite", "write", "listdir", "scandir", "stat"),
+        *("ftruncate", "truncate", "pwrite", "write", "listdir", "scandir", "stat", "access"),
     },
     "shutil": {"copy", "copyfile", "copyfileobj", "copytree", "move", "rmtree"},
     "tempfile": {"mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryDirectory"},
@@ -19,6 +19,7 @@ TOUCHES = {
 OF_A_PATH = {
     *("write_bytes", "write_text", "read_bytes", "read_text", "unlink", "rename", "mkdir", "rmdir"),
     *("touch", "hardlink_to", "symlink_to", "glob", "rglob", "iterdir", "open", "stat", "exists"),
+    *("is_file", "is_dir"),
 }
 ROOMS = ("jobs", "pipelines", "render", "schemas", "warehouse")
 # What is no state: flow files where they lie, the sample that is written for the user, the cache of

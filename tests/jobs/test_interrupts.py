@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from calls import run
 from flow_files import write_flows
 
+from v6share.jobs import cli
+from v6share.jobs.terminal import interrupt
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
@@ -61,3 +64,13 @@ def test_an_interrupted_sample_says_what_is_incomplete(tmp_path: Path) -> None:
         f"error: interrupted; {made}/flows, catalog and truth stay incomplete: remove them, or "
         "name another directory"
     )
+
+
+def test_what_an_earlier_command_was_asked_is_forgotten(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process may run several commands; the second one's mistake is not an interrupt."""
+    monkeypatch.setattr(interrupt, "_asked", threading.Event())
+    interrupt._asked.set()
+    assert cli.call(["rnu"]) is ExitCode.USAGE
+    assert "rnu" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def outcomes(session: Session, *inputs: FoundInput) -> list[Outcome]:
     def every() -> Iterator[Outcome]:
         crew = session.gather()
         for one in inputs:
-            yield from crew.take(one)
+            yield from crew.submit(one)
         yield from crew.drain()
 
     return sorted(every(), key=lambda one: one.path)
@@ -279,9 +279,9 @@ def test_an_impossible_sum_is_refused(session: Session, tmp_path: Path) -> None:
 def test_a_crew_that_is_ahead_gives_the_same_outcomes(session: Session, tmp_path: Path) -> None:
     inputs = [found(write_flows(tmp_path / f"{i:02}.parquet", 500 + i)) for i in range(20)]
     alone = outcomes(session, *inputs)
-    session.begin(inputs)
+    session.start_early(inputs)
     crew = session.gather()
-    ahead = [outcome for one in inputs for outcome in crew.take(one)] + list(crew.drain())
+    ahead = [outcome for one in inputs for outcome in crew.submit(one)] + list(crew.drain())
     assert session.gather() is not crew
     session.close()
     assert sorted(ahead, key=lambda one: one.path) == alone
@@ -289,7 +289,7 @@ def test_a_crew_that_is_ahead_gives_the_same_outcomes(session: Session, tmp_path
 
 def test_a_crew_that_nobody_took_stops(session: Session, tmp_path: Path) -> None:
     large = found(write_flows(tmp_path / "large.parquet", 200_000, row_group=200))
-    session.begin([large])
+    session.start_early([large])
     session.close()
     names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
     assert not any(name.startswith("v6share-lane") for name in names)

@@ -24,7 +24,7 @@ def test_alone_and_ahead_agree(tmp_path: Path, size: int) -> None:
     identities = Identities()
     assert identities.of(one) == expected
     with ThreadPoolExecutor(1) as thread:
-        identities.begin([one], thread)
+        identities.hash_early([one], thread)
     assert identities.of(one) == expected
 
 
@@ -33,7 +33,7 @@ def test_what_was_not_begun_in_time_is_done_at_once(tmp_path: Path) -> None:
     identities, free = Identities(), Event()
     with ThreadPoolExecutor(1) as thread:
         thread.submit(free.wait)
-        identities.begin([one], thread)
+        identities.hash_early([one], thread)
         assert identities.of(one) == hashlib.sha256(b"flows").hexdigest()
         free.set()
 
@@ -42,6 +42,6 @@ def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path: Path) -> None:
     one = FoundInput(str(tmp_path / "gone"), 1, 1)
     identities = Identities()
     with ThreadPoolExecutor(1) as thread:
-        identities.begin([one], thread)
+        identities.hash_early([one], thread)
     with pytest.raises(FileNotFoundError):
         identities.of(one)

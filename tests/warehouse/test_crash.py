@@ -54,7 +54,7 @@ workspace, point, nth = Workspace(Path(sys.argv[2])), sys.argv[3], int(sys.argv[
 names = {
     "before append": (journal, "append", False),
     "after append": (journal, "append", True),
-    "in a merge": (committer, "merge_rows", True),
+    "in a merge": (committer, "upsert_rows", True),
     "in an emptied day": (committer, "delete_days", True),
     "before refusals": (committer, "write_refusals", False),
     "after refusals": (committer, "write_refusals", True),

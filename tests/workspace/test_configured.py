@@ -2,6 +2,7 @@
 
 import hashlib
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,21 @@ def test_a_lost_client_key_is_not_replaced(tmp_path: Path) -> None:
     workspace.client_key.unlink()
     with pytest.raises(UserError, match="Restore it from a backup"):
         read_client_key(workspace)
+
+
+def test_a_catalog_that_cannot_be_listed_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted without its catalog, every flow would be unclassified and replace what is right."""
+    workspace = Workspace(tmp_path)
+    workspace.catalog.mkdir()
+    listed = Path.iterdir
+
+    def refuse(self: Path) -> Iterator[Path]:
+        if self == workspace.catalog:
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(PermissionError, match="catalog"):
+        configured.configure(tmp_path)

@@ -114,3 +114,26 @@ def test_what_is_not_there_has_no_status(tmp_path: Path) -> None:
     assert found.size == 5
     assert storage.exists(tmp_path / "file")
     assert not storage.exists(tmp_path / "file" / "below")
+
+
+def test_a_folder_that_cannot_be_read_does_not_look_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the system's refusal is played here."""
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(PermissionError, match=str(tmp_path)):
+        storage.list_files(tmp_path)
+
+
+def test_copies_of_a_held_file_share_one_descriptor(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for i in range(5):
+        storage.copy_held(source, tmp_path / f"copy{i}")
+        assert (tmp_path / f"copy{i}").read_bytes() == b"content"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1

@@ -31,7 +31,7 @@ class KnownInputs:
             return None
         return found[2]
 
-    def new_among(self, found: Iterable[FoundInput]) -> list[FoundInput]:
+    def never_seen(self, found: Iterable[FoundInput]) -> list[FoundInput]:
         """The files that were never seen as they are now, large ones first, as they are counted."""
         new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
         return sorted(new, key=lambda one: one.order_of_work)

@@ -1,4 +1,4 @@
-"""What a job refuses to do because it would lose what the operator said before."""
+"""Refuse to count where a catalog file that the last run used is gone."""
 
 import json
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _lost(workspace: Workspace, declared: Mapping[str, int]) -> dict[str, int]:
     return {
         name: rows
         for name, rows in declared.items()
-        if not (workspace.catalog / _FILE_OF[name]).is_file()
+        if not storage.is_file(workspace.catalog / _FILE_OF[name])
     }
 
 

@@ -73,7 +73,7 @@ def commit_of(inputs: Iterable[Outcome], run_id: str, at: datetime) -> Commit:
     )
 
 
-def without(outcomes: Iterable[Outcome], unfit: Sequence[Outcome]) -> list[Outcome]:
+def mark_unfit(outcomes: Iterable[Outcome], unfit: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes after inputs, and copies of them, did not fit beside others: these failed.
 
     Not quarantined: what the others hold may change, so they are tried again at every run.

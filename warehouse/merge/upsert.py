@@ -37,7 +37,7 @@ def with_roll_ups(table: Table) -> tuple[Table, ...]:
     return (table, *ROLL_UPS) if table is TRAFFIC_5M else (table,)
 
 
-def merge_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+def upsert_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
     """Merge partial aggregates into a table and into its roll-ups.
 
     rows: as ``combine`` gives them. Raises SumBeyondRangeError. Two calls in one transaction must
@@ -99,7 +99,7 @@ def stage_rows(
 def merge_stage(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Merge a table's staged rows, in parts that fit into memory and share no key."""
     for part in _parts(connection, table):
-        merge_rows(connection, table, combine(table, [_staged(connection, table, part)]))
+        upsert_rows(connection, table, combine(table, [_staged(connection, table, part)]))
     connection.execute(f"DROP TABLE temp.stage_{table.name}")
 
 

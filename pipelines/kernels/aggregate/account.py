@@ -1,4 +1,8 @@
-"""The account of an input: rows and counters per family and verdict, exact in 128 bits."""
+"""The account of an input: rows and counters per family and verdict, exact in 128 bits.
+
+A verdict is COUNTED, or the position of the reason for which a row is rejected in
+``REJECT_REASONS``: here rejected rows are counted under their reason.
+"""
 
 from typing import Final
 

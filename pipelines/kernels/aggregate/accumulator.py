@@ -14,6 +14,7 @@ from v6share.pipelines.kernels.aggregate import clients as sketches
 from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.exporters import Exporters
 from v6share.pipelines.kernels.aggregate.groups import Groups
+from v6share.pipelines.kernels.aggregate.health import MEASURES as HEALTH_MEASURES
 from v6share.pipelines.kernels.aggregate.health import HealthInputs, health_counts, pack_cell
 from v6share.pipelines.kernels.aggregate.scale_counters import (
     COUNTED,
@@ -46,10 +47,10 @@ class Accumulator:
         self.plan = plan
         self.exporters = Exporters(plan)
         self.traffic = Groups(t.MEASURES)
-        self.errors = Groups(t.ERROR_MEASURES)
+        self.error_unknown = Groups(t.ERROR_MEASURES)
         self.presence = Groups(t.PRESENCE_MEASURES)
         self.rtt = Groups(1)
-        self.health = Groups(4)
+        self.health = Groups(HEALTH_MEASURES)
         self.tally = accounts.new_tally()
         self.findings: dict[tuple[str, str], int] = {}
         self.without_interval: dict[str, int] = {}
@@ -121,7 +122,7 @@ class Accumulator:
             np.array(self.exporters.vantage, np.int32),
         )
         t.add_flows(self.traffic, flows, measures, decisions)
-        t.add_errors(self.errors, flows, measures, decisions)
+        t.add_errors(self.error_unknown, flows, measures, decisions)
         t.note_presence(self.presence, len(self.exporters.numbers), flows, measures)
         self._add_clients(batch, flows, measures, decisions)
         self._add_rtt(batch, flows, measures, decisions)

@@ -131,7 +131,7 @@ def _traffic_of_parts(plan: Plan, parts: Sequence[Accumulator]) -> Iterator[pa.T
     """Traffic, and the bytes whose error is unknown, which are counted apart under equal keys."""
     a, b, sums = _merged([part.traffic for part in parts], t.add_sums)
     yield _traffic_rows(plan, a, b, sums, np.zeros(len(a), np.int64))
-    a, b, errors = _merged([part.errors for part in parts], t.add_rows)
+    a, b, errors = _merged([part.error_unknown for part in parts], t.add_rows)
     if len(a):
         yield _traffic_rows(plan, a, b, np.zeros((len(a), t.MEASURES), np.int64), errors[:, 0])
 
