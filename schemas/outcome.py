@@ -1,4 +1,15 @@
-"""What became of one input: the one message that pipelines send and the committer reads."""
+"""What became of one input: the one message that pipelines send and the committer reads.
+
+An input passes three stages, each with words of its own:
+
+- before counting, ``Fate`` (``warehouse/ledger/rerun.py``): what a run has to do with a found
+  file. todo, known, refused, forgotten.
+- counting, ``Status`` (here): what came of it. fragment, known, quarantined, busy, failed.
+- afterwards, ``Status`` (``warehouse/ledger/changes.py``): what the ledger says of a version of
+  the input. committed, quarantined, superseded, forgotten.
+
+An input that is refused is quarantined: both words mean the same.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field

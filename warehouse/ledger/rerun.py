@@ -1,4 +1,11 @@
-"""Which found files need no work, because the ledger knows what they hold. Pure."""
+"""Which found files need no work, because the ledger knows what they hold. Pure.
+
+A file is left out at the first of these places that knows enough:
+
+- ``sort_out`` here: path, size and time of change are those of a file that was seen before.
+- ``Crew`` (``pipelines/crew.py``): its bytes are those of an input that counts, such as a copy.
+- ``sort_outcomes`` (``outcomes.py``): another file of this run held the same bytes.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
