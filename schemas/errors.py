@@ -7,6 +7,13 @@ from typing import Final
 
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What DuckDB says of the bytes of a file: bad blocks have no class of their own, and the error of a
+# failed checkpoint has these words in its middle.
+_OF_DAMAGE: Final = (
+    "Corrupt database file",
+    "not a valid DuckDB database file",
+    "Could not read enough bytes from file",
+)
 
 
 class UserError(Exception):
@@ -32,6 +39,14 @@ class InputRefused(Exception):  # noqa: N818 - a refusal is an outcome, not a fa
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+def says_damage(error: BaseException) -> bool:
+    """Whether an error of DuckDB says that the bytes of a file are damaged.
+
+    An error of the system does not, nor one about a version: nothing is known about the bytes then.
+    """
+    return any(words in str(error) for words in _OF_DAMAGE)
 
 
 def line_that_says(error: BaseException | None, numbers: Iterable[int]) -> str:

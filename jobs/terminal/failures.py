@@ -8,7 +8,7 @@ import typer
 
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.messages import current, detail, fail
-from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
+from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says, says_damage
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -69,9 +69,9 @@ def _path_refused(error: Exception) -> str:
 
 
 def _is_damage(error: Exception) -> bool:
-    """DuckDB has no class of its own for a bad block, and must not be loaded to ask for it."""
+    """Whether it is DuckDB that speaks of damage; it must not be loaded to ask for its classes."""
     of_duckdb = type(error).__module__.rpartition(".")[2] in ("duckdb", "_duckdb")
-    return of_duckdb and str(error).startswith("Corrupt database file")
+    return of_duckdb and says_damage(error)
 
 
 def _described(error: Exception) -> str:

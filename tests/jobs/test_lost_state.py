@@ -4,8 +4,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
 
@@ -253,6 +255,76 @@ def test_nobody_knows_what_a_damaged_file_without_a_journal_holds(
     if command[0] == "run":
         accept_the_loss(err)
         assert call(capsys, workspace, *command)[0] is ExitCode.DONE
+
+
+def written_by_a_newer_duckdb(path: Path) -> None:
+    """Raise the version in the head, which has its checksum as all blocks have."""
+    whole = bytearray(path.read_bytes())
+    whole[12:20] = (1001).to_bytes(8, "little")
+    words = np.frombuffer(bytes(whole[:4096]), "<u8").copy()
+    words[0] = np.bitwise_xor.reduce(
+        words[1:] * np.uint64(0xBF58476D1CE4E5B9), initial=np.uint64(5381)
+    )
+    whole[:4096] = words.tobytes()
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("rebuild", "--no-publish")], ids=" ".join)
+def test_what_this_version_cannot_open_is_not_published_over(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, command: tuple[str, ...]
+) -> None:
+    written_by_a_newer_duckdb(workspace.published)
+    published = workspace.published.read_bytes()
+    shutil.rmtree(workspace.state)
+    shutil.copytree("older state", workspace.state, copy_function=shutil.copy2)
+    code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert "with storage version number 1001" in err
+    assert "a newer version of DuckDB or v6share wrote the file, use that version" in err
+    assert workspace.published.read_bytes() == published
+    code, err = call(capsys, workspace, "status")
+    assert code is ExitCode.DONE
+    assert "with storage version number 1001" in err
+    (advised,) = re.findall(r"give the file up: `(mv [^`]*)`", err)
+    subprocess.run(advised, shell=True, check=True)
+    assert call(capsys, workspace, "rebuild")[0] is ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'IO Error: Cannot open file "x": Too many open files',
+        'IO Error: Could not read from file "x": Input/output error',
+        'IO Error: Could not read from file "x": Stale file handle',
+        "Serialization Error: Failed to deserialize: unknown type",
+    ],
+)
+@pytest.mark.parametrize("command", [("run", "flows"), ("rebuild",)], ids=" ".join)
+def test_a_failing_system_is_no_damage(
+    capsys: pytest.CaptureFixture[str],
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    said: str,
+) -> None:
+    published = workspace.published.read_bytes()
+    cut_journal(workspace, 2)
+    workspace.warehouse.unlink()
+    connect = duckdb.connect
+
+    def fail(path: Path, *rest: Any, **more: Any) -> Any:
+        if path == workspace.published:
+            raise duckdb.IOException(said)
+        return connect(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb, "connect", fail)
+        code, err = call(capsys, workspace, *command)
+    assert code is ExitCode.USAGE
+    assert said in err
+    assert "Where the system failed, mend that and run the same again" in err
+    assert workspace.published.read_bytes() == published
+    assert "found 1 run and 2 inputs" in call(capsys, workspace, *command)[1]
 
 
 def test_a_file_that_comes_while_a_run_is_at_work_is_not_published_over(

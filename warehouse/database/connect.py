@@ -7,11 +7,12 @@ download of extensions.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import duckdb
 
-from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says
+from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says, says_damage
 from v6share.warehouse.database.blank import NO_DOWNLOADS, Config, put_blank
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -22,7 +23,11 @@ Connection = duckdb.DuckDBPyConnection
 
 
 class DamagedFile(UserError):  # noqa: N818 - a name for what is found
-    """A DuckDB file that cannot be read, wholly or in parts."""
+    """A DuckDB file whose bytes are damaged, wholly or in parts."""
+
+
+class UnopenedFile(UserError):  # noqa: N818 - a name for what is found
+    """A DuckDB file that cannot be read, and nothing says that its bytes are damaged."""
 
 
 def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
@@ -53,7 +58,7 @@ def connect(path: Path, workspace: Workspace, threads: int) -> Connection:
 def open_snapshot(path: Path) -> Iterator[Connection]:
     """A read-only connection to a published file.
 
-    Raises UserError where there is none, and where it turns out to be damaged while it is read.
+    Raises UserError where there is none, and DamagedFile or UnopenedFile where it cannot be read.
     """
     with clear_errors(path):
         try:
@@ -93,16 +98,24 @@ def clear_errors(path: Path) -> Iterator[None]:
                 f"{path} is open in another process: {_first_line(error)}. Close it there; to "
                 "look at the numbers, open the published file instead, read-only"
             ) from error
-        if not is_damage(error):
+        if says_damage(error):
+            raise DamagedFile(
+                f"{path} cannot be read: {_first_line(error)}. The file is damaged; "
+                "`v6share rebuild` makes it again from the journal and the fragments"
+            ) from error
+        if not _is_about_file(error):
             raise
-        raise DamagedFile(
-            f"{path} cannot be read: {_first_line(error)}. If the file is damaged, "
-            "`v6share rebuild` makes it again from the journal and the fragments"
+        raise UnopenedFile(
+            f"{path} cannot be opened or read: {_first_line(error)}. That does not say that the "
+            "file is damaged. Where the system failed, mend that and run the same again; where a "
+            "newer version of DuckDB or v6share wrote the file, use that version. Where neither "
+            f"helps, give the file up: `mv {quote(str(path))} {quote(f'{path}.unread')}`, and "
+            "then `v6share rebuild`"
         ) from error
 
 
-def is_damage(error: duckdb.Error) -> bool:
-    """Whether DuckDB speaks of the file, not of a query. Bad blocks have no class of their own."""
+def _is_about_file(error: duckdb.Error) -> bool:
+    """Whether DuckDB speaks of the file, not of a query, and nobody else has words for it."""
     if line_that_says(error, (*NO_ROOM, *DENIED)):
         return False
     return isinstance(
@@ -111,7 +124,7 @@ def is_damage(error: duckdb.Error) -> bool:
         | duckdb.SerializationException
         | duckdb.InternalException
         | duckdb.FatalException,
-    ) or str(error).startswith("Corrupt database file")
+    )
 
 
 def _first_line(error: Exception) -> str:

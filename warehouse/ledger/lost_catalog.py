@@ -9,7 +9,7 @@ from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_TARGETS, DIM_VANTAGES
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.database.connect import Connection, DamagedFile, open_snapshot
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.workspace import storage
@@ -29,11 +29,13 @@ def refuse_lost_catalog(connection: Connection, workspace: Workspace) -> None:
 
 def remembered(workspace: Workspace) -> dict[str, int]:
     """What ``remember_catalog`` kept of files that are gone now; nothing where nobody can tell."""
+    if not storage.exists(workspace.warehouse):
+        return {}
     try:
         with open_snapshot(workspace.warehouse) as warehouse:
             is_ours = schema_version(warehouse) > 0
             return _lost(workspace, _declared_besides(warehouse)) if is_ours else {}
-    except UserError:
+    except DamagedFile:
         return {}
 
 
@@ -65,8 +67,8 @@ def refuse_lost_catalog_of_snapshot(workspace: Workspace) -> None:
     try:
         with open_snapshot(workspace.published) as snapshot:
             declared = declared_rows(snapshot)
-    except UserError:
-        return  # damaged as well: nobody knows what was declared
+    except DamagedFile:
+        return  # nobody knows what was declared
     _refuse(workspace, declared)
 
 

@@ -17,7 +17,12 @@ from shlex import quote
 import duckdb
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.connect import Connection, DamagedFile, open_snapshot
+from v6share.warehouse.database.connect import (
+    Connection,
+    DamagedFile,
+    UnopenedFile,
+    open_snapshot,
+)
 from v6share.warehouse.database.stamp import is_own
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -60,9 +65,10 @@ def refuse_lost_runs(connection: Connection, workspace: Workspace, *others: Path
     """Raise UserError where a finished file holds what an open warehouse does not know.
 
     The published file is one, unless this warehouse published it: then nothing is read. Where it
-    cannot be read it may be replaced by what is known, and not by nothing. others: more of them, as
-    far as they can be read, such as the warehouse which a new one is to replace. The open warehouse
-    must have applied the journal.
+    is damaged it may be replaced by what is known, and not by nothing. others: more of them, as far
+    as they are not damaged, such as the warehouse which a new one is to replace. The open warehouse
+    must have applied the journal. Raises it, too, where such a file is not known to be damaged and
+    cannot be read.
     """
     _refuse(lost_runs(connection, workspace, *others))
 
@@ -73,7 +79,10 @@ def lost_journal(workspace: Workspace) -> str:
     entries = storage.status(journal)
     if (entries is not None and entries.size) or not storage.exists(published):
         return ""
-    lost = _beyond(_Ledger(), _ledger_in(published))
+    try:
+        lost = _beyond(_Ledger(), _ledger_in(published))
+    except UnopenedFile as error:
+        return str(error)
     if lost is None:
         return ""
     # A warehouse without its journal would not be opened, either.
@@ -88,8 +97,11 @@ def lost_runs(connection: Connection, workspace: Workspace, *others: Path) -> st
     if not (is_strange or others):
         return ""
     known = _read_ledger(connection)
-    held = {published: _ledger_in(published)} if is_strange else {}
-    held |= {file: _ledger_in(file) or known for file in others}
+    try:
+        held = {published: _ledger_in(published)} if is_strange else {}
+        held |= {file: _ledger_in(file) or known for file in others}
+    except UnopenedFile as error:
+        return str(error)
     found = {file: _beyond(known, ledger) for file, ledger in held.items()}
     lost = {file: what for file, what in found.items() if what is not None}
     return _in_words(workspace, list(lost), reduce(or_, lost.values())) if lost else ""
@@ -101,7 +113,10 @@ def _refuse(said: str) -> None:
 
 
 def _ledger_in(path: Path) -> _Ledger | None:
-    """What a file says was committed; None where it is damaged, or not one of ours."""
+    """What a file says was committed; None where it is damaged, or not one of ours.
+
+    Raises UnopenedFile where another process or another version might read it.
+    """
     try:
         with open_snapshot(path) as snapshot:
             return _read_ledger(snapshot)
