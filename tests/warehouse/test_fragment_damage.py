@@ -1,9 +1,11 @@
 """Fragments that are no longer what was written: whatever the damage, no number comes out of it."""
 
+import errno
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 import duckdb
 import pyarrow as pa
@@ -36,6 +38,7 @@ from v6share.warehouse.merge import read_fragments
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable, open_fragment, read_parts
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -396,3 +399,65 @@ def test_the_journal_names_what_was_written(workspace: Workspace) -> None:
     assert known is not None
     text = f'"fragment": {{"sha256": "{known.sha256}", "size": {known.size}}}'
     assert text in workspace.journal.read_text()
+
+
+SYSTEM: list[Exception] = [
+    OSError(errno.EIO, "Input/output error"),
+    OSError(errno.ESTALE, "Stale file handle"),
+    OSError(errno.EMFILE, "Too many open files"),
+    MemoryError("no memory"),
+    pa.ArrowMemoryError("malloc of size 64 failed"),
+]
+
+
+def failing_for_fragments(fail: Callable[[], NoReturn]) -> Callable[[Path], BinaryIO]:
+    open_file = storage.open_file
+    return lambda path: fail() if path.suffix == ".parquet" else open_file(path)
+
+
+@pytest.mark.parametrize("error", SYSTEM, ids=repr)
+@pytest.mark.parametrize("where", ["opened", "parsed"])
+def test_a_failing_system_is_no_damage_and_nothing_goes_on_without_the_fragment(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str
+) -> None:
+    """Neither where fragments are looked at, nor where an input is withdrawn, nor in a rebuild."""
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
+    before = recorded(workspace, commit_written(workspace, *made))
+    sources = sources_of_journal(workspace)
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if where == "opened":
+            patch.setattr(storage, "open_file", failing_for_fragments(fail))
+            with pytest.raises(type(error)):
+                find_damaged(sources)
+        else:
+            patch.setattr(read_fragments.pq, "ParquetFile", fail)
+        with pytest.raises(type(error)):
+            open_fragment(sources[0])
+        with pytest.raises(type(error)):
+            rebuild(workspace, None)
+        connection = open_warehouse(workspace)
+        with pytest.raises(type(error)):
+            record(connection, workspace, [forget(made[0])])
+        connection.close()
+    assert_equal(recorded(workspace), before)
+
+
+def test_damaged_bytes_that_ask_for_too_much_memory_are_damage(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody said what was written, nothing else tells that they are."""
+    made = make_fragment(workspace, "f", 1)
+    recorded(workspace, commit(made))
+    (source,) = sources_of_journal(workspace)
+    assert source.written is None
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise pa.ArrowMemoryError("malloc of size 9007199254740992 failed")
+
+    monkeypatch.setattr(read_fragments.pq, "ParquetFile", fail)
+    with pytest.raises(FragmentUnreadable, match="damaged"):
+        open_fragment(source)

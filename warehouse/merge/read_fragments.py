@@ -1,7 +1,8 @@
 """Reading fragments: one row of nested tables each, back into flat Arrow tables.
 
 A fragment that is missing, damaged or not the one asked for is an error that names the input to
-run again; it is never skipped, because its rows would be missing without a trace. Its bytes are
+run again; it is never skipped, because its rows would be missing without a trace. Where the system
+fails while it is read, nothing is known about it, and that error is raised as it is. Its bytes are
 compared with what was written when it is opened; tables that are read later have checksums.
 """
 
@@ -340,10 +341,20 @@ def _as_unreadable(source: FragmentSource) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FragmentUnreadable(source, "the fragment is missing") from None
-    except PermissionError:
-        raise  # it is there, and nothing is wrong with it
     except _READ_ERRORS as error:
+        if _is_of_the_system(error, source):
+            raise
         raise FragmentUnreadable(source, f"the fragment is damaged ({error})") from error
+
+
+def _is_of_the_system(error: Exception, source: FragmentSource) -> bool:
+    """Whether the system speaks and not the bytes, of which nothing is known then.
+
+    Bytes that are as they were written ask for no absurd amount of memory; damaged ones may.
+    """
+    if isinstance(error, MemoryError):
+        return source.written is not None
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _read_row(
@@ -395,6 +406,8 @@ def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
         flat = _with_lists(pa.Table.from_batches(batches).select(schema.names))
         flat = flat.cast(_with_dictionaries(schema, flat.schema))
     except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
+        if _is_of_the_system(error, source):
+            raise
         raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
     if table.columns[0].name == "input_id":
         ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
