@@ -1,7 +1,9 @@
 """Databases that a disk or a person spoiled: it is said, and they are made again."""
 
 from pathlib import Path
+from typing import NoReturn
 
+import duckdb
 import pytest
 from calls import call, run
 from flow_files import write_flows
@@ -60,3 +62,38 @@ def test_a_damaged_warehouse_is_said_and_made_again(
     assert "`v6share rebuild` makes it again" in err
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
     assert call(capsys, root, "kpi", "traffic_5m", "--format", "csv")[1] == before
+
+
+BLOCK = "Corrupt database file: computed checksum 12 does not match stored checksum 0 in block at"
+SAID = [
+    duckdb.Error(f"{BLOCK} location 12288"),
+    duckdb.FatalException(
+        f"FATAL Error: Failed to create checkpoint because of error: {BLOCK} location 274432"
+    ),
+    duckdb.TransactionException(
+        f"TransactionContext Error: Failed to commit: could not append: {BLOCK} location 12288"
+    ),
+]
+
+
+@pytest.mark.parametrize("error", SAID, ids=lambda error: type(error).__name__)
+def test_a_damaged_block_is_said_whatever_duckdb_calls_it(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: duckdb.Error,
+) -> None:
+    """A commit meets it itself, or the checkpoint that comes with the commit does."""
+
+    def meet(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("v6share.warehouse.commit.write_refusals", meet)
+        code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "the warehouse is damaged" in err
+    assert "Corrupt database file" in err
+    assert "`v6share rebuild` makes it again" in err
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
