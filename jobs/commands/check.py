@@ -13,12 +13,17 @@ from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
-from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.ledger.lost_state import (
+    refuse_lost_entries,
+    refuse_lost_journal,
+    refuse_lost_runs,
+)
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
 from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
 
 
 def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
@@ -34,12 +39,7 @@ def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail)
-        connection = open_warehouse(workspace)
-        try:
-            refuse_lost_runs(connection, workspace)
-            results = [*run_checks(connection), _of_fragments(damaged)]
-        finally:
-            connection.close()
+        results = [*_of_warehouse(workspace, damaged), _of_fragments(damaged)]
     table = _as_table(results)
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
@@ -50,6 +50,23 @@ def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
         return ExitCode.GATE
     messages.say(f"{len(results)} checks, none failed")
     return ExitCode.DONE
+
+
+def _of_warehouse(workspace: Workspace, damaged: Sequence[FragmentUnreadable]) -> list[CheckResult]:
+    """What the checks of the tables found; nothing where damage keeps these from being made."""
+    try:
+        connection = open_warehouse(workspace)
+    except FragmentUnreadable as error:
+        if not damaged:
+            raise
+        refuse_lost_entries(workspace)
+        messages.warn(f"the tables were not checked, for they cannot be made ({error.found})")
+        return []
+    try:
+        refuse_lost_runs(connection, workspace)
+        return run_checks(connection)
+    finally:
+        connection.close()
 
 
 def _of_fragments(damaged: Sequence[FragmentUnreadable]) -> CheckResult:

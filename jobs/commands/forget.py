@@ -20,10 +20,15 @@ from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
+from v6share.warehouse.database.connect import DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
-from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.ledger.lost_state import (
+    refuse_lost_entries,
+    refuse_lost_journal,
+    refuse_lost_runs,
+)
 from v6share.warehouse.ledger.named_inputs import (
     SHORTEST_ID,
     NamedInput,
@@ -31,6 +36,7 @@ from v6share.warehouse.ledger.named_inputs import (
     named_inputs,
     names_like,
 )
+from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
@@ -56,7 +62,7 @@ def main(
     with leaving, hold(workspace, invocation.command, wait):
         try:
             connection = open_warehouse(workspace, configured.settings.run.threads)
-        except UserError as error:
+        except (FragmentUnreadable, DamagedFile) as error:
             ids = tuple(dict.fromkeys(inputs))
             entries = _entries(configured, invocation.command, ids, reason)
             return _withdraw_damaged(workspace, entries, error, form)
@@ -77,13 +83,17 @@ def main(
 
 
 def _withdraw_damaged(
-    workspace: Workspace, entries: tuple[Forget, Run], error: UserError, form: SeveralForm
+    workspace: Workspace,
+    entries: tuple[Forget, Run],
+    error: FragmentUnreadable | DamagedFile,
+    form: SeveralForm,
 ) -> ExitCode:
     """Withdraw inputs by the journal alone, where the warehouse cannot be opened.
 
     Only such whose fragments are damaged, for these stand in the way of a new warehouse. Raises
-    the given error where one is none of them.
+    the given error where one is none of them, and UserError where the journal is an older one.
     """
+    refuse_lost_entries(workspace)
     wanted = entries[0].input_ids
     named = [one for one in sources_of_journal(workspace) if one.key.input_id in wanted]
     damaged = find_damaged(named)
@@ -93,8 +103,8 @@ def _withdraw_damaged(
     rows = damage_table(damaged).select(["input_id", "path", "problem"])
     write_tables({"withdrawn": rows}, form)
     messages.warn(
-        f"withdrawn in the journal alone, for the warehouse cannot be opened ({error}). Next, "
-        "`v6share rebuild` makes it again without them"
+        f"withdrawn in the journal alone, for the warehouse cannot be opened ({error.found}). "
+        "Next, `v6share rebuild` makes it again without them"
     )
     return ExitCode.DONE
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
-from typing import Final
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.terminal import messages, stdout
@@ -26,8 +25,6 @@ from v6share.workspace.configured import find_workspace
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
 from v6share.workspace.paths import Workspace
 
-_NAMED: Final = 10
-
 
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
@@ -40,7 +37,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost)
     stdout.write_tables(tables, form)
-    say_damaged(found.lost or (), messages.warn, _NAMED)
+    say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
     both = report.both_directions.to_pylist()
     advice = directions_advice(both, read_exporters_header(workspace))

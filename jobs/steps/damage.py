@@ -1,11 +1,14 @@
 """Words about damaged fragments, for the commands that look for them."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable, what_helps
+
+_NAMED: Final = 10
 
 
 def damage_rows(damaged: Sequence[FragmentUnreadable]) -> list[dict[str, str]]:
@@ -28,13 +31,12 @@ def damage_table(damaged: Sequence[FragmentUnreadable]) -> pa.Table:
     return pa.Table.from_pylist(damage_rows(damaged), schema=schema)
 
 
-def say_damaged(
-    damaged: Sequence[FragmentUnreadable], say: Callable[..., None], limit: int | None = None
-) -> None:
-    """Say of each fragment what is wrong, and once what helps. limit: name so many, None: all."""
+def say_damaged(damaged: Sequence[FragmentUnreadable], say: Callable[..., None]) -> None:
+    """Say of the first fragments what is wrong, of the others how many, and once what helps."""
     if not damaged:
         return
-    for one in damaged[:limit]:
+    for one in damaged[:_NAMED]:
         say(one.found, input_id=one.source.key.input_id, fragment=one.source.file)
-    more = f"{len(damaged) - limit:,} more like these. " if limit and len(damaged) > limit else ""
+    others = len(damaged) - _NAMED
+    more = f"{others:,} more like these. " if others > 0 else ""
     say(more + what_helps(damaged))

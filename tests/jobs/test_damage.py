@@ -117,6 +117,42 @@ def test_several_are_all_named_and_withdrawn_at_once(
     assert call(capsys, root, "check")[0] is ExitCode.DONE
 
 
+def test_ten_are_named_and_the_others_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = tmp_path / "ws"
+    root.mkdir()
+    for i in range(13):
+        write_flows(tmp_path / f"flows/{i}.parquet", octets=1000 + i)
+    assert call(capsys, root, "run", tmp_path / "flows")[0] is ExitCode.DONE
+    for file in Workspace(root).fragments.rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:-1])
+    for command, code in (("check", ExitCode.GATE), ("status", ExitCode.DONE)):
+        found, _, err = call(capsys, root, command)
+        assert found is code
+        assert len(re.findall(r": /\S+\.parquet: the fragment has", err)) == 10
+        assert "3 more like these. Put these files back" in err
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_check_tells_of_fragments_where_no_warehouse_can_be_made(
+    capsys: pytest.CaptureFixture[str], root: Path, form: str
+) -> None:
+    file, input_id = fragment_of(root, "1.parquet")
+    flip(file)
+    lose_warehouse(root)
+    code, out, err = call(capsys, root, "check", "--format", form)
+    assert code is ExitCode.GATE
+    if form == "json":
+        (row,) = json.loads(out)
+        assert (row["check"], row["result"], row["rows"]) == ("fragments", "failed", 1)
+    else:
+        assert "fragments" in out
+    assert f"`v6share forget {input_id}`" in err
+    assert "the tables were not checked" in err
+    assert "failed: fragments" in err
+
+
 def lose_warehouse(root: Path) -> None:
     Workspace(root).warehouse.unlink()
 
@@ -148,6 +184,8 @@ def test_what_is_advised_helps_whatever_state_the_warehouse_is_in(
     assert code is ExitCode.DONE
     assert input_id[:12] in out
     assert ("in the journal alone" in err) == (state is not keep_warehouse)
+    assert "forget" not in err  # it is done
+    assert "backup" not in err
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
     code, _, _ = call(capsys, root, "run", made / "flows", "--include-forgotten")
     assert code is ExitCode.DONE

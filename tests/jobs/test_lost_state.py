@@ -1,10 +1,11 @@
 """A state that is lost, older or not mounted must not replace what is published."""
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 import numpy as np
@@ -201,6 +202,61 @@ def test_an_older_state_beside_a_newer_published_file(
     assert "found 1 run and 2 inputs" in err
     accept_the_loss(err)
     assert call(capsys, workspace, *command)[0] is ExitCode.DONE
+
+
+def damage_the_fragment(workspace: Workspace) -> str:
+    """Of the one input that the older state knows; the id of that input."""
+    (fragment,) = workspace.fragments.rglob("*.parquet")
+    fragment.write_bytes(fragment.read_bytes()[:-1])
+    first = json.loads(workspace.journal.read_text().splitlines()[0])
+    return str(first["inputs"][0]["input_id"])
+
+
+@pytest.mark.parametrize("warehouse", ["gone", "damaged", "newer"])
+def test_no_input_is_withdrawn_in_an_older_journal_alone(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, warehouse: str
+) -> None:
+    """newer: the warehouse knows what the journal does not, and nothing is published."""
+    newer = workspace.warehouse.read_bytes()
+    shutil.rmtree(workspace.state)
+    shutil.copytree("older state", workspace.state, copy_function=shutil.copy2)
+    input_id = damage_the_fragment(workspace)
+    workspace.warehouse.unlink()
+    if warehouse == "damaged":
+        workspace.warehouse.write_bytes(b"no database" * 1000)
+    elif warehouse == "newer":
+        workspace.warehouse.write_bytes(newer)
+        workspace.published.unlink()
+    before = workspace.journal.read_bytes()
+    code, err = call(capsys, workspace, "forget", input_id)
+    assert code is ExitCode.USAGE
+    if warehouse == "newer":
+        assert "the warehouse has applied" in err
+    else:
+        assert f"{workspace.published}: found 1 run and 2 inputs" in err
+        assert "found 1 run and 2 inputs" in call(capsys, workspace, "check")[1] or (
+            warehouse == "damaged"
+        )
+    assert workspace.journal.read_bytes() == before
+
+
+def test_no_input_is_withdrawn_beside_a_warehouse_that_is_only_open_elsewhere(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(workspace.state)
+    shutil.copytree("older state", workspace.state, copy_function=shutil.copy2)
+    workspace.published.unlink()
+    input_id = damage_the_fragment(workspace)
+    before = workspace.journal.read_bytes()
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise duckdb.IOException('IO Error: Could not set lock on file "x"')
+
+    monkeypatch.setattr(duckdb, "connect", fail)
+    code, err = call(capsys, workspace, "forget", input_id)
+    assert code is ExitCode.USAGE
+    assert "is open in another process" in err
+    assert workspace.journal.read_bytes() == before
 
 
 @each_command

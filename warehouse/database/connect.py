@@ -23,7 +23,14 @@ Connection = duckdb.DuckDBPyConnection
 
 
 class DamagedFile(UserError):  # noqa: N818 - a name for what is found
-    """A DuckDB file whose bytes are damaged, wholly or in parts."""
+    """A DuckDB file whose bytes are damaged, wholly or in parts. ``found`` says how that shows."""
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(
+            f"{found}. The file is damaged; `v6share rebuild` makes it again from the journal and "
+            "the fragments"
+        )
 
 
 class UnopenedFile(UserError):  # noqa: N818 - a name for what is found
@@ -99,10 +106,7 @@ def clear_errors(path: Path) -> Iterator[None]:
                 "look at the numbers, open the published file instead, read-only"
             ) from error
         if says_damage(error):
-            raise DamagedFile(
-                f"{path} cannot be read: {_first_line(error)}. The file is damaged; "
-                "`v6share rebuild` makes it again from the journal and the fragments"
-            ) from error
+            raise DamagedFile(f"{path} cannot be read: {_first_line(error)}") from error
         if not _is_about_file(error):
             raise
         raise UnopenedFile(

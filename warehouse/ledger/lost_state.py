@@ -7,7 +7,7 @@ on would put few numbers in the place of many.
 """
 
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -24,6 +24,7 @@ from v6share.warehouse.database.connect import (
     open_snapshot,
 )
 from v6share.warehouse.database.stamp import is_own
+from v6share.warehouse.ledger import journal
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -73,10 +74,24 @@ def refuse_lost_runs(connection: Connection, workspace: Workspace, *others: Path
     _refuse(lost_runs(connection, workspace, *others))
 
 
+def refuse_lost_entries(workspace: Workspace) -> None:
+    """Raise UserError where a finished file or the warehouse holds what the journal does not.
+
+    For whoever writes to the journal where no warehouse can be opened. What is damaged is passed
+    over. Raises UserError, too, where the journal is.
+    """
+    files = [one for one in (workspace.published, workspace.warehouse) if storage.exists(one)]
+    known = _ledger_of_journal(workspace)
+    try:
+        held = {file: _ledger_in(file) or known for file in files}
+    except UnopenedFile as error:
+        raise UserError(str(error)) from error
+    _refuse(_lost_in_words(workspace, known, held))
+
+
 def lost_journal(workspace: Workspace) -> str:
     """Why ``refuse_lost_journal`` refuses, and what to do; empty where it does not."""
-    journal, published = workspace.journal, workspace.published
-    entries = storage.status(journal)
+    published, entries = workspace.published, storage.status(workspace.journal)
     if (entries is not None and entries.size) or not storage.exists(published):
         return ""
     try:
@@ -102,6 +117,13 @@ def lost_runs(connection: Connection, workspace: Workspace, *others: Path) -> st
         held |= {file: _ledger_in(file) or known for file in others}
     except UnopenedFile as error:
         return str(error)
+    return _lost_in_words(workspace, known, held)
+
+
+def _lost_in_words(
+    workspace: Workspace, known: _Ledger, held: Mapping[Path, _Ledger | None]
+) -> str:
+    """What files hold and nobody else knows, and what to do; empty where there is no such."""
     found = {file: _beyond(known, ledger) for file, ledger in held.items()}
     lost = {file: what for file, what in found.items() if what is not None}
     return _in_words(workspace, list(lost), reduce(or_, lost.values())) if lost else ""
@@ -130,6 +152,21 @@ def _read_ledger(connection: Connection) -> _Ledger:
         "SELECT input_id, dialect, rules_version, catalog_version, committed_at FROM ledger_files"
     ).fetchall()
     return _Ledger(dict(runs), {row[:4]: row[4] for row in inputs})
+
+
+def _ledger_of_journal(workspace: Workspace) -> _Ledger:
+    """What the journal says was committed or refused."""
+    runs: dict[str, datetime] = {}
+    inputs: dict[tuple[str, str, int, str], datetime] = {}
+    for entry, _ in journal.read(workspace.journal):
+        match entry:
+            case journal.Run():
+                runs[entry.run_id] = entry.finished_at
+            case journal.Commit():
+                inputs |= {astuple(one.key): entry.at for one in entry.inputs}
+            case journal.Quarantine():
+                inputs[astuple(entry.key)] = entry.at
+    return _Ledger(runs, inputs)
 
 
 def _beyond(known: _Ledger, held: _Ledger | None) -> _Ledger | None:
