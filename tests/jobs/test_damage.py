@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,70 @@ def test_check_and_rebuild_find_a_damaged_journal(
             assert "In doubt" in err
     journal.write_bytes(whole)
     assert call(capsys, root, "check")[0] is ExitCode.DONE
+
+
+def two_runs(capsys: pytest.CaptureFixture[str], base: Path) -> tuple[Path, Path]:
+    """A workspace with a blank in its name, in which two runs counted two files."""
+    root, flows = base / "it's ws", base / "flows"
+    root.mkdir()
+    for day in range(2):
+        write_flows(flows / f"{day}.parquet", start_ms=JANUARY_1 + day * DAY_MS, octets=7 + day)
+        assert call(capsys, root, "run", flows)[0] is ExitCode.DONE
+    return root, flows
+
+
+@pytest.mark.parametrize("warehouse", [keep_warehouse, lose_warehouse, damage_warehouse])
+@pytest.mark.parametrize("published", ["there", "gone"])
+def test_what_is_said_of_a_broken_journal_helps_word_for_word(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, warehouse: Any, published: str
+) -> None:
+    """The lines in doubt were applied and published."""
+    root, flows = two_runs(capsys, tmp_path)
+    wanted = tables(root)
+    workspace = Workspace(root)
+    lines = workspace.journal.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"1.parquet", b"9.parquet")
+    workspace.journal.write_bytes(b"".join(lines))
+    warehouse(root)
+    if published == "gone":
+        workspace.published.unlink()
+    code, _, err = call(capsys, root, "rebuild")
+    assert code is ExitCode.USAGE
+    (advised,) = re.findall(r"\(`(truncate [^`]*)`\), then `v6share rebuild`", err)
+    subprocess.run(advised, shell=True, check=True)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert call(capsys, root, "run", flows)[0] is ExitCode.DONE
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    assert not differing(tables(root), wanted)
+
+
+@pytest.mark.parametrize("kept", ["shorter", "as long"])
+def test_what_is_said_of_another_journal_helps_word_for_word(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kept: str
+) -> None:
+    root, flows = two_runs(capsys, tmp_path)
+    wanted = tables(root)
+    workspace = Workspace(root)
+    whole = workspace.journal.read_bytes()
+    older = b"".join(whole.splitlines(keepends=True)[:2])
+    workspace.journal.write_bytes(older)
+    if kept == "as long":
+        shutil.copytree(root, tmp_path / "other")
+        for file in (workspace.warehouse, workspace.published):
+            (tmp_path / "other" / file.relative_to(root)).unlink()
+        other = tmp_path / "other"
+        write_flows(tmp_path / "others/2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS, octets=99)
+        assert call(capsys, other, "run", tmp_path / "others")[0] is ExitCode.DONE
+        shutil.copytree(other, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.duckdb"))
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "this is another journal, or an older one" in err
+    (advised,) = re.findall(r"move aside what was made from the other \(`([^`]*)`\)", err)
+    subprocess.run(advised, shell=True, check=True)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert call(capsys, root, "run", flows)[0] is ExitCode.DONE
+    if kept == "shorter":
+        assert not differing(tables(root), wanted)
 
 
 def test_no_damage_of_a_fragment_makes_other_tables(

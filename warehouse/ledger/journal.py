@@ -30,7 +30,7 @@ from pydantic import (
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentFile, FragmentKey
-from v6share.warehouse.ledger.journal_damage import broken_chain, unreadable_line
+from v6share.warehouse.ledger.journal_damage import another_journal, broken_chain, unreadable_line
 from v6share.warehouse.ledger.seals import (
     BEGINNING,
     TAIL_BYTES,
@@ -196,11 +196,6 @@ _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discrim
 # What is read at once on the way from the end.
 _STEP_BYTES: Final = 1 << 16
 
-_ANOTHER: Final = (
-    "this is another journal, or an older one, or it is damaged. Restore the right one from a "
-    "backup; or, where this one is right, `v6share rebuild` makes the warehouse from it"
-)
-
 
 def format_entry(entry: Entry) -> str:
     """One line of JSON, without the newline and without a seal."""
@@ -333,7 +328,7 @@ def _check_applied(path: Path, applied: Mark) -> int:
     if applied.offset > size or _byte_before(path, applied.offset) != b"\n":
         raise UserError(
             f"{path}: {size} bytes, but the warehouse has applied {applied.offset}, up to the end "
-            f"of an entry: {_ANOTHER}"
+            f"of an entry: {another_journal(path)}"
         )
     if not applied.seal:
         return size
@@ -341,8 +336,8 @@ def _check_applied(path: Path, applied: Mark) -> int:
     if other:
         raise UserError(
             f"{path}: the line that ends at byte {applied.offset} has the seal {other[0]}, but the "
-            f"warehouse has applied one with the seal {applied.seal}: {_ANOTHER}, and says which "
-            "line does not fit, should it be damaged"
+            f"warehouse has applied one with the seal {applied.seal}: "
+            f"{another_journal(path)}"
         )
     return size
 

@@ -8,6 +8,7 @@ from shlex import quote
 from typing import Final
 
 from v6share.schemas.errors import UserError
+from v6share.warehouse.ledger.aside import moves_of_tables
 from v6share.warehouse.ledger.seals import split_seal
 from v6share.workspace import storage
 
@@ -78,9 +79,24 @@ def _proven(count: int) -> str:
 def _without_backup(path: Path, proven: Sequence[bytes]) -> str:
     if not proven:
         return "Where there is none, begin a new workspace and count the flow files again"
-    size = sum(map(len, proven))
+    cut = f"truncate -s {sum(map(len, proven))} {quote(str(path))}"
+    moves = moves_of_tables(path)
+    do, also = (
+        (f"{cut} && {moves}", ", and move aside what was made from it") if moves else (cut, "")
+    )
     return (
-        f"Where there is none, keep a copy and cut it there (`truncate -s {size} "
-        f"{quote(str(path))}`), then `v6share rebuild`: what the lines in doubt said is given up, "
-        "so run their flow files again, and withdraw again what was withdrawn"
+        f"Where there is none, keep a copy, cut it there{also} (`{do}`), then `v6share rebuild`: "
+        "what the lines in doubt said is given up, so run their flow files again, and withdraw "
+        "again what was withdrawn"
+    )
+
+
+def another_journal(path: Path) -> str:
+    """What to do about a journal that is not the one of which the warehouse has applied a part."""
+    moves = moves_of_tables(path)
+    return (
+        "this is another journal, or an older one, or it is damaged. Restore the right one from a "
+        "backup; or, where this one is right, move aside what was made from the other (`"
+        f"{moves}`), and `v6share rebuild` makes the warehouse from this one, or "
+        "says which line of it does not fit"
     )

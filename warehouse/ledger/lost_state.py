@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from shlex import quote
 
 import duckdb
 
@@ -25,6 +24,7 @@ from v6share.warehouse.database.connect import (
 )
 from v6share.warehouse.database.stamp import is_own
 from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.aside import moves_of
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -178,13 +178,12 @@ def _beyond(known: _Ledger, held: _Ledger | None) -> _Ledger | None:
 
 def _in_words(workspace: Workspace, files: Sequence[Path], lost: _Ledger) -> str:
     """files: those that hold what is lost."""
-    moves = " && ".join(f"mv {quote(str(file))} {quote(f'{file}.lost')}" for file in files)
     return (
         f"{' and '.join(map(str, files))}: found {_described(lost)}, of which {workspace.journal} "
         f"knows nothing. {workspace.state} was lost, is an older one or is not mounted, or the "
         "file is another workspace's; nothing was published. Either put the right state/ back, "
         "with journal.jsonl and fragments/: mount it, or restore it from a backup. Or accept the "
-        f"loss: `{moves}`, and count the flow files again with `v6share run`"
+        f"loss: `{moves_of(files)}`, and count the flow files again with `v6share run`"
     )
 
 
