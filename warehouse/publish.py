@@ -7,9 +7,11 @@ offset, seen files) is dropped from the copy. Before it takes its place, every b
 compared with its checksum: DuckDB has read only those that a query needed.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -21,6 +23,10 @@ from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
+
+# How the reasons begin that are noted where something was to be published and was not.
+FAILED_CHECKS: Final = "failed checks"
+_DAMAGED: Final = "the warehouse is damaged"
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,33 @@ def note_unpublished(connection: duckdb.DuckDBPyConnection, why: str) -> None:
     write_state(connection, "unpublished", why)
 
 
+@contextmanager
+def noting_damage(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[None]:
+    """Damage that is met on the way to a published file, as DamagedFile; kept as why there is none.
+
+    Where the damage is such that nothing can be written, it is not kept.
+    """
+    try:
+        with clear_errors(workspace.warehouse):
+            yield
+    except DamagedFile:
+        with suppress(duckdb.Error):
+            note_unpublished(connection, _DAMAGED)
+        raise
+
+
+def what_publishes(why: str) -> str:
+    """What to do so that the published file misses nothing any more. why: as it was noted."""
+    if why.startswith(_DAMAGED):
+        return "`v6share rebuild` makes the warehouse again and publishes"
+    if why.startswith(FAILED_CHECKS):
+        return (
+            "`v6share check` shows what fails; `v6share rebuild` makes the tables anew, and once "
+            "nothing fails, the next `v6share run` publishes"
+        )
+    return "The next `v6share run` publishes, where no check fails"
+
+
 def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
     """What was noted last; empty where nothing is missing, or the run was broken off before."""
     return read_state(connection, "unpublished")
@@ -80,18 +113,13 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
 
 def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Path) -> None:
     """Make what is to be published, whole and durable. Errors as those of ``publish``."""
-    try:
-        with clear_errors(workspace.warehouse):
-            # All into the file: what stands in the log would be missing in the copy.
-            connection.execute("CHECKPOINT")
-            storage.copy_held(workspace.warehouse, draft)
-            _leave_out_private(connection, draft)
-            storage.sync(draft)
-            _refuse_damage(connection, draft)
-    except DamagedFile:
-        with suppress(duckdb.Error):
-            note_unpublished(connection, "the warehouse is damaged, `v6share rebuild` mends it")
-        raise
+    with noting_damage(connection, workspace):
+        # All into the file: what stands in the log would be missing in the copy.
+        connection.execute("CHECKPOINT")
+        storage.copy_held(workspace.warehouse, draft)
+        _leave_out_private(connection, draft)
+        storage.sync(draft)
+        _refuse_damage(connection, draft)
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:

@@ -17,7 +17,7 @@ from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import why_unpublished
+from v6share.warehouse.publish import what_publishes, why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
@@ -136,8 +136,7 @@ def _say_what_readers_miss(found: _Found) -> None:
     why = found.why or "it was broken off or is not done yet, or the published file is gone"
     messages.warn(
         f"{what} is committed and not published ({why}): `kpi` and all readers see the state "
-        "before it. `v6share check` shows what fails; once nothing does, the next `v6share run` "
-        "publishes",
+        f"before it. {what_publishes(found.why)}",
         run_id=None if run is None else run.run_id,
         why=found.why,
     )

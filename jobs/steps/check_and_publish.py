@@ -8,8 +8,10 @@ from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import (
+    FAILED_CHECKS,
     needs_publish,
     note_unpublished,
+    noting_damage,
     publish,
     was_altered,
 )
@@ -20,7 +22,7 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
     wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
-    when a check fails; the old snapshot stays.
+    when a check fails, and DamagedFile where one meets damage; the old snapshot stays.
     """
     if was_altered(connection, workspace):
         messages.warn(
@@ -30,7 +32,9 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
-    _check(connection)
+    with noting_damage(connection, workspace):
+        results = run_checks(connection)
+    _hold_back(connection, results)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
         messages.say("not published, as --no-publish says")
@@ -43,12 +47,11 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     return True
 
 
-def _check(connection: Connection) -> None:
+def _hold_back(connection: Connection, results: Sequence[CheckResult]) -> None:
     """Raises JobStopped (GATE) when a check fails, and notes it for ``status``."""
-    results = run_checks(connection)
     failed = ", ".join(result.name for result in results if result.blocks)
     if failed:
-        note_unpublished(connection, f"failed checks: {failed}")
+        note_unpublished(connection, f"{FAILED_CHECKS}: {failed}")
     report_checks(results)
 
 

@@ -9,6 +9,7 @@ from calls import call, run
 from flow_files import write_flows
 
 from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.warehouse.checks import CheckResult
 from v6share.workspace.paths import Workspace
 
 
@@ -97,3 +98,51 @@ def test_a_damaged_block_is_said_whatever_duckdb_calls_it(
     assert "Corrupt database file" in err
     assert "`v6share rebuild` makes it again" in err
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+
+
+@pytest.mark.parametrize("met", ["in the checks", "in publishing"])
+def test_status_says_what_mends_damage_that_was_met_on_the_way(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    met: str,
+) -> None:
+    def meet(*_: object, **__: object) -> NoReturn:
+        raise duckdb.Error(f"{BLOCK} location 12288")
+
+    places = {
+        "in the checks": "v6share.jobs.steps.check_and_publish.run_checks",
+        "in publishing": "v6share.warehouse.publish._refuse_damage",
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(places[met], meet)
+        code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "`v6share rebuild` makes it again" in err
+    err = call(capsys, root, "status")[2]
+    assert "not published (the warehouse is damaged)" in err
+    assert "`v6share rebuild` makes the warehouse again and publishes" in err
+    assert "v6share check" not in err
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert "not published" not in call(capsys, root, "status")[2]
+
+
+def test_status_says_what_publishes_where_a_check_failed_or_nobody_wanted_it(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = CheckResult("name", "what", "{day}", "fail", 1, ({"day": "today"},))
+    with monkeypatch.context() as patch:
+        patch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda _: [failed])
+        assert call(capsys, root, "run", flows)[0] is ExitCode.GATE
+    err = call(capsys, root, "status")[2]
+    assert "not published (failed checks: name)" in err
+    assert "`v6share check` shows what fails; `v6share rebuild` makes the tables anew" in err
+    assert call(capsys, root, "run", flows, "--no-publish")[0] is ExitCode.DONE
+    err = call(capsys, root, "status")[2]
+    assert "(--no-publish was given)" in err
+    assert "The next `v6share run` publishes" in err
+    assert "v6share check" not in err
