@@ -88,7 +88,7 @@ def test_a_damaged_block_is_said_whatever_duckdb_calls_it(
     """A commit meets it itself, or the checkpoint that comes with the commit does."""
 
     def meet(*_: object, **__: object) -> NoReturn:
-        raise error
+        raise type(error)(*error.args)  # a new one: it keeps what is open where it was raised
 
     with monkeypatch.context() as patch:
         patch.setattr("v6share.warehouse.commit.write_refusals", meet)

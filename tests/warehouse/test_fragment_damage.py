@@ -426,7 +426,7 @@ def test_a_failing_system_is_no_damage_and_nothing_goes_on_without_the_fragment(
     sources = sources_of_journal(workspace)
 
     def fail(*_: object, **__: object) -> NoReturn:
-        raise error
+        raise type(error)(*error.args)  # a new one: it keeps what is open where it was raised
 
     with monkeypatch.context() as patch:
         if where == "opened":
