@@ -161,6 +161,11 @@ class Crew:
             if not opened.joined:  # else another lane is at work, and goes on without help
                 self._done(_failed(opened.found, error), opened.result)
             return None
+        except BaseException as error:
+            # Nobody else would end this input, and the run would wait for it for ever.
+            if not opened.joined:
+                self._finish_failed(opened.found, opened.result, _unexpected(error), opened.key)
+            return None
 
     def _help_later(self, opened: SharedInput) -> None:
         # The pool may be shut down already: an interrupted run needs no help.

@@ -77,8 +77,8 @@ class SumTooLarge(UserError):  # noqa: N818 - a name for what is found
 Days = Mapping[str, pa.Array]
 
 # What counts when the journal is applied to its end, by input, as ``live_after``.
-Ahead = Mapping[str, CommittedInput | None]
-_NOTHING_AHEAD: Final[Ahead] = {}
+LiveAtEnd = Mapping[str, CommittedInput | None]
+_END_UNKNOWN: Final[LiveAtEnd] = {}
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,11 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
     start = _applied(connection)
     done: list[Applied] = []
     try:
-        done.extend(_apply_slices(connection, workspace, _NOTHING_AHEAD))
+        done.extend(_apply_slices(connection, workspace, _END_UNKNOWN))
     except FragmentUnreadable:
         entries = journal.read(workspace.journal, _applied(connection))
-        ahead = live_after(entry for entry, _ in entries)
-        done.extend(_apply_slices(connection, workspace, ahead))
+        live_at_end = live_after(entry for entry, _ in entries)
+        done.extend(_apply_slices(connection, workspace, live_at_end))
     total = Applied(*map(sum, zip(*map(astuple, done), strict=True)))
     if not total.entries and start.offset and not start.seal:
         _note_applied(connection, journal.with_seal(workspace.journal, start))
@@ -134,10 +134,10 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
 
 
 def _apply_slices(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, ahead: Ahead
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, live_at_end: LiveAtEnd
 ) -> Iterator[Applied]:
     for entries, end in _slices(journal.read(workspace.journal, _applied(connection))):
-        yield _commit(connection, workspace, entries, end=end, ahead=ahead)
+        yield _commit(connection, workspace, entries, end=end, live_at_end=live_at_end)
 
 
 def _applied(connection: duckdb.DuckDBPyConnection) -> Mark:
@@ -173,17 +173,17 @@ def _commit(
     *,
     is_new: bool = False,
     end: Mark = BEGINNING,
-    ahead: Ahead = _NOTHING_AHEAD,
+    live_at_end: LiveAtEnd = _END_UNKNOWN,
 ) -> Applied:
     """One transaction. New entries go to the journal; others end there at ``end``.
 
-    ahead: what counts in the end, by input; what it names and does not count is done without.
+    live_at_end: what counts in the end, by input; what it names and does not count is done without.
     """
     if not entries:
         return Applied()
     with transaction(connection):
         changes = plan_changes(file_rows(connection, inputs_named(entries)), entries)
-        _change_tables(connection, workspace, changes, ahead, is_new=is_new)
+        _change_tables(connection, workspace, changes, live_at_end, is_new=is_new)
         write_ledger(connection, changes)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
@@ -196,32 +196,36 @@ def _change_tables(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     changes: Changes,
-    ahead: Ahead,
+    live_at_end: LiveAtEnd,
     *,
     is_new: bool,
 ) -> None:
     days = _days_to_rebuild(connection, workspace, changes.removed)
-    survivors = _needed(_survivors(connection, workspace, changes.removed, days), ahead)
+    survivors = _still_live(_survivors(connection, workspace, changes.removed, days), live_at_end)
     _withdraw(connection, changes.removed, days)
     new = (replace(_source(workspace, row), is_new=is_new) for row in changes.added)
-    added = _needed(new, ahead)
+    added = _still_live(new, live_at_end)
     if added or survivors:
         _merge_fragments(connection, changes, added, survivors, days)
-    _note_figures(changes, _headers_left(workspace, changes, ahead))
+    _note_figures(changes, _headers_left(workspace, changes, live_at_end))
 
 
 def _source(workspace: Workspace, row: FileRow) -> FragmentSource:
     return source_of(workspace, row.key, row.path, row.fragment)
 
 
-def _needed(sources: Iterable[FragmentSource], ahead: Ahead) -> list[FragmentSource]:
-    """The fragments that count in the end, as they are known then: one may be written again."""
+def _still_live(sources: Iterable[FragmentSource], live_at_end: LiveAtEnd) -> list[FragmentSource]:
+    """Leave out what a later journal entry withdraws or replaces.
+
+    An input that is counted again has another file in the end: that one is expected. Where the end
+    is not known, as in every ordinary run, all are kept.
+    """
     needed = []
     for source in sources:
-        if source.key.input_id not in ahead:
+        if source.key.input_id not in live_at_end:
             needed.append(source)
             continue
-        last = ahead[source.key.input_id]
+        last = live_at_end[source.key.input_id]
         if last is not None and last.key == source.key:
             needed.append(replace(source, written=last.fragment))
     return needed
@@ -249,6 +253,7 @@ def _merge_fragments(
     try:
         with folds_ahead(parts_of) as folds:
             _note_figures(changes, [one.header for one in new])
+            # A thread makes the first fold meanwhile. Each ledger is given back once it is inserted.
             while ledgers:
                 insert_rows(connection, *ledgers.popitem())
             _merge_folds(connection, folds)
@@ -364,7 +369,9 @@ def _note_figures(changes: Changes, headers: Iterable[Header]) -> None:
         )
 
 
-def _headers_left(workspace: Workspace, changes: Changes, ahead: Ahead) -> Iterator[Header]:
+def _headers_left(
+    workspace: Workspace, changes: Changes, live_at_end: LiveAtEnd
+) -> Iterator[Header]:
     """Headers of inputs whose figures are not known yet, as far as they still exist.
 
     Most came and went within these entries: nothing depends on their figures. One that went and
@@ -375,7 +382,7 @@ def _headers_left(workspace: Workspace, changes: Changes, ahead: Ahead) -> Itera
     ]
     for row in waiting:
         source = _source(workspace, row)
-        needed = _needed([source], ahead) if row.status == "committed" else []
+        needed = _still_live([source], live_at_end) if row.status == "committed" else []
         try:
             yield open_fragment(*needed or [source]).header
         except FragmentUnreadable:

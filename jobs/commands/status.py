@@ -1,6 +1,5 @@
 """``v6share status``: how things stand."""
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
@@ -80,7 +79,7 @@ def _read(workspace: Workspace, command: str) -> _Found:
     """
     if _say_if_lost(lost_journal(workspace)):
         return _read_snapshot(workspace)
-    if storage.exists(workspace.warehouse) and not os.access(workspace.state, os.W_OK):
+    if storage.exists(workspace.warehouse) and not storage.may_write(workspace.state):
         messages.say(f"{workspace.state} is not yours to write; this is the state last published")
         return _read_snapshot(workspace)
     try:

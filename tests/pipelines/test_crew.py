@@ -294,3 +294,16 @@ def test_a_crew_that_nobody_took_stops(session: Session, tmp_path: Path) -> None
     names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
     assert not any(name.startswith("v6share-lane") for name in names)
     assert not list(session.work.workspace.fragments.rglob("*.parquet"))
+
+
+def test_an_error_of_ours_before_the_first_row_ends_the_input(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would end it, and the run would wait for it for ever."""
+
+    def fail(self: Accumulator, plan: object) -> None:
+        raise AttributeError("a slip in our own code")
+
+    monkeypatch.setattr(Accumulator, "__init__", fail)
+    (refused,) = outcomes(session, found(write_flows(tmp_path / "one.parquet", 10)))
+    assert (refused.status, refused.reason) == ("quarantined", "unexpected")

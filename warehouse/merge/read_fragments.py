@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
@@ -357,14 +358,19 @@ def _is_of_the_system(error: Exception, source: FragmentSource) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
+def _opened(place: Path | pa.BufferReader) -> BufferedReader | pa.BufferReader:
+    return storage.open_file(place) if isinstance(place, Path) else place
+
+
 def _read_row(
     source: FragmentSource, columns: list[str] | None, place: Path | pa.BufferReader
 ) -> pa.Table:
     with (
         _as_unreadable(source),
         # One small row group: to read it ahead, or in threads, costs more than it saves.
+        _opened(place) as whole,
         pq.ParquetFile(
-            place,
+            whole,
             read_dictionary=FRAGMENT_TEXT,
             pre_buffer=False,
             page_checksum_verification=True,
