@@ -253,7 +253,7 @@ def _merge_fragments(
     try:
         with folds_ahead(parts_of) as folds:
             _note_figures(changes, [one.header for one in new])
-            # A thread makes the first fold meanwhile. Each ledger is given back once it is inserted.
+            # A thread makes the first fold meanwhile. Each ledger is freed once it is inserted.
             while ledgers:
                 insert_rows(connection, *ledgers.popitem())
             _merge_folds(connection, folds)
