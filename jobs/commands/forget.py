@@ -38,6 +38,7 @@ from v6share.warehouse.ledger.named_inputs import (
 )
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
+from v6share.workspace import storage
 from v6share.workspace.configured import Configured, configure, find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
@@ -55,7 +56,10 @@ def main(
     form: SeveralForm,
 ) -> ExitCode:
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
-    refuse_lost_journal(find_workspace(invocation.root))  # before a key is made
+    found = find_workspace(invocation.root)
+    refuse_lost_journal(found)  # before a key is made
+    if not storage.exists(found.journal):
+        raise UserError(f"{found.root}: nothing is counted here, so nothing can be withdrawn")
     configured = configure(invocation.root)
     workspace = configured.workspace
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)

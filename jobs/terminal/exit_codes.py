@@ -26,7 +26,8 @@ _MEANINGS: Final = {
     ExitCode.DONE: "everything found is committed, now or before (rejected rows are still 0)",
     ExitCode.INPUT_FAILED: "an input was newly quarantined, failed or had to be left out; the good "
     "ones are committed",
-    ExitCode.USAGE: "a mistake in usage (a named file that is not there, too), settings or "
+    ExitCode.USAGE: "a mistake in usage (also a named file that is not there, beside others that "
+    "are), settings or "
     "catalog, a path that may not be made, read or written, or a state that is damaged or lost; "
     "the message says where",
     ExitCode.GATE: "a check failed; nothing was published",

@@ -163,3 +163,13 @@ def test_forget_changes_nothing_when_a_name_is_wrong(
     assert code is ExitCode.NO_INPUT
     assert "nothing was withdrawn" in err
     assert committed(capsys, root) == 3
+
+
+def test_where_nothing_was_counted_nothing_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As where somebody is in the wrong folder."""
+    code = cli.call(["-C", str(tmp_path), "forget", "0123456789"])
+    assert code is ExitCode.USAGE
+    assert "nothing is counted here" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -75,7 +75,7 @@ def cut_journal(workspace: Workspace, lines: int) -> None:
 
 def accept_the_loss(said: str) -> None:
     """Do what the message says, in a shell."""
-    (command,) = re.findall(r"Or accept the loss: `(.*)`, and count the flow files again", said)
+    (command,) = re.findall(r"Or accept the loss: `(.*)`, count the flow files again", said)
     subprocess.run(command, shell=True, check=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fragment_maker import make_fragment, stored
+from fragment_maker import make_fragment, stored, workspace_at
 
 from v6share.pipelines.write_fragment import write_fragment
 from v6share.schemas.fragment import FRAGMENT_SCHEMA
@@ -63,3 +63,16 @@ def test_a_header_that_cannot_be_one_is_unreadable(tmp_path: Path, harm: str) ->
     pq.write_table(row, source.file)
     with pytest.raises(FragmentUnreadable, match=r"run the flow files again"):
         read_fragment(source)
+
+
+def test_the_advice_brings_back_no_other_input(tmp_path: Path) -> None:
+    """With a whole folder, inputs that were withdrawn on purpose would count again, too."""
+    workspace = workspace_at(tmp_path)
+    made = make_fragment(workspace, "a", 1)
+    source = FragmentSource(
+        made.key, workspace.fragment(made.key.fragment_id), "/flows/a b.parquet"
+    )
+    source.file.unlink()
+    with pytest.raises(FragmentUnreadable) as caught:
+        read_fragment(source)
+    assert "`v6share run '/flows/a b.parquet' --include-forgotten`" in str(caught.value)

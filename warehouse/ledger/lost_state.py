@@ -182,8 +182,9 @@ def _in_words(workspace: Workspace, files: Sequence[Path], lost: _Ledger) -> str
         f"{' and '.join(map(str, files))}: found {_described(lost)}, of which {workspace.journal} "
         f"knows nothing. {workspace.state} was lost, is an older one or is not mounted, or the "
         "file is another workspace's; nothing was published. Either put the right state/ back, "
-        "with journal.jsonl and fragments/: mount it, or restore it from a backup. Or accept the "
-        f"loss: `{moves_of(files)}`, and count the flow files again with `v6share run`"
+        "with journal.jsonl, client.key and fragments/: mount it, or restore it from a backup. Or "
+        f"accept the loss: `{moves_of(files)}`, count the flow files again with `v6share run`, and "
+        "withdraw again what was withdrawn"
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import numpy as np
@@ -80,7 +81,10 @@ def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
     first = unreadable[0].source
     if first.is_new:
         return "Nothing was committed: run its file again, its fragment is then written anew"
-    ids = " ".join(one.source.key.input_id for one in unreadable[:_NAMED])
+    some = unreadable[:_NAMED]
+    more = " ..." if len(unreadable) > _NAMED else ""
+    ids = " ".join(one.source.key.input_id for one in some)
+    paths = " ".join(quote(one.source.path or "FILE") for one in some)
     if len(unreadable) > 1:
         restore, these = "these files", "these inputs, all at once"
     else:
@@ -89,8 +93,9 @@ def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
         these = "the input, at once with all others whose fragments `v6share check` finds damaged"
     return (
         f"Put {restore} back from a backup. Where there is none, withdraw {these}: `v6share forget "
-        f"{ids}{' ...' if len(unreadable) > _NAMED else ''}`, and run the flow files again with "
-        "--include-forgotten; where a flow file is gone, too, its numbers are lost"
+        f"{ids}{more}`, and run the flow files again, these alone, for others that are withdrawn "
+        f"would count again, too: `v6share run {paths}{more} --include-forgotten`. Where a flow "
+        "file is gone, its numbers are lost"
     )
 
 
