@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import closing, suppress
 from itertools import count
-from pathlib import Path
 from threading import Event
 from typing import Final
 
@@ -25,6 +24,7 @@ from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_accumulators
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
+from v6share.pipelines.refusals import busy, changed, failed, refused, unexpected
 from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
 from v6share.pipelines.work import Work
 from v6share.pipelines.write_fragment import fragment_table, write_fragment
@@ -37,8 +37,6 @@ _UNDER_WAY: Final = 8
 _RELEASED_AFTER: Final = 4
 # To read a batch takes a third of the time that all of its work takes.
 _LANES_OF_A_GROUP: Final = 3
-_SECOND_NS: Final = 1_000_000_000
-_MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
 
 class Stopped(Exception):  # noqa: N818 - a way out, not an error
@@ -114,10 +112,10 @@ class Crew:
         try:
             input_id = self._identities.of(found)
             file = open_flow_file(found.path, self._work.dialect)
-        except InputRefused as refused:
-            return self._refused(found, input_id, refused)
+        except InputRefused as why:
+            return refused(self._work, found, input_id, why)
         except OSError as error:
-            return _failed(found, error)
+            return failed(found, error)
         key = self._work.key(input_id, file.dialect)
         if key in self._work.committed:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
@@ -141,12 +139,12 @@ class Crew:
         except (InputRefused, Stopped, OSError, MemoryError) as error:
             opened.failure = opened.failure or error
         except BaseException as error:
-            opened.failure = opened.failure or _unexpected(error)
+            opened.failure = opened.failure or unexpected(error)
         lanes = opened.leave()
         if lanes is not None:
             try:
                 if isinstance(opened.failure, OSError | MemoryError):
-                    self._done(_failed(opened.found, opened.failure), opened.result)
+                    self._done(failed(opened.found, opened.failure), opened.result)
                     return
                 if opened.failure is not None:
                     raise opened.failure
@@ -159,12 +157,12 @@ class Crew:
             return opened.join(self._plan)
         except MemoryError as error:
             if not opened.joined:  # else another lane is at work, and goes on without help
-                self._done(_failed(opened.found, error), opened.result)
+                self._done(failed(opened.found, error), opened.result)
             return None
         except BaseException as error:
             # Nobody else would end this input, and the run would wait for it for ever.
             if not opened.joined:
-                self._finish_failed(opened.found, opened.result, _unexpected(error), opened.key)
+                self._finish_failed(opened.found, opened.result, unexpected(error), opened.key)
             return None
 
     def _help_later(self, opened: SharedInput) -> None:
@@ -189,31 +187,14 @@ class Crew:
         except InputRefused:
             raise
         except Exception as error:
-            raise _unexpected(error) from error
-        if _changed(opened.found):
-            return _busy(opened.found)
+            raise unexpected(error) from error
+        if changed(opened.found):
+            return busy(opened.found)
         written = write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
         if next(self._written) % _RELEASED_AFTER == 0:
             # Else what is free lies scattered over the heaps, and they grow from input to input.
             pa.default_memory_pool().release_unused()
         return _counted(opened.found, opened.key, sums, written)
-
-    def _refused(self, found: FoundInput, input_id: str, refused: InputRefused) -> Outcome:
-        # Another machine's clock may be ahead by seconds, a wrong one by years.
-        age_ns = abs(self._work.now_ns - found.mtime_ns)
-        young = age_ns < self._work.settings.run.settle_seconds * _SECOND_NS
-        # A half-written file cannot be read; one that can be read will not change its columns.
-        if _changed(found) or (young and refused.reason in _MAY_BE_HALF_WRITTEN):
-            return _busy(found)
-        return Outcome(
-            found.path,
-            found.size,
-            found.mtime_ns,
-            "quarantined",
-            self._work.refusal_key(input_id),
-            reason=refused.reason,
-            detail=refused.detail,
-        )
 
     def _finish_failed(
         self,
@@ -224,49 +205,13 @@ class Crew:
     ) -> None:
         """End an input that failed: refused input is an outcome, anything else ends the run."""
         if isinstance(error, InputRefused) and key is not None:
-            self._done(self._refused(found, key.input_id, error), result)
+            self._done(refused(self._work, found, key.input_id, error), result)
         else:
             result.set_exception(error)
 
     def _done(self, outcome: Outcome, result: "Future[Outcome]") -> None:
         self._meter.add(inputs=1)
         result.set_result(outcome)
-
-
-def _unexpected(error: BaseException) -> InputRefused:
-    """Refuse an input at which our own code failed: it is kept aside, the others go on."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = "" if where is None else f" at {where.tb_frame.f_code.co_name}:{where.tb_lineno}"
-    # The error's own text may quote a row, and rows hold addresses.
-    return InputRefused("unexpected", f"{type(error).__name__}{place}; please report it")
-
-
-def _changed(found: FoundInput) -> bool:
-    """Tell whether the file is no longer the one that was found."""
-    try:
-        now = Path(found.path).stat()
-    except OSError:
-        return True
-    return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)
-
-
-def _busy(found: FoundInput, why: str = "it is still being written") -> Outcome:
-    return Outcome(found.path, found.size, found.mtime_ns, "busy", reason="busy", detail=why)
-
-
-def _failed(found: FoundInput, error: OSError | MemoryError) -> Outcome:
-    """Its bytes could not be had, for want of permission, disk or memory. It is tried again: they
-    may be good.
-    """
-    if isinstance(error, FileNotFoundError):
-        return _busy(found, "it disappeared while the run was under way")
-    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no memory"
-    detail = f"its bytes cannot be read: {why}"
-    return Outcome(
-        found.path, found.size, found.mtime_ns, "failed", reason="unreadable", detail=detail
-    )
 
 
 def _counted(found: FoundInput, key: FragmentKey, sums: Sums, written: FragmentFile) -> Outcome:

@@ -25,7 +25,12 @@ ROOMS = ("jobs", "pipelines", "render", "schemas", "warehouse")
 # What is no state: flow files where they lie, the sample that is written for the user, the cache of
 # compiled kernels, files of the package itself, and what a user names on the command line.
 NO_STATE = (
-    *("pipelines/find.py", "pipelines/flow_file.py", "pipelines/identity.py", "pipelines/crew.py"),
+    *(
+        "pipelines/find.py",
+        "pipelines/flow_file.py",
+        "pipelines/identity.py",
+        "pipelines/refusals.py",
+    ),
     *("pipelines/sample/", "pipelines/warm.py", "pipelines/kernel_cache.py"),
     *("schemas/dialects/__init__.py", "warehouse/database/migrate.py"),
     *("warehouse/database/views.py", "warehouse/checks.py", "warehouse/dimensions.py"),

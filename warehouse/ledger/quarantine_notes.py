@@ -1,6 +1,6 @@
 """One JSON file per refused input, for people: what was found, why, and how to try again.
 
-The refusal itself is decided where the input is read: ``pipelines/crew.py``.
+The refusal itself is decided where the input is read: ``pipelines/refusals.py``.
 
 The files follow the ledger and can be made again from the journal.
 """
