@@ -36,7 +36,7 @@ def refused(work: Work, found: FoundInput, input_id: str, why: InputRefused) -> 
 
 
 def unexpected(error: BaseException) -> InputRefused:
-    """Refuse an input at which our own code failed: it is kept aside, the others go on."""
+    """A failure of our own code as a refusal: the input is kept aside, the others go on."""
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
-from v6share.jobs.steps.context import new_run_id, utc_now
 from v6share.jobs.steps.damage import damage_table
+from v6share.jobs.steps.run_context import new_run_id, utc_now
 from v6share.jobs.terminal import interrupt, messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from v6share.jobs.steps import report
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.commit import commit
-from v6share.jobs.steps.context import RunContext, new_run_id, utc_now
 from v6share.jobs.steps.count import count
 from v6share.jobs.steps.find import find
 from v6share.jobs.steps.head_start import head_start
+from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
 from v6share.jobs.terminal import interrupt
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation

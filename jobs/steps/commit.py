@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from v6share import __version__
-from v6share.jobs.steps.context import RunContext, utc_now
+from v6share.jobs.steps.run_context import RunContext, utc_now
 from v6share.jobs.terminal import messages
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.ledger import NO_OP

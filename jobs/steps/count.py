@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from v6share.jobs.steps.context import RunContext
+from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.process import available_cores
 from v6share.jobs.terminal.progress import Progress

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any, Final
 
-from v6share.jobs.steps.context import RunContext
+from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
