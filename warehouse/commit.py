@@ -22,12 +22,12 @@ import pyarrow.compute as pc
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.schemas.merge_rows import SumBeyondRangeError
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.fragment_damage import source_of_row
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
@@ -39,7 +39,7 @@ from v6share.warehouse.ledger.changes import (
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
 from v6share.warehouse.ledger.quarantine_notes import write_refusals
-from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, file_rows, fragment_file, write_ledger
+from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.read_fragments import (
@@ -325,17 +325,13 @@ def _survivors(
     gone = [row.key.input_id for row in removed]
     incoming = pa.table({"day": all_days})  # noqa: F841 - the SQL below reads it
     rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
-        f"FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed' "
-        "AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
+        f"{LIVE_FRAGMENTS} AND input_id NOT IN (SELECT unnest(CAST(? AS VARCHAR[]))) "
         "AND EXISTS (SELECT 1 FROM incoming WHERE day BETWEEN "
         "CAST(f.first_start AS DATE) - 1 AND CAST(f.last_end AS DATE) + 1) "
         "ORDER BY f.first_start, input_id",
         [gone],
     ).fetchall()
-    return [
-        source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
-    ]
+    return [source_of_row(workspace, row) for row in rows]
 
 
 def _withdraw(

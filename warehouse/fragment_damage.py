@@ -1,17 +1,15 @@
 """The fragments of inputs that count: where they are, and whether they are what was written."""
 
-# ruff: noqa: S608 - the SQL here is made from constants
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
 from v6share.schemas.fragment import FragmentKey
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import live_after
-from v6share.warehouse.ledger.rows import WITH_FRAGMENTS, fragment_file
+from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, fragment_file
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
     FragmentUnreadable,
@@ -28,14 +26,13 @@ def sources_of_warehouse(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace
 ) -> list[FragmentSource]:
     """The fragments of the inputs that count, as the warehouse says, by path."""
-    rows = connection.execute(
-        "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
-        f"FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed' "
-        "ORDER BY f.path, input_id"
-    ).fetchall()
-    return [
-        source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:])) for row in rows
-    ]
+    rows = connection.execute(f"{LIVE_FRAGMENTS} ORDER BY f.path, input_id").fetchall()
+    return [source_of_row(workspace, row) for row in rows]
+
+
+def source_of_row(workspace: Workspace, row: Sequence[Any]) -> FragmentSource:
+    """The fragment that a row of ``LIVE_FRAGMENTS`` is about."""
+    return source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:]))
 
 
 def sources_of_journal(workspace: Workspace) -> list[FragmentSource]:

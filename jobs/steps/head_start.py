@@ -55,7 +55,7 @@ class HeadStart:
 
 @contextmanager
 def head_start(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[HeadStart]:
-    """Be ahead of a run over these new inputs while the block lasts; without any, of nothing.
+    """Be ahead of a run over these new inputs while the block lasts. Without any, begin nothing.
 
     hashes: whether all of them are sure to be counted, and so to be hashed.
     """

@@ -25,6 +25,12 @@ from v6share.warehouse.ledger.journal import Run, SeenFile
 WITH_FRAGMENTS: Final = (
     "LEFT JOIN private.fragments w USING (input_id, dialect, rules_version, catalog_version)"
 )
+# The live version of each input, with its path and what its fragment is known by: the columns that
+# a wanted fragment is made from.
+LIVE_FRAGMENTS: Final = (
+    "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
+    f"FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed'"
+)
 
 
 def fragment_file(sha256: str | None, size: int | None) -> FragmentFile | None:
