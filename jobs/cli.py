@@ -387,10 +387,15 @@ def rebuild(
     epilog="""\b
     Examples:
       v6share -C mynet check
+      v6share -C mynet check --results
       v6share -C mynet check --format json"""
 )
 def check(
     context: typer.Context,
+    results: Annotated[
+        bool,
+        typer.Option("--results", help="Compare every kept result with its definition as well."),
+    ] = False,
     form: FormOption = "table",
     wait: Annotated[
         float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
@@ -404,7 +409,7 @@ def check(
     _leave_if_held(context, wait)
     from v6share.jobs.commands import check as job
 
-    return job.main(_invocation(context), form=form, wait=wait)
+    return job.main(_invocation(context), results=results, form=form, wait=wait)
 
 
 def _leave_if_held(context: typer.Context, wait: float) -> None:

@@ -15,7 +15,6 @@ from typing import Any, Literal, cast
 import duckdb
 
 from v6share.warehouse.database.arrow import fetch_table
-from v6share.warehouse.database.views import lend_newest_record
 
 Severity = Literal["fail", "warn"]
 
@@ -112,8 +111,6 @@ def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:
     """Run one check."""
-    if "newest_record" in check.sql:
-        lend_newest_record(connection)
     query = check.sql.strip().rstrip(";")
     rows = fetch_table(
         connection,

@@ -1,10 +1,11 @@
-"""The dimension tables: replaced as a whole, and only when something in them changed.
+"""The dimension tables: each replaced as a whole, and only when something in it changed.
 
 They alter no counted row, so a change of the catalog's endpoints or targets shows at the next
 run without reading a flow again.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib import resources
 
@@ -20,6 +21,7 @@ from v6share.schemas.dimensions import (
 )
 from v6share.warehouse.database.arrow import insert_rows
 from v6share.warehouse.database.state import raise_revision, read_state, write_state
+from v6share.warehouse.database.touched import note_touched
 from v6share.warehouse.database.transaction import transaction
 
 
@@ -36,15 +38,21 @@ def replace_dimensions(
         DIM_RTT_BUCKETS.name: rtt_buckets(),
     }
     ip_class_sql = _read_ip_class_sql()
-    digest = _digest(tables, ip_class_sql)
-    if digest == read_state(connection, "dimensions"):
+    digests = {name: _digest(rows) for name, rows in tables.items()}
+    digests[DIM_IP_CLASS.name] = hashlib.sha256(ip_class_sql.encode()).hexdigest()
+    before = _digests_before(connection)
+    changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    if not changed:
         return False
     with transaction(connection):
-        for name, rows in tables.items():
-            _replace(connection, name, rows)
-        connection.execute(f"DELETE FROM {DIM_IP_CLASS.name}")  # noqa: S608
-        connection.execute(f"INSERT INTO {DIM_IP_CLASS.name} BY NAME {ip_class_sql}")
-        write_state(connection, "dimensions", digest)
+        for name in changed:
+            connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a name of the schemas
+            if name == DIM_IP_CLASS.name:
+                connection.execute(f"INSERT INTO {name} BY NAME {ip_class_sql}")  # noqa: S608
+            else:
+                insert_rows(connection, name, tables[name])
+        write_state(connection, "dimensions", json.dumps(digests))
+        note_touched(connection, changed)
         raise_revision(connection)
     return True
 
@@ -66,19 +74,16 @@ def _shaped(rows: pa.Table, table: Table) -> pa.Table:
     return rows.select(table.arrow_schema.names).cast(table.arrow_schema)
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a name of the schemas
-    insert_rows(connection, name, rows)
-
-
 def _read_ip_class_sql() -> str:
     text = resources.files("v6share.sql").joinpath("dim_ip_class.sql").read_text("utf-8")
     return text.strip().rstrip(";")
 
 
-def _digest(tables: Mapping[str, pa.Table], ip_class_sql: str) -> str:
-    sha = hashlib.sha256(ip_class_sql.encode())
-    for name, rows in sorted(tables.items()):
-        sha.update(f"\n{name}\n{rows.schema}\n".encode())
-        sha.update(repr(rows.to_pylist()).encode())
-    return sha.hexdigest()
+def _digest(rows: pa.Table) -> str:
+    return hashlib.sha256(f"{rows.schema}\n{rows.to_pylist()!r}".encode()).hexdigest()
+
+
+def _digests_before(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Those of the tables as they are; none where an older version noted one of them all."""
+    noted = read_state(connection, "dimensions")
+    return json.loads(noted) if noted.startswith("{") else {}

@@ -1,10 +1,10 @@
 """Publishing: a copy of the warehouse without what is private, put in place in one step.
 
 Readers open the published file read-only and never meet the warehouse. It is copied byte by byte,
-so what is published is what was checked, and it takes no longer than the disk. The views are stored
-without a database name, so the file can be attached under any name. What is private (journal
-offset, seen files) is dropped from the copy. Before it takes its place, every block of it is
-compared with its checksum: DuckDB has read only those that a query needed.
+so what is published is what was checked, and it takes no longer than the disk. The views name what
+they read by schema, not by database, so the file can be attached under another name. What is private
+(journal offset, seen files) is dropped from the copy. Before it takes its place, every block of it
+is compared with its checksum: DuckDB has read only those that a query needed.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ import duckdb
 
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, clear_errors
-from v6share.warehouse.database.migrate import PUBLIC_TABLES, schema_version
+from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -93,7 +94,9 @@ def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Published:
-    """Replace the published file atomically. Run the checks before, and hold the workspace.
+    """Replace the published file atomically, and hold the workspace.
+
+    Before, bring the kept results up to date, run the checks, and write what the snapshot is.
 
     The old one stays where the file beside it cannot be made (OSError or duckdb.Error), where the
     warehouse is damaged (DamagedFile), and where the old one holds more (UserError).
@@ -145,9 +148,12 @@ def _read_whole(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
     """
     connection.execute("ATTACH ? AS snapshot (READ_ONLY)", [str(draft)])
     try:
-        for table in PUBLIC_TABLES:
+        tables = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'snapshot'"
+        ).fetchall()
+        for schema, name in tables:
             connection.execute(
-                f"SELECT bit_xor(hash(COLUMNS(*))) FROM snapshot.{table.name}"  # noqa: S608
+                f"SELECT bit_xor(hash(COLUMNS(*))) FROM snapshot.{schema}.{quoted(name)}"  # noqa: S608
             ).fetchall()
     finally:
         connection.execute("DETACH snapshot")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.arrow import fetch_table
-from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.views import quoted
 
 _KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
@@ -19,10 +19,11 @@ def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]
     """The views and tables of a published file with what they are about; views first."""
     rows = snapshot.execute(
         "SELECT name, coalesce(comment, '') FROM ("
-        "SELECT 0 AS place, view_name AS name, comment, internal, database_name "
+        "SELECT 0 AS place, view_name AS name, comment, internal, database_name, schema_name "
         "FROM duckdb_views() UNION ALL "
-        "SELECT 1, table_name, comment, internal, database_name FROM duckdb_tables()"
-        ") WHERE NOT internal AND database_name = current_database() ORDER BY place, name"
+        "SELECT 1, table_name, comment, internal, database_name, schema_name FROM duckdb_tables()"
+        ") WHERE NOT internal AND database_name = current_database() AND schema_name = 'main' "
+        "ORDER BY place, name"
     ).fetchall()
     return [(name, comment) for name, comment in rows]
 

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
-from v6share.warehouse.database.views import lend_newest_record
 from v6share.warehouse.ledger.journal import Run, runs_backwards
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -177,7 +176,6 @@ def status_report(
 
     published: the ids of the runs that readers see (``published_runs``).
     """
-    lend_newest_record(connection)
     runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)

@@ -13,6 +13,8 @@ from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
+from v6share.warehouse.kept.compare import compare_results
+from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.ledger.lost_state import (
     refuse_lost_entries,
     refuse_lost_journal,
@@ -26,8 +28,10 @@ from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
 
-def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
+def main(invocation: Invocation, *, results: bool, form: Form, wait: float) -> ExitCode:
     """Run the checks on the warehouse, the fragments and the journal; print what each found.
+
+    results: compare every kept result with its definition as well.
 
     Raises UserError where the journal is damaged.
     """
@@ -39,20 +43,22 @@ def main(invocation: Invocation, *, form: Form, wait: float) -> ExitCode:
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail)
-        results = [*_of_warehouse(workspace, damaged), _of_fragments(damaged)]
-    table = _as_table(results)
+        found = [*_of_warehouse(workspace, damaged, results=results), _of_fragments(damaged)]
+    table = _as_table(found)
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
     stdout.write_table(table, form, title="Checks", limit=0)
-    failed = [result.name for result in results if result.blocks]
+    failed = [result.name for result in found if result.blocks]
     if failed:
         messages.fail(f"failed: {', '.join(failed)}", failed=failed)
         return ExitCode.GATE
-    messages.say(f"{len(results)} checks, none failed")
+    messages.say(f"{len(found)} checks, none failed")
     return ExitCode.DONE
 
 
-def _of_warehouse(workspace: Workspace, damaged: Sequence[FragmentUnreadable]) -> list[CheckResult]:
+def _of_warehouse(
+    workspace: Workspace, damaged: Sequence[FragmentUnreadable], *, results: bool
+) -> list[CheckResult]:
     """What the checks of the tables found; nothing where damage keeps these from being made."""
     try:
         connection = open_warehouse(workspace)
@@ -64,7 +70,9 @@ def _of_warehouse(workspace: Workspace, damaged: Sequence[FragmentUnreadable]) -
         return []
     try:
         refuse_lost_runs(connection, workspace)
-        return run_checks(connection)
+        refresh_results(connection)
+        found = run_checks(connection)
+        return [*found, *compare_results(connection)] if results else found
     finally:
         connection.close()
 

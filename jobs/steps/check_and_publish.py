@@ -1,12 +1,18 @@
-"""What ends every job that may have changed the numbers: checks, then the published snapshot."""
+"""What ends every job that may have changed the numbers.
+
+The kept results are brought up to date, the checks are run, and the published snapshot is replaced.
+"""
 
 from collections.abc import Sequence
 
+from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, run_checks
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.kept.refresh import refresh_results
+from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
     FAILED_CHECKS,
     needs_publish,
@@ -33,12 +39,16 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
         messages.detail(f"{workspace.published} is up to date")
         return False
     with noting_damage(connection, workspace):
+        made_again = refresh_results(connection)
         results = run_checks(connection)
+    messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
     _hold_back(connection, results)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
         messages.say("not published, as --no-publish says")
         return False
+    warned = sum(not result.passed for result in results)
+    write_snapshot(connection, utc_now(), failed=0, warned=warned)
     published = publish(connection, workspace)
     messages.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",

@@ -5,19 +5,19 @@
 --          final day that counts as data (data_days); NULL while there is none. Record ends count
 --          up to the day after the last day of data: that day may just have begun. stray_records:
 --          those of days more than a day before first_day or after last_day
--- source:  data_days, exporters_1h of the vantages that feed the KPIs
--- needs: data_days, kpi_exporters_1h
-CREATE VIEW as_of AS
+-- source:  data_days, exporters_1d of the vantages that feed the KPIs
+-- kept:    whole
+CREATE VIEW definitions.as_of AS
 WITH days AS MATERIALIZED (
-  SELECT day, records, is_data FROM data_days
+  SELECT day, records, is_data FROM main.data_days
 ),
 span AS (
   SELECT min(day) AS first_day, max(day) AS last_day FROM days WHERE is_data
 ),
 newest AS (
   SELECT e.exporter, max(e.last_seen) AS last_seen
-  FROM kpi_exporters_1h e
-  JOIN span s ON CAST(e.window_start AS DATE) BETWEEN s.first_day AND s.last_day + 1
+  FROM main.kpi_exporters_1d e
+  JOIN span s ON e.day BETWEEN s.first_day AND s.last_day + 1
   GROUP BY e.exporter
 ),
 bound AS (

@@ -14,16 +14,17 @@
 --          met). met: all of them hold. below: the share itself was
 --          under the target in both of the last two weeks, which loses what was attained.
 --          An unknown sampling error (over 1 % of the bytes) is never met.
---          A live ranking is that of the 28 days to the day that is judged
--- source:  share_sums_1d (bytes, strict, the target's denominator), rankings, completeness
--- needs: share_sums_1d, ranking_quarters, rankings, as_of, target_share, completeness
-CREATE VIEW attainment AS
+--          A live ranking is that of the 28 days to the day that is judged. A day without any
+--          record in its week, or without an app in its ranking, has a row, with no share
+-- source:  share_sums_1d (bytes, strict, the target's denominator), rankings, final_completeness
+-- kept:    whole, of final days
+CREATE VIEW definitions.attainment AS
 WITH days AS (
   SELECT
     CAST(unnest(generate_series(first_day::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS DATE)
       AS day,
     first_day
-  FROM as_of
+  FROM main.final_span
   WHERE as_of IS NOT NULL
 ),
 sums AS (
@@ -37,8 +38,8 @@ sums AS (
     sum(s.variance_num) FILTER (s.denominator = t.denominator) AS variance_num,
     sum(s.variance_all) FILTER (s.denominator = t.denominator) AS variance_all,
     sum(s.error_unknown) FILTER (s.denominator = t.denominator) AS error_unknown
-  FROM share_sums_1d s
-  CROSS JOIN target_share t
+  FROM main.share_sums_1d s
+  CROSS JOIN main.target_share t
   WHERE s.scope = 'app' AND s.basis = 'bytes' AND s.share_kind = 'strict'
   GROUP BY s.day, s.id
 ),
@@ -65,8 +66,7 @@ whole_days AS (
     d.day, any_value(c.hours_seen) AS hours_seen, any_value(c.hours_expected) AS hours_expected,
     any_value(l.loose) AS loose
   FROM days d
-  LEFT JOIN completeness c
-    ON c.period = 'day' AND c.exporter IS NULL AND c.period_end = d.day
+  LEFT JOIN main.final_completeness c ON c.period = 'day' AND c.period_end = d.day
   LEFT JOIN (SELECT day, sum(loose) AS loose FROM sums GROUP BY day) l ON l.day = d.day
   GROUP BY d.day
 ),
@@ -82,7 +82,7 @@ live AS (
     w.day, q.mode, w.id AS app,
     row_number() OVER (PARTITION BY w.day ORDER BY w.ranking_bytes DESC, w.id) AS rank, q.top_n
   FROM app_weeks w
-  JOIN ranking_quarters q
+  JOIN main.ranking_quarters q
     ON q.mode = 'live' AND q.quarter = CAST(date_trunc('quarter', w.day) AS DATE)
   WHERE w.id <> 'unclassified' AND w.ranking_bytes > 0
 ),
@@ -91,7 +91,7 @@ ranked AS (
   UNION ALL
   SELECT d.day, r.mode, r.app
   FROM days d
-  JOIN rankings r ON r.mode <> 'live' AND r.quarter = CAST(date_trunc('quarter', d.day) AS DATE)
+  JOIN main.rankings r ON r.mode <> 'live' AND r.quarter = CAST(date_trunc('quarter', d.day) AS DATE)
 ),
 -- Week 0 ends on the judged day, week 1 seven days before, and so on.
 weeks_back AS (
@@ -101,7 +101,7 @@ weeks_back AS (
     sum(w.undecided) AS undecided, sum(w.variance_num) AS variance_num,
     sum(w.variance_all) AS variance_all, sum(w.error_unknown) AS error_unknown
   FROM ranked r
-  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM target_share) k
+  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM main.target_share) k
   JOIN app_weeks w ON w.id = r.app AND w.day = r.day - 7 * k.back
   GROUP BY r.day, k.back, r.mode
 ),
@@ -144,11 +144,12 @@ counted AS (
     ) AS weeks_met,
     count(*) FILTER (j.back < 2 AND j.share < t.target) = 2 AS below
   FROM judged j
-  CROSS JOIN target_share t
+  CROSS JOIN main.target_share t
   GROUP BY j.day
 )
 SELECT
-  j.day, j.days, j.mode AS ranking, j.numerator, j.denominator_value, j.share,
+  d.day, least(7, d.day - d.first_day + 1)::INTEGER AS days, j.mode AS ranking,
+  j.numerator, j.denominator_value, j.share,
   share_ci_low(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
     j.error_unknown) AS ci_low,
   share_ci_high(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
@@ -156,10 +157,12 @@ SELECT
   is_suppressed(j.denominator_value, j.variance_all) AS suppressed,
   j.undecided, j.share_low,
   bound_high(j.numerator, j.denominator_value, j.undecided) AS share_high,
-  j.standard_error, c.differences, j.week_to_week, j.judged_share, j.completeness,
-  c.weeks_met, c.weeks_met = t.weeks AS met, c.below
-FROM judged j
-JOIN counted c ON c.day = j.day
-CROSS JOIN target_share t
-WHERE j.back = 0
-ORDER BY j.day
+  j.standard_error, coalesce(c.differences, 0) AS differences, j.week_to_week, j.judged_share,
+  w.completeness, coalesce(c.weeks_met, 0) AS weeks_met,
+  coalesce(c.weeks_met = t.weeks, false) AS met, coalesce(c.below, false) AS below
+FROM days d
+JOIN whole_weeks w ON w.day = d.day
+CROSS JOIN main.target_share t
+LEFT JOIN judged j ON j.day = d.day AND j.back = 0
+LEFT JOIN counted c ON c.day = d.day
+ORDER BY d.day

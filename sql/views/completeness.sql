@@ -8,23 +8,23 @@
 --          exporter that never sent has no first hour and is not expected. silent: by now, whatever
 --          the period; overall: a listed exporter is. Hours before the first
 --          day of data, or later than the day after the last one, are those of a wrong clock
--- source:  exporters_1h of the vantages that feed the KPIs
--- needs: kpi_exporters_1h, as_of
-CREATE VIEW completeness AS
-WITH hours_of_data AS (
+-- source:  exporters_1d of the vantages that feed the KPIs
+-- kept:    whole
+CREATE VIEW definitions.completeness AS
+WITH days_of_data AS (
   SELECT e.*
-  FROM kpi_exporters_1h e
-  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.first_day AND a.last_day + 1
+  FROM main.kpi_exporters_1d e
+  JOIN main.as_of a ON e.day BETWEEN a.first_day AND a.last_day + 1
 ),
 spans AS (
   SELECT
     exporter, vantage, listed,
-    min(window_start) AS first_hour,
-    max(window_start) AS last_hour,
+    min(first_hour) AS first_hour,
+    max(last_hour) AS last_hour,
     max(last_seen) AS last_seen,
-    max(max(window_start)) OVER () AS newest_hour,
+    max(max(last_hour)) OVER () AS newest_hour,
     max(max(last_seen)) OVER () AS newest_seen
-  FROM hours_of_data
+  FROM days_of_data
   GROUP BY exporter, vantage, listed
 ),
 expected AS (
@@ -43,11 +43,6 @@ days AS (
       CAST(first_hour AS DATE)::TIMESTAMP, until - INTERVAL 1 HOUR, INTERVAL 1 DAY)) AS start
   FROM expected
 ),
-seen AS (
-  SELECT exporter, CAST(window_start AS DATE) AS day, count(*) AS hours
-  FROM hours_of_data
-  GROUP BY exporter, CAST(window_start AS DATE)
-),
 hours AS (
   SELECT
     d.exporter, d.vantage, d.listed, d.silent, CAST(d.start AS DATE) AS day,
@@ -55,18 +50,18 @@ hours AS (
     date_diff('hour',
       greatest(d.start, d.first_hour), least(d.start + INTERVAL 1 DAY, d.until)) AS hours_expected
   FROM days d
-  LEFT JOIN seen s ON s.exporter = d.exporter AND s.day = CAST(d.start AS DATE)
+  LEFT JOIN days_of_data s ON s.exporter = d.exporter AND s.day = CAST(d.start AS DATE)
 ),
 periods AS (
   SELECT
     'day' AS period, h.day AS period_start, h.day AS period_end,
     coalesce(h.day <= a.as_of, false) AS final, h.*
-  FROM hours h CROSS JOIN as_of a
+  FROM hours h CROSS JOIN main.as_of a
   UNION ALL
   SELECT
     'week', a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER - 6,
     a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER, true, h.*
-  FROM hours h CROSS JOIN as_of a
+  FROM hours h CROSS JOIN main.as_of a
   WHERE h.day <= a.as_of
 )
 SELECT

@@ -5,14 +5,14 @@
 --          its records, rounded down; of two middle days the one with more. is_data: the day has
 --          at least 1 % of that. Weighed so, neither many days with a stray record each become the
 --          usual day, nor one day that has a hundred times the records of all others
--- source:  traffic_1d, of the vantages that feed the KPIs
--- needs:
-CREATE VIEW data_days AS
+-- source:  share_cells_1d: all rows of traffic_1d of the vantages that feed the KPIs
+-- kept:    whole
+CREATE VIEW definitions.data_days AS
 WITH days AS (
-  SELECT CAST(window_start AS DATE) AS day, sum(records)::BIGINT AS records
-  FROM traffic_1d
-  WHERE vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
-  GROUP BY CAST(window_start AS DATE)
+  SELECT day, sum(records)::BIGINT AS records
+  FROM main.share_cells_1d
+  WHERE scope = 'app'
+  GROUP BY day
 ),
 busiest_first AS (
   SELECT

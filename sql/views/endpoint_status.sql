@@ -1,72 +1,83 @@
 -- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
 -- unit:    records, clients_at_least: of strict IPv6 to clients in the last 30 final days;
 --          ipv6_bytes, bytes: bytes of the same; interval: packets for one; late_days: days
--- first:   app, product, region, status, late_days
+-- first:   app, product, region, status, late_days, clients_of
 -- formula: due       planned_on <= as_of
 --          enabled   enabled_on <= as_of
 --          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6
---                    clients of its app (of its product where app is empty). Clients are not kept
---                    per service region, so the second half looks at the app in all regions: an
---                    approximation that can call an endpoint carrying whose only client is one
+--                    clients. clients_of says whose: of the endpoint where its native IPv6 went to
+--                    two client regions or networks (relays apart), which are two clients at least.
+--                    Else of its app (of its product where app is empty) in all service regions, as
+--                    clients are not kept per endpoint: an approximation that can call an endpoint
+--                    carrying whose only client is one
 --          silent    enabled, not carrying
 --          The traffic of an app that has an endpoint of its own there is not the product's own
 --          late_days from planned_on to enabled_on, or to as_of while it is not enabled
 --          Traffic that shows no product counts for the endpoint of its app in that region when
 --          there is only one. interval: the largest sampling interval of these days, 0 where
 --          one is not known
--- source:  dim_endpoints, kpi_traffic_1d, clients_1d, kpi_exporters_1h
--- needs: kpi_traffic_1d, kpi_exporters_1h, as_of
-CREATE VIEW endpoint_status AS
-WITH traffic AS (
+-- source:  dim_endpoints, dim_networks, kpi_traffic_1d, clients_1d, kpi_exporters_1d
+-- kept:    whole, of final days
+CREATE VIEW definitions.endpoint_status AS
+WITH days AS (
+  SELECT unnest(generate_series(
+    (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
+  FROM main.final_span
+),
+traffic AS (
   SELECT
-    t.app, t.product, t.service_region AS region,
+    t.app, t.product, t.service_region AS region, t.client_region, t.network,
     coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
     coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes,
     sum(t.bytes) AS bytes
-  FROM kpi_traffic_1d t
-  JOIN as_of a ON t.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.kpi_traffic_1d t
+  SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
-  GROUP BY t.app, t.product, t.service_region
+  GROUP BY t.app, t.product, t.service_region, t.client_region, t.network
 ),
 lone AS (
   SELECT app, region, min(product) AS product
-  FROM dim_endpoints
+  FROM main.dim_endpoints
   WHERE app <> ''
   GROUP BY app, region
   HAVING count(DISTINCT product) = 1
 ),
 matched AS (
-  SELECT e.app, e.product, e.region, t.records, t.ipv6_bytes, t.bytes
-  FROM dim_endpoints e
+  SELECT e.app, e.product, e.region, t.client_region, t.network, t.records, t.ipv6_bytes, t.bytes
+  FROM main.dim_endpoints e
   JOIN traffic t ON t.app = e.app AND t.product = e.product AND t.region = e.region
   WHERE e.app <> ''
   UNION ALL
-  SELECT l.app, l.product, l.region, t.records, t.ipv6_bytes, t.bytes
+  SELECT l.app, l.product, l.region, t.client_region, t.network, t.records, t.ipv6_bytes, t.bytes
   FROM lone l
   JOIN traffic t ON t.app = l.app AND t.region = l.region AND t.product = 'unclassified'
   WHERE l.product <> 'unclassified'
   UNION ALL
-  SELECT e.app, e.product, e.region, t.records, t.ipv6_bytes, t.bytes
-  FROM dim_endpoints e
+  SELECT e.app, e.product, e.region, t.client_region, t.network, t.records, t.ipv6_bytes, t.bytes
+  FROM main.dim_endpoints e
   JOIN traffic t ON t.product = e.product AND t.region = e.region
-  ANTI JOIN dim_endpoints own
+  ANTI JOIN main.dim_endpoints own
     ON own.app = t.app AND own.product = t.product AND own.region = t.region
   WHERE e.app = ''
 ),
 seen AS (
   SELECT
     app, product, region,
-    sum(records) AS records, sum(ipv6_bytes) AS ipv6_bytes, sum(bytes) AS bytes
+    sum(records) AS records, sum(ipv6_bytes) AS ipv6_bytes, sum(bytes) AS bytes,
+    count(DISTINCT (client_region, network)) FILTER (
+      ipv6_bytes > 0
+      AND network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay')
+    ) AS places
   FROM matched
   GROUP BY app, product, region
 ),
 -- Two distinct clients or more: the first two hashes of every day's sketch are enough to tell.
 hashes AS (
   SELECT c.scope, c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
-  FROM clients_1d c
-  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.clients_1d c
+  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
   WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
-    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+    AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
 clients AS (
   SELECT scope, id, least(count(DISTINCT hash), 2) AS clients
@@ -75,8 +86,8 @@ clients AS (
 ),
 sampling AS (
   SELECT CASE WHEN min(e.sampling_min) > 0 THEN max(e.sampling_max) ELSE 0 END AS interval
-  FROM kpi_exporters_1h e
-  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.kpi_exporters_1d e
+  JOIN main.final_span a ON e.day BETWEEN a.as_of - 29 AND a.as_of
 ),
 judged AS (
   SELECT
@@ -86,12 +97,14 @@ judged AS (
     coalesce(s.records, 0) AS records,
     coalesce(s.ipv6_bytes, 0)::HUGEINT AS ipv6_bytes,
     coalesce(s.bytes, 0)::HUGEINT AS bytes,
-    coalesce(c.clients, 0) AS clients_at_least,
-    coalesce(s.records, 0) >= 2 AND coalesce(s.ipv6_bytes, 0) > 0
-      AND coalesce(c.clients, 0) >= 2 AS carrying,
+    CASE WHEN s.places >= 2 THEN 2 ELSE coalesce(c.clients, 0) END AS clients_at_least,
+    CASE WHEN s.places >= 2 THEN 'endpoint' WHEN e.app = '' THEN 'product' ELSE 'app' END
+      AS clients_of,
+    coalesce(s.records, 0) >= 2 AND coalesce(s.ipv6_bytes, 0) > 0 AND clients_at_least >= 2
+      AS carrying,
     n.interval
-  FROM dim_endpoints e
-  CROSS JOIN as_of a
+  FROM main.dim_endpoints e
+  CROSS JOIN main.final_span a
   CROSS JOIN sampling n
   LEFT JOIN seen s ON s.app = e.app AND s.product = e.product AND s.region = e.region
   LEFT JOIN clients c

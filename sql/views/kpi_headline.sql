@@ -16,16 +16,16 @@
 --            are rows that stand for no traffic, or for traffic that another row counts
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
 --          attainment, top_apps, dim_apps, ledger_files, rejects
--- needs: kpi_stage1_enablement, kpi_stage2_active_clients, attainment, as_of, target_share, top_apps
-CREATE VIEW kpi_headline AS
+-- kept:    whole
+CREATE VIEW definitions.kpi_headline AS
 WITH metrics AS (
   SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of, a.stray_records
   FROM (VALUES
     (1, 'apps_dual_stacked'), (1, 'products_dual_stacked'),
     (2, 'active_ipv6_clients_30d'), (3, 'top_apps_ipv6_share')
   ) AS m(stage, metric)
-  CROSS JOIN as_of a
-  LEFT JOIN dim_targets t ON t.metric = m.metric
+  CROSS JOIN main.as_of a
+  LEFT JOIN main.dim_targets t ON t.metric = m.metric
 ),
 enablement AS (
   SELECT
@@ -35,7 +35,7 @@ enablement AS (
       '{:d} overdue ({:d} of them partial); of {:d} in the catalog',
       count(*) FILTER (dual_stacked), count(*) FILTER (dual_stacked AND silent = 0),
       count(*) FILTER (due > 0 AND NOT dual_stacked), count(*) FILTER (partial), count(*)) AS note
-  FROM kpi_stage1_enablement
+  FROM main.kpi_stage1_enablement
   WHERE level IN ('app', 'product')
   GROUP BY level
 ),
@@ -50,7 +50,7 @@ active AS (
     max(standard_error) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_error,
     max(days) AS days,
     bool_or(sampled) AS sampled
-  FROM kpi_stage2_active_clients
+  FROM main.kpi_stage2_active_clients
   WHERE period = '30_days' AND scope = 'all'
 ),
 clients AS (
@@ -83,17 +83,17 @@ rejected AS (
   SELECT
     sum(r."rows")::BIGINT AS lost,
     arg_max(r.reason, (r."rows", r.reason)) AS most_as
-  FROM (SELECT reason, sum("rows") AS "rows" FROM rejects GROUP BY reason) r
+  FROM (SELECT reason, sum("rows") AS "rows" FROM main.rejects GROUP BY reason) r
   WHERE r.reason NOT IN ('egress_copy', 'action_reject', 'no_data', 'zero_packets')
 ),
 read AS (
-  SELECT sum(rows_in)::BIGINT AS rows_in FROM ledger_files WHERE status = 'committed'
+  SELECT sum(rows_in)::BIGINT AS rows_in FROM main.ledger_files WHERE status = 'committed'
 ),
 departed AS (
-  SELECT count(*) AS apps FROM top_apps WHERE app NOT IN (SELECT app FROM dim_apps)
+  SELECT count(*) AS apps FROM main.top_apps WHERE app NOT IN (SELECT app FROM main.dim_apps)
 ),
 judged AS MATERIALIZED (
-  SELECT * FROM attainment
+  SELECT * FROM main.attainment
 ),
 last_met AS (
   SELECT min(day) FILTER (met) AS first_attained, max(day) FILTER (met) AS day FROM judged
@@ -135,7 +135,7 @@ concentration AS (
       CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
       CASE WHEN w.ranking = 'live'
         THEN concat('live ranking of the last 28 days',
-          CASE WHEN NOT EXISTS (SELECT 1 FROM dim_targets WHERE ranking = 'live')
+          CASE WHEN NOT EXISTS (SELECT 1 FROM main.dim_targets WHERE ranking = 'live')
             THEN ', as the data hold no full quarter before' END) END,
       format('between {:.2f} % and {:.2f} % if all unclassified and unknown traffic were IPv4 or '
         'IPv6', 100 * w.share_low, 100 * w.share_high),
@@ -153,9 +153,9 @@ concentration AS (
           100 * r.lost / i.rows_in, r.most_as) END
     ) AS note
   FROM judged w
-  JOIN as_of a ON a.as_of = w.day
+  JOIN main.as_of a ON a.as_of = w.day AND w.ranking IS NOT NULL
   CROSS JOIN history h
-  CROSS JOIN target_share t
+  CROSS JOIN main.target_share t
   CROSS JOIN departed d
   CROSS JOIN rejected r
   CROSS JOIN read i

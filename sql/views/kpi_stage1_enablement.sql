@@ -9,11 +9,11 @@
 --          endpoint. planned: endpoints in the catalog. Overdue is, at every level, what is due and
 --          not dual_stacked: status says so of endpoints, and of apps and products where nothing is
 --          enabled yet; what is partial is overdue as well
--- source:  endpoint_status, dim_apps, dim_products
--- needs: endpoint_status, as_of
-CREATE VIEW kpi_stage1_enablement AS
+-- source:  endpoint_status, final_span, dim_apps, dim_products
+-- kept:    whole
+CREATE VIEW definitions.kpi_stage1_enablement AS
 WITH status AS MATERIALIZED (
-  SELECT * FROM endpoint_status
+  SELECT * FROM main.endpoint_status
 ),
 owned AS (
   SELECT 'app' AS level, app AS id, e.* FROM status e WHERE app <> ''
@@ -36,9 +36,9 @@ counted AS (
   GROUP BY level, id
 ),
 named AS (
-  SELECT 'app' AS level, position, app AS id, name, owner FROM dim_apps
+  SELECT 'app' AS level, position, app AS id, name, owner FROM main.dim_apps
   UNION ALL
-  SELECT 'product', NULL, product, name, NULL FROM dim_products
+  SELECT 'product', NULL, product, name, NULL FROM main.dim_products
 ),
 groups AS (
   SELECT
@@ -68,7 +68,7 @@ all_levels AS (
     END AS status,
     g.planned_on, g.enabled_on, g.late_days
   FROM groups g
-  CROSS JOIN as_of a
+  CROSS JOIN main.final_span a
   UNION ALL
   SELECT
     e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,

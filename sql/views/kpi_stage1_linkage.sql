@@ -5,8 +5,8 @@
 -- formula: counts of endpoint_status. planned: all endpoints in the catalog; due: planned_on <=
 --          as_of. An empty app is the product's own endpoint
 -- source:  endpoint_status
--- needs: endpoint_status
-CREATE VIEW kpi_stage1_linkage AS
+-- kept:    whole
+CREATE VIEW definitions.kpi_stage1_linkage AS
 SELECT
   app, product,
   count(*) AS planned,
@@ -17,6 +17,6 @@ SELECT
   list(region ORDER BY region) FILTER (due AND NOT enabled) AS missing_regions,
   sum(ipv6_bytes)::HUGEINT AS ipv6_bytes,
   sum(bytes)::HUGEINT AS bytes
-FROM endpoint_status
+FROM main.endpoint_status
 GROUP BY app, product
 ORDER BY app, product

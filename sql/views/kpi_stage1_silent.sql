@@ -5,8 +5,8 @@
 -- formula: see endpoint_status. With packet sampling of 1 in N, silence means "fewer than about
 --          3 N packets" (95 % of the time at least one of 3 N packets is sampled), and says so
 -- source:  endpoint_status, dim_apps, dim_products
--- needs: endpoint_status
-CREATE VIEW kpi_stage1_silent AS
+-- kept:    whole
+CREATE VIEW definitions.kpi_stage1_silent AS
 SELECT
   e.as_of, e.app, a.name AS app_name, a.owner, e.product, p.name AS product_name, e.region,
   e.enabled_on, e.as_of - e.enabled_on AS days_since_enabled,
@@ -19,8 +19,8 @@ SELECT
     WHEN e.interval = 0 THEN 'no IPv6 to clients; the sampling interval is not known'
     ELSE 'no IPv6 to clients'
   END AS note
-FROM endpoint_status e
-LEFT JOIN dim_apps a ON a.app = e.app
-LEFT JOIN dim_products p ON p.product = e.product
+FROM main.endpoint_status e
+LEFT JOIN main.dim_apps a ON a.app = e.app
+LEFT JOIN main.dim_products p ON p.product = e.product
 WHERE e.silent
 ORDER BY e.app, e.product, e.region

@@ -17,21 +17,22 @@
 --          Clients of relay networks are no users: clients_1d does not hold them.
 --          Days are those of clients_1d: UTC, or the fixed reporting offset (where that is
 --          negative, the newest one may not be whole)
--- source:  clients_1d, data_days, kpi_exporters_1h, dim_networks, dim_vantages
--- needs: as_of, data_days, kpi_exporters_1h
-CREATE VIEW kpi_stage2_active_clients AS
+-- source:  clients_1d, kpi_stage2_daily_clients, final_days, kpi_exporters_1d, dim_networks,
+--          dim_vantages
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage2_active_clients AS
 WITH sketches AS (
   SELECT c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes
-  FROM clients_1d c
-  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.clients_1d c
+  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
   WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
-    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
-    AND c.day IN (SELECT day FROM data_days WHERE is_data)
+    AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
+    AND c.day IN (SELECT day FROM main.final_days)
 ),
 sampling AS (
   SELECT coalesce(bool_or(e.sampling_min <> 1 OR e.sampling_max <> 1), false) AS sampled
-  FROM kpi_exporters_1h e
-  JOIN as_of a ON CAST(e.window_start AS DATE) BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.kpi_exporters_1d e
+  JOIN main.final_span a ON e.day BETWEEN a.as_of - 29 AND a.as_of
 ),
 days AS (
   SELECT count(DISTINCT day) AS days FROM sketches
@@ -47,7 +48,6 @@ keyed AS (
   SELECT
     *,
     dense_rank() OVER (ORDER BY scope, id, unit, family) AS line,
-    min(theta) OVER (PARTITION BY scope, id, unit, family, day) AS day_theta,
     min(theta) OVER (PARTITION BY scope, id, unit, family) AS union_theta
   FROM with_any
 ),
@@ -55,16 +55,16 @@ lines AS (
   SELECT DISTINCT line, scope, id, unit, family, union_theta AS theta FROM keyed
 ),
 hashes AS (
-  SELECT line, day, seen_on, day_theta, union_theta, unnest(client_hashes) AS hash
+  SELECT line, seen_on, union_theta, unnest(client_hashes) AS hash
   FROM keyed
 ),
--- In two steps, for count(DISTINCT) takes nearly twice as long.
 daily AS (
-  SELECT line, day, day_theta AS theta, theta_estimate(count(*), day_theta) AS clients
-  FROM (
-    SELECT DISTINCT line, day, day_theta, hash FROM hashes WHERE hash < day_theta
-  )
-  GROUP BY line, day, day_theta
+  SELECT l.line, d.day, d.theta, d.clients
+  FROM main.kpi_stage2_daily_clients d
+  JOIN main.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
+  JOIN lines l
+    ON l.scope = d.scope AND l.id = d.id AND l.unit = d.unit AND l.family = d.family
+  WHERE d.day IN (SELECT day FROM main.final_days)
 ),
 unions AS (
   SELECT line, theta_estimate(count(DISTINCT hash), union_theta) AS clients_union
@@ -121,8 +121,8 @@ SELECT
   CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
   s.sampled
 FROM rows r
-CROSS JOIN as_of a
+CROSS JOIN main.final_span a
 CROSS JOIN days d
 CROSS JOIN sampling s
-LEFT JOIN dim_networks n ON r.scope = 'network' AND n.network = r.id
+LEFT JOIN main.dim_networks n ON r.scope = 'network' AND n.network = r.id
 ORDER BY r.period, r.scope, r.id, r.unit, r.family, r.day

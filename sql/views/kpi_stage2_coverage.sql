@@ -4,34 +4,29 @@
 -- formula: with_ipv6 = entities with native IPv6 bytes in the month; of = apps and products of the
 --          catalog, or the client regions seen in any month (unknown is no region). days: final days
 --          of data in the month (data_days)
--- source:  kpi_traffic_1d, data_days, dim_apps, dim_products
--- needs: kpi_traffic_1d, data_days, as_of
-CREATE VIEW kpi_stage2_coverage AS
+-- source:  share_cells_1d, final_days, dim_apps, dim_products
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage2_coverage AS
 WITH carried AS (
   SELECT
-    CAST(date_trunc('month', t.day) AS DATE) AS month, t.day, t.app, t.product, t.client_region,
-    coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes
-  FROM kpi_traffic_1d t
-  JOIN as_of a ON t.day <= a.as_of
-  WHERE t.day IN (SELECT day FROM data_days WHERE is_data)
+    CAST(date_trunc('month', day) AS DATE) AS month, day, scope AS dimension, id,
+    coalesce(sum(bytes) FILTER (strict), 0) AS ipv6_bytes
+  FROM main.share_cells_1d
+  WHERE scope IN ('app', 'product', 'client_region') AND day IN (SELECT day FROM main.final_days)
   GROUP BY ALL
 ),
 months AS (
   SELECT month, count(DISTINCT day) AS days FROM carried GROUP BY month
 ),
 entities AS (
-  SELECT 'app' AS dimension, app AS id FROM dim_apps
+  SELECT 'app' AS dimension, app AS id FROM main.dim_apps
   UNION ALL
-  SELECT 'product', product FROM dim_products
+  SELECT 'product', product FROM main.dim_products
   UNION ALL
-  SELECT DISTINCT 'client_region', client_region FROM carried WHERE client_region <> 'unknown'
+  SELECT DISTINCT dimension, id FROM carried WHERE dimension = 'client_region' AND id <> 'unknown'
 ),
 found AS (
-  SELECT DISTINCT month, 'app' AS dimension, app AS id FROM carried WHERE ipv6_bytes > 0
-  UNION ALL
-  SELECT DISTINCT month, 'product', product FROM carried WHERE ipv6_bytes > 0
-  UNION ALL
-  SELECT DISTINCT month, 'client_region', client_region FROM carried WHERE ipv6_bytes > 0
+  SELECT DISTINCT month, dimension, id FROM carried WHERE ipv6_bytes > 0
 )
 SELECT
   m.month, m.days, e.dimension,

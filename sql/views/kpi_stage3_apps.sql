@@ -10,8 +10,8 @@
 --          never summed, because apps above target do not pay for others. at_target is NULL where
 --          the catalog has no target
 -- source:  share_sums_1d, top_apps, target_share, dim_apps
--- needs: share_sums_1d, top_apps, as_of, target_share
-CREATE VIEW kpi_stage3_apps AS
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage3_apps AS
 WITH keys AS (
   SELECT basis, denominator, share_kind
   FROM (VALUES ('bytes'), ('bytes_normalised'), ('tcp_opens')) AS b(basis)
@@ -25,8 +25,8 @@ week AS (
     sum(s.undecided) AS undecided, sum(s.loose) AS loose,
     sum(s.variance_num) AS variance_num, sum(s.variance_all) AS variance_all,
     sum(s.error_unknown) AS error_unknown, sum(s.offloaded) AS offloaded
-  FROM share_sums_1d s
-  JOIN as_of a ON s.day BETWEEN a.as_of - 6 AND a.as_of
+  FROM main.share_sums_1d s
+  JOIN main.final_span a ON s.day BETWEEN a.as_of - 6 AND a.as_of
   WHERE s.scope = 'app'
   GROUP BY s.id, s.basis, s.denominator, s.share_kind
 ),
@@ -43,7 +43,7 @@ apps AS MATERIALIZED (
     coalesce(w.denominator_value, 0)::HUGEINT AS denominator_value,
     (coalesce(w.undecided, 0) + coalesce(l.loose, 0))::HUGEINT AS undecided,
     w.variance_num, w.variance_all, w.error_unknown, w.offloaded
-  FROM top_apps t
+  FROM main.top_apps t
   CROSS JOIN keys k
   LEFT JOIN week w
     ON w.id = t.app AND w.basis = k.basis AND w.denominator = k.denominator
@@ -78,7 +78,7 @@ SELECT
   shortfall(s.share, t.target) * s.denominator_value::DOUBLE AS debt,
   s.share >= t.target AS at_target
 FROM shares s
-CROSS JOIN as_of a
-CROSS JOIN target_share t
-LEFT JOIN dim_apps d ON d.app = s.app
+CROSS JOIN main.final_span a
+CROSS JOIN main.target_share t
+LEFT JOIN main.dim_apps d ON d.app = s.app
 ORDER BY place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.rank

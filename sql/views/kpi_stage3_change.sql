@@ -10,8 +10,8 @@
 --          absent in one week takes the other week's s, so that its coming or going is mix alone.
 --          Where packets are no packets (share_by_app), bytes_normalised has no rows here
 -- source:  share_sums_1d, top_apps
--- needs: share_sums_1d, top_apps, as_of
-CREATE VIEW kpi_stage3_change AS
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage3_change AS
 WITH weeks AS (
   SELECT
     s.id AS app, s.basis, s.denominator, s.share_kind,
@@ -20,9 +20,9 @@ WITH weeks AS (
     sum(s.numerator) FILTER (s.day > a.as_of - 7) AS numerator_2,
     sum(s.denominator_value) FILTER (s.day > a.as_of - 7) AS denominator_2,
     sum(s.offloaded) AS offloaded
-  FROM share_sums_1d s
-  JOIN as_of a ON s.day BETWEEN a.as_of - 13 AND a.as_of AND a.first_day <= a.as_of - 13
-  WHERE s.scope = 'app' AND s.id IN (SELECT app FROM top_apps)
+  FROM main.share_sums_1d s
+  JOIN main.final_span a ON s.day BETWEEN a.as_of - 13 AND a.as_of AND a.first_day <= a.as_of - 13
+  WHERE s.scope = 'app' AND s.id IN (SELECT app FROM main.top_apps)
   GROUP BY s.id, s.basis, s.denominator, s.share_kind
 ),
 -- Materialized: DuckDB 1.5.3 cannot bind the windows over it otherwise.
@@ -59,7 +59,7 @@ SELECT
   p.total_1 AS total_share_1, p.total_2 AS total_share_2,
   p.total_2 - p.total_1 AS total_change
 FROM parts p
-CROSS JOIN as_of a
+CROSS JOIN main.final_span a
 WHERE p.has_share
 ORDER BY
   place_of(p.basis), place_of(p.denominator), place_of(p.share_kind), abs(rate + mix) DESC, p.app

@@ -9,17 +9,24 @@
 --          bounds as in share_by_app, with the traffic of no known app counted once.
 --          gap = target - share; to_convert = gap * denominator_value, 0 where met.
 --          mean_share is the unweighted mean of the apps' shares. unclassified and unknown_family
---          are the two parts of undecided. days < 7 marks the first, cut week of the data
--- source:  share_sums_1d, top_apps, target_share, completeness
--- needs: share_sums_1d, top_apps, as_of, target_share, completeness
-CREATE VIEW kpi_stage3_concentration AS
-WITH days AS (
+--          are the two parts of undecided. days < 7 marks the first, cut week of the data. A week
+--          without any record has a row, with completeness 0 and no share
+-- source:  share_sums_1d, top_apps, target_share, final_completeness
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage3_concentration AS
+WITH keys AS (
+  SELECT basis, denominator, share_kind
+  FROM (VALUES ('bytes'), ('bytes_normalised'), ('tcp_opens')) AS b(basis)
+  CROSS JOIN (VALUES ('all'), ('enabled'), ('capable')) AS d(denominator)
+  CROSS JOIN (VALUES ('strict'), ('wire'), ('service')) AS k(share_kind)
+),
+days AS (
   SELECT
     s.*, t.app IS NOT NULL AS is_top,
     a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
-  FROM share_sums_1d s
-  JOIN as_of a ON s.day BETWEEN a.first_day AND a.as_of
-  LEFT JOIN top_apps t ON t.app = s.id
+  FROM main.share_sums_1d s
+  JOIN main.final_span a ON s.day BETWEEN a.first_day AND a.as_of
+  LEFT JOIN main.top_apps t ON t.app = s.id
   WHERE s.scope = 'app' AND (t.app IS NOT NULL OR s.id = 'unclassified')
 ),
 apps AS (
@@ -53,15 +60,36 @@ weeks AS (
     -- In an order of its own: else the last digit would depend on which thread is first.
     avg(share ORDER BY id) FILTER (is_top) AS mean_share
   FROM apps
-  CROSS JOIN target_share t
+  CROSS JOIN main.target_share t
   GROUP BY week_end, basis, apps.denominator, share_kind
+),
+-- Every week of the data, so that a week without any record is seen.
+all_weeks AS (
+  SELECT
+    as_of - 7 * unnest(range((as_of - first_day) // 7 + 1))::INTEGER AS week_end
+  FROM main.final_span
+  WHERE as_of IS NOT NULL AND EXISTS (SELECT 1 FROM main.top_apps)
+),
+every_week AS (
+  SELECT
+    a.week_end, k.basis, k.denominator, k.share_kind,
+    coalesce(w.numerator, 0) AS numerator, coalesce(w.denominator_value, 0) AS denominator_value,
+    coalesce(w.unknown_family, 0) AS unknown_family, coalesce(w.unclassified, 0) AS unclassified,
+    w.variance_num, w.variance_all, w.error_unknown, w.offloaded,
+    coalesce(w.apps, 0) AS apps, coalesce(w.at_target, 0) AS at_target,
+    w.min_app, w.min_share, w.mean_share
+  FROM all_weeks a
+  CROSS JOIN keys k
+  LEFT JOIN weeks w
+    ON w.week_end = a.week_end AND w.basis = k.basis AND w.denominator = k.denominator
+    AND w.share_kind = k.share_kind
 ),
 bounded AS (
   SELECT
     *, unclassified + unknown_family AS undecided,
     CASE WHEN offload_allows(offloaded, denominator_value)
       THEN share_of(numerator, denominator_value) END AS share
-  FROM weeks
+  FROM every_week
 )
 SELECT
   w.week_end - 6 AS week_start, w.week_end,
@@ -83,10 +111,9 @@ SELECT
   t.target - w.share AS gap,
   shortfall(w.share, t.target) * w.denominator_value::DOUBLE AS to_convert,
   c.completeness,
-  (SELECT any_value(mode) FROM top_apps) AS ranking
+  (SELECT any_value(mode) FROM main.top_apps) AS ranking
 FROM bounded w
-CROSS JOIN as_of a
-CROSS JOIN target_share t
-LEFT JOIN completeness c
-  ON c.period = 'week' AND c.exporter IS NULL AND c.period_end = w.week_end
+CROSS JOIN main.final_span a
+CROSS JOIN main.target_share t
+LEFT JOIN main.final_completeness c ON c.period = 'week' AND c.period_end = w.week_end
 ORDER BY place_of(w.basis), place_of(w.denominator), place_of(w.share_kind), w.week_end DESC

@@ -3,38 +3,48 @@
 --          days; cells_carrying, cells: cells; parity: share 0 to 1
 -- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
---          distinct IPv6 clients of the product (in any region, see endpoint_status).
+--          distinct IPv6 clients there: where it went to two client regions or networks (relays
+--          apart); else of the product in any region (see endpoint_status).
 --          parity = carrying cells / (core products x service regions), the same in every row.
 --          Regions: all of endpoints.csv, and those that core products are seen from
--- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints
--- needs: kpi_traffic_1d, as_of
-CREATE VIEW kpi_stage3_parity AS
-WITH core AS (
-  SELECT product, name FROM dim_products WHERE core
+-- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints, dim_networks
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage3_parity AS
+WITH days AS (
+  SELECT unnest(generate_series(
+    (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
+  FROM main.final_span
+),
+core AS (
+  SELECT product, name FROM main.dim_products WHERE core
 ),
 traffic AS (
   SELECT
     t.product, t.service_region AS region,
     coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
     coalesce(sum(t.bytes) FILTER (t.strict), 0)::HUGEINT AS ipv6_bytes,
-    sum(t.bytes)::HUGEINT AS bytes
-  FROM kpi_traffic_1d t
-  JOIN as_of a ON t.day BETWEEN a.as_of - 29 AND a.as_of
+    sum(t.bytes)::HUGEINT AS bytes,
+    count(DISTINCT (t.client_region, t.network)) FILTER (
+      t.strict AND t.bytes > 0
+      AND t.network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay')
+    ) AS places
+  FROM main.kpi_traffic_1d t
+  SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
     AND t.product IN (SELECT product FROM core)
   GROUP BY t.product, t.service_region
 ),
 regions AS (
-  SELECT region FROM dim_endpoints
+  SELECT region FROM main.dim_endpoints
   UNION
   SELECT region FROM traffic WHERE region <> 'unknown'
 ),
 hashes AS (
   SELECT c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
-  FROM clients_1d c
-  JOIN as_of a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM main.clients_1d c
+  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
   WHERE c.scope = 'product' AND c.family = 'v6'
-    AND c.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+    AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
 clients AS (
   SELECT id AS product, count(DISTINCT hash) AS clients FROM hashes GROUP BY id
@@ -44,8 +54,8 @@ endpoints AS (
     e.product, e.region,
     count(*) AS planned,
     count(*) FILTER (e.enabled_on <= a.as_of) AS enabled
-  FROM dim_endpoints e
-  CROSS JOIN as_of a
+  FROM main.dim_endpoints e
+  CROSS JOIN main.final_span a
   GROUP BY e.product, e.region
 ),
 cells AS (
@@ -53,7 +63,7 @@ cells AS (
     c.product, c.name, r.region,
     coalesce(e.planned, 0) AS planned, coalesce(e.enabled, 0) AS enabled,
     coalesce(t.records, 0) >= 2 AND coalesce(t.ipv6_bytes, 0) > 0
-      AND coalesce(k.clients, 0) >= 2 AS carrying,
+      AND (coalesce(t.places, 0) >= 2 OR coalesce(k.clients, 0) >= 2) AS carrying,
     coalesce(t.ipv6_bytes, 0) AS ipv6_bytes, coalesce(t.bytes, 0) AS bytes
   FROM core c
   CROSS JOIN regions r
@@ -67,5 +77,5 @@ SELECT
   count(*) OVER () AS cells,
   share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
 FROM cells c
-CROSS JOIN as_of a
+CROSS JOIN main.final_span a
 ORDER BY c.product, c.region

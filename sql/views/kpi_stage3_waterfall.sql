@@ -11,9 +11,14 @@
 --          per app, service region, client region and network, most bytes first. The rows add up
 --          to denominator - numerator of the strict byte share over the same days (denominator all)
 -- source:  kpi_traffic_1d, top_apps
--- needs: kpi_traffic_1d, top_apps, as_of
-CREATE VIEW kpi_stage3_waterfall AS
-WITH places AS (
+-- kept:    whole, of final days
+CREATE VIEW definitions.kpi_stage3_waterfall AS
+WITH days AS (
+  SELECT unnest(generate_series(
+    (as_of - 27)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
+  FROM main.final_span
+),
+places AS (
   SELECT
     CASE
       WHEN t.transition THEN 'tunnelled_or_translated'
@@ -22,9 +27,9 @@ WITH places AS (
       ELSE 'residual'
     END AS reason,
     t.app, t.service_region, t.client_region, t.network, sum(t.bytes)::HUGEINT AS bytes
-  FROM kpi_traffic_1d t
-  JOIN as_of a ON t.day BETWEEN a.as_of - 27 AND a.as_of
-  WHERE t.in_denominator AND NOT t.strict AND t.app IN (SELECT app FROM top_apps)
+  FROM main.kpi_traffic_1d t
+  SEMI JOIN days USING (window_start)
+  WHERE t.in_denominator AND NOT t.strict AND t.app IN (SELECT app FROM main.top_apps)
   GROUP BY ALL
 )
 SELECT

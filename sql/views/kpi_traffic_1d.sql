@@ -15,35 +15,15 @@
 --          network_capable  the client network has ipv6_since <= day; capable = both
 --          bytes_normalised  bytes - 40 * packets (IPv6), - 20 * packets (IPv4, unknown); 0 where
 --                            an exporter reports fewer bytes than the headers alone take
---          offloaded_bytes   bytes of rows over 9,216 bytes a packet: larger than any jumbo frame,
---                            so that the exporter's packets are not packets (host offload)
--- source:  traffic_1d, dim_vantages, dim_ip_class, dim_endpoints, dim_networks
--- needs:
-CREATE VIEW kpi_traffic_1d AS
-WITH endpoints AS (
-  -- A key that stands twice in the catalog is enabled when all its rows are.
-  SELECT
-    app, product, region,
-    last_of_all(enabled_on) AS enabled_on
-  FROM dim_endpoints
-  GROUP BY app, product, region
-),
-apps_in_region AS (
-  SELECT
-    app, region,
-    last_of_all(enabled_on) AS enabled_on
-  FROM dim_endpoints
-  WHERE app <> ''
-  GROUP BY app, region
-),
-apps AS (
-  SELECT app, last_of_all(enabled_on) AS enabled_on
-  FROM dim_endpoints
-  WHERE app <> ''
-  GROUP BY app
-)
+--          offloaded_bytes   bytes_normalised of rows over 9,216 bytes a packet: larger than any
+--                            jumbo frame, so that the exporter's packets are not packets (host
+--                            offload). A record that is cut at midnight may leave up to a packet's
+--                            bytes without their packet on its first day, so one packet a record
+--                            is added. Normalised, like what they are compared with
+-- source:  traffic_1d, dim_vantages, dim_ip_class, enabled_since, dim_networks
+CREATE VIEW definitions.kpi_traffic_1d AS
 SELECT
-  CAST(t.window_start AS DATE) AS day,
+  t.window_start, CAST(t.window_start AS DATE) AS day,
   t.vantage, t.app, t.product, t.client_region, t.service_region, t.network,
   t.family, t.ip_class, t.underlay, t.direction,
   c.in_denominator,
@@ -66,19 +46,25 @@ SELECT
   t.records, t.tcp_opens, t.packets, t.bytes,
   greatest(t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT, 0)
     AS bytes_normalised,
-  CASE WHEN t.bytes > 9216 * t.packets::HUGEINT THEN t.bytes ELSE 0 END AS offloaded_bytes,
+  CASE WHEN t.bytes > 9216 * (t.packets::HUGEINT + t.records)
+    THEN greatest(t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT, 0)
+    ELSE 0
+  END AS offloaded_bytes,
   t.bytes_variance, t.bytes_error_unknown
-FROM traffic_1d t
-JOIN dim_ip_class c ON c.ip_class = t.ip_class AND c.family = t.family
-LEFT JOIN endpoints named
-  ON named.app = t.app AND named.product = t.product AND named.region = t.service_region
-LEFT JOIN endpoints wide
+FROM main.traffic_1d t
+JOIN main.dim_ip_class c ON c.ip_class = t.ip_class AND c.family = t.family
+LEFT JOIN main.enabled_since named
+  ON named.level = 'endpoint' AND named.app = t.app AND named.product = t.product
+  AND named.region = t.service_region
+LEFT JOIN main.enabled_since wide
   -- left(t.app, 0) is '': where no endpoint has an empty app, DuckDB 2.0 takes a comparison with a
   -- constant for an empty join, and then ignores the LIMIT and CASE of queries on this view.
-  ON wide.app = left(t.app, 0) AND wide.product = t.product AND wide.region = t.service_region
-LEFT JOIN apps_in_region whole
-  ON t.product = 'unclassified' AND whole.app = t.app AND whole.region = t.service_region
-LEFT JOIN apps everywhere
-  ON t.service_region = 'unknown' AND everywhere.app = t.app
-LEFT JOIN dim_networks n ON n.network = t.network
-WHERE t.vantage IN (SELECT vantage FROM dim_vantages WHERE feeds_kpis)
+  ON wide.level = 'endpoint' AND wide.app = left(t.app, 0) AND wide.product = t.product
+  AND wide.region = t.service_region
+LEFT JOIN main.enabled_since whole
+  ON whole.level = 'app_in_region' AND t.product = 'unclassified' AND whole.app = t.app
+  AND whole.region = t.service_region
+LEFT JOIN main.enabled_since everywhere
+  ON everywhere.level = 'app' AND t.service_region = 'unknown' AND everywhere.app = t.app
+LEFT JOIN main.dim_networks n ON n.network = t.network
+WHERE t.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)

@@ -4,15 +4,15 @@
 --          live: that is the setting, or the data do not hold that quarter in full: they begin
 --          after its first day, or fewer than 9 of 10 of its days are days of data. last_day: the
 --          last final day of the quarter, as_of in the running one
--- source:  as_of, data_days, dim_targets
--- needs: as_of, data_days
-CREATE VIEW ranking_quarters AS
+-- source:  final_span, final_days, dim_targets
+-- kept:    whole
+CREATE VIEW definitions.ranking_quarters AS
 WITH settings AS (
   SELECT
     coalesce(max(top_n), 20) AS top_n,
     coalesce(max(ranking), 'previous_quarter') AS ranking,
     any_value(ranking_apps) AS ranking_apps
-  FROM dim_targets
+  FROM main.dim_targets
   WHERE metric = 'top_apps_ipv6_share'
 ),
 quarters AS (
@@ -21,13 +21,12 @@ quarters AS (
       date_trunc('quarter', first_day)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 3 MONTH)) AS DATE)
       AS quarter,
     as_of, first_day
-  FROM as_of
+  FROM main.final_span
   WHERE as_of IS NOT NULL
 ),
 held AS (
   SELECT CAST(date_trunc('quarter', day) AS DATE) AS quarter, count(*) AS days
-  FROM data_days
-  WHERE is_data
+  FROM main.final_days
   GROUP BY CAST(date_trunc('quarter', day) AS DATE)
 ),
 previous AS (
@@ -47,3 +46,4 @@ SELECT
 FROM previous p
 CROSS JOIN settings s
 LEFT JOIN held h ON h.quarter = p.before
+ORDER BY p.quarter

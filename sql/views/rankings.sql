@@ -4,22 +4,22 @@
 --          within a quarter); where the data do not hold that quarter in full: live = the last 28
 --          final days of the quarter (to as_of in the running one). live: always that. pinned: the
 --          catalog's list. Ties by app id; unclassified never ranks
--- source:  kpi_traffic_1d, ranking_quarters
--- needs: kpi_traffic_1d, ranking_quarters
-CREATE VIEW rankings AS
+-- source:  share_cells_1d, ranking_quarters
+-- kept:    whole
+CREATE VIEW definitions.rankings AS
 WITH ranges AS (
   SELECT
     quarter, mode, top_n, ranking_apps,
     CASE mode WHEN 'previous_quarter' THEN CAST(quarter - INTERVAL 3 MONTH AS DATE)
       ELSE last_day - 27 END AS from_day,
     CASE mode WHEN 'previous_quarter' THEN quarter - 1 ELSE last_day END AS to_day
-  FROM ranking_quarters
+  FROM main.ranking_quarters
 ),
 app_days AS (
-  SELECT app, day, sum(bytes) AS bytes
-  FROM kpi_traffic_1d
-  WHERE in_denominator AND app <> 'unclassified'
-  GROUP BY app, day
+  SELECT id AS app, day, sum(bytes) AS bytes
+  FROM main.share_cells_1d
+  WHERE scope = 'app' AND in_denominator AND NOT is_loose
+  GROUP BY id, day
 ),
 ranked AS (
   SELECT
@@ -44,3 +44,4 @@ UNION ALL
 SELECT quarter, mode, NULL, NULL, app, NULL, rank
 FROM pinned
 WHERE rank <= top_n
+ORDER BY quarter, rank

@@ -8,10 +8,9 @@
 --          undecided = the app's unknown family or class + all traffic of no known app that day
 --          final: the day is complete and will not change unless late files come
 -- source:  share_sums_1d
--- needs: share_sums_1d, as_of
-CREATE VIEW share_by_app AS
+CREATE VIEW definitions.share_by_app AS
 WITH apps AS (
-  SELECT * FROM share_sums_1d WHERE scope = 'app'
+  SELECT * FROM main.share_sums_1d WHERE scope = 'app'
 ),
 loose AS (
   SELECT day, basis, denominator, share_kind, loose FROM apps WHERE id = 'unclassified'
@@ -46,6 +45,6 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN as_of a
+CROSS JOIN main.final_span a
 ORDER BY
   place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.day DESC, s.id

@@ -9,14 +9,13 @@
 --          known app, which for all stands in the denominator, as its family is known
 --          final: the day is complete and will not change unless late files come
 -- source:  share_sums_1d
--- needs: share_sums_1d, as_of
-CREATE VIEW share_by_region AS
+CREATE VIEW definitions.share_by_region AS
 WITH sums AS (
   SELECT
     day, id, basis, denominator, share_kind, numerator, denominator_value,
     undecided + CASE denominator WHEN 'all' THEN 0 ELSE loose END AS undecided,
     variance_num, variance_all, error_unknown, offloaded
-  FROM share_sums_1d
+  FROM main.share_sums_1d
   WHERE scope = 'client_region'
 )
 SELECT
@@ -39,6 +38,6 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN as_of a
+CROSS JOIN main.final_span a
 ORDER BY
   place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.day DESC, s.id

@@ -1,5 +1,7 @@
--- what:    the sums that every traffic share is made of, per day and app, client region or network.
---          All of them add up over days and over ids of one scope: add first, divide last
+-- what:    the sums that every traffic share is made of, per day and app, product, client region or
+--          network (scope), and per day and app with a client region or a network (scopes
+--          app_client_region and app_network; app is empty in the others). All of them add up over
+--          days and over ids of one scope: add first, divide last
 -- unit:    numerator, denominator_value, undecided, loose: of the basis; variance_num,
 --          variance_all: bytes^2; error_unknown, offloaded: bytes
 -- formula: basis        bytes | bytes_normalised | tcp_opens
@@ -10,37 +12,14 @@
 --                       all and enabled, that of capable networks for capable. Its app is unknown,
 --                       so it widens the bounds of every app
 --          variance_*, error_unknown  only for bytes;  offloaded  only for bytes_normalised
--- source:  kpi_traffic_1d
--- needs: kpi_traffic_1d
-CREATE VIEW share_sums_1d AS
+-- source:  share_cells_1d, share_cells_app_1d
+CREATE VIEW definitions.share_sums_1d AS
 WITH cells AS (
-  SELECT
-    'app' AS scope, app AS id, day, app = 'unclassified' AS is_loose,
-    in_denominator, strict, wire, service, undecided, enabled, network_capable,
-    sum(bytes) AS bytes, sum(bytes_normalised) AS bytes_normalised, sum(tcp_opens) AS tcp_opens,
-    sum(bytes_variance) AS variance, sum(bytes_error_unknown) AS error_unknown,
-    sum(offloaded_bytes) AS offloaded
-  FROM kpi_traffic_1d
+  SELECT *, '' AS app FROM main.share_cells_1d WHERE in_denominator OR undecided
+  UNION ALL BY NAME
+  SELECT *, app = 'unclassified' AS is_loose
+  FROM main.share_cells_app_1d
   WHERE in_denominator OR undecided
-  GROUP BY ALL
-  UNION ALL
-  SELECT
-    'client_region', client_region, day, app = 'unclassified',
-    in_denominator, strict, wire, service, undecided, enabled, network_capable,
-    sum(bytes), sum(bytes_normalised), sum(tcp_opens), sum(bytes_variance),
-    sum(bytes_error_unknown), sum(offloaded_bytes)
-  FROM kpi_traffic_1d
-  WHERE in_denominator OR undecided
-  GROUP BY ALL
-  UNION ALL
-  SELECT
-    'network', network, day, app = 'unclassified',
-    in_denominator, strict, wire, service, undecided, enabled, network_capable,
-    sum(bytes), sum(bytes_normalised), sum(tcp_opens), sum(bytes_variance),
-    sum(bytes_error_unknown), sum(offloaded_bytes)
-  FROM kpi_traffic_1d
-  WHERE in_denominator OR undecided
-  GROUP BY ALL
 ),
 chosen AS (
   SELECT
@@ -56,7 +35,7 @@ chosen AS (
 ),
 sums AS (
   SELECT
-    scope, id, day, denominator, share_kind,
+    scope, app, id, day, denominator, share_kind,
     sum(bytes) FILTER (member AND in_denominator AND hit) AS bytes_hit,
     sum(bytes) FILTER (member AND in_denominator) AS bytes_all,
     sum(bytes) FILTER (member AND undecided) AS bytes_undecided,
@@ -74,11 +53,11 @@ sums AS (
     sum(error_unknown) FILTER (member AND in_denominator) AS error_unknown,
     sum(offloaded) FILTER (member AND in_denominator) AS offloaded
   FROM chosen
-  GROUP BY scope, id, day, denominator, share_kind
+  GROUP BY scope, app, id, day, denominator, share_kind
 )
 -- One reference to the sums, not one per basis: a filter on the scope then reaches the scan.
 SELECT
-  scope, id, day, b.basis, denominator, share_kind,
+  scope, app, id, day, b.basis, denominator, share_kind,
   coalesce(CASE b.basis
     WHEN 'bytes' THEN bytes_hit WHEN 'tcp_opens' THEN opens_hit ELSE normalised_hit
   END, 0)::HUGEINT AS numerator,

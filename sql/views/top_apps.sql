@@ -2,9 +2,10 @@
 -- unit:    rank: 1 is the largest; ranking_bytes: bytes that made the ranking (NULL where pinned
 --          by the catalog)
 -- formula: see rankings
--- source:  rankings
--- needs: rankings, as_of
-CREATE VIEW top_apps AS
+-- source:  rankings, final_span
+-- kept:    whole
+CREATE VIEW definitions.top_apps AS
 SELECT r.rank, r.app, r.mode, r.from_day, r.to_day, r.bytes AS ranking_bytes
-FROM rankings r
-JOIN as_of a ON r.quarter = CAST(date_trunc('quarter', a.as_of) AS DATE)
+FROM main.rankings r
+JOIN main.final_span a ON r.quarter = CAST(date_trunc('quarter', a.as_of) AS DATE)
+ORDER BY r.rank

@@ -63,22 +63,26 @@ _TRAFFIC = {
 def view_files() -> dict[str, Path]:
     """Every view's file, by name, in an order in which each finds the views that it needs."""
     files = {p.stem: p for p in (SQL / "views").glob("*.sql")}
-    needs = {}
-    for name, path in files.items():
-        found = re.search(r"^-- needs:(.*)$", path.read_text(), re.MULTILINE)
-        assert found, f"{path.name}: no '-- needs:' line in its header"
-        needs[name] = {n.strip() for n in found[1].split(",") if n.strip()}
+    needs = {
+        name: set(re.findall(r"main\.(\w+)", path.read_text())) & files.keys()
+        for name, path in files.items()
+    }
     return {name: files[name] for name in TopologicalSorter(needs).static_order()}
 
 
 def build(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make all tables, macros and views, with no rows but those of ``dim_ip_class``."""
+    """Make all tables, macros and views, with no rows but those of ``dim_ip_class``.
+
+    No result is kept: every view is its definition.
+    """
+    connection.execute("CREATE SCHEMA definitions")
     for table in TABLES:
         connection.execute(table.ddl())
     connection.execute(f"CREATE TABLE dim_ip_class AS {(SQL / 'dim_ip_class.sql').read_text()}")
     connection.execute((SQL / "macros.sql").read_text())
-    for path in view_files().values():
+    for name, path in view_files().items():
         connection.execute(path.read_text())
+        connection.execute(f"CREATE VIEW main.{name} AS FROM definitions.{name}")
     assert [c.name for c in DIM_IP_CLASS.columns] == [
         row[0] for row in connection.execute("DESCRIBE dim_ip_class").fetchall()
     ]

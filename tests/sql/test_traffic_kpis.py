@@ -83,12 +83,27 @@ def test_the_normalised_share_is_null_where_packets_are_no_packets(w: Warehouse)
 
 
 def test_a_jumbo_frame_is_a_packet(w: Warehouse) -> None:
-    w.traffic(D, bytes=9216, packets=1, network="jumbo")
-    w.traffic(D, bytes=9217, packets=1, network="more")
+    w.traffic(D, bytes=11 * 9216, packets=10, records=1, network="jumbo")
+    w.traffic(D, bytes=11 * 9216 + 1, packets=10, records=1, network="more")
     assert w.query("SELECT network, offloaded_bytes FROM kpi_traffic_1d ORDER BY network") == [
         ("jumbo", 0),
-        ("more", 9217),
+        ("more", 11 * 9216 + 1 - 20 * 10),
     ]
+
+
+def test_a_packet_that_midnight_cuts_is_no_offload(w: Warehouse) -> None:
+    # One packet of 1,500 bytes: half its bytes before midnight, the packet after it.
+    w.traffic(D, bytes=750, packets=0, records=1)
+    w.traffic(D + ONE, bytes=750, packets=1, records=0)
+    assert w.query("SELECT offloaded_bytes FROM kpi_traffic_1d") == [(0,), (0,)]
+
+
+def test_what_is_offloaded_is_compared_on_one_basis(w: Warehouse) -> None:
+    """A hundredth of the bytes without headers: 1,000 of 100,000, though not of those with them."""
+    w.traffic(D, family="v6", bytes=31_000, packets=0, records=1, network="m")
+    w.traffic(D, family="v4", bytes=3_069_000 + 20 * 50_000, packets=50_000)
+    where = "basis = 'bytes_normalised' AND denominator = 'all' AND share_kind = 'strict'"
+    assert share_row(w, "share_by_app", where)["share"] == 0.01
 
 
 def test_fewer_bytes_than_headers_normalise_to_none(w: Warehouse) -> None:

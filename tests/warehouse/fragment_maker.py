@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
 from v6share.schemas.ledger import LEDGERS
+from v6share.schemas.published import PUBLIC_TABLES
+from v6share.warehouse.database.touched import note_touched
+from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Forget, Quarantine
 from v6share.workspace.paths import Workspace
 
@@ -267,6 +271,15 @@ def insert_hours(
             " '', '', 'v4', 'native_v4', 'none', 'to_client', ?, 0, 1, 1, 1, 1, 0, 0)",
             [start, vantage, records],
         )
+    make_results(connection)
+
+
+def make_results(connection: duckdb.DuckDBPyConnection) -> None:
+    """The kept results of whatever a test put into the tables, with every class known."""
+    classes = resources.files("v6share.sql").joinpath("dim_ip_class.sql").read_text("utf-8")
+    connection.execute(f"DELETE FROM dim_ip_class; INSERT INTO dim_ip_class BY NAME {classes}")
+    note_touched(connection, [table.name for table in PUBLIC_TABLES])
+    refresh_results(connection)
 
 
 def expected_aggregates(live: list[Made]) -> dict[str, list[dict[str, Any]]]:

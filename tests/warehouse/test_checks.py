@@ -3,7 +3,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from fragment_maker import commit, insert_hours, make_fragment, quarantine, workspace_at
+from fragment_maker import (
+    commit,
+    insert_hours,
+    make_fragment,
+    make_results,
+    quarantine,
+    workspace_at,
+)
 
 from v6share.schemas.aggregates import AGGREGATES, TRAFFIC_1D, TRAFFIC_1H
 from v6share.schemas.columns import Merge
@@ -122,6 +129,7 @@ def test_every_check_finds_each_of_its_harms(workspace: Workspace) -> None:
     made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
     record(connection, workspace, [commit(*made), quarantine("bad")])
     connection.execute("INSERT INTO dim_vantages SELECT DISTINCT vantage, TRUE FROM traffic_1d")
+    make_results(connection)
     assert [r.name for r in run_checks(connection) if not r.passed] == []
     for name, harm in HARMS:
         connection.execute(f"BEGIN; {harm}")

@@ -21,7 +21,7 @@ from v6share.warehouse.commit import record
 from v6share.warehouse.database import connect as opening
 from v6share.warehouse.database import migrate
 from v6share.warehouse.database.connect import open_snapshot
-from v6share.warehouse.database.migrate import PUBLIC_TABLES
+from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.views import View, read_views
 from v6share.warehouse.dimensions import replace_dimensions
@@ -73,9 +73,8 @@ def test_the_snapshot_holds_the_public_tables_and_views(workspace: Workspace) ->
     # The warehouse is still open for writing; readers do not mind.
     with open_snapshot(workspace.published) as snapshot:
         assert_equal(contents(snapshot, PUBLIC_TABLES), wanted)
-        assert snapshot.execute("SELECT DISTINCT schema_name FROM duckdb_tables()").fetchall() == [
-            ("main",)
-        ]
+        schemas = snapshot.execute("SELECT DISTINCT schema_name FROM duckdb_tables()").fetchall()
+        assert sorted(schemas) == [("main",), ("results",)]
         comments = snapshot.execute("SELECT count(comment), count(*) FROM duckdb_columns() "
                                     "WHERE table_name = 'traffic_5m'").fetchall()  # fmt: skip
         assert comments == [(19, 19)]
@@ -91,7 +90,8 @@ def test_every_view_works_under_any_name(workspace: Workspace) -> None:
     other = duckdb.connect()
     other.execute('ATTACH ? AS "any name" (READ_ONLY)', [str(workspace.published)])
     for view in read_views():
-        other.execute(f'SELECT * FROM "any name".{view.name}').fetchall()
+        for schema in ("main", "definitions"):
+            other.execute(f'SELECT * FROM "any name".{schema}.{view.name}').fetchall()
     other.close()
 
 
@@ -99,8 +99,8 @@ def test_views_are_selected_by_name_only(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     views = [
-        View("base", "CREATE VIEW base AS SELECT app, bytes FROM traffic_5m", (), "it's a base"),
-        View("top", "CREATE VIEW top AS SELECT sum(bytes) AS bytes FROM base", ("base",), ""),
+        View("base", "CREATE VIEW definitions.base AS FROM main.traffic_5m", "it's a base"),
+        View("top", "CREATE VIEW definitions.top AS SELECT sum(bytes) FROM main.base", ""),
     ]
     monkeypatch.setattr(migrate, "read_views", lambda: views)
     connection = open_warehouse(workspace)

@@ -2,7 +2,8 @@
 
 Decided against: tables made from the schemas at run time. What stands in a user's file must be
 reachable from every older file, so the steps are written down and tested against the schemas.
-Views and macros hold no rows, so they are made anew where this version's are others.
+Views, macros and kept results hold nothing of their own, so they are made anew where this version's
+are others: the results are filled when they are next brought up to date.
 """
 
 import hashlib
@@ -12,15 +13,11 @@ from typing import Final
 
 import duckdb
 
-from v6share.schemas.aggregates import AGGREGATES
-from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.errors import UserError
-from v6share.schemas.ledger import LEDGERS
+from v6share.schemas.published import SNAPSHOT
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.views import quoted, read_macros, read_views
-
-PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
 
 # Of the file, which is published as it is: DuckDB 1.5 tools can read it, too.
 STORAGE_VERSION: Final = "v1.5.0"
@@ -53,9 +50,9 @@ def statements() -> list[str]:
 
 
 def _views() -> list[str]:
-    """The statements that make macros and views, in an order in which they can be made."""
-    views = [statement for v in read_views() for statement in (v.sql, v.comment)]
-    return [read_macros(), *views]
+    """The statements that make macros, views and empty results, in an order in which they can be."""
+    snapshot = (SNAPSHOT.ddl("results"), *SNAPSHOT.comments("results"))
+    return [read_macros(), *snapshot, *(line for v in read_views() for line in v.statements)]
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> int:
@@ -79,17 +76,17 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> int:
     digest = hashlib.sha256("\n".join(views).encode()).hexdigest()
     if done == len(steps) and read_state(connection, "views") == digest:
         return done
-    if done:
+    with transaction(connection):
+        # First: a step may change the tables below the views.
         _drop_views(connection)
-    for step in steps[done:]:
-        with transaction(connection):
+        for step in steps[done:]:
             connection.execute(step.sql)
             connection.execute(
                 "INSERT INTO private.migrations VALUES (?, ?)", [step.version, step.name]
             )
-    with transaction(connection):
         for statement in views:
             connection.execute(statement)
+        connection.execute("DELETE FROM private.kept")
         write_state(connection, "views", digest)
     return len(steps)
 
@@ -104,16 +101,16 @@ def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _drop_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Drop all views and macros: a step may change the tables below them."""
-    with transaction(connection):
-        write_state(connection, "views", "")
-        for kind, name in connection.execute(
-            "SELECT 'VIEW', view_name FROM duckdb_views() "
-            "WHERE NOT internal AND database_name = current_database() "
-            "UNION SELECT 'MACRO', function_name FROM duckdb_functions() "
-            "WHERE NOT internal AND database_name = current_database()"
-        ).fetchall():
-            connection.execute(f"DROP {kind} main.{quoted(name)}")
+    """Drop all views, macros and kept results."""
+    for kind, schema, name in connection.execute(
+        "SELECT 'VIEW', schema_name, view_name FROM duckdb_views() "
+        "WHERE NOT internal AND database_name = current_database() "
+        "UNION SELECT 'MACRO', schema_name, function_name FROM duckdb_functions() "
+        "WHERE NOT internal AND database_name = current_database() "
+        "UNION SELECT 'TABLE', schema_name, table_name FROM duckdb_tables() "
+        "WHERE schema_name = 'results' AND database_name = current_database()"
+    ).fetchall():
+        connection.execute(f"DROP {kind} {quoted(schema)}.{quoted(name)}")
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from v6share.schemas.columns import Table
 from v6share.schemas.fragment import FragmentFile, FragmentKey
-from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS
+from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, insert_rows
 from v6share.warehouse.database.state import raise_revision
+from v6share.warehouse.database.touched import note_touched
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
     Changes,
@@ -78,6 +79,7 @@ def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> Non
     _write_seen(connection, list(changes.seen.values()))
     if changes.changes_tables:
         raise_revision(connection)
+        note_touched(connection, [table.name for table in LEDGERS])
 
 
 def _file_records(changes: Changes) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.merge_rows import combine, roll_up
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
+from v6share.warehouse.database.touched import note_touched_days
+from v6share.warehouse.merge.read_fragments import distinct_days
 
 _WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 1000}
 # Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.
@@ -59,6 +61,7 @@ def _merge_into(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Ta
         delete_matching(connection, table.name, "rowid", touched.select(["row_number"]))
         rows = combine(table, [rows, touched])
     insert_rows(connection, table.name, rows)
+    note_touched_days(connection, table.name, distinct_days(rows, table))
 
 
 def _touched(connection: duckdb.DuckDBPyConnection, table: Table, incoming: pa.Table) -> pa.Table:
@@ -162,3 +165,4 @@ def delete_days(connection: duckdb.DuckDBPyConnection, table: Table, days: pa.Ar
     for kept in with_roll_ups(table):
         if kept.day is not None:
             delete_matching(connection, kept.name, kept.day, pa.table({"utc_day": days}))
+            note_touched_days(connection, kept.name, days)

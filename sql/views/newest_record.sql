@@ -3,14 +3,14 @@
 -- formula: of the days of data of the KPIs (data_days), and of those on which the exporters of all
 --          vantages together saw at least 1 % of the usual day (as data_days finds it): a wrong
 --          clock says nothing of who is silent, and a vantage that stopped is not the measure
--- source:  data_days, exporters_1h
-CREATE VIEW newest_record AS
+-- source:  data_days, exporters_1d
+CREATE VIEW definitions.newest_record AS
 WITH days AS (
   SELECT
-    CAST(window_start AS DATE) AS day, sum(records) AS records, max(last_seen) AS last_seen,
+    day, sum(records) AS records, max(last_seen) AS last_seen,
     floor(sqrt(sum(records)))::BIGINT AS weight
-  FROM exporters_1h
-  GROUP BY CAST(window_start AS DATE)
+  FROM main.exporters_1d
+  GROUP BY day
 ),
 usual AS (
   SELECT max(records) AS records
@@ -20,4 +20,4 @@ usual AS (
 SELECT max(d.last_seen) AS moment
 FROM days d
 CROSS JOIN usual u
-WHERE 100 * d.records >= u.records OR d.day IN (SELECT day FROM data_days WHERE is_data)
+WHERE 100 * d.records >= u.records OR d.day IN (SELECT day FROM main.data_days WHERE is_data)

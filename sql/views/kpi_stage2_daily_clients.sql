@@ -1,0 +1,48 @@
+-- what:    active clients per family and UTC day, over the whole history: all, and per app, product,
+--          client region and network
+-- unit:    clients, hashes: prefixes or subscribers (unit), never added up over days, and never
+--          over families, except where subscribers are observed on both (family any);
+--          standard_error: share 0 to 1; theta: hash
+-- first:   day, scope, id, unit, family, clients, standard_error
+-- formula: the sketches of all vantages that feed the KPIs united: theta = min(theta), hashes = the
+--          distinct hashes below it, clients = hashes / (theta / 2^64): exact while theta is
+--          2^64 - 1, else standard_error 1.6 %. family any: subscribers of both families, each once.
+--          Where exporters sample, a client of whom no packet was drawn is missing. Days of wrong
+--          clocks stand here, too: final_days has those that count
+-- source:  clients_1d, dim_vantages
+-- kept:    by day
+CREATE VIEW definitions.kpi_stage2_daily_clients AS
+WITH sketches AS (
+  SELECT day, scope, id, unit, family, theta, client_hashes
+  FROM main.clients_1d
+  WHERE family IN ('v4', 'v6')
+    AND vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
+),
+-- Subscribers have one hash whatever the family, so their families can be united.
+with_any AS (
+  SELECT * FROM sketches
+  UNION ALL
+  SELECT * REPLACE ('any' AS family) FROM sketches WHERE unit = 'subscriber'
+),
+united AS (
+  SELECT
+    day, scope, id, unit, family, min(theta) AS theta,
+    -- Of one sketch alone every hash counts: only several need to be united.
+    CASE WHEN count(*) = 1 THEN any_value(len(client_hashes)) END AS of_one,
+    CASE WHEN count(*) > 1 THEN list(client_hashes) END AS several
+  FROM with_any
+  GROUP BY day, scope, id, unit, family
+),
+counted AS (
+  SELECT
+    day, scope, id, unit, family, theta,
+    coalesce(of_one, list_unique(list_filter(flatten(several), lambda hash: hash < theta)))::BIGINT
+      AS hashes
+  FROM united
+)
+SELECT
+  day, scope, id, unit, family, hashes, theta, theta_estimate(hashes, theta) AS clients,
+  CASE WHEN theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error
+FROM counted
+WHERE hashes > 0
+ORDER BY day, scope, id, unit, family

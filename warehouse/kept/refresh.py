@@ -1,0 +1,157 @@
+"""Bringing the kept results up to date with the tables, in one transaction.
+
+The views are gone through in their order, each after what it reads. What did not change is carried
+over: a result is made again only where something that it reads changed, and one that comes out as it
+was changes nothing further. So a new file of a day that is not final yet leaves nearly all KPIs
+alone, as these read final days only.
+"""
+
+# ruff: noqa: S608 - all SQL here is made from names of views and tables; values are bound
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import reduce
+from itertools import islice
+from operator import or_
+from typing import Final
+
+import duckdb
+
+from v6share.schemas.aggregates import AGGREGATES
+from v6share.warehouse.database.touched import EVERYTHING, NOTHING, Touched, take_touched
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.views import Kept, View, read_views
+
+# Days of a result that are made at once: as many as fit into memory where all are made.
+DAYS_AT_ONCE: Final = 62
+
+_DAY_OF: Final = {table.name: table.day for table in AGGREGATES}
+
+
+def refresh_results(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Make the results equal to their definitions; the names of those that were made again.
+
+    Everything, or nothing where it fails.
+    """
+    views = read_views()
+    # In the order of the definition, which readers expect of a result.
+    connection.execute("SET preserve_insertion_order = true")
+    try:
+        with transaction(connection):
+            known = {name for (name,) in connection.execute("FROM private.kept").fetchall()}
+            touched = take_touched(connection)
+            if not touched and known:
+                return []
+            return list(_made_again(connection, views, known, touched))
+    finally:
+        connection.execute("SET preserve_insertion_order = false")
+
+
+def _made_again(
+    connection: duckdb.DuckDBPyConnection,
+    views: Sequence[View],
+    known: set[str],
+    touched: dict[str, Touched],
+) -> Iterator[str]:
+    """Make again what needs it, and note in ``touched`` what that changes for the views after it."""
+    for view in views:
+        change = reduce(or_, (touched.get(need, NOTHING) for need in view.needs), NOTHING)
+        if view.kept is not Kept.NOT and view.name not in known:
+            change = EVERYTHING
+        match view.kept:
+            case Kept.NOT:
+                pass
+            case Kept.BY_DAY:
+                _make_days(connection, view, _days_to_make(connection, view, views, change))
+            case Kept.OF_FINAL_DAYS if not _reaches_final_days(connection, change):
+                change = NOTHING
+            case _:
+                change = EVERYTHING if change and _make_whole(connection, view) else NOTHING
+        if view.kept is not Kept.NOT and change:
+            yield view.name
+        if view.kept is not Kept.NOT and view.name not in known:
+            connection.execute("INSERT INTO private.kept VALUES (?)", [view.name])
+        touched[view.name] = change
+
+
+def _reaches_final_days(connection: duckdb.DuckDBPyConnection, change: Touched) -> bool:
+    """Whether something changed that a definition reads which reads final days only."""
+    if change.all or not change.days:
+        return change.all
+    found = connection.execute("SELECT as_of FROM results.final_span").fetchall()
+    return any(as_of is not None and min(change.days) <= as_of for (as_of,) in found)
+
+
+def _make_whole(connection: duckdb.DuckDBPyConnection, view: View) -> bool:
+    """Make a result again; whether it differs from what was kept."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE made AS FROM definitions.{view.name}")
+    kept = f"results.{view.name}"
+    changed = differ(connection, "temp.made", kept)
+    if changed:
+        connection.execute(f"DELETE FROM {kept}")
+        connection.execute(f"INSERT INTO {kept} FROM temp.made")
+    connection.execute("DROP TABLE temp.made")
+    return changed
+
+
+def differ(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
+    """Whether two relations of the same columns hold other rows, or one of them more often."""
+    query = (
+        f"SELECT (SELECT count(*) FROM {one}) <> (SELECT count(*) FROM {other}) "
+        f"OR EXISTS (FROM {one} EXCEPT ALL FROM {other})"
+    )
+    return bool(connection.execute(query).fetchall()[0][0])
+
+
+def _make_days(connection: duckdb.DuckDBPyConnection, view: View, days: Iterable[date]) -> None:
+    for first, last in day_spans(days):
+        connection.execute(
+            f"DELETE FROM results.{view.name} WHERE day BETWEEN ? AND ?", [first, last]
+        )
+        connection.execute(
+            f"INSERT INTO results.{view.name} FROM definitions.{view.name} "
+            "WHERE day BETWEEN ? AND ?",
+            [first, last],
+        )
+
+
+def day_spans(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    """First and last of runs of neighbouring days, none longer than what is made at once.
+
+    Given as a span, days are found in a table without reading the others.
+    """
+    ascending = iter(sorted(set(days)))
+    run = list(islice(ascending, 1))
+    for day in ascending:
+        if day - run[-1] > timedelta(1) or len(run) == DAYS_AT_ONCE:
+            yield run[0], run[-1]
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1]
+
+
+def _days_to_make(
+    connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View], change: Touched
+) -> set[date]:
+    return set(change.days) if not change.all else days_of(connection, view, views)
+
+
+def days_of(
+    connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]
+) -> set[date]:
+    """Every day that a result by day has, or should have by the tables below it."""
+    sources = [
+        f"SELECT DISTINCT {day} AS day FROM main.{name}"
+        for name in sorted(_tables_below(view, {one.name: one for one in views}))
+        if (day := _DAY_OF.get(name)) is not None
+    ]
+    query = " UNION ".join([f"SELECT DISTINCT day FROM results.{view.name}", *sources])
+    return {day for (day,) in connection.execute(query).fetchall()}
+
+
+def _tables_below(view: View, by_name: Mapping[str, View]) -> set[str]:
+    below: set[str] = set()
+    for need in view.needs:
+        below |= _tables_below(by_name[need], by_name) if need in by_name else {need}
+    return below

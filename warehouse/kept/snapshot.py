@@ -1,0 +1,38 @@
+"""The one row that says what a published file is."""
+
+import secrets
+from datetime import UTC, datetime
+
+import duckdb
+
+from v6share import __version__
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.warehouse.database.migrate import schema_version
+from v6share.warehouse.database.transaction import transaction
+
+
+def write_snapshot(
+    connection: duckdb.DuckDBPyConnection, created_at: datetime, *, failed: int, warned: int
+) -> None:
+    """Put the row of the snapshot that is published next into ``results.snapshot``.
+
+    created_at: with its zone. failed, warned: how many checks found something.
+    """
+    moment = created_at.astimezone(UTC).replace(tzinfo=None)
+    snapshot_id = f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    with transaction(connection):
+        connection.execute("DELETE FROM results.snapshot")
+        connection.execute(
+            "INSERT INTO results.snapshot SELECT $id, $created_at, (SELECT as_of FROM main.as_of), "
+            "$code, $rules, coalesce((SELECT max_by(catalog_version, (started_at, run_id)) "
+            "FROM main.ledger_runs), ''), $schema, $failed, $warned",
+            {
+                "id": snapshot_id,
+                "created_at": moment,
+                "code": __version__,
+                "rules": RULES_VERSION,
+                "schema": schema_version(connection),
+                "failed": failed,
+                "warned": warned,
+            },
+        )
