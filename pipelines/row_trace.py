@@ -132,6 +132,7 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         Step("row", _shown(raw), "the columns that the dialect knows"),
         _addresses(batch, src, dst),
         _times(batch),
+        *_layer2(batch),
         _sampling(batch, measures, plan),
         _verdict(measures),
         _class_step(batch, decisions, places, plan, catalog),
@@ -198,6 +199,18 @@ def _times(batch: FlowBatch) -> Step:
 
 def _utc(ms: int) -> str:
     return str(np.datetime64(ms, "ms")) + "Z"
+
+
+def _layer2(batch: FlowBatch) -> Iterator[Step]:
+    """What layer 2 has of the bytes, where the collector counts frames."""
+    octets = 0 if batch.layer2_octets is None else int(batch.layer2_octets[0])
+    if octets:
+        yield Step(
+            "layer 2",
+            f"{octets} bytes a packet, taken off",
+            "the collector counts frames; by their headers where they are shown, else as its "
+            "dialect says",
+        )
 
 
 def _sampling(batch: FlowBatch, measures: Measures, plan: Plan) -> Step:

@@ -22,6 +22,8 @@ from v6share.schemas.text.plain import cut
 from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, mistake
 
+# No packet has more bytes of layer 2.
+LARGEST_LAYER2: Final = 1000
 _SHOWN_COLUMNS: Final = 40
 _SHOWN_WIDTH: Final = 60
 
@@ -87,10 +89,31 @@ class Interval(DialectPart):
         return self
 
 
-class Layer2(Rule):
-    """Bytes of layer 2 that every packet of these rows counts."""
+class Headers(DialectPart):
+    """Two columns with lists: names of a packet's headers, the outermost first, and their sizes.
 
-    octets: int = Field(ge=1, le=1000)
+    until: names of those at which layer 2 has ended.
+    """
+
+    names: Name
+    sizes: Name
+    until: Annotated[Markers, Field(min_length=1)]
+
+
+class Layer2(Rule):
+    """Bytes of layer 2 that every packet of these rows counts.
+
+    With ``headers``: ``octets``, and the sizes of the headers before one of ``until``. It says
+    nothing of rows that show no such header.
+    """
+
+    octets: int = Field(ge=1, le=LARGEST_LAYER2)
+    headers: Headers | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of ``headers``."""
+        return () if self.headers is None else (self.headers.names, self.headers.sizes)
 
 
 class Underlay(Rule):
@@ -161,7 +184,13 @@ class Dialect(DialectPart):
     ] = ()
     pre_scaled: Annotated[tuple[Rule, ...], _Tables, RuleTable("counters are scaled already")] = ()
     layer2: Annotated[
-        tuple[Layer2, ...], _Tables, RuleTable("every packet counts `octets` bytes of layer 2")
+        tuple[Layer2, ...],
+        _Tables,
+        RuleTable(
+            "every packet counts `octets` bytes of layer 2; with `headers`, also the `sizes` of "
+            "the headers (`names`, the outermost first) before one of `until`; the first that is "
+            "known wins"
+        ),
     ] = ()
     inner: Annotated[
         tuple[Inner, ...],
@@ -292,6 +321,7 @@ def _uses(dialect: Dialect) -> Iterator[tuple[str, str]]:
         yield from (("interval", n) for n in (*names, *_tested(i.when)))
     for kind in RULE_KINDS:
         yield from ((kind, n) for rule in getattr(dialect, kind) for n in _tested(rule.when))
+    yield from (("layer2", n) for rule in dialect.layer2 for n in rule.columns)
 
 
 def _source_names(source: Source | FamilySource) -> tuple[str, ...]:

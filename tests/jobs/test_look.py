@@ -116,6 +116,33 @@ def test_explain_decides_as_a_run_with_the_same_options(
     assert (done["rows_counted"] > 0) == (verdict == "counted")
 
 
+def test_explain_names_the_bytes_of_layer_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A tagged frame: Ethernet 14, VLAN 4, checksum 4; 1,000 bytes less 22 are left."""
+    rows = {
+        "type": ["SFLOW_5", "IPFIX"],
+        "time_flow_start_ns": [JANUARY_1 * 1_000_000] * 2,
+        "src_addr": ["192.0.2.1"] * 2,
+        "dst_addr": ["192.0.2.2"] * 2,
+        "bytes": [1000] * 2,
+        "packets": [1] * 2,
+        "sampling_rate": [10] * 2,
+        "layer_stack": [["Ethernet", "Dot1Q", "IPv4"], []],
+        "layer_size": [[14, 4, 20], []],
+    }
+    file = tmp_path / "frames.parquet"
+    pq.write_table(pa.table(rows), file)
+    decisions = []
+    for row in range(2):
+        out = call(capsys, tmp_path, "explain", file, "--row", row, "--format", "json")[1]
+        decisions.append({step["step"]: step["decision"] for step in json.loads(out)["steps"]})
+    assert decisions[0]["layer 2"] == "22 bytes a packet, taken off"
+    assert decisions[0]["sampling"] == "1 in 10: 10 packets, 9,780 bytes"
+    assert "layer 2" not in decisions[1]
+    assert decisions[1]["sampling"] == "1 in 10: 10 packets, 10,000 bytes"
+
+
 def test_explain_of_a_row_that_is_not_there(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
 ) -> None:

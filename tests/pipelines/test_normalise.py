@@ -21,6 +21,7 @@ from v6share.schemas.ledger import REJECT_REASONS
 from v6share.schemas.source_kinds import NumberSource
 
 IPFIX = dialect_named("ipfix", builtin_dialects())
+GOFLOW2 = dialect_named("goflow2", builtin_dialects())
 T = 1_767_225_600_000
 ROW: dict[str, Any] = {
     "flowStartMilliseconds": T,
@@ -634,6 +635,91 @@ def test_types_that_cannot_be_read_are_refused_by_name(column, kind):
     assert column in caught.value.detail
     assert "; expected " in caught.value.detail
     assert str(kind)[:6] in caught.value.detail
+
+
+SFLOW: dict[str, Any] = {
+    "type": "SFLOW_5",
+    "time_flow_start_ns": T * 1_000_000,
+    "src_addr": "192.0.2.1",
+    "dst_addr": "192.0.2.2",
+    "bytes": 1000,
+    "packets": 1,
+}
+# Names of headers, their sizes, and the bytes of layer 2: those before IP, and a checksum of 4.
+HEADERS: list[tuple[list[str] | None, list[int | None] | None, int]] = [
+    (["Ethernet", "IPv4", "UDP"], [14, 20, 8], 18),
+    (["Ethernet", "Dot1Q", "IPv6", "TCP"], [14, 4, 40, 20], 22),
+    (["Ethernet", "Dot1Q", "Dot1Q", "IPv4"], [14, 4, 4, 20], 26),
+    (["Ethernet", "MPLS", "IPv4"], [14, 8, 20], 26),
+    # What a tunnel carries is no layer 2 of its packet.
+    (["Ethernet", "IPv4", "IPv6"], [14, 20, 40], 18),
+    (["Ethernet", "Dot1Q", "IPv4", "GRE", "Ethernet", "IPv6"], [14, 4, 20, 4, 14, 40], 22),
+    # Without IP, or cut off before it: a header that was cut off has no name, and the size 0.
+    (["Ethernet", "Dot1Q"], [14, 4], 22),
+    (["Ethernet", "Dot1Q"], [14, 4, 0], 22),
+    # No headers, or none that can be: plain Ethernet.
+    ([], [], 18),
+    (None, None, 18),
+    (None, [14, 4, 20], 18),
+    (["Ethernet", "Dot1Q", "IPv4"], None, 18),
+    ([], [0], 18),
+    (["Ethernet", "Dot1Q", "IPv4"], [14, None, 20], 18),
+    (["Ethernet", "Dot1Q", "IPv4"], [14, -4, 20], 18),
+    (["Ethernet", "Dot1Q", "IPv4"], [14, 2**40, 20], 18),
+    (["Ethernet", "Dot1Q", "IPv4"], [600, 600, 20], 18),
+]
+NUMBERS = {"Ethernet": 0, "IPv4": 1, "IPv6": 2, "TCP": 3, "UDP": 4, "MPLS": 5, "Dot1Q": 6, "GRE": 9}
+
+
+def layer2_of(*rows: dict[str, Any], **types: pa.DataType) -> list[int]:
+    batch = table(*rows, **types)
+    check_types(batch.schema, GOFLOW2)
+    return normalise(batch, GOFLOW2)[0].layer2_octets.tolist()
+
+
+def test_layer_2_is_what_stands_before_ip_and_the_checksum():
+    rows = [SFLOW | {"layer_stack": names, "layer_size": sizes} for names, sizes, _ in HEADERS]
+    want = [octets for _, _, octets in HEADERS]
+    assert layer2_of(*rows) == want
+    batch = table(*rows)
+    assert normalise(batch.slice(1, 9), GOFLOW2)[0].layer2_octets.tolist() == want[1:10]
+    netflow = table(*(row | {"type": "NETFLOW_V9"} for row in rows))
+    assert normalise(netflow, GOFLOW2)[0].layer2_octets is None
+
+
+@pytest.mark.parametrize("sizes", [pa.list_(pa.uint32()), pa.large_list(pa.string())])
+def test_headers_of_every_form_are_the_same(sizes):
+    shown = [(n, s, w) for n, s, w in HEADERS if s is None or all(x in range(100) for x in s)]
+    texts = pa.types.is_large_list(sizes)
+    rows = [
+        SFLOW
+        | {
+            "type": 1,
+            "layer_stack": None if n is None else [NUMBERS[name] for name in n],
+            "layer_size": [str(x) for x in s] if texts and s is not None else s,
+        }
+        for n, s, _ in shown
+    ]
+    want = [octets for _, _, octets in shown]
+    assert layer2_of(*rows, layer_stack=pa.list_(pa.int32()), layer_size=sizes) == want
+
+
+@pytest.mark.parametrize("kind", [pa.null(), pa.list_(pa.null()), pa.list_(pa.string())])
+def test_frames_without_headers_are_plain_ethernet(kind):
+    assert layer2_of(SFLOW) == [18]
+    headers = {"layer_stack": ["Ethernet", "Dot1Q", "IPv4"], "layer_size": [14, 4, 20]}
+    for column in headers:
+        less = {name: value for name, value in headers.items() if name != column}
+        assert layer2_of(SFLOW | less) == [18]
+        nothing = None if pa.types.is_null(kind) else []
+        assert layer2_of(SFLOW | less | {column: nothing}, **{column: kind}) == [18]
+
+
+@pytest.mark.parametrize("column", ["layer_stack", "layer_size"])
+@pytest.mark.parametrize("kind", [pa.string(), pa.list_(pa.struct({"a": pa.int64()}))])
+def test_headers_that_cannot_be_read_are_refused_by_name(column, kind):
+    with pytest.raises(InputRefused, match=f'"{column}" has the type .* as layer2 .* lists of'):
+        check_types(pa.schema([(column, kind)]), GOFLOW2)
 
 
 def test_columns_that_no_dialect_knows_are_ignored():

@@ -49,6 +49,13 @@ def test_a_bare_name_is_a_source():
         ('start = ["t"]', 8, "columns.start[0].unit", "missing key"),
         ("[[layer2]]\noctets = 18", 8, "layer2[0].when", "missing key"),
         ('[[layer2]]\noctets = 0\nwhen = [{ column = "t", in = [1] }]', 9, "layer2[0].octets", "1"),
+        (
+            '[[layer2]]\noctets = 4\nheaders = { names = "n", until = ["IPv4"] }\n'
+            'when = [{ column = "t", in = [1] }]',
+            10,
+            "layer2[0].headers.sizes",
+            "missing key",
+        ),
         ('[[pre_scaled]]\nwhen = [{ column = "t" }]', 9, "pre_scaled[0].when[0]", "exactly one"),
         ('[[interval]]\nden = "t"', 8, "interval[0]", "exactly one of num"),
         ("[[interval]]\nnum = []", 9, "interval[0].num", "at least 1"),
@@ -128,3 +135,13 @@ def test_the_digest_follows_what_a_dialect_does_and_nothing_else():
 def test_the_mapping_of_a_file():
     pairs = mapped_columns(dialect_named("goflow2", builtin_dialects()), ["bytes", "type", "x"])
     assert pairs == (("octets", "bytes"), ("layer2", "type"), ("underlay", "type"))
+
+
+def test_the_columns_of_headers_are_known_and_mapped():
+    goflow2 = dialect_named("goflow2", builtin_dialects())
+    assert mapped_columns(goflow2, ["layer_size", "layer_stack", "type"]) == (
+        ("layer2", "type"),
+        ("underlay", "type"),
+        ("layer2", "layer_stack"),
+        ("layer2", "layer_size"),
+    )

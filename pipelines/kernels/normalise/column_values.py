@@ -80,7 +80,7 @@ def reads_tests(kind: pa.DataType) -> bool:
         or reads_whole(kind)
         or pt.is_boolean(kind)
         or pt.is_timestamp(kind)
-        or _is_list(kind)
+        or is_list(kind)
     )
 
 
@@ -151,8 +151,8 @@ def first_coded(columns: Sequence[Coded]) -> Coded:
 def holds_present(array: pa.Array) -> Bool:
     """Not null; of lists, not empty."""
     present: Bool = array.is_valid().to_numpy(zero_copy_only=False)
-    if _is_list(array.type):
-        present = present & (_list_lengths(array) > 0)
+    if is_list(array.type):
+        present = present & (list_lengths(array) > 0)
     return present
 
 
@@ -170,14 +170,14 @@ def holds_in(array: pa.Array, members: Sequence[int | str]) -> Bool:
             if np.iinfo(values.dtype).min <= n <= np.iinfo(values.dtype).max:
                 held |= values == n
         return _where_present(array, held)
-    if pt.is_null(array.type) or pt.is_timestamp(array.type) or _is_list(array.type):
+    if pt.is_null(array.type) or pt.is_timestamp(array.type) or is_list(array.type):
         return np.zeros(len(array), np.bool_)
     return _holds(array, lambda v: v in numbers or v in texts or _as_number(v) in numbers)
 
 
 def holds_zero(array: pa.Array) -> Bool:
     """Null, empty, 0, or nothing but zeros and separators, as ``0000-00-00``, ``::``, NULs."""
-    if _is_list(array.type):
+    if is_list(array.type):
         return ~holds_present(array)
     if pt.is_integer(array.type) or pt.is_timestamp(array.type):
         held: Bool = integer_view(array) == 0
@@ -201,11 +201,13 @@ def plain_text(value: Any) -> str | None:
     return str(value) or None
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether every row has a list of values."""
     return bool(pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind))
 
 
-def _list_lengths(array: pa.Array) -> I64:
+def list_lengths(array: pa.Array) -> I64:
+    """How many values each row's list has; 0 where null."""
     lengths: I64 = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
     return lengths
 
@@ -339,7 +341,7 @@ def flag_bits(array: pa.Array, bit_of: Callable[[str], int]) -> I64:
     """A list of names a row as bits ORed; -1 where null. Names that nobody knows have no bit."""
     rows = len(array)
     bits = np.full(rows, -1, np.int64)
-    lengths = _list_lengths(array)
+    lengths = list_lengths(array)
     bits[array.is_valid().to_numpy(zero_copy_only=False)] = 0
     names = coded(array.flatten(), plain_text)
     table = np.array([*(bit_of(v) for v in names.values), 0], np.int64)

@@ -31,6 +31,7 @@ from v6share.pipelines.kernels.normalise.faults import (
     settled_times,
     whole_mask,
 )
+from v6share.pipelines.kernels.normalise.header_sizes import sizes_before
 from v6share.pipelines.kernels.normalise.numbers import narrow_numbers
 from v6share.pipelines.kernels.normalise.plain_columns import read_plain, read_plain_reverse
 from v6share.pipelines.kernels.normalise.sampling_fractions import (
@@ -40,7 +41,7 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
-from v6share.schemas.dialects import Dialect, Interval
+from v6share.schemas.dialects import LARGEST_LAYER2, Dialect, Interval, Layer2
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
 from v6share.schemas.ledger import EGRESS_FINDING
 from v6share.schemas.protocols import parse_protocol
@@ -304,10 +305,24 @@ class _Flows(SourceRows):
         octets: I64 | None = None
         for rule in self.dialect.layer2:
             holds = self.all_of(rule.when)
-            if holds is not None and holds.any():
+            if holds is None or not holds.any():
+                continue
+            of_rule = self.layer2_of(rule)
+            if of_rule is not None:
                 octets = np.zeros(self.rows, np.int64) if octets is None else octets
-                octets[holds & (octets == 0)] = rule.octets
+                use = holds & (octets == 0)
+                octets[use] = of_rule[use]
         return octets
+
+    def layer2_of(self, rule: Layer2) -> I64 | None:
+        """What a packet has by this rule, 0 where it says nothing; None where the file cannot."""
+        if rule.headers is None:
+            return np.full(self.rows, rule.octets, np.int64)
+        names, sizes = (self.columns.get(column) for column in rule.columns)
+        if names is None or sizes is None:
+            return None
+        shown = sizes_before(names, sizes, rule.headers.until, LARGEST_LAYER2)
+        return np.where(shown > 0, shown + rule.octets, 0)
 
     def forwarding(self, faults: U16) -> Bool | None:
         """Dropped packets get a fault; the rows that the router consumed itself are returned."""

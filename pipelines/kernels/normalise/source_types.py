@@ -13,6 +13,7 @@ from v6share.pipelines.kernels.normalise.column_values import (
     reads_whole,
     value_type,
 )
+from v6share.pipelines.kernels.normalise.header_sizes import reads_names, reads_sizes
 from v6share.pipelines.kernels.normalise.times import reads_times
 from v6share.schemas.dialects import RULE_KINDS, Dialect, Rule, Test
 from v6share.schemas.errors import InputRefused
@@ -63,6 +64,8 @@ def _readers(dialect: Dialect) -> list[tuple[str, str, Callable[[pa.DataType], b
     for kind in RULE_KINDS:
         rules: tuple[Rule, ...] = getattr(dialect, kind)
         uses += [(kind, c, _reads_test(t)) for r in rules for t in r.when for c in t.column]
+    for shown in (rule.headers for rule in dialect.layer2 if rule.headers is not None):
+        uses += [("layer2", shown.names, reads_names), ("layer2", shown.sizes, reads_sizes)]
     return uses
 
 
@@ -98,4 +101,6 @@ _EXPECTED: Final[dict[Callable[[pa.DataType], bool], str]] = {
     reads_whole: "numbers, or text with digits",
     _reads_flags: "numbers, text, or lists of text",
     _reads_probability: "numbers",
+    reads_names: "lists of text or whole numbers",
+    reads_sizes: "lists of whole numbers",
 }
