@@ -205,12 +205,21 @@ def _check_networks_of_prefixes(catalog: Catalog) -> None:
 
 
 def _check_ranking(file: TomlText, catalog: Catalog) -> None:
-    ranking = catalog.targets.stage3.ranking
+    stage3 = catalog.targets.stage3
+    if not isinstance(stage3.ranking, tuple):
+        return
     known = {app.id for app in catalog.apps}
-    for position, app in enumerate(ranking if isinstance(ranking, tuple) else ()):
+    for position, app in enumerate(stage3.ranking):
         if app not in known:
             path = ("stage3", "ranking", position)
             raise file.error(path, _unknown("app", app, "apps.toml", known))
+    if len(stage3.ranking) > stage3.top_n:
+        problem = (
+            f"found {len(stage3.ranking)} apps, expected at most top_n, which is {stage3.top_n}; "
+            f'"{stage3.ranking[stage3.top_n]}" is the first too many: raise top_n or shorten the '
+            "list"
+        )
+        raise file.error(("stage3", "ranking"), problem)
 
 
 def _unknown(kind: str, name: str, file: str, known: Iterable[str]) -> str:

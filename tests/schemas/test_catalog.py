@@ -146,6 +146,11 @@ def test_every_part_is_parsed() -> None:
     assert c.targets.stage3.ranking == ("video", "shop")
 
 
+def test_a_pinned_ranking_may_fill_top_n() -> None:
+    c = catalog(**changed("targets.toml", "ranking", "top_n = 2\nranking"))
+    assert len(c.targets.stage3.ranking) == c.targets.stage3.top_n == 2
+
+
 @pytest.mark.parametrize("kind", ["fixed", "datacenter", "partner", "relay"])
 def test_a_client_is_a_56_except_in_mobile_networks(kind: str) -> None:
     c = catalog(networks_csv=NETWORKS.replace("mob,mobile", f"mob,{kind}"))
@@ -277,6 +282,13 @@ MISTAKES = [
         '"video", ',
         '"shop", ',
         'targets.toml:5: stage3.ranking: found the app "shop"',
+    ),
+    (
+        "targets.toml",
+        "ranking",
+        "top_n = 1\nranking",
+        "targets.toml:6: stage3.ranking: found 2 apps, expected at most top_n, which is 1; "
+        '"shop" is the first too many: raise top_n or shorten the list',
     ),
     (
         "targets.toml",
