@@ -117,6 +117,8 @@ def _add(survey: Survey, batch: FlowBatch) -> None:
     _add_sampling(survey, batch)
     for name, mask in batch.findings:
         survey.findings[name] += int(mask.sum())
+    for name in batch.input_findings:
+        survey.findings[name] += batch.rows
     if good.any():
         first, last = int(batch.start_ms[good].min()), int(batch.end_ms[good].max())
         survey.first_ms = first if survey.first_ms is None else min(first, survey.first_ms)

@@ -63,7 +63,7 @@ REJECTS: Final = Table(
 
 FINDINGS: Final = Table(
     "ledger_findings",
-    "Oddities of counted rows that a reader should know of; nothing was lost.",
+    "What a reader should know of: oddities of counted rows, and counters that an input lacks.",
     (
         _INPUT,
         Column("exporter", Kind.TEXT, "exporter it concerns; empty for the whole input"),
@@ -74,6 +74,10 @@ FINDINGS: Final = Table(
 
 # A row that was observed on its way out, and counted.
 EGRESS_FINDING: Final = "egress record"
+
+# Of a whole input: it has no such column, so every record is rejected for want of a counter.
+NO_PACKETS_FINDING: Final = "no column of packets"
+NO_BYTES_FINDING: Final = "no column of bytes"
 
 # The outcome of a run that changed no number.
 NO_OP: Final = "no-op"

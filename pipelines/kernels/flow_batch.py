@@ -73,6 +73,7 @@ class FlowBatch:
     segment_routing: a segment routing header is shown (IANA elements 492-502).
     egress: observed on its way out (flowDirection (61) = 1).
     findings: named masks of rows that a reader should know of.
+    input_findings: what a reader should know of the whole input.
     """
 
     src_hi: U64
@@ -116,6 +117,7 @@ class FlowBatch:
     segment_routing: Bool | None = None
     egress: Bool | None = None
     findings: tuple[tuple[str, Bool], ...] = ()
+    input_findings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -163,6 +163,68 @@ def test_counters_that_take_all_64_bits_are_in_the_account_to_the_byte(
     assert kept == in_file
 
 
+TIME = JANUARY_1 // 1000
+# A row of each dialect; what its packets and its bytes are called.
+ROWS = {
+    "pmacct": (
+        {"ip_src": "192.0.2.1", "ip_dst": "192.0.2.2", "timestamp_start": TIME},
+        "packets",
+        "bytes",
+    ),
+    "goflow2": (
+        {"src_addr": "192.0.2.1", "dst_addr": "192.0.2.2", "time_flow_start_ns": TIME * 10**9},
+        "packets",
+        "bytes",
+    ),
+    "ipfix": (
+        {
+            "sourceIPv4Address": "192.0.2.1",
+            "destinationIPv4Address": "192.0.2.2",
+            "flowStartSeconds": TIME,
+        },
+        "packetDeltaCount",
+        "octetDeltaCount",
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", ROWS)
+@pytest.mark.parametrize("lacking", [("packets",), ("bytes",), ("packets", "bytes")])
+def test_a_column_of_counters_that_is_not_there_is_one_without_values_and_is_named(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    tmp_path: Path,
+    dialect: str,
+    lacking: tuple[str, ...],
+) -> None:
+    row, packets, octets = ROWS[dialect]
+    names = {"packets": packets, "bytes": octets}
+    narrow = row | {names[counter]: 7 for counter in names if counter not in lacking}
+    wide = row | dict.fromkeys((packets, octets)) | narrow
+    pq.write_table(pa.Table.from_pylist([narrow] * 3), tmp_path / "narrow.parquet")
+    kinds = [pa.field(names[counter], pa.int64()) for counter in lacking]
+    fields = [*pa.Table.from_pylist([narrow]).schema, *kinds]
+    pq.write_table(pa.Table.from_pylist([wide] * 3, pa.schema(fields)), tmp_path / "wide.parquet")
+    code, done, err = run(capsys, root, tmp_path / "narrow.parquet", tmp_path / "wide.parquet")
+    assert (code, done["inputs_committed"], done["rows_rejected"]) == (ExitCode.DONE, 2, 6), err
+    kept = {}
+    with duckdb.connect(root / "published" / "v6share.duckdb", read_only=True) as published:
+        for table in ("rejects", "ledger_families", "ledger_findings"):
+            for file in ("narrow", "wide"):
+                kept[table, file] = published.sql(
+                    f"SELECT {table}.* EXCLUDE input_id FROM {table} JOIN ledger_files "
+                    f"USING (input_id) WHERE path LIKE '%{file}.parquet' ORDER BY ALL"
+                ).fetchall()
+    sums = tuple(0 if counter in lacking else 21 for counter in names)
+    assert kept["rejects", "narrow"] == kept["rejects", "wide"] == [("no_counters", 3, *sums)]
+    assert kept["ledger_families", "narrow"] == kept["ledger_families", "wide"]
+    found = [("", f"no column of {counter}", 3) for counter in sorted(lacking)]
+    assert (kept["ledger_findings", "narrow"], kept["ledger_findings", "wide"]) == (found, [])
+    out = call(capsys, root, "inspect", tmp_path / "narrow.parquet", "--format", "json")[1]
+    shown = {one["finding"]: one["rows"] for one in json.loads(out)["findings"]}
+    assert shown.items() >= {(name, rows) for _, name, rows in found}
+
+
 def test_endpoints_show_without_counting_again(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:

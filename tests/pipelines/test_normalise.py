@@ -593,6 +593,16 @@ def test_a_biflow_seen_on_its_way_out_is_egress_in_both_halves():
     assert [half.egress.tolist() for half in halves] == [[False, True]] * 2
 
 
+def test_counters_of_one_direction_are_missing_in_that_one_only():
+    row = {k: v for k, v in ROW.items() if k not in ("packetDeltaCount", "octetDeltaCount")}
+    counters = {"reversePacketDeltaCount": 1, "reverseOctetDeltaCount": 40}
+    forward, reverse = normalise(table(row | counters), IPFIX)
+    assert (reason(forward), reason(reverse)) == ("no_counters", None)
+    assert forward.input_findings == ("no column of packets", "no column of bytes")
+    assert reverse.input_findings == ()
+    assert one().input_findings == ()
+
+
 @pytest.mark.parametrize("kind", [pa.null(), pa.int32(), pa.uint64(), pa.string()])
 def test_columns_without_a_value(kind):
     nothing = dict.fromkeys(

@@ -108,6 +108,11 @@ def test_refusals(tmp_path, path):
     other = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1], "b": [2]}), other)
     assert refused(other).reason == "no_dialect"
+    # Counters and times are no flows: there are no addresses.
+    counters = pa.table({"timestamp_start": [1_767_225_600], "packets": [1], "bytes": [40]})
+    pq.write_table(counters, other)
+    assert refused(other).reason == "no_dialect"
+    assert "pmacct, misses ip_src and ip_dst" in refused(other).detail
     assert refused(path, dialect="pmacct").reason == "no_dialect"
     with pytest.raises(UserError, match="did you mean"):
         open_flow_file(path, "ipfx")

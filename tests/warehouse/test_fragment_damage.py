@@ -374,7 +374,7 @@ def test_an_input_that_went_and_came_again_has_its_figures_or_is_an_error(
     connection.close()
 
 
-def test_a_warehouse_of_the_version_before_learns_what_comes(workspace: Workspace) -> None:
+def test_a_warehouse_of_an_older_version_learns_what_comes(workspace: Workspace) -> None:
     """It has no table of digests yet; what it holds already is read unverified."""
     made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
     recorded(workspace, commit(made[0]))

@@ -238,6 +238,8 @@ class Accumulator:
                 continue
             for name, rows in self._rows_by_exporter(exporter, mask & (verdict == COUNTED)):
                 self.findings[name, finding] = self.findings.get((name, finding), 0) + rows
+        for finding in batch.input_findings:
+            self.findings["", finding] = self.findings.get(("", finding), 0) + batch.rows
         for name, rows in self._rows_by_exporter(exporter, verdict == _NO_INTERVAL):
             self.without_interval[name] = self.without_interval.get(name, 0) + rows
 

@@ -43,7 +43,7 @@ from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
 from v6share.schemas.dialects import LARGEST_LAYER2, Dialect, Interval, Layer2
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
-from v6share.schemas.ledger import EGRESS_FINDING
+from v6share.schemas.ledger import EGRESS_FINDING, NO_BYTES_FINDING, NO_PACKETS_FINDING
 from v6share.schemas.protocols import parse_protocol
 from v6share.schemas.source_kinds import NumberSource, Source, TimeSource
 
@@ -117,6 +117,7 @@ class _Flows(SourceRows):
             segment_routing=self.any_of(self.dialect.segment_routing),
             egress=egress,
             findings=(*time_findings, *self.findings(egress)),
+            input_findings=self.missing_counters(),
         )
 
     def addresses(self, faults: U16) -> dict[str, Any]:
@@ -348,6 +349,11 @@ class _Flows(SourceRows):
         found.append((EGRESS_FINDING, egress))
         return [(name, holds) for name, holds in found if holds is not None and holds.any()]
 
+    def missing_counters(self) -> tuple[str, ...]:
+        columns = self.dialect.columns
+        counters = ((NO_PACKETS_FINDING, columns.packets), (NO_BYTES_FINDING, columns.octets))
+        return tuple(finding for finding, sources in counters if not self.present(sources))
+
     def reverse_flows(self, forward: FlowBatch, reverse: Columns) -> FlowBatch | None:
         """The rows that have counters of the other direction, with the ends swapped."""
         if not self.present((*reverse.packets, *reverse.octets)):
@@ -374,6 +380,7 @@ class _Flows(SourceRows):
             **_counters(p, o),
             **read_plain_reverse(self, forward, reverse),
             findings=(*findings, *(f for f in forward.findings if f[0] not in _OF_TIMES)),
+            input_findings=(),
         )
         return taken(flows, rows)
 
