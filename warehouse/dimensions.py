@@ -48,7 +48,7 @@ def replace_dimensions(
         for name in changed:
             connection.execute(f"DELETE FROM {name}")  # noqa: S608 - a name of the schemas
             if name == DIM_IP_CLASS.name:
-                connection.execute(f"INSERT INTO {name} BY NAME {ip_class_sql}")  # noqa: S608
+                connection.execute(f"INSERT INTO {name} BY NAME {ip_class_sql}")
             else:
                 insert_rows(connection, name, tables[name])
         write_state(connection, "dimensions", json.dumps(digests))

@@ -8,8 +8,8 @@ import duckdb
 import pyarrow as pa
 
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.arrow import fetch_table
 from v6share.schemas.published import PUBLIC_TABLES
+from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 
 _KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}

@@ -15,9 +15,9 @@ from v6share.render.text import Form, SeveralForm
 from v6share.render.units import title_of, with_facts, with_header
 from v6share.render.values import iso_time
 from v6share.schemas.errors import UserError
+from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection, open_snapshot
-from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage

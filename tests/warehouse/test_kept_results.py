@@ -87,8 +87,7 @@ def catalog(rng: random.Random) -> dict[str, pa.Table]:
     }  # fmt: skip
     schemas = {name: table.schema for name, table in empty_catalog().items()}
     return {
-        name: pa.Table.from_pylist(rows[name], schema=schema)
-        for name, schema in schemas.items()
+        name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in schemas.items()
     }
 
 
@@ -195,9 +194,7 @@ def test_only_touched_days_are_made_again(
     workspace, connection = filled
     day = FIRST + timedelta(days=30)
     connection.execute("UPDATE results.share_cells_1d SET records = records + 1")
-    record(
-        connection, workspace, [commit(make_fragment(workspace, "l", 97, first_day=30, days=1))]
-    )
+    record(connection, workspace, [commit(make_fragment(workspace, "l", 97, first_day=30, days=1))])
     refresh_results(connection)
     untouched = connection.execute(
         "SELECT DISTINCT day FROM (FROM results.share_cells_1d "

@@ -20,8 +20,8 @@ from fragment_maker import (
 
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
-from v6share.warehouse.commit import record
 from v6share.schemas.published import PUBLIC_TABLES
+from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
 from v6share.warehouse.ledger.journal import Run, Seen
 from v6share.warehouse.ledger.known_inputs import known_inputs

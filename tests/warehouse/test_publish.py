@@ -17,11 +17,11 @@ from fragment_maker import (
 )
 
 from v6share.schemas.errors import UserError
+from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.commit import record
 from v6share.warehouse.database import connect as opening
 from v6share.warehouse.database import migrate
 from v6share.warehouse.database.connect import open_snapshot
-from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.views import View, read_views
 from v6share.warehouse.dimensions import replace_dimensions

@@ -22,11 +22,11 @@ from fragment_maker import (
 )
 
 from v6share.schemas.errors import UserError
+from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse import publish as publishing
 from v6share.warehouse.commit import record
 from v6share.warehouse.database.blocks import BLOCK_BYTES, HEADER_BYTES, HEADERS, all_as_written
 from v6share.warehouse.database.connect import DamagedFile, open_snapshot
-from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import needs_publish, publish, why_unpublished
 from v6share.warehouse.rebuild import rebuild

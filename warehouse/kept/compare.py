@@ -66,7 +66,8 @@ def _parts(
 def _missing(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> list[Row]:
     """Rows of one temporary table that the other lacks, or has less often."""
     query = f"SELECT * FROM (FROM temp.{one} EXCEPT ALL FROM temp.{other}) ORDER BY ALL"
-    return fetch_table(connection, query).to_pylist()
+    rows: list[Row] = fetch_table(connection, query).to_pylist()
+    return rows
 
 
 def _differences(
@@ -89,19 +90,16 @@ def _equal_columns(one: Row, other: Row) -> int:
 
 
 def _difference(view: View, kept: Row | None, defined: Row | None) -> dict[str, Any]:
-    one, other = kept or {}, defined or {}
-    names = list(one or other)
-    differing = [name for name in names if kept is None or defined is None or one[name] != other[name]]
-    equal = [name for name in names if name not in differing]
-    named = (equal or names)[:_NAMING_COLUMNS]
-    row = one or other
+    row = kept or defined or {}
+    differing = [n for n in row if kept is None or defined is None or kept[n] != defined[n]]
+    naming = [n for n in row if n not in differing] or list(row)
     return {
         "view": view.name,
-        "row": _in_words({name: row[name] for name in named}),
-        "kept": "no such row" if kept is None else _in_words({n: one[n] for n in differing}),
-        "defined": "no such row" if defined is None else _in_words({n: other[n] for n in differing}),
+        "row": _in_words(row, naming[:_NAMING_COLUMNS]),
+        "kept": _in_words(kept, differing),
+        "defined": _in_words(defined, differing),
     }
 
 
-def _in_words(values: Row) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def _in_words(row: Row | None, names: Sequence[str]) -> str:
+    return "no such row" if row is None else ", ".join(f"{name} {row[name]}" for name in names)

@@ -137,9 +137,7 @@ def _days_to_make(
     return set(change.days) if not change.all else days_of(connection, view, views)
 
 
-def days_of(
-    connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]
-) -> set[date]:
+def days_of(connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]) -> set[date]:
     """Every day that a result by day has, or should have by the tables below it."""
     sources = [
         f"SELECT DISTINCT {day} AS day FROM main.{name}"
