@@ -2,9 +2,9 @@
 
 Readers open the published file read-only and never meet the warehouse. It is copied byte by byte,
 so what is published is what was checked, and it takes no longer than the disk. The views name what
-they read by schema, not by database, so the file can be attached under another name. What is private
-(journal offset, seen files) is dropped from the copy. Before it takes its place, every block of it
-is compared with its checksum: DuckDB has read only those that a query needed.
+they read by schema, not by database, so the file can be attached under another name. What is
+private (journal offset, seen files) is dropped from the copy. Before it takes its place, every
+block of it is compared with its checksum: DuckDB has read only those that a query needed.
 """
 
 from collections.abc import Iterator

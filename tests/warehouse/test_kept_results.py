@@ -54,7 +54,10 @@ def catalog(rng: random.Random) -> dict[str, pa.Table]:
         ],
         "dim_products": [{"product": "p1", "name": "P", "core": rng.random() < 0.7}],
         "dim_endpoints": [
-            {"app": app, "product": "p1", "region": "north", "planned_on": day(), "enabled_on": day()}
+            {
+                "app": app, "product": "p1", "region": "north",
+                "planned_on": day(), "enabled_on": day(),
+            }
             for app in ("mail", "it's", "")
             if rng.random() < 0.7
         ],
@@ -66,8 +69,8 @@ def catalog(rng: random.Random) -> dict[str, pa.Table]:
         ],
         "dim_exporters": [
             {
-                "exporter": "192.0.2.1", "vantage": rng.choice(["edge", "edge", "core"]), "role": "router",
-                "white_box": False, "override": False, "directions": "one",
+                "exporter": "192.0.2.1", "vantage": rng.choice(["edge", "edge", "core"]),
+                "role": "router", "white_box": False, "override": False, "directions": "one",
             }
         ][: rng.randrange(2)],
         "dim_vantages": [

@@ -50,7 +50,7 @@ def statements() -> list[str]:
 
 
 def _views() -> list[str]:
-    """The statements that make macros, views and empty results, in an order in which they can be."""
+    """The statements that make macros, views and empty results, in an order that works."""
     snapshot = (SNAPSHOT.ddl("results"), *SNAPSHOT.comments("results"))
     return [read_macros(), *snapshot, *(line for v in read_views() for line in v.statements)]
 

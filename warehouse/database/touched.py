@@ -1,7 +1,7 @@
 """What changed in the tables since the kept results were made.
 
-Whatever changes a table notes it here in the same transaction; whoever brings the results up to date
-takes the notes in the transaction that does.
+Whatever changes a table notes it here in the same transaction; the notes are taken in the
+transaction that brings the results up to date.
 """
 
 from collections import defaultdict

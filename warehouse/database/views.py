@@ -10,10 +10,11 @@ under whatever name the file is attached. What a view needs is what its text nam
 - ``by day``: the result has a column ``day``, and each day of it depends on the same day of what
   the definition reads. Only touched days are made again.
 - ``whole``: made again as a whole when anything changed.
-- ``whole, of final days``: as ``whole``, but the definition reads no day after ``final_span.as_of``.
+- ``whole, of final days``: as ``whole``, but the definition reads no day after the ``as_of`` of
+  ``final_span``.
 
-Otherwise it is the definition itself. The other comment lines become the comment of the view inside
-the published file.
+Otherwise it is the definition itself. The other comment lines become the comment of the view
+inside the published file.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Bringing the kept results up to date with the tables, in one transaction.
 
 The views are gone through in their order, each after what it reads. What did not change is carried
-over: a result is made again only where something that it reads changed, and one that comes out as it
-was changes nothing further. So a new file of a day that is not final yet leaves nearly all KPIs
+over: a result is made again only where something that it reads changed, and one that comes out as
+it was changes nothing further. So a new file of a day that is not final yet leaves nearly all KPIs
 alone, as these read final days only.
 """
 
@@ -53,33 +53,37 @@ def _made_again(
     known: set[str],
     touched: dict[str, Touched],
 ) -> Iterator[str]:
-    """Make again what needs it, and note in ``touched`` what that changes for the views after it."""
+    """Make again what needs it; note in ``touched`` what that changes for the views after it."""
     for view in views:
         change = reduce(or_, (touched.get(need, NOTHING) for need in view.needs), NOTHING)
-        if view.kept is not Kept.NOT and view.name not in known:
-            change = EVERYTHING
-        match view.kept:
-            case Kept.NOT:
-                pass
-            case Kept.BY_DAY:
-                _make_days(connection, view, _days_to_make(connection, view, views, change))
-            case Kept.OF_FINAL_DAYS if not _reaches_final_days(connection, change):
-                change = NOTHING
-            case _:
-                change = EVERYTHING if change and _make_whole(connection, view) else NOTHING
-        if view.kept is not Kept.NOT and change:
-            yield view.name
-        if view.kept is not Kept.NOT and view.name not in known:
-            connection.execute("INSERT INTO private.kept VALUES (?)", [view.name])
+        if view.kept is not Kept.NOT:
+            if view.name not in known:
+                connection.execute("INSERT INTO private.kept VALUES (?)", [view.name])
+                change = EVERYTHING
+            change = _bring_up_to_date(connection, view, views, change)
+            if change:
+                yield view.name
         touched[view.name] = change
 
 
-def _reaches_final_days(connection: duckdb.DuckDBPyConnection, change: Touched) -> bool:
-    """Whether something changed that a definition reads which reads final days only."""
-    if change.all or not change.days:
-        return change.all
-    found = connection.execute("SELECT as_of FROM results.final_span").fetchall()
-    return any(as_of is not None and min(change.days) <= as_of for (as_of,) in found)
+def _bring_up_to_date(
+    connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View], change: Touched
+) -> Touched:
+    """Make a result again as far as a change of what it reads asks for it; what changed in it."""
+    if view.kept is Kept.BY_DAY:
+        _make_days(
+            connection, view, days_of(connection, view, views) if change.all else change.days
+        )
+        return change
+    if view.kept is Kept.OF_FINAL_DAYS and not change.all:
+        change = Touched(days=_final(connection, change.days))
+    return EVERYTHING if change and _make_whole(connection, view) else NOTHING
+
+
+def _final(connection: duckdb.DuckDBPyConnection, days: frozenset[date]) -> frozenset[date]:
+    """Those of the days that are final."""
+    ((as_of,),) = connection.execute("SELECT max(as_of) FROM results.final_span").fetchall()
+    return frozenset(day for day in days if as_of is not None and day <= as_of)
 
 
 def _make_whole(connection: duckdb.DuckDBPyConnection, view: View) -> bool:
@@ -129,12 +133,6 @@ def day_spans(days: Iterable[date]) -> Iterator[tuple[date, date]]:
         run.append(day)
     if run:
         yield run[0], run[-1]
-
-
-def _days_to_make(
-    connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View], change: Touched
-) -> set[date]:
-    return set(change.days) if not change.all else days_of(connection, view, views)
 
 
 def days_of(connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]) -> set[date]:
