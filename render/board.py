@@ -4,13 +4,14 @@ tables out; every figure is one that the views computed.
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from v6share.render.units import unit_of, with_facts
 from v6share.render.values import value_for_people
+
+Rows = list[dict[str, Any]]
 
 BOARD_VIEWS: Final = (
     "kpi_headline",
@@ -45,9 +46,8 @@ def board(views: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
         "headline": views["kpi_headline"],
         "stage_1_summary": _enablement_summary(views["kpi_stage1_enablement"]),
         "stage_1_not_dual_stacked": _not_dual_stacked(views["kpi_stage1_enablement"]),
-        "stage_1_silent": _columns(
-            views["kpi_stage1_silent"],
-            ("app", "product", "region", "enabled_on", "days_since_enabled", "note"),
+        "stage_1_silent": views["kpi_stage1_silent"].select(
+            ["app", "product", "region", "enabled_on", "days_since_enabled", "note"]
         ),
         "stage_2_active_clients": _active_clients(views["kpi_stage2_active_clients"]),
         "stage_2_coverage": _coverage(views["kpi_stage2_coverage"]),
@@ -60,14 +60,12 @@ def board(views: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
 def titles(views: Mapping[str, pa.Table]) -> dict[str, str]:
     """What stands above each section: what is counted, of which days, and in which view it is."""
     (as_of,) = views["as_of"]["as_of"].to_pylist()
-    vantages = _columns(
-        views["dim_vantages"].filter(views["dim_vantages"]["feeds_kpis"]), ("vantage",)
-    )
+    vantages = [row["vantage"] for row in views["dim_vantages"].to_pylist() if row["feeds_kpis"]]
     denominator = _target_denominator(views["target_share"])
     month, week, weeks = (_days_to(as_of, days) for days in (30, 7, 28))
     return {
         "headline": f"Headline: the targets {_days_to(as_of, 1)} (UTC), seen from the vantages "
-        f"{', '.join(sorted(vantages['vantage'].to_pylist()))} [kpi_headline]",
+        f"{', '.join(sorted(vantages))} [kpi_headline]",
         "stage_1_summary": "Stage 1 summary: enabled and dual-stacked are declared in the catalog, "
         f"carrying is seen {month} [kpi_stage1_enablement]",
         "stage_1_not_dual_stacked": "Stage 1 not dual-stacked: apps and products by their "
@@ -115,20 +113,20 @@ def notes(headline: pa.Table) -> list[str]:
     ]
 
 
-def _where(table: pa.Table, **wanted: str) -> pa.Table:
-    for name, value in wanted.items():
-        table = table.filter(pc.equal(table[name], value))
-    return table
+def _where(view: pa.Table, **wanted: str) -> Rows:
+    """The rows that have these values."""
+    return [row for row in view.to_pylist() if wanted.items() <= row.items()]
 
 
-def _columns(table: pa.Table, names: tuple[str, ...]) -> pa.Table:
-    return table.select(list(names))
+def _table(view: pa.Table, rows: Rows, names: tuple[str, ...]) -> pa.Table:
+    """Rows of a view as a table with some of its columns, which keep their types and facts."""
+    return pa.Table.from_pylist(rows, schema=pa.schema([view.schema.field(name) for name in names]))
 
 
 def _enablement_summary(view: pa.Table) -> pa.Table:
     rows = []
     for level in ("app", "product", "endpoint"):
-        found = _where(view, level=level).to_pylist()
+        found = _where(view, level=level)
         rows.append(
             {
                 "level": level,
@@ -146,43 +144,45 @@ def _enablement_summary(view: pa.Table) -> pa.Table:
 
 def _not_dual_stacked(view: pa.Table) -> pa.Table:
     """Apps and products that are planned and not done, by name."""
-    rows = view.filter(pc.is_in(view["level"], value_set=pa.array(["app", "product"])))
-    wanted = pc.and_(pc.greater(rows["planned"], 0), pc.invert(rows["dual_stacked"]))
-    rows = rows.filter(wanted)
-    names = pc.coalesce(rows["app"], rows["product"])
-    rows = rows.append_column("name_in_catalog", names)
-    rows = rows.sort_by([("level", "ascending"), ("name_in_catalog", "ascending")])
+    rows = [
+        {**row, "id": row["product"] if row["app"] is None else row["app"]}
+        for row in view.to_pylist()
+        if row["level"] in ("app", "product") and row["planned"] > 0 and not row["dual_stacked"]
+    ]
+    rows.sort(key=lambda row: (row["level"], row["id"]))
+    named = view.append_column("id", pa.nulls(view.num_rows, pa.string()))
     counts = ("status", "planned", "enabled", "carrying", "silent", "late_days")
-    chosen = _columns(rows, ("level", "name_in_catalog", *counts))
-    return chosen.rename_columns(["level", "id", *counts])
+    return _table(named, rows, ("level", "id", *counts))
 
 
 def _active_clients(view: pa.Table) -> pa.Table:
     rows = _where(view, period="30_days", scope="all")
     names = ("unit", "family", "clients", "clients_union", "rotation_ratio", "penetration")
-    return _columns(rows, (*names, "standard_error"))
+    return _table(view, rows, (*names, "standard_error"))
 
 
 def _coverage(view: pa.Table) -> pa.Table:
-    months = pc.unique(view["month"]).sort("descending").slice(0, MONTHS)
-    rows = view.filter(pc.is_in(view["month"], value_set=months))
-    return _columns(rows, ("month", "days", "dimension", "with_ipv6", "of", "share"))
+    rows = view.to_pylist()
+    newest = sorted({row["month"] for row in rows})[-MONTHS:]
+    rows = [row for row in rows if row["month"] in newest]
+    return _table(view, rows, ("month", "days", "dimension", "with_ipv6", "of", "share"))
 
 
 def _newest_week(view: pa.Table) -> pa.Table:
     rows = _where(view, share_kind="strict")
-    if rows.num_rows:
-        rows = rows.filter(pc.equal(rows["week_end"], pc.max(rows["week_end"])))
+    newest = max((row["week_end"] for row in rows), default=None)
+    rows = [row for row in rows if row["week_end"] == newest]
     names = ("week_end", "basis", "denominator", "share", "ci_low", "ci_high")
-    return _columns(rows, (*names, "share_low", "share_high", "apps_at_target", "apps"))
+    return _table(view, rows, (*names, "share_low", "share_high", "apps_at_target", "apps"))
 
 
 def _below_target(view: pa.Table, target: pa.Table) -> pa.Table:
     rows = _where(view, basis="bytes", share_kind="strict", denominator=_target_denominator(target))
-    rows = rows.filter(pc.equal(rows["at_target"], False))
-    rows = rows.sort_by([("debt", "descending"), ("app", "ascending")])
+    # Not those without a share or a target, of which nobody can tell.
+    rows = [row for row in rows if row["at_target"] is False]
+    rows.sort(key=lambda row: (-row["debt"], row["app"]))
     names = ("rank", "app", "share", "ci_low", "ci_high", "target", "weight", "debt")
-    chosen = _columns(rows, names).rename_columns([*names[:-1], "debt_bytes"])
+    chosen = _table(view, rows, names).rename_columns([*names[:-1], "debt_bytes"])
     return with_facts(chosen, "unit", {"debt_bytes": "bytes"})
 
 
