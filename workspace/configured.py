@@ -2,7 +2,6 @@
 what the texts mean is the business of ``schemas``.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +13,8 @@ from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dialects import dialects_digest
-from v6share.schemas.errors import CatalogError, UserError
+from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import Settings
-from v6share.schemas.text.plain import is_utf8, storable
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import (
     read_catalog,
@@ -25,6 +23,7 @@ from v6share.workspace.catalog_files import (
     read_settings_text,
 )
 from v6share.workspace.client_key import KEY_BYTES, key_id, read_client_key
+from v6share.workspace.find import find_workspace
 from v6share.workspace.paths import Workspace
 
 
@@ -50,24 +49,6 @@ class Configured:
     def catalog_version(self) -> str:
         """The version of everything declared that can alter a counted row."""
         return catalog_version(self.catalog, self.settings, self.client_key_id, dialects_digest())
-
-
-def find_workspace(root: Path) -> Workspace:
-    """The workspace at a directory. Raises UserError where that is none, or has an odd name."""
-    refuse_odd_name(root)
-    if root.exists() and not root.is_dir():
-        raise UserError(f"-C {root}: not a directory; name the one that is to be the workspace")
-    if not root.is_dir():
-        raise UserError(
-            f"-C {root}: no such directory; `v6share init {root}` makes a workspace there"
-        )
-    return Workspace(Path(os.path.abspath(root)))  # noqa: PTH100 - resolve would follow links
-
-
-def refuse_odd_name(root: Path) -> None:
-    """Raise UserError for a path that is not UTF-8: neither DuckDB nor a message could say it."""
-    if not is_utf8(str(root.absolute())):
-        raise UserError(f"-C {storable(str(root))}: the path is not UTF-8; give another place")
 
 
 def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:

@@ -39,7 +39,8 @@ from v6share.warehouse.ledger.named_inputs import (
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
-from v6share.workspace.configured import Configured, configure, find_workspace
+from v6share.workspace.configured import Configured, configure
+from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 

@@ -15,7 +15,7 @@ from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import SETTINGS_FILE
 from v6share.workspace import storage
-from v6share.workspace.configured import refuse_odd_name
+from v6share.workspace.find import refuse_odd_name
 from v6share.workspace.paths import Workspace
 
 

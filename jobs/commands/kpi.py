@@ -21,7 +21,7 @@ from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage
-from v6share.workspace.configured import find_workspace
+from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import present_holder
 from v6share.workspace.paths import Workspace
 

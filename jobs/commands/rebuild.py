@@ -16,7 +16,8 @@ from v6share.warehouse.ledger.lost_state import refuse_lost_journal
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace import storage
-from v6share.workspace.configured import configure, find_workspace
+from v6share.workspace.configured import configure
+from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 
 

@@ -25,7 +25,8 @@ from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost
 from v6share.warehouse.ledger.rerun import sort_out
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.catalog_files import read_settings
-from v6share.workspace.configured import find_workspace, read_declared
+from v6share.workspace.configured import read_declared
+from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 
 

@@ -8,7 +8,6 @@ from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
-from v6share.schemas.catalog.suggest import directions_advice
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
@@ -20,8 +19,7 @@ from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import what_publishes, why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
 from v6share.workspace import storage
-from v6share.workspace.catalog_files import read_exporters_header
-from v6share.workspace.configured import find_workspace
+from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
 from v6share.workspace.paths import Workspace
 
@@ -39,10 +37,8 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     stdout.write_tables(tables, form)
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
-    both = report.both_directions.to_pylist()
-    advice = directions_advice(both, read_exporters_header(workspace))
-    if advice is not None:
-        messages.say(advice)
+    if report.both_directions.num_rows:
+        _say_what_counts_twice(report, workspace)
     if report.inputs_of_old_versions:
         messages.say(
             f"{report.inputs_of_old_versions:,} inputs were counted by older rules or an older "
@@ -50,6 +46,17 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             inputs_of_old_versions=report.inputs_of_old_versions,
         )
     return ExitCode.DONE
+
+
+def _say_what_counts_twice(report: StatusReport, workspace: Workspace) -> None:
+    # Here: what knows the catalog's files takes a while to load, and mostly there is no need of it.
+    from v6share.schemas.catalog.suggest import directions_advice
+    from v6share.workspace.catalog_files import read_exporters_header
+
+    both = report.both_directions.to_pylist()
+    advice = directions_advice(both, read_exporters_header(workspace))
+    if advice is not None:
+        messages.say(advice)
 
 
 def _what_helps(workspace: Workspace) -> str:

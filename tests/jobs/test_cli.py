@@ -83,6 +83,25 @@ def test_a_held_workspace_is_said_before_anything_heavy_is_loaded(
     assert "v6share run elsewhere" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("kpi", ("pyarrow.compute", "pyarrow.parquet")), ("status", ()), ("check", ())],
+)
+def test_who_only_reads_loads_neither_what_counts_nor_what_knows_the_catalog(
+    counted: Path, command: str, more: tuple[str, ...]
+) -> None:
+    needless = ("apache_beam", "numba", "rich", "v6share.pipelines", "v6share.schemas.catalog")
+    program = (
+        "import sys\n"
+        "from v6share.jobs import cli\n"
+        f"code = cli.call(['-q', '-C', sys.argv[1], {command!r}])\n"
+        f"sys.stderr.write(repr([m for m in {(*needless, *more)!r} if m in sys.modules]))\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, counted], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, "[]")
+
+
 def test_the_exit_code_does_not_depend_on_how_the_interpreter_shuts_down() -> None:
     program = (
         "import atexit, os, sys\n"
