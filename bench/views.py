@@ -1,0 +1,381 @@
+"""Speed of the KPI views, of `v6share kpi` and of publishing, on tables of a real size.
+
+    python -m bench.views make bench/out/views
+    python -m bench.views measure bench/out/views
+
+``make`` makes the workspace (see ``bench.rollout``). ``measure`` leaves it as it is: it works on a
+copy of the warehouse, which the code at hand opens, brings to its own version and publishes. So
+two versions can be measured on the same workspace, one after the other.
+
+Of versions that differ in how views are made this uses only what all of them have: the names of the
+public views, how a warehouse is opened, rows are merged into it, and how it is checked and
+published. What a version does for its views between a commit and a publish belongs into ``STEPS``.
+
+Each part runs in a process of its own, whose peak memory is told. This one stays small: on Linux a
+child's peak memory starts with its parent's.
+"""
+
+import argparse
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Timer
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from bench.compare import machine, say
+from bench.rollout import Connection, Size, enter_input, make
+from v6share.jobs.steps.check_and_publish import check_and_publish, report_checks
+from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, TRAFFIC_5M
+from v6share.schemas.columns import Table
+from v6share.schemas.merge_rows import combine
+from v6share.warehouse.checks import run_checks
+from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.merge.upsert import upsert_rows
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.publish import publish
+from v6share.workspace.paths import Workspace
+
+# A query that takes longer is broken off. Rounds end, too, once they have taken that long together.
+LONGEST_SECONDS: Final = 60.0
+BATCH_ROWS: Final = 1000
+
+
+@dataclass
+class Figure:
+    """What was measured: the seconds of each round, none where it was broken off."""
+
+    what: str
+    seconds: list[float] = field(default_factory=list)
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table of figures, and the peak memory of the process in which they were measured."""
+
+    title: str
+    figures: list[Figure]
+    peak_mib: float
+
+
+# Publishing.
+
+Step = Callable[[Connection, Workspace], None]
+
+
+def _check(connection: Connection, _: Workspace) -> None:
+    """All checks. Raises JobStopped where one of them fails."""
+    report_checks(run_checks(connection))
+
+
+def _publish(connection: Connection, workspace: Workspace) -> None:
+    publish(connection, workspace)
+
+
+def _check_and_publish(connection: Connection, workspace: Workspace) -> None:
+    """All that a run does once its rows are committed."""
+    check_and_publish(connection, workspace, wanted=True)
+
+
+# What check_and_publish is made of, in its order. Where a version also keeps up the results of its
+# views there, this is the place to name it; where a commit does that, it is ``insert_batch``.
+STEPS: Final[Mapping[str, Step]] = {
+    "the checks alone": _check,
+    "publish alone": _publish,
+}
+
+
+def measure_publishing(root: Path, runs: int) -> Part:
+    """Publish a warehouse for the first time, and then after each new file, in two ways."""
+    workspace = Workspace(root)
+    opened = Figure("open the warehouse, made by this version or another")
+    first = Figure("check and publish it for the first time")
+    inserted = Figure(f"insert what a new file adds ({BATCH_ROWS:,} rows of 5 minutes)")
+    parts = {what: Figure(what) for what in STEPS}
+    whole = Figure("check and publish after a new file")
+    with _timed(opened):
+        connection = open_warehouse(workspace)
+    with closing(connection), _timed(first):
+        _check_and_publish(connection, workspace)
+    for number in range(1, runs + 1):
+        # Each time opened anew, as by a run.
+        with closing(open_warehouse(workspace)) as connection:
+            _insert(connection, 2 * number, inserted)
+            for what, step in STEPS.items():
+                with _timed(parts[what]):
+                    step(connection, workspace)
+        with closing(open_warehouse(workspace)) as connection:
+            _insert(connection, 2 * number + 1, inserted)
+            with _timed(whole):
+                _check_and_publish(connection, workspace)
+    figures = [opened, first, inserted, *parts.values(), whole]
+    return Part("Publishing", figures, _peak_mib(resource.RUSAGE_SELF))
+
+
+def _insert(connection: Connection, number: int, figure: Figure) -> None:
+    batch = draw_batch(connection, number)
+    with _timed(figure):
+        insert_batch(connection, number, batch)
+
+
+def draw_batch(connection: Connection, number: int) -> dict[Table, pa.Table]:
+    """What the file of a number adds: rows of the newest day, of keys that are there already.
+
+    Such rows cost most, as each is merged with one that has to be read and deleted.
+    """
+    values = {"number": number, "rows": BATCH_ROWS}
+    return {
+        table: combine(table, [fetch_table(connection, sql, _named(sql, values))])
+        for table, sql in _BATCH.items()
+    }
+
+
+def _named(sql: str, values: Mapping[str, int]) -> dict[str, int]:
+    """Those of the values that a statement names."""
+    return {name: value for name, value in values.items() if f"${name}" in sql}
+
+
+_BATCH: Final = {
+    TRAFFIC_5M: f"""
+        SELECT * FROM traffic_5m
+        WHERE window_start >= (SELECT CAST(max(window_start) AS DATE) FROM traffic_5m)
+        ORDER BY hash($number, {", ".join(TRAFFIC_5M.key)}) LIMIT $rows""",
+    EXPORTERS_1H: """
+        SELECT * FROM exporters_1h
+        WHERE window_start >= (SELECT CAST(max(window_start) AS DATE) FROM exporters_1h)
+          AND exporter IN ('192.0.2.1', '192.0.2.2', '192.0.2.3')""",
+    CLIENTS_1D: """
+        SELECT * REPLACE (list_sort(list_transform(
+          range(10), lambda j: hash($number, scope, id, family, j) % theta)) AS client_hashes)
+        FROM clients_1d WHERE day = (SELECT max(day) FROM clients_1d)""",
+}
+
+
+def insert_batch(connection: Connection, number: int, batch: Mapping[Table, pa.Table]) -> None:
+    """Merge rows into the tables and enter their input into the ledger, as a commit does."""
+    with transaction(connection):
+        for table, rows in batch.items():
+            upsert_rows(connection, table, rows)
+        enter_input(connection, number, batch[TRAFFIC_5M])
+
+
+# The command line.
+
+
+def measure_kpi(program: Path, root: Path, runs: int) -> Part:
+    """Whole processes of `v6share kpi`; the largest peak memory of them."""
+    figure = Figure("`v6share kpi`, the whole process")
+
+    def run() -> None:
+        words = [str(program), "-C", str(root), "kpi"]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _, said = process.communicate()
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, words, stderr=said)
+
+    _warm_up(run, figure, runs)
+    _in_rounds(run, figure, runs)
+    return Part("The command", [figure], _peak_mib(resource.RUSAGE_CHILDREN))
+
+
+# Views.
+
+
+def measure_views(root: Path, runs: int) -> Part:
+    """Every public view read to its end, and what a dashboard asks for one app, network, region."""
+    published = Workspace(root).published
+    with duckdb.connect(str(published), read_only=True) as connection:
+        figures = [_measure_query(connection, *query, runs) for query in _queries(connection)]
+    return Part("Views", figures, _peak_mib(resource.RUSAGE_SELF))
+
+
+def _queries(connection: Connection) -> Iterator[tuple[str, str]]:
+    """What each is called, and its SQL."""
+    views = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' "
+        "AND database_name = current_database() ORDER BY view_name"
+    ).fetchall()
+    for (name,) in views:
+        yield name, f"SELECT * FROM {name}"
+    for name, column, value in _DASHBOARD:
+        about = f"{name}, {column} = {value}"
+        one = f"SELECT * FROM {name} WHERE {column} = '{value}'"
+        yield f"{about}, all shares", one
+        yield (
+            f"{about}, one share",
+            f"{one} AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'",
+        )
+
+
+_DASHBOARD: Final = (
+    ("share_by_app", "app", "app-03"),
+    ("share_by_network", "network", "network-03"),
+    ("share_by_region", "client_region", "region-03"),
+)
+
+
+def _measure_query(connection: Connection, what: str, sql: str, runs: int) -> Figure:
+    figure = Figure(what)
+
+    def run() -> None:
+        figure.rows = fetch_table(connection, sql).num_rows
+
+    too_long = Timer(LONGEST_SECONDS, connection.interrupt)
+    too_long.start()
+    try:
+        _warm_up(run, figure, runs)
+    except duckdb.InterruptException:
+        say(f"{what}: broken off")
+        return figure
+    finally:
+        too_long.cancel()
+    _in_rounds(run, figure, runs)
+    return figure
+
+
+# Measuring.
+
+
+def _warm_up(action: Callable[[], None], figure: Figure, runs: int) -> None:
+    """Do it once beforehand. Where one round is all that is wanted, this is the round."""
+    with _timed(figure):
+        action()
+    if runs > 1:
+        figure.seconds.clear()
+
+
+def _in_rounds(action: Callable[[], None], figure: Figure, runs: int) -> None:
+    """As many rounds as are wanted and fit into the time, one at least."""
+    while not figure.seconds or (
+        len(figure.seconds) < runs and sum(figure.seconds) < LONGEST_SECONDS
+    ):
+        with _timed(figure):
+            action()
+
+
+@contextmanager
+def _timed(figure: Figure) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    figure.seconds.append(time.perf_counter() - began)
+    say(f"{figure.what}: {figure.seconds[-1]:.3f} s")
+
+
+def _peak_mib(of: int) -> float:
+    # Kibibytes on Linux, bytes on macOS.
+    largest = resource.getrusage(of).ru_maxrss
+    return largest / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _apart(measured: Callable[..., Part], *arguments: object) -> Part:
+    """Measure in a new process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measured, *arguments).result()
+
+
+def measure(root: Path, program: Path, runs: int) -> list[Part]:
+    """Measure everything on a copy of the warehouse of a workspace."""
+    copy = Workspace(root / "measured")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    copy.state.mkdir(parents=True)
+    try:
+        shutil.copyfile(Workspace(root).warehouse, copy.warehouse)
+        return [
+            _apart(measure_publishing, copy.root, runs),
+            _apart(measure_kpi, program, copy.root, runs),
+            _apart(measure_views, copy.root, runs),
+        ]
+    finally:
+        shutil.rmtree(copy.root, ignore_errors=True)
+
+
+def report(parts: Sequence[Part]) -> Iterator[str]:
+    """The parts as Markdown."""
+    for part in parts:
+        yield f"\n{part.title}; peak memory of the process {part.peak_mib:,.0f} MiB\n"
+        yield "| | s, median | from - to | rounds | rows |"
+        yield "|---|---:|---|---:|---:|"
+        yield from map(_row, part.figures)
+
+
+def _row(figure: Figure) -> str:
+    seconds = figure.seconds
+    rows = "" if figure.rows is None else f"{figure.rows:,}"
+    if not seconds:
+        return f"| {figure.what} | > {LONGEST_SECONDS:.0f} | broken off | 0 | |"
+    return (
+        f"| {figure.what} | {statistics.median(seconds):.3f}"
+        f" | {min(seconds):.3f} - {max(seconds):.3f} | {len(seconds)} | {rows} |"
+    )
+
+
+def _sizes(root: Path) -> Iterator[str]:
+    """How much there is."""
+    file = Workspace(root).published
+    with duckdb.connect(str(file), read_only=True) as connection:
+        tables = ("traffic_5m", "traffic_1h", "traffic_1d", "exporters_1h", "clients_1d")
+        for table in tables:
+            (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0]
+            yield f"{table} {rows:,} rows"
+    yield f"{file.stat().st_size / (1 << 20):,.0f} MiB"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    to_make = commands.add_parser("make", help="make the workspace")
+    to_measure = commands.add_parser("measure", help="measure on a copy of it")
+    for command in (to_make, to_measure):
+        command.add_argument("root", type=Path, metavar="DIR", help="the workspace")
+    usual = Size()
+    to_make.add_argument(
+        "--days", type=int, default=usual.days, help=f"of traffic (default {usual.days})"
+    )
+    to_make.add_argument(
+        "--fine-days",
+        type=int,
+        default=usual.fine_days,
+        help=f"the newest, made per 5 minutes (default {usual.fine_days})",
+    )
+    to_make.add_argument(
+        "--part", type=float, default=usual.part, help="of all keys of traffic (default 1)"
+    )
+    to_measure.add_argument("--runs", type=int, default=5, help="rounds (default 5)")
+    to_measure.add_argument(
+        "--v6share",
+        type=Path,
+        default=Path(sys.executable).with_name("v6share"),
+        help="the command to measure (default: of this environment)",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Make the workspace, or measure and print the tables."""
+    options = _options()
+    if options.command == "make":
+        began = time.perf_counter()
+        make(options.root, Size(options.days, options.fine_days, options.part))
+        say(f"{options.root}: made in {time.perf_counter() - began:.0f} s")
+        print(", ".join(_sizes(options.root)))
+        return
+    print(machine())
+    print(", ".join(_sizes(options.root)))
+    print(*report(measure(options.root, options.v6share.absolute(), options.runs)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
