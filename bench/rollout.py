@@ -395,7 +395,7 @@ SELECT
     ELSE $first_day::DATE + (hash('launch', app) % 4 * $days // 18)::INTEGER END AS from_day,
   weight * amount AS weight,
   -- Small lines show in few of the 288 windows of a day.
-  least(1.0, greatest(0.006, 13 * sqrt(weight * amount))) AS busy,
+  least(1.0, greatest(0.006, 9 * sqrt(weight * amount))) AS busy,
   $intervals[1 + (hash(network) % 5)::INTEGER] AS interval,
   CASE direction WHEN 'to_client' THEN 300 + seed % 1100 ELSE 60 + seed % 300 END::BIGINT
     AS packet_bytes,
