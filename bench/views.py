@@ -16,6 +16,7 @@ child's peak memory starts with its parent's.
 """
 
 import argparse
+import os
 import resource
 import shutil
 import statistics
@@ -55,10 +56,15 @@ BATCH_ROWS: Final = 1000
 
 @dataclass
 class Figure:
-    """What was measured: the seconds of each round, none where it was broken off."""
+    """What was measured: the seconds of each round, none where it was broken off.
+
+    cpu_seconds: of all threads and of processes that ended, which other work on the machine moves
+    less.
+    """
 
     what: str
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     rows: int | None = None
 
 
@@ -255,6 +261,7 @@ def _warm_up(action: Callable[[], None], figure: Figure, runs: int) -> None:
         action()
     if runs > 1:
         figure.seconds.clear()
+        figure.cpu_seconds.clear()
 
 
 def _in_rounds(action: Callable[[], None], figure: Figure, runs: int) -> None:
@@ -268,10 +275,16 @@ def _in_rounds(action: Callable[[], None], figure: Figure, runs: int) -> None:
 
 @contextmanager
 def _timed(figure: Figure) -> Iterator[None]:
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), _cpu_seconds()
     yield
     figure.seconds.append(time.perf_counter() - began)
+    figure.cpu_seconds.append(_cpu_seconds() - cpu_began)
     say(f"{figure.what}: {figure.seconds[-1]:.3f} s")
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def _peak_mib(of: int) -> float:
@@ -306,8 +319,8 @@ def report(parts: Sequence[Part]) -> Iterator[str]:
     """The parts as Markdown."""
     for part in parts:
         yield f"\n{part.title}; peak memory of the process {part.peak_mib:,.0f} MiB\n"
-        yield "| | s, median | from - to | rounds | rows |"
-        yield "|---|---:|---|---:|---:|"
+        yield "| | s, median | from - to | CPU s, median | rounds | rows |"
+        yield "|---|---:|---|---:|---:|---:|"
         yield from map(_row, part.figures)
 
 
@@ -315,10 +328,11 @@ def _row(figure: Figure) -> str:
     seconds = figure.seconds
     rows = "" if figure.rows is None else f"{figure.rows:,}"
     if not seconds:
-        return f"| {figure.what} | > {LONGEST_SECONDS:.0f} | broken off | 0 | |"
+        return f"| {figure.what} | > {LONGEST_SECONDS:.0f} | broken off | | 0 | |"
     return (
         f"| {figure.what} | {statistics.median(seconds):.3f}"
-        f" | {min(seconds):.3f} - {max(seconds):.3f} | {len(seconds)} | {rows} |"
+        f" | {min(seconds):.3f} - {max(seconds):.3f} | {statistics.median(figure.cpu_seconds):.2f}"
+        f" | {len(seconds)} | {rows} |"
     )
 
 

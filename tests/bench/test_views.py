@@ -115,5 +115,5 @@ def test_what_takes_too_long_is_broken_off_and_said(monkeypatch: pytest.MonkeyPa
         figure = views._measure_query(connection, "endless", endless, 5)
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
     assert list(views.report([views.Part("Views", [figure], 1.0)]))[-1] == (
-        "| endless | > 0 | broken off | 0 | |"
+        "| endless | > 0 | broken off | | 0 | |"
     )
