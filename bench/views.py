@@ -16,6 +16,7 @@ child's peak memory starts with its parent's.
 """
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -24,10 +25,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Timer
 from typing import Final
@@ -52,6 +51,8 @@ from v6share.workspace.paths import Workspace
 # A query that takes longer is broken off. Rounds end, too, once they have taken that long together.
 LONGEST_SECONDS: Final = 60.0
 BATCH_ROWS: Final = 1000
+# In this order: the first one publishes what the others read.
+PARTS: Final = ("publishing", "kpi", "views")
 
 
 @dataclass
@@ -293,10 +294,23 @@ def _peak_mib(of: int) -> float:
     return largest / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def _apart(measured: Callable[..., Part], *arguments: object) -> Part:
-    """Measure in a new process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measured, *arguments).result()
+def measure_part(name: str, root: Path, program: Path, runs: int) -> Part:
+    """Measure one of PARTS in this process."""
+    match name:
+        case "publishing":
+            return measure_publishing(root, runs)
+        case "kpi":
+            return measure_kpi(program, root, runs)
+    return measure_views(root, runs)
+
+
+def _apart(name: str, root: Path, program: Path, runs: int) -> Part:
+    """Measure one of PARTS in a process of its own."""
+    words = [sys.executable, "-m", "bench.views", "part", str(root), "--name", name]
+    words += ["--v6share", str(program), "--runs", str(runs)]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+    part = json.loads(done.stdout)
+    return Part(part["title"], [Figure(**one) for one in part["figures"]], part["peak_mib"])
 
 
 def measure(root: Path, program: Path, runs: int) -> list[Part]:
@@ -306,11 +320,7 @@ def measure(root: Path, program: Path, runs: int) -> list[Part]:
     copy.state.mkdir(parents=True)
     try:
         shutil.copyfile(Workspace(root).warehouse, copy.warehouse)
-        return [
-            _apart(measure_publishing, copy.root, runs),
-            _apart(measure_kpi, program, copy.root, runs),
-            _apart(measure_views, copy.root, runs),
-        ]
+        return [_apart(name, copy.root, program, runs) for name in PARTS]
     finally:
         shutil.rmtree(copy.root, ignore_errors=True)
 
@@ -352,7 +362,10 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     to_make = commands.add_parser("make", help="make the workspace")
     to_measure = commands.add_parser("measure", help="measure on a copy of it")
-    for command in (to_make, to_measure):
+    # What ``measure`` starts.
+    part = commands.add_parser("part", help="one part of it, as JSON; not a copy")
+    part.add_argument("--name", choices=PARTS, required=True)
+    for command in (to_make, to_measure, part):
         command.add_argument("root", type=Path, metavar="DIR", help="the workspace")
     usual = Size()
     to_make.add_argument(
@@ -367,13 +380,14 @@ def _options() -> argparse.Namespace:
     to_make.add_argument(
         "--part", type=float, default=usual.part, help="of all keys of traffic (default 1)"
     )
-    to_measure.add_argument("--runs", type=int, default=5, help="rounds (default 5)")
-    to_measure.add_argument(
-        "--v6share",
-        type=Path,
-        default=Path(sys.executable).with_name("v6share"),
-        help="the command to measure (default: of this environment)",
-    )
+    for command in (to_measure, part):
+        command.add_argument("--runs", type=int, default=5, help="rounds (default 5)")
+        command.add_argument(
+            "--v6share",
+            type=Path,
+            default=Path(sys.executable).with_name("v6share"),
+            help="the command to measure (default: of this environment)",
+        )
     return parser.parse_args()
 
 
@@ -386,9 +400,14 @@ def main() -> None:
         say(f"{options.root}: made in {time.perf_counter() - began:.0f} s")
         print(", ".join(_sizes(options.root)))
         return
+    program = options.v6share.absolute()
+    if options.command == "part":
+        part = measure_part(options.name, options.root, program, options.runs)
+        print(json.dumps(asdict(part)))
+        return
     print(machine())
-    print(", ".join(_sizes(options.root)))
-    print(*report(measure(options.root, options.v6share.absolute(), options.runs)), sep="\n")
+    print(", ".join(_sizes(options.root)), flush=True)
+    print(*report(measure(options.root, program, options.runs)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import pytest
 
 from bench import views
 from bench.rollout import LAST_DAY, Size, make
+from v6share.schemas.aggregates import TRAFFIC_5M
 from v6share.warehouse.checks import run_checks
+from v6share.warehouse.merge.upsert import upsert_rows
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.paths import Workspace
 
@@ -73,15 +75,16 @@ def test_the_same_rows_are_made_again(made: Path, tmp_path: Path) -> None:
 def test_a_batch_merges_with_what_is_there(made: Path) -> None:
     with closing(open_warehouse(Workspace(made))) as connection:
 
-        def figures() -> tuple[object, ...]:
+        def figures() -> tuple[int, int]:
             sql = "SELECT count(*), sum(records)::BIGINT FROM traffic_5m"
-            return connection.execute(sql).fetchall()[0]
+            rows, records = connection.execute(sql).fetchall()[0]
+            return rows, records
 
         rows, records = figures()
         batch = views.draw_batch(connection, 1)
-        added = sum(batch[views.TRAFFIC_5M].column("records").to_pylist())
+        added = sum(batch[TRAFFIC_5M].column("records").to_pylist())
         connection.begin()
-        views.upsert_rows(connection, views.TRAFFIC_5M, batch[views.TRAFFIC_5M])
+        upsert_rows(connection, TRAFFIC_5M, batch[TRAFFIC_5M])
         assert figures() == (rows, records + added)
         connection.rollback()
 
