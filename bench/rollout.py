@@ -30,9 +30,10 @@ from v6share.schemas.aggregates import THETA_MAX, THETA_SIZE, TRAFFIC_5M
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.columns import Table
 from v6share.schemas.fragment import RULES_VERSION
-from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS
+from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
 from v6share.warehouse.database.arrow import insert_rows
 from v6share.warehouse.database.state import raise_revision
+from v6share.warehouse.database.touched import note_touched
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.open import open_warehouse
@@ -162,6 +163,7 @@ def enter_input(
     _insert_record(connection, LEDGER_FILES, common | file)
     _insert_record(connection, LEDGER_RUNS, common | run)
     raise_revision(connection)
+    note_touched(connection, [table.name for table in LEDGERS])
 
 
 def _insert_record(connection: Connection, table: Table, record: dict[str, Any]) -> None:

@@ -7,10 +7,6 @@
 copy of the warehouse, which the code at hand opens, brings to its own version and publishes. So
 two versions can be measured on the same workspace, one after the other.
 
-Of versions that differ in how views are made this uses only what all of them have: the names of the
-public views, how a warehouse is opened, rows are merged into it, and how it is checked and
-published. What a version does for its views between a commit and a publish belongs into ``STEPS``.
-
 Each part runs in a process of its own, whose peak memory is told. This one stays small: on Linux a
 child's peak memory starts with its parent's.
 """
@@ -43,6 +39,7 @@ from v6share.schemas.merge_rows import combine
 from v6share.warehouse.checks import run_checks
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.merge.upsert import upsert_rows
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import publish
@@ -97,9 +94,13 @@ def _check_and_publish(connection: Connection, workspace: Workspace) -> None:
     check_and_publish(connection, workspace, wanted=True)
 
 
-# What check_and_publish is made of, in its order. Where a version also keeps up the results of its
-# views there, this is the place to name it; where a commit does that, it is ``insert_batch``.
+def _refresh(connection: Connection, _: Workspace) -> None:
+    refresh_results(connection)
+
+
+# What check_and_publish is made of, in its order.
 STEPS: Final[Mapping[str, Step]] = {
+    "bring the kept results up to date": _refresh,
     "the checks alone": _check,
     "publish alone": _publish,
 }

@@ -66,7 +66,9 @@ def read(root: Path) -> duckdb.DuckDBPyConnection:
 def tables(root: Path, leave_out: Sequence[str] = ("ledger_runs",)) -> dict[str, pa.Table]:
     """Every table of the snapshot, ORDER BY ALL, as Arrow; of the ledger only what counts now."""
     with read(root) as connection:
-        names = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
+        names = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' ORDER BY 1"
+        ).fetchall()
         return {name: _ordered(connection, name) for (name,) in names if name not in leave_out}
 
 
