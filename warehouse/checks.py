@@ -3,22 +3,37 @@
 Each file under ``sql/checks/`` starts with ``-- what: ...``, which holds where all is well,
 ``-- found: ...``, which says in words what one row of the query means, with its columns in braces,
 and ``-- severity: fail`` or ``warn``. A failed check keeps the numbers from being published.
+
+With ``-- by day: yes`` a check says of each day what it finds there, whatever the others hold. Such
+a check may be run on the days that changed alone, as the others passed it before. It is the same
+SQL then, on temporary views that hide the tables.
 """
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib import resources
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import duckdb
 
+from v6share.schemas.aggregates import AGGREGATES
+from v6share.schemas.columns import Table
 from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.touched import day_spans, forget_unchecked, read_unchecked
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.views import quoted
 
 Severity = Literal["fail", "warn"]
 
 SAMPLE_ROWS = 5
+# More changed days are checked with all others.
+MOST_DAYS: Final = 62
+# So often all days are checked, whatever changed.
+WHOLE_EVERY: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,7 @@ class Check:
     in_words: str
     severity: Severity
     sql: str
+    is_by_day: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,8 +99,9 @@ def parse_check(file_name: str, text: str) -> Check:
     header = dict(
         line.removeprefix("-- ").split(": ", 1)
         for line in text.splitlines()
-        if line.startswith(("-- what: ", "-- found: ", "-- severity: "))
+        if line.startswith(("-- what: ", "-- found: ", "-- severity: ", "-- by day: "))
     )
+    is_by_day = header.pop("by day", "no") == "yes"
     if header.keys() != {"what", "found", "severity"} or header["severity"] not in ("fail", "warn"):
         raise ValueError(
             f"{file_name}: expected the lines `-- what: ...`, `-- found: ...` and "
@@ -92,21 +109,64 @@ def parse_check(file_name: str, text: str) -> Check:
         )
     severity = cast("Severity", header["severity"])
     name = file_name.removesuffix(".sql")
-    return Check(name, header["what"], header["found"], severity, text)
+    return Check(name, header["what"], header["found"], severity, text, is_by_day)
 
 
-def run_checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+def days_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> set[date] | None:
+    """The days that changed since the checks passed; None where all are to be checked.
+
+    All are: where that was never done, a day ago or more (or after ``now``, by a clock that was
+    set back since), and where more changed than is worth telling apart.
+    """
+    checked = read_state(connection, "checked_whole_at")
+    if not checked or not timedelta(0) <= now - datetime.fromisoformat(checked) < WHOLE_EVERY:
+        return None
+    changed = read_unchecked(connection)
+    touched = [changed[table.name] for table in AGGREGATES if table.name in changed]
+    days = {day for one in touched for day in one.days}
+    return None if any(one.all for one in touched) or len(days) > MOST_DAYS else days
+
+
+def note_passed(connection: duckdb.DuckDBPyConnection, now: datetime, *, whole: bool) -> None:
+    """Note that no check keeps the numbers back. whole: of all days. now: as for the above."""
+    with transaction(connection):
+        forget_unchecked(connection)
+        if whole:
+            write_state(connection, "checked_whole_at", now.isoformat())
+
+
+def run_checks(
+    connection: duckdb.DuckDBPyConnection, days: Collection[date] | None = None
+) -> list[CheckResult]:
     """Run every check, on the warehouse or on a published file.
 
-    Two at a time: most of them are too short for DuckDB to share one among its threads.
+    days: those that changed, where all others are known to have passed; None: all is checked. Two
+    at a time: most are too short for DuckDB to share one among its threads.
     """
+    hiding = [] if days is None else [_only(connection, table, days) for table in AGGREGATES]
 
     def run(check: Check) -> CheckResult:
         with connection.cursor() as cursor:
+            if check.is_by_day:
+                for view in hiding:
+                    cursor.execute(view)
             return run_check(cursor, check)
 
     with ThreadPoolExecutor(2, thread_name_prefix="v6share-checks") as threads:
         return list(threads.map(run, read_checks()))
+
+
+def _only(connection: duckdb.DuckDBPyConnection, table: Table, days: Collection[date]) -> str:
+    """A statement that hides a table behind its rows of some days."""
+    ((database,),) = connection.execute("SELECT current_database()").fetchall()
+    start = table.columns[0].name
+    spans = [
+        f"({start} >= '{first}' AND {start} < '{last + timedelta(1)}')"
+        for first, last in day_spans(days, MOST_DAYS)
+    ]
+    where = " OR ".join(spans) or "false"
+    source = f"{quoted(database)}.main.{table.name}"
+    return f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {source} WHERE {where}"  # noqa: S608
 
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:

@@ -8,6 +8,7 @@ block of it is compared with its checksum: DuckDB has read only those that a que
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,11 @@ def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Pa
         connection.execute("CHECKPOINT")
         storage.copy_held(workspace.warehouse, draft)
         _leave_out_private(connection, draft)
-        storage.sync(draft)
-        _refuse_damage(connection, draft)
+        # The disk is waited for while the blocks are read.
+        with ThreadPoolExecutor(1, thread_name_prefix="v6share-sync") as thread:
+            synced = thread.submit(storage.sync, draft)
+            _refuse_damage(connection, draft)
+            synced.result()
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:

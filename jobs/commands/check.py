@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -11,7 +12,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
-from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, run_checks
+from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_passed, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.kept.compare import compare_results
 from v6share.warehouse.kept.refresh import refresh_results
@@ -72,6 +73,8 @@ def _of_warehouse(
         refuse_lost_runs(connection, workspace)
         refresh_results(connection)
         found = run_checks(connection)
+        if not any(result.blocks for result in found):
+            note_passed(connection, datetime.now(UTC), whole=True)
         return [*found, *compare_results(connection)] if results else found
     finally:
         connection.close()

@@ -9,7 +9,7 @@ from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
-from v6share.warehouse.checks import CheckResult, run_checks
+from v6share.warehouse.checks import CheckResult, days_to_check, note_passed, run_checks
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
@@ -38,17 +38,20 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
+    now = utc_now()
     with noting_damage(connection, workspace):
         made_again = refresh_results(connection)
-        results = run_checks(connection)
+        days = days_to_check(connection, now)
+        results = run_checks(connection, days)
     messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
     _hold_back(connection, results)
+    note_passed(connection, now, whole=days is None)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
         messages.say("not published, as --no-publish says")
         return False
     warned = sum(not result.passed for result in results)
-    write_snapshot(connection, utc_now(), failed=0, warned=warned)
+    write_snapshot(connection, now, failed=0, warned=warned)
     published = publish(connection, workspace)
     messages.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",

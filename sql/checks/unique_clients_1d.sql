@@ -1,6 +1,7 @@
 -- what: clients_1d has each key once
 -- found: {day} {vantage} {scope} {id} {family} {unit} stands there {times} times
 -- severity: fail
+-- by day: yes
 SELECT
   day, vantage, scope, id, family, unit,
   count(*) AS times

@@ -6,3 +6,5 @@ CREATE TABLE private.touched (table_name VARCHAR NOT NULL, day DATE);
 COMMENT ON TABLE private.touched IS 'What changed since the results were made: days of tables, whole tables where day is NULL.';
 CREATE TABLE private.kept (name VARCHAR NOT NULL);
 COMMENT ON TABLE private.kept IS 'The results that were made; what is missing is made anew.';
+CREATE TABLE private.unchecked (table_name VARCHAR NOT NULL, day DATE);
+COMMENT ON TABLE private.unchecked IS 'What changed since the checks last passed; as in private.touched.';

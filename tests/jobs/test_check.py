@@ -23,7 +23,7 @@ def test_a_failed_check_keeps_the_old_snapshot(
     run(capsys, root, flows / "day0.parquet")
     before = Workspace(root).published.read_bytes()
     failed = CheckResult("made_up", "all is well", "{row} is not", "fail", 2, ({"row": 1},))
-    monkeypatch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda _: [failed])
+    monkeypatch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda *_: [failed])
     assert call(capsys, root, "run", flows / "day1.parquet", "--no-publish")[0] is ExitCode.GATE
     code, _, err = call(capsys, root, "run", flows)
     assert code is ExitCode.GATE

@@ -136,7 +136,7 @@ def test_status_says_what_publishes_where_a_check_failed_or_nobody_wanted_it(
 ) -> None:
     failed = CheckResult("name", "what", "{day}", "fail", 1, ({"day": "today"},))
     with monkeypatch.context() as patch:
-        patch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda _: [failed])
+        patch.setattr("v6share.jobs.steps.check_and_publish.run_checks", lambda *_: [failed])
         assert call(capsys, root, "run", flows)[0] is ExitCode.GATE
     err = call(capsys, root, "status")[2]
     assert "not published (failed checks: name)" in err

@@ -27,10 +27,11 @@ from v6share import __version__
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.checks import CheckResult
 from v6share.warehouse.commit import record
+from v6share.warehouse.database.touched import day_spans
 from v6share.warehouse.database.views import Kept, read_views
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.kept.compare import compare_results
-from v6share.warehouse.kept.refresh import DAYS_AT_ONCE, day_spans, refresh_results
+from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import publish
@@ -259,11 +260,11 @@ def test_the_snapshot_says_what_it_is(
 def test_spans_of_days_are_short_and_hold_each_day_once() -> None:
     day = date(2026, 1, 1)
     days = {day + timedelta(days=i) for i in (0, 1, 2, 5, 7, 8)}
-    spans = [((a - day).days, (b - day).days) for a, b in day_spans(days)]
+    spans = [((a - day).days, (b - day).days) for a, b in day_spans(days, 5)]
     assert spans == [(0, 2), (5, 5), (7, 8)]
-    assert list(day_spans([])) == []
-    long = [day + timedelta(days=i) for i in range(2 * DAYS_AT_ONCE + 1)]
-    assert [(b - a).days + 1 for a, b in day_spans(long)] == [DAYS_AT_ONCE, DAYS_AT_ONCE, 1]
+    assert list(day_spans([], 5)) == []
+    long = [day + timedelta(days=i) for i in range(11)]
+    assert [(b - a).days + 1 for a, b in day_spans(long, 5)] == [5, 5, 1]
 
 
 # Commits one more file and publishes; dies where told.

@@ -15,6 +15,7 @@ Key = Literal[
     "dimensions",
     "declared",
     "unpublished",
+    "checked_whole_at",
 ]
 
 

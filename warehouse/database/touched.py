@@ -1,13 +1,14 @@
-"""What changed in the tables since the kept results were made.
+"""What changed in the tables since the kept results were made, and since the checks last passed.
 
-Whatever changes a table notes it here in the same transaction; the notes are taken in the
-transaction that brings the results up to date.
+Whatever changes a table notes it here in the same transaction. The transaction that brings the
+results up to date hands the notes on to the checks.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import islice
 
 import duckdb
 import pyarrow as pa
@@ -43,9 +44,42 @@ def note_touched_days(connection: duckdb.DuckDBPyConnection, table: str, days: p
 
 
 def take_touched(connection: duckdb.DuckDBPyConnection) -> dict[str, Touched]:
-    """What was noted, by table; the notes are gone."""
-    found: dict[str, Touched] = defaultdict(Touched)
-    for name, day in connection.execute("SELECT DISTINCT * FROM private.touched").fetchall():
-        found[name] |= EVERYTHING if day is None else Touched(days=frozenset([day]))
+    """What the results lack, by table; the checks have it to do still."""
+    found = _read(connection, "touched")
+    connection.execute("INSERT INTO private.unchecked SELECT DISTINCT * FROM private.touched")
     connection.execute("DELETE FROM private.touched")
     return found
+
+
+def read_unchecked(connection: duckdb.DuckDBPyConnection) -> dict[str, Touched]:
+    """What changed since the checks last passed, by table."""
+    return _read(connection, "unchecked")
+
+
+def forget_unchecked(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note that the checks passed."""
+    connection.execute("DELETE FROM private.unchecked")
+
+
+def _read(connection: duckdb.DuckDBPyConnection, notes: str) -> dict[str, Touched]:
+    found: dict[str, Touched] = defaultdict(Touched)
+    query = f"SELECT DISTINCT * FROM private.{notes}"  # noqa: S608 - one of two names
+    for name, day in connection.execute(query).fetchall():
+        found[name] |= EVERYTHING if day is None else Touched(days=frozenset([day]))
+    return found
+
+
+def day_spans(days: Iterable[date], longest: int) -> Iterator[tuple[date, date]]:
+    """First and last of runs of neighbouring days, none of more than ``longest`` days.
+
+    Given as a span, days are found in a table without reading the others.
+    """
+    ascending = iter(sorted(set(days)))
+    run = list(islice(ascending, 1))
+    for day in ascending:
+        if day - run[-1] > timedelta(1) or len(run) == longest:
+            yield run[0], run[-1]
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1]

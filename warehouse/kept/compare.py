@@ -13,8 +13,9 @@ import duckdb
 
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult
 from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.touched import day_spans
 from v6share.warehouse.database.views import Kept, View, read_views
-from v6share.warehouse.kept.refresh import day_spans, days_of
+from v6share.warehouse.kept.refresh import DAYS_AT_ONCE, days_of
 
 # Columns that say which row it is, of those that are equal.
 _NAMING_COLUMNS: Final = 8
@@ -59,7 +60,7 @@ def _parts(
     """Which rows are compared at once: a condition and its values."""
     if view.kept is not Kept.BY_DAY:
         return [("", [])]
-    days = day_spans(days_of(connection, view, views))
+    days = day_spans(days_of(connection, view, views), DAYS_AT_ONCE)
     return [(" WHERE day BETWEEN ? AND ?", list(span)) for span in days]
 
 

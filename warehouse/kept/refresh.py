@@ -9,16 +9,21 @@ alone, as these read final days only.
 # ruff: noqa: S608 - all SQL here is made from names of views and tables; values are bound
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
-from itertools import islice
 from operator import or_
 from typing import Final
 
 import duckdb
 
 from v6share.schemas.aggregates import AGGREGATES
-from v6share.warehouse.database.touched import EVERYTHING, NOTHING, Touched, take_touched
+from v6share.warehouse.database.touched import (
+    EVERYTHING,
+    NOTHING,
+    Touched,
+    day_spans,
+    take_touched,
+)
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.views import Kept, View, read_views
 
@@ -108,7 +113,7 @@ def differ(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
 
 
 def _make_days(connection: duckdb.DuckDBPyConnection, view: View, days: Iterable[date]) -> None:
-    for first, last in day_spans(days):
+    for first, last in day_spans(days, DAYS_AT_ONCE):
         connection.execute(
             f"DELETE FROM results.{view.name} WHERE day BETWEEN ? AND ?", [first, last]
         )
@@ -117,22 +122,6 @@ def _make_days(connection: duckdb.DuckDBPyConnection, view: View, days: Iterable
             "WHERE day BETWEEN ? AND ?",
             [first, last],
         )
-
-
-def day_spans(days: Iterable[date]) -> Iterator[tuple[date, date]]:
-    """First and last of runs of neighbouring days, none longer than what is made at once.
-
-    Given as a span, days are found in a table without reading the others.
-    """
-    ascending = iter(sorted(set(days)))
-    run = list(islice(ascending, 1))
-    for day in ascending:
-        if day - run[-1] > timedelta(1) or len(run) == DAYS_AT_ONCE:
-            yield run[0], run[-1]
-            run = []
-        run.append(day)
-    if run:
-        yield run[0], run[-1]
 
 
 def days_of(connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]) -> set[date]:
