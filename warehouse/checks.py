@@ -20,7 +20,6 @@ from typing import Any, Final, Literal, cast
 import duckdb
 
 from v6share.schemas.aggregates import AGGREGATES
-from v6share.schemas.columns import Table
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.touched import day_spans, forget_unchecked, read_unchecked
@@ -143,30 +142,30 @@ def run_checks(
     days: those that changed, where all others are known to have passed; None: all is checked. Two
     at a time: most are too short for DuckDB to share one among its threads.
     """
-    hiding = [] if days is None else [_only(connection, table, days) for table in AGGREGATES]
 
     def run(check: Check) -> CheckResult:
         with connection.cursor() as cursor:
-            if check.is_by_day:
-                for view in hiding:
-                    cursor.execute(view)
+            if check.is_by_day and days is not None:
+                hide_other_days(cursor, days)
             return run_check(cursor, check)
 
     with ThreadPoolExecutor(2, thread_name_prefix="v6share-checks") as threads:
         return list(threads.map(run, read_checks()))
 
 
-def _only(connection: duckdb.DuckDBPyConnection, table: Table, days: Collection[date]) -> str:
-    """A statement that hides a table behind its rows of some days."""
+def hide_other_days(connection: duckdb.DuckDBPyConnection, days: Collection[date]) -> None:
+    """Put temporary views of the aggregates' names before them, with their rows of some days."""
     ((database,),) = connection.execute("SELECT current_database()").fetchall()
-    start = table.columns[0].name
-    spans = [
-        f"({start} >= '{first}' AND {start} < '{last + timedelta(1)}')"
-        for first, last in day_spans(days, MOST_DAYS)
-    ]
-    where = " OR ".join(spans) or "false"
-    source = f"{quoted(database)}.main.{table.name}"
-    return f"CREATE TEMP VIEW {table.name} AS SELECT * FROM {source} WHERE {where}"  # noqa: S608
+    spans = list(day_spans(days, MOST_DAYS))
+    for table in AGGREGATES:
+        start, source = table.columns[0].name, f"{quoted(database)}.main.{table.name}"
+        chosen = [
+            f"({start} >= '{first}' AND {start} < '{last + timedelta(1)}')" for first, last in spans
+        ]
+        connection.execute(
+            f"CREATE TEMP VIEW {table.name} AS "
+            f"SELECT * FROM {source} WHERE {' OR '.join(chosen) or 'false'}"
+        )
 
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -21,6 +22,9 @@ from typing import BinaryIO, Final, NamedTuple
 
 _DRAFT: Final = ".draft"
 _READABLE: Final = 0o644
+# Of a copy. Larger ones take longer: what is read leaves the cache of the processor before it is
+# written.
+_PIECE_BYTES: Final = 64 << 10
 # Descriptors of files that a database has locked, by device and inode: see ``copy_held``.
 _held: Final[dict[tuple[int, int], int]] = {}
 
@@ -201,15 +205,26 @@ def copy_held(source: Path, target: Path) -> None:
     """Copy a file that a database in this process has locked.
 
     To close any descriptor of a file gives up all locks (POSIX) that this process has on it, the
-    database's too. So one descriptor of each such file is kept for the life of the process.
+    database's too. So one descriptor of each such file is kept for the life of the process. What is
+    copied goes to the disk meanwhile: a large copy would be waited for twice, for memory first.
     """
     found = source.stat()
     file = (found.st_dev, found.st_ino)
     if file not in _held:
         _held[file] = os.open(source, os.O_RDONLY)
-    with open(_held[file], "rb", closefd=False) as whole, target.open("wb") as copy:
+    with (
+        open(_held[file], "rb", closefd=False) as whole,
+        target.open("wb") as copy,
+        ThreadPoolExecutor(1, thread_name_prefix="v6share-copy") as thread,
+    ):
         whole.seek(0)
-        shutil.copyfileobj(whole, copy)
+        on_its_way = thread.submit(os.fsync, copy.fileno())
+        while piece := whole.read(_PIECE_BYTES):
+            copy.write(piece)
+            if on_its_way.done():
+                on_its_way.result()
+                on_its_way = thread.submit(os.fsync, copy.fileno())
+        on_its_way.result()
 
 
 def sync(path: Path) -> None:

@@ -19,10 +19,13 @@
 -- source:  dim_endpoints, dim_networks, kpi_traffic_1d, clients_1d, kpi_exporters_1d
 -- kept:    whole, of final days
 CREATE VIEW definitions.endpoint_status AS
-WITH days AS (
+WITH starts AS (
   SELECT unnest(generate_series(
     (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
   FROM main.final_span
+),
+days AS (
+  SELECT window_start, CAST(window_start AS DATE) AS day FROM starts
 ),
 traffic AS (
   SELECT
@@ -75,7 +78,7 @@ seen AS (
 hashes AS (
   SELECT c.scope, c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  SEMI JOIN days USING (day)
   WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
@@ -87,7 +90,7 @@ clients AS (
 sampling AS (
   SELECT CASE WHEN min(e.sampling_min) > 0 THEN max(e.sampling_max) ELSE 0 END AS interval
   FROM main.kpi_exporters_1d e
-  JOIN main.final_span a ON e.day BETWEEN a.as_of - 29 AND a.as_of
+  SEMI JOIN days USING (day)
 ),
 judged AS (
   SELECT

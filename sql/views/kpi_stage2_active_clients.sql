@@ -21,13 +21,17 @@
 --          dim_vantages
 -- kept:    whole, of final days
 CREATE VIEW definitions.kpi_stage2_active_clients AS
-WITH sketches AS (
+WITH month AS (
+  SELECT d.day
+  FROM main.final_days d
+  JOIN main.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
+),
+sketches AS (
   SELECT c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes
   FROM main.clients_1d c
-  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  SEMI JOIN month USING (day)
   WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
-    AND c.day IN (SELECT day FROM main.final_days)
 ),
 sampling AS (
   SELECT coalesce(bool_or(e.sampling_min <> 1 OR e.sampling_max <> 1), false) AS sampled
@@ -61,10 +65,9 @@ hashes AS (
 daily AS (
   SELECT l.line, d.day, d.theta, d.clients
   FROM main.kpi_stage2_daily_clients d
-  JOIN main.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
   JOIN lines l
     ON l.scope = d.scope AND l.id = d.id AND l.unit = d.unit AND l.family = d.family
-  WHERE d.day IN (SELECT day FROM main.final_days)
+  SEMI JOIN month USING (day)
 ),
 unions AS (
   SELECT line, theta_estimate(count(DISTINCT hash), union_theta) AS clients_union

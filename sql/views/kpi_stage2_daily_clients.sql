@@ -13,16 +13,13 @@
 -- kept:    by day
 CREATE VIEW definitions.kpi_stage2_daily_clients AS
 WITH sketches AS (
-  SELECT day, scope, id, unit, family, theta, client_hashes
+  SELECT
+    day, scope, id, unit, theta, client_hashes,
+    -- Subscribers have one hash whatever the family, so their families can be united.
+    unnest(CASE unit WHEN 'subscriber' THEN [family, 'any'] ELSE [family] END) AS family
   FROM main.clients_1d
   WHERE family IN ('v4', 'v6')
     AND vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
-),
--- Subscribers have one hash whatever the family, so their families can be united.
-with_any AS (
-  SELECT * FROM sketches
-  UNION ALL
-  SELECT * REPLACE ('any' AS family) FROM sketches WHERE unit = 'subscriber'
 ),
 united AS (
   SELECT
@@ -30,7 +27,7 @@ united AS (
     -- Of one sketch alone every hash counts: only several need to be united.
     CASE WHEN count(*) = 1 THEN any_value(len(client_hashes)) END AS of_one,
     CASE WHEN count(*) > 1 THEN list(client_hashes) END AS several
-  FROM with_any
+  FROM sketches
   GROUP BY day, scope, id, unit, family
 ),
 counted AS (

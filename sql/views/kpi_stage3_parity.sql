@@ -10,10 +10,13 @@
 -- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints, dim_networks
 -- kept:    whole, of final days
 CREATE VIEW definitions.kpi_stage3_parity AS
-WITH days AS (
+WITH starts AS (
   SELECT unnest(generate_series(
     (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
   FROM main.final_span
+),
+days AS (
+  SELECT window_start, CAST(window_start AS DATE) AS day FROM starts
 ),
 core AS (
   SELECT product, name FROM main.dim_products WHERE core
@@ -42,7 +45,7 @@ regions AS (
 hashes AS (
   SELECT c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  JOIN main.final_span a ON c.day BETWEEN a.as_of - 29 AND a.as_of
+  SEMI JOIN days USING (day)
   WHERE c.scope = 'product' AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),

@@ -1,5 +1,6 @@
+from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,16 @@ from v6share.schemas.columns import Merge
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.warehouse.checks import (
     CheckResult,
+    days_to_check,
+    hide_other_days,
+    note_passed,
     parse_check,
     read_checks,
     run_check,
     run_checks,
 )
 from v6share.warehouse.commit import record
+from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.paths import Workspace
 
@@ -139,6 +144,79 @@ def test_every_check_finds_each_of_its_harms(workspace: Workspace) -> None:
         assert "{" not in result.example
         assert result.blocks == (name not in ("silent_exporters", "stray_days"))
         connection.execute("ROLLBACK")
+    connection.close()
+
+
+def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
+    workspace: Workspace,
+) -> None:
+    checks = {check.name: check for check in read_checks()}
+    assert sum(check.is_by_day for check in checks.values()) == 4 + len(AGGREGATES)
+    connection = open_warehouse(workspace)
+    record(
+        connection, workspace, [commit(*(make_fragment(workspace, f"f{i}", i) for i in range(3)))]
+    )
+    days = {date(2026, 3, 1), date(2026, 3, 2)}
+    found: Counter[str] = Counter()
+    for name, harm in HARMS:
+        if not checks[name].is_by_day:
+            continue
+        connection.execute(f"BEGIN; {harm}")
+        whole = run_check(connection, checks[name])
+        for chosen in (days, {date(2026, 2, 28), date(2026, 3, 4)}):
+            hide_other_days(connection, chosen)
+            there = run_check(connection, checks[name])
+            assert there.found == (whole.found if chosen is days else 0), (name, harm)
+            connection.execute("".join(f"DROP VIEW temp.{t.name};" for t in AGGREGATES))
+        connection.execute("ROLLBACK")
+        found[name] += 1
+    assert sum(found.values()) > 50
+    connection.close()
+
+
+def test_harm_on_a_changed_day_is_found_and_stays_to_be_found(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    assert days_to_check(connection, now) is None
+    note_passed(connection, now, whole=True)
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
+    refresh_results(connection)
+    days = days_to_check(connection, now)
+    assert days == {date(2026, 3, 1), date(2026, 3, 2)}
+    connection.execute("UPDATE traffic_1h SET tcp_opens = tcp_opens + 1")
+    for _ in range(2):  # it is not noted as passed
+        results = run_checks(connection, days_to_check(connection, now))
+        assert "roll_up_hour" in [result.name for result in results if result.blocks]
+    # Of other days alone nothing is seen; that is what the whole checks are for.
+    assert not any(result.blocks for result in run_checks(connection, {date(2026, 3, 9)}))
+    note_passed(connection, now, whole=False)
+    assert days_to_check(connection, now) == set()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("later", "whole"),
+    [(timedelta(0), False), (timedelta(hours=23), False), (timedelta(hours=24), True),
+     (timedelta(seconds=-1), True)],
+)  # fmt: skip
+def test_all_days_are_checked_once_a_day(
+    workspace: Workspace, later: timedelta, whole: bool
+) -> None:
+    connection = open_warehouse(workspace)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    note_passed(connection, now, whole=True)
+    note_passed(connection, now + timedelta(hours=22), whole=False)
+    assert (days_to_check(connection, now + later) is None) == whole
+    connection.close()
+
+
+def test_many_changed_days_are_checked_with_all_others(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    note_passed(connection, now, whole=True)
+    record(connection, workspace, [commit(make_fragment(workspace, "f", 1, days=200, rows=200))])
+    refresh_results(connection)
+    assert days_to_check(connection, now) is None
     connection.close()
 
 

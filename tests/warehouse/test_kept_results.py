@@ -170,8 +170,8 @@ def test_a_file_of_a_day_that_is_not_final_makes_no_kpi_of_final_days_again(
     filled: tuple[Workspace, duckdb.DuckDBPyConnection],
 ) -> None:
     workspace, connection = filled
-    ((as_of,),) = connection.execute("SELECT as_of FROM as_of").fetchall()
-    first_day = (as_of - FIRST).days + 1
+    ((newest,),) = connection.execute("SELECT CAST(held_back_to AS DATE) FROM as_of").fetchall()
+    first_day = (newest - FIRST).days
     made = make_fragment(workspace, "new", 99, first_day=first_day, days=1, rows=4)
     record(connection, workspace, [commit(made)])
     again = refresh_results(connection)
