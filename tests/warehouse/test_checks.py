@@ -153,10 +153,10 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
     checks = {check.name: check for check in read_checks()}
     assert sum(check.is_by_day for check in checks.values()) == 4 + len(AGGREGATES)
     connection = open_warehouse(workspace)
-    record(
-        connection, workspace, [commit(*(make_fragment(workspace, f"f{i}", i) for i in range(3)))]
-    )
-    days = {date(2026, 3, 1), date(2026, 3, 2)}
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
+    record(connection, workspace, [commit(*made)])
+    # Two days; one harm moves rows by a day.
+    days = {date(2026, 3, day) for day in (1, 2, 3)}
     found: Counter[str] = Counter()
     for name, harm in HARMS:
         if not checks[name].is_by_day:
