@@ -158,10 +158,8 @@ def hide_other_days(connection: duckdb.DuckDBPyConnection, days: Collection[date
     ((database,),) = connection.execute("SELECT current_database()").fetchall()
     spans = list(day_spans(days, MOST_DAYS))
     for table in AGGREGATES:
-        start, source = table.columns[0].name, f"{quoted(database)}.main.{table.name}"
-        chosen = [
-            f"({start} >= '{first}' AND {start} < '{last + timedelta(1)}')" for first, last in spans
-        ]
+        source = f"{quoted(database)}.main.{table.name}"
+        chosen = [f"{table.day} BETWEEN '{first}' AND '{last}'" for first, last in spans]
         rows = f"SELECT * FROM {source} WHERE {' OR '.join(chosen) or 'false'}"  # noqa: S608
         connection.execute(f"CREATE TEMP VIEW {table.name} AS {rows}")
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import pyarrow as pa
 
@@ -28,6 +29,8 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
+FRAGMENTS: Final = "fragments"
+
 
 def main(invocation: Invocation, *, results: bool, form: Form, wait: float) -> ExitCode:
     """Run the checks on the warehouse, the fragments and the journal; print what each found.
@@ -51,10 +54,17 @@ def main(invocation: Invocation, *, results: bool, form: Form, wait: float) -> E
     stdout.write_table(table, form, title="Checks", limit=0)
     failed = [result.name for result in found if result.blocks]
     if failed:
-        messages.fail(f"failed: {', '.join(failed)}", failed=failed)
+        messages.fail(f"failed: {', '.join(failed)}{_what_mends(failed)}", failed=failed)
         return ExitCode.GATE
     messages.say(f"{len(found)} checks, none failed")
     return ExitCode.DONE
+
+
+def _what_mends(failed: Sequence[str]) -> str:
+    """The advice beside failed checks; that beside damaged fragments is said with them."""
+    if failed == [FRAGMENTS]:
+        return ""
+    return "; `v6share rebuild` makes tables and results anew from the journal and the fragments"
 
 
 def _of_warehouse(
@@ -82,7 +92,7 @@ def _of_warehouse(
 
 def _of_fragments(damaged: Sequence[FragmentUnreadable]) -> CheckResult:
     return CheckResult(
-        name="fragments",
+        name=FRAGMENTS,
         what="the fragment of every input that counts is there, as it was written",
         in_words="{fragment} of {path} (input {input_id}): {problem}",
         severity="fail",

@@ -14,6 +14,8 @@ import duckdb
 import pytest
 from sample_run import SAMPLE, Counted
 
+from v6share.warehouse.kept.compare import compare_results
+
 TRUTH = SAMPLE / "truth"
 FILES: list[dict[str, Any]] = json.loads((TRUTH / "files.json").read_text(encoding="utf-8"))
 STORY: dict[str, Any] = json.loads((TRUTH / "story.json").read_text(encoding="utf-8"))
@@ -633,6 +635,10 @@ def view_names(connection: Connection) -> list[str]:
     """The views as they are defined: what is kept of them is planned by nobody."""
     query = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'definitions' ORDER BY 1"
     return [name for (name,) in rows(connection, query)]
+
+
+def test_every_kept_result_equals_its_definition(snapshot: Connection) -> None:
+    assert [one.example for one in compare_results(snapshot) if not one.passed] == []
 
 
 def test_views_say_the_same_however_duckdb_plans_them(

@@ -44,14 +44,18 @@ def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
     assert code is ExitCode.GATE
     summary = json.loads(out)["run"]
     assert (summary["inputs_committed"], summary["published"]) == (2, False)
-    assert "check unique_traffic_5m: expected that traffic_5m has each key once, but " in err
-    assert "stands there 2 times" in err
+    # The row that stands twice is of a day that no new file touched.
+    assert "check conservation: expected that per family, traffic_5m holds exactly what" in err
+    assert "unique_traffic_5m" not in err
+    code, out, _ = call(capsys, root, "check", "--format", "csv")
+    assert code is ExitCode.GATE
+    assert "unique_traffic_5m,failed" in out
     assert "`v6share rebuild` makes the tables anew" in err
     assert Workspace(root).published.read_bytes() == before
     _, out, err = call(capsys, root, "status", "--format", "json")
     assert [run["published"] for run in json.loads(out)["runs"]] == [False, True]
     assert f"run {summary['run_id']} is committed and not published (failed checks: " in err
-    assert "unique_traffic_5m" in err
+    assert "conservation" in err
     code, _, err = call(capsys, root, "kpi", "kpi_headline")
     assert (code, err.count("\n")) == (ExitCode.DONE, 1)
     assert re.search(rf"run {summary['run_id']}, committed at 20\S+Z, is not in these", err)
@@ -61,3 +65,22 @@ def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
     _, out, err = call(capsys, root, "status", "--format", "json")
     assert [run["published"] for run in json.loads(out)["runs"]] == [True, True]
     assert "not published" not in err
+
+
+def test_a_kept_result_that_is_wrong_is_named_and_rebuild_mends_it(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows)
+    assert call(capsys, root, "check", "--results")[0] is ExitCode.DONE
+    with duckdb.connect(Workspace(root).warehouse) as warehouse:
+        warehouse.execute("UPDATE results.kpi_headline SET value = 77 WHERE stage = 1")
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    code, out, err = call(capsys, root, "check", "--results", "--format", "json")
+    assert code is ExitCode.GATE
+    (found,) = (row for row in json.loads(out) if row["result"] == "failed")
+    assert (found["check"], found["rows"]) == ("results.kpi_headline", 2)
+    assert "metric apps_dual_stacked" in found["found"]
+    assert "has value 77.0 in kpi_headline and value 0.0 by its definition" in found["found"]
+    assert "failed: results.kpi_headline; `v6share rebuild` makes" in err
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert call(capsys, root, "check", "--results")[0] is ExitCode.DONE
