@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from v6share.schemas.aggregates import (
     CLIENTS_1D,
@@ -34,8 +35,10 @@ from v6share.schemas.dimensions import (
     DIM_VANTAGES,
 )
 from v6share.schemas.ledger import LEDGERS
+from v6share.warehouse.database.views import Kept, read_views
 
 SQL = Path(__file__).parents[2] / "sql"
+VIEWS = read_views()
 TABLES = (*FRAGMENT_TABLES, *ROLL_UPS, *LEDGERS, *CATALOG_DIMENSIONS, DIM_RTT_BUCKETS)
 
 _TRAFFIC = {
@@ -71,21 +74,30 @@ def view_files() -> dict[str, Path]:
 
 
 def build(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make all tables, macros and views, with no rows but those of ``dim_ip_class``.
-
-    No result is kept: every view is its definition.
-    """
-    connection.execute("CREATE SCHEMA definitions")
+    """Make all tables, macros and views, with no rows but those of ``dim_ip_class``."""
+    connection.execute("CREATE SCHEMA definitions; CREATE SCHEMA results")
     for table in TABLES:
         connection.execute(table.ddl())
     connection.execute(f"CREATE TABLE dim_ip_class AS {(SQL / 'dim_ip_class.sql').read_text()}")
     connection.execute((SQL / "macros.sql").read_text())
-    for name, path in view_files().items():
-        connection.execute(path.read_text())
-        connection.execute(f"CREATE VIEW main.{name} AS FROM definitions.{name}")
+    for view in VIEWS:
+        for statement in view.statements:
+            connection.execute(statement)
     assert [c.name for c in DIM_IP_CLASS.columns] == [
         row[0] for row in connection.execute("DESCRIBE dim_ip_class").fetchall()
     ]
+
+
+def make_results(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Make the kept results of the views that a text names, and of those below them."""
+    wanted = set(re.findall(r"\w+", sql))
+    for view in reversed(VIEWS):
+        if view.name in wanted:
+            wanted |= view.needs
+    for view in VIEWS:
+        if view.name in wanted and view.kept is not Kept.NOT:
+            connection.execute(f"DELETE FROM results.{view.name}")
+            connection.execute(f"INSERT INTO results.{view.name} FROM definitions.{view.name}")
 
 
 @dataclass
@@ -200,7 +212,14 @@ class Warehouse:
         self.insert(DIM_TARGETS, stage=stage, metric=metric, target=target, **values)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query, with the results of all that it reads made from the ground."""
+        make_results(self.connection, sql)
         return self.connection.execute(sql).fetchall()
+
+    def table(self, sql: str) -> pa.Table:
+        """The same as Arrow."""
+        make_results(self.connection, sql)
+        return self.connection.sql(sql).to_arrow_table()
 
     def one(self, sql: str) -> tuple[Any, ...]:
         """The only row of a query."""

@@ -782,9 +782,7 @@ def test_headline_of_the_pilot(w: Warehouse) -> None:
 
 def test_overdue_means_the_same_on_the_board_as_in_the_headline(w: Warehouse) -> None:
     pilot(w)
-    views = {
-        name: w.connection.sql(f"SELECT * FROM {name}").to_arrow_table() for name in BOARD_VIEWS
-    }
+    views = {name: w.table(f"SELECT * FROM {name}") for name in BOARD_VIEWS}
     summary = board(views)["stage_1_summary"].to_pylist()
     # b lacks 1 of 2 endpoints that are due, c all; both belong to q: 2 apps, 1 product, 2 endpoints
     overdue = {row["level"]: row["overdue"] for row in summary}

@@ -11,10 +11,8 @@ ONE = timedelta(days=1)
 
 
 def share_row(w: Warehouse, view: str, where: str) -> dict[str, object]:
-    cursor = w.connection.execute(f"SELECT * FROM {view} WHERE {where}")
-    names = [c[0] for c in cursor.description]
-    (row,) = cursor.fetchall()
-    return dict(zip(names, row, strict=True))
+    (row,) = w.table(f"SELECT * FROM {view} WHERE {where}").to_pylist()
+    return dict(row)
 
 
 BYTES = "basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'"

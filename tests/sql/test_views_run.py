@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from kpi_warehouse import SQL, Warehouse, build, view_files
+from kpi_warehouse import SQL, Warehouse, build, make_results, view_files
 
 from v6share.render.units import parse_units, section
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
@@ -147,12 +147,14 @@ def test_every_view_runs_from_a_file_attached_under_another_name(tmp_path: Path)
         w = Warehouse.__new__(Warehouse)
         w.connection = writer
         fill(w)
+        make_results(writer, " ".join(view_files()))
         writer.execute("USE memory")
         writer.execute("DETACH made")
     with duckdb.connect() as reader:
         reader.execute(f"ATTACH '{path}' AS x (READ_ONLY)")
         for name in view_files():
-            reader.execute(f"SELECT * FROM x.main.{name}").fetchall()
+            for schema in ("main", "definitions"):
+                reader.execute(f"SELECT * FROM x.{schema}.{name}").fetchall()
         assert reader.execute("SELECT count(*) FROM x.main.kpi_stage3_apps").fetchone() == (27,)
 
 
