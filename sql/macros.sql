@@ -1,5 +1,6 @@
--- Value-only macros: they take numbers and give a number. None names a table, so that they, and
--- the views that use them, still work when the file is attached under another name.
+-- Value-only macros: they take numbers and give a number. None names a table, and each calls others
+-- with their schema, so that they, and the views that use them, still work when the file is attached
+-- under another name.
 
 -- Where a row stands among its like when rows are sorted by what they mean: the headline's first.
 CREATE MACRO place_of(word) AS
@@ -64,35 +65,35 @@ CREATE MACRO wilson_high(share, n) AS
 CREATE MACRO share_ci_low(part, total, variance_part, variance_all, error_unknown) AS
   CASE
     WHEN error_unknown > 0.01 * total THEN NULL
-    WHEN variance_all = 0 THEN share_of(part, total)
-    ELSE wilson_low(
-      share_of(part, total),
-      wilson_n(
-        share_of(part, total),
-        share_standard_error(part, total, variance_part, variance_all),
-        effective_n(total, variance_all)))
+    WHEN variance_all = 0 THEN main.share_of(part, total)
+    ELSE main.wilson_low(
+      main.share_of(part, total),
+      main.wilson_n(
+        main.share_of(part, total),
+        main.share_standard_error(part, total, variance_part, variance_all),
+        main.effective_n(total, variance_all)))
   END;
 CREATE MACRO share_ci_high(part, total, variance_part, variance_all, error_unknown) AS
   CASE
     WHEN error_unknown > 0.01 * total THEN NULL
-    WHEN variance_all = 0 THEN share_of(part, total)
-    ELSE wilson_high(
-      share_of(part, total),
-      wilson_n(
-        share_of(part, total),
-        share_standard_error(part, total, variance_part, variance_all),
-        effective_n(total, variance_all)))
+    WHEN variance_all = 0 THEN main.share_of(part, total)
+    ELSE main.wilson_high(
+      main.share_of(part, total),
+      main.wilson_n(
+        main.share_of(part, total),
+        main.share_standard_error(part, total, variance_part, variance_all),
+        main.effective_n(total, variance_all)))
   END;
 
 -- Too few effective draws for the interval to be trusted: shown, but marked.
 CREATE MACRO is_suppressed(total, variance_all) AS
-  coalesce(effective_n(total, variance_all) < 30, false);
+  coalesce(main.effective_n(total, variance_all) < 30, false);
 
 -- Bounds: everything undecided counted as IPv4 (low) or as IPv6 (high).
 CREATE MACRO bound_low(part, total, undecided) AS
-  share_of(part, total + undecided);
+  main.share_of(part, total + undecided);
 CREATE MACRO bound_high(part, total, undecided) AS
-  share_of(part + undecided, total + undecided);
+  main.share_of(part + undecided, total + undecided);
 
 -- Distinct clients of a theta sketch: kept hashes / (theta / 2^64). Exact while theta is 2^64 - 1.
 CREATE MACRO theta_estimate(kept, theta) AS

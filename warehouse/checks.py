@@ -9,11 +9,12 @@ a check may be run on the days that changed alone, as the others passed it befor
 SQL then, on temporary views that hide the tables.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from importlib import resources
 from typing import Any, Final, Literal, cast
 
@@ -114,11 +115,12 @@ def parse_check(file_name: str, text: str) -> Check:
 def days_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> set[date] | None:
     """The days that changed since the checks passed; None where all are to be checked.
 
-    All are: where that was never done, a day ago or more (or after ``now``, by a clock that was
-    set back since), and where more changed than is worth telling apart.
+    All are: where that was never done by these checks, a day ago or more (or after ``now``, by a
+    clock that was set back since), where a check failed last, and where more changed than is worth
+    telling apart.
     """
-    checked = read_state(connection, "checked_whole_at")
-    if not checked or not timedelta(0) <= now - datetime.fromisoformat(checked) < WHOLE_EVERY:
+    checked, _, checks = read_state(connection, "checked_whole").partition(" ")
+    if checks != _digest() or not _is_recent(datetime.fromisoformat(checked), now):
         return None
     changed = read_unchecked(connection)
     touched = [changed[table.name] for table in AGGREGATES if table.name in changed]
@@ -126,12 +128,33 @@ def days_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> set[d
     return None if any(one.all for one in touched) or len(days) > MOST_DAYS else days
 
 
-def note_passed(connection: duckdb.DuckDBPyConnection, now: datetime, *, whole: bool) -> None:
-    """Note that no check keeps the numbers back. whole: of all days. now: as for the above."""
+def _is_recent(checked: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - checked < WHOLE_EVERY
+
+
+def _digest() -> str:
+    """Of the checks' texts: what other ones passed is not known to pass these."""
+    return sha256("".join(check.sql for check in read_checks()).encode()).hexdigest()
+
+
+def note_checked(
+    connection: duckdb.DuckDBPyConnection,
+    now: datetime,
+    results: Sequence[CheckResult],
+    *,
+    whole: bool,
+) -> None:
+    """Note what the checks found, for ``days_to_check``. whole: they were run on all days.
+
+    Once one keeps the numbers back, all days are checked until none does.
+    """
     with transaction(connection):
+        if any(result.blocks for result in results):
+            write_state(connection, "checked_whole", "")
+            return
         forget_unchecked(connection)
         if whole:
-            write_state(connection, "checked_whole_at", now.isoformat())
+            write_state(connection, "checked_whole", f"{now.isoformat()} {_digest()}")
 
 
 def run_checks(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
 import duckdb
@@ -10,7 +11,7 @@ import pyarrow as pa
 from v6share.schemas.errors import UserError
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.arrow import fetch_table
-from v6share.warehouse.database.views import quoted
+from v6share.warehouse.database.views import Kept, quoted, read_views
 
 _KEYS: Final = {table.name: table.key for table in PUBLIC_TABLES}
 
@@ -29,7 +30,7 @@ def list_relations(snapshot: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]
 
 
 def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str]) -> pa.Table:
-    """All rows of one view or table of a published file, a table's in the order of its key.
+    """All rows of one view or table of a published file, in the order of its definition or key.
 
     known: what the file holds (``list_relations``). Raises UserError, with the nearest names, for
     a name that is not among them.
@@ -37,7 +38,14 @@ def select(snapshot: duckdb.DuckDBPyConnection, name: str, known: Collection[str
     if name not in known:
         raise UserError(_unknown_view(name, known))
     order = f" ORDER BY {', '.join(_KEYS[name])}" if name in _KEYS else ""
+    # Days that were made again stand behind the others.
+    order = " ORDER BY ALL" if name in _results_by_day() else order
     return fetch_table(snapshot, f"SELECT * FROM {quoted(name)}{order}")  # noqa: S608
+
+
+@cache
+def _results_by_day() -> frozenset[str]:
+    return frozenset(view.name for view in read_views() if view.kept is Kept.BY_DAY)
 
 
 def _unknown_view(name: str, names: Collection[str]) -> str:

@@ -112,6 +112,12 @@ _STATUS: Final = {
           count(DISTINCT input_id) AS inputs
         FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
     "exporters": """
+        WITH newest AS (
+          -- After an upgrade nothing is kept yet: then the newest record of all is the measure.
+          SELECT coalesce(
+            (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
+          ) AS moment
+        )
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -125,7 +131,7 @@ _STATUS: Final = {
             date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest_record GROUP BY exporter ORDER BY exporter""",
+        FROM exporters_1h, newest GROUP BY exporter ORDER BY exporter""",
     "unlisted": """
         SELECT
           exporter,
@@ -176,9 +182,20 @@ def status_report(
 
     published: the ids of the runs that readers see (``published_runs``).
     """
+    if not _has_newest_record(connection):
+        connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
     runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)
+
+
+def _has_newest_record(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there is that view; a file that an earlier version published has none."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_views() WHERE view_name = 'newest_record' AND schema_name = 'main' "
+        "AND database_name = current_database()"
+    )
+    return bool(found.fetchall())
 
 
 def published_runs(snapshot: duckdb.DuckDBPyConnection) -> frozenset[str]:

@@ -7,13 +7,13 @@ from typing import Final
 
 import pyarrow as pa
 
-from v6share.jobs.steps.damage import damage_rows, say_damaged
+from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
-from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_passed, run_checks
+from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.kept.compare import compare_results
 from v6share.warehouse.kept.refresh import refresh_results
@@ -81,10 +81,10 @@ def _of_warehouse(
         return []
     try:
         refuse_lost_runs(connection, workspace)
+        say_if_altered(connection, workspace)
         refresh_results(connection)
         found = run_checks(connection)
-        if not any(result.blocks for result in found):
-            note_passed(connection, datetime.now(UTC), whole=True)
+        note_checked(connection, datetime.now(UTC), found, whole=True)
         return [*found, *compare_results(connection)] if results else found
     finally:
         connection.close()

@@ -18,6 +18,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.database.views import read_views
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage
@@ -134,6 +135,11 @@ def _view_name(known: Collection[str], wanted: str) -> str:
     for name in (wanted, f"kpi_{wanted}"):
         if name in known:
             return name
+    if {wanted, f"kpi_{wanted}"} & {view.name for view in read_views()}:
+        raise UserError(
+            f'the published file has no view "{wanted}": an earlier version of v6share wrote it. '
+            "The next `v6share run` publishes it anew, with all views"
+        )
     close = nearest(wanted, [*_STAGES, *known])
     hint = f'did you mean "{close}"?' if close else f"there are: {', '.join(known)}"
     raise UserError(f'no stage or view is called "{wanted}"; {hint}')

@@ -11,7 +11,6 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
-from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
@@ -94,7 +93,6 @@ def _read(workspace: Workspace, command: str) -> _Found:
         with hold(workspace, command):
             connection = open_warehouse(workspace)
             try:
-                refresh_results(connection)
                 _say_if_lost(lost_runs(connection, workspace))
                 seen = _readers_see(workspace)
                 found = _look(connection, workspace, seen, why_unpublished(connection))

@@ -5,11 +5,12 @@ The kept results are brought up to date, the checks are run, and the published s
 
 from collections.abc import Sequence
 
+from v6share.jobs.steps.damage import say_if_altered
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
-from v6share.warehouse.checks import CheckResult, days_to_check, note_passed, run_checks
+from v6share.warehouse.checks import CheckResult, days_to_check, note_checked, run_checks
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
@@ -19,7 +20,6 @@ from v6share.warehouse.publish import (
     note_unpublished,
     noting_damage,
     publish,
-    was_altered,
 )
 from v6share.workspace.paths import Workspace
 
@@ -30,11 +30,7 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
     when a check fails, and DamagedFile where one meets damage; the old snapshot stays.
     """
-    if was_altered(connection, workspace):
-        messages.warn(
-            f"{workspace.published}: not the file that was published here (copied, restored, "
-            "changed or damaged)"
-        )
+    say_if_altered(connection, workspace)
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
@@ -43,15 +39,16 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
         made_again = refresh_results(connection)
         days = days_to_check(connection, now)
         results = run_checks(connection, days)
+        note_checked(connection, now, results, whole=days is None)
     messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
     _hold_back(connection, results)
-    note_passed(connection, now, whole=days is None)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
         messages.say("not published, as --no-publish says")
         return False
     warned = sum(not result.passed for result in results)
-    write_snapshot(connection, now, failed=0, warned=warned)
+    with noting_damage(connection, workspace):
+        write_snapshot(connection, now, failed=0, warned=warned)
     published = publish(connection, workspace)
     messages.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",

@@ -1,12 +1,16 @@
-"""Words about damaged fragments, for the commands that look for them."""
+"""Words about damaged fragments and an altered published file, for the commands that look."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import pyarrow as pa
 
+from v6share.jobs.terminal import messages
 from v6share.schemas.text.plain import storable
+from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable, what_helps
+from v6share.warehouse.publish import was_altered
+from v6share.workspace.paths import Workspace
 
 _NAMED: Final = 10
 
@@ -40,3 +44,12 @@ def say_damaged(damaged: Sequence[FragmentUnreadable], say: Callable[..., None])
     others = len(damaged) - _NAMED
     more = f"{others:,} more like these. " if others > 0 else ""
     say(more + what_helps(damaged))
+
+
+def say_if_altered(connection: Connection, workspace: Workspace) -> None:
+    """Warn where the published file is not the one that this warehouse published last."""
+    if was_altered(connection, workspace):
+        messages.warn(
+            f"{workspace.published}: not the file that was published here (copied, restored, "
+            "changed or damaged); the next `v6share run` publishes it anew"
+        )

@@ -40,6 +40,7 @@ sums AS (
     sum(s.error_unknown) FILTER (s.denominator = t.denominator) AS error_unknown
   FROM main.share_sums_1d s
   CROSS JOIN main.target_share t
+  SEMI JOIN days ON days.day = s.day
   WHERE s.scope = 'app' AND s.basis = 'bytes' AND s.share_kind = 'strict'
   GROUP BY s.day, s.id
 ),
@@ -73,7 +74,8 @@ whole_days AS (
 whole_weeks AS (
   SELECT
     day, coalesce(sum(loose) OVER week, 0) AS loose,
-    share_of(sum(hours_seen) OVER week, sum(hours_expected) OVER week) AS completeness
+    coalesce(main.share_of(sum(hours_seen) OVER week, sum(hours_expected) OVER week), 0)
+      AS completeness
   FROM whole_days
   WINDOW week AS (ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW)
 ),
@@ -111,9 +113,9 @@ weeks AS (
     least(7, b.day - 7 * b.back - d.first_day + 1)::INTEGER AS days,
     b.numerator, b.denominator_value, b.variance_num, b.variance_all, b.error_unknown,
     b.undecided + w.loose AS undecided,
-    share_of(b.numerator, b.denominator_value) AS share,
-    bound_low(b.numerator, b.denominator_value, b.undecided + w.loose) AS share_low,
-    CASE WHEN b.error_unknown <= 0.01 * b.denominator_value THEN share_standard_error(
+    main.share_of(b.numerator, b.denominator_value) AS share,
+    main.bound_low(b.numerator, b.denominator_value, b.undecided + w.loose) AS share_low,
+    CASE WHEN b.error_unknown <= 0.01 * b.denominator_value THEN main.share_standard_error(
       b.numerator, b.denominator_value, b.variance_num, b.variance_all) END AS standard_error
   FROM weeks_back b
   JOIN days d ON d.day = b.day
@@ -150,13 +152,13 @@ counted AS (
 SELECT
   d.day, least(7, d.day - d.first_day + 1)::INTEGER AS days, j.mode AS ranking,
   j.numerator, j.denominator_value, j.share,
-  share_ci_low(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
+  main.share_ci_low(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
     j.error_unknown) AS ci_low,
-  share_ci_high(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
+  main.share_ci_high(j.numerator, j.denominator_value, j.variance_num, j.variance_all,
     j.error_unknown) AS ci_high,
-  is_suppressed(j.denominator_value, j.variance_all) AS suppressed,
+  main.is_suppressed(j.denominator_value, j.variance_all) AS suppressed,
   j.undecided, j.share_low,
-  bound_high(j.numerator, j.denominator_value, j.undecided) AS share_high,
+  main.bound_high(j.numerator, j.denominator_value, j.undecided) AS share_high,
   j.standard_error, coalesce(c.differences, 0) AS differences, j.week_to_week, j.judged_share,
   w.completeness, coalesce(c.weeks_met, 0) AS weeks_met,
   coalesce(c.weeks_met = t.weeks, false) AS met, coalesce(c.below, false) AS below

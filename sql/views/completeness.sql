@@ -71,7 +71,7 @@ SELECT
   bool_or(silent) AS silent,
   sum(hours_seen)::BIGINT AS hours_seen,
   sum(hours_expected)::BIGINT AS hours_expected,
-  share_of(sum(hours_seen), sum(hours_expected)) AS completeness,
+  main.share_of(sum(hours_seen), sum(hours_expected)) AS completeness,
   final
 FROM periods
 GROUP BY period, period_start, period_end, exporter, final
@@ -79,7 +79,7 @@ UNION ALL
 SELECT
   period, period_start, period_end, NULL, NULL, NULL, bool_or(silent AND listed),
   sum(hours_seen)::BIGINT, sum(hours_expected)::BIGINT,
-  share_of(sum(hours_seen), sum(hours_expected)),
+  main.share_of(sum(hours_seen), sum(hours_expected)),
   final
 FROM periods
 GROUP BY period, period_start, period_end, final

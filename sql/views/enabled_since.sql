@@ -7,16 +7,16 @@
 -- source:  dim_endpoints
 -- kept:    whole
 CREATE VIEW definitions.enabled_since AS
-SELECT 'endpoint' AS level, app, product, region, last_of_all(enabled_on) AS enabled_on
+SELECT 'endpoint' AS level, app, product, region, main.last_of_all(enabled_on) AS enabled_on
 FROM main.dim_endpoints
 GROUP BY app, product, region
 UNION ALL
-SELECT 'app_in_region', app, '', region, last_of_all(enabled_on)
+SELECT 'app_in_region', app, '', region, main.last_of_all(enabled_on)
 FROM main.dim_endpoints
 WHERE app <> ''
 GROUP BY app, region
 UNION ALL
-SELECT 'app', app, '', '', last_of_all(enabled_on)
+SELECT 'app', app, '', '', main.last_of_all(enabled_on)
 FROM main.dim_endpoints
 WHERE app <> ''
 GROUP BY app

@@ -6,7 +6,8 @@
 --          enabled   enabled_on <= as_of
 --          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6
 --                    clients. clients_of says whose: of the endpoint where its native IPv6 went to
---                    two client regions or networks (relays apart), which are two clients at least.
+--                    two client regions or networks (relays apart), which are two clients at least,
+--                    but where prefixes.csv moved a client within these days or cuts one in two.
 --                    Else of its app (of its product where app is empty) in all service regions, as
 --                    clients are not kept per endpoint: an approximation that can call an endpoint
 --                    carrying whose only client is one
@@ -128,3 +129,4 @@ SELECT
     THEN greatest(0, CASE WHEN enabled THEN enabled_on ELSE as_of END - planned_on)
   END AS late_days
 FROM judged
+ORDER BY app, product, region

@@ -77,4 +77,4 @@ all_levels AS (
   FROM status e
 )
 SELECT * FROM all_levels
-ORDER BY place_of(level), app, product, region
+ORDER BY main.place_of(level), app, product, region

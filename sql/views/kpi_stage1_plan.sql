@@ -1,18 +1,21 @@
 -- what:    the plan against what is enabled, cumulated over the whole history and the plan still to
---          come: how many apps, products and endpoints were to be dual-stacked by a day, and were
--- unit:    planned, enabled, overdue, in_catalog: apps, products or endpoints (level); target: the
---          same
--- first:   day, level, planned, enabled, overdue, target, in_catalog
+--          come: how many apps, products and endpoints were due by a day, and how many enabled
+-- unit:    due, enabled, overdue, planned: apps, products or endpoints (level); target: the same
+-- first:   day, level, due, enabled, overdue, target, planned
 -- formula: one row per level and day on which the plan or the enablement changes, and for as_of.
---          level endpoint: planned = planned_on <= day, enabled = enabled_on <= day. level app and
---          product: planned = at least one endpoint is; enabled = dual-stacked on that day: at least
---          one endpoint is enabled, and every one that is planned is. overdue: planned, not enabled.
---          enabled and overdue are NULL after as_of: the catalog's days to come are no fact yet
+--          planned: all of the catalog. level endpoint: due = planned_on <= day, enabled =
+--          enabled_on <= day, also where it is ahead of the plan. level app and product: due = at
+--          least one endpoint is; enabled = dual-stacked on that day: at least one endpoint is
+--          enabled, and every one that is due is; so it falls when a new endpoint comes due.
+--          overdue: due, not enabled. enabled and overdue are NULL after as_of: the catalog's days
+--          to come are no fact yet. final: not after as_of
 -- source:  dim_endpoints, dim_apps, dim_products, dim_targets, final_span
 -- kept:    whole
 CREATE VIEW definitions.kpi_stage1_plan AS
 WITH entities AS (
-  SELECT 'endpoint' AS level, concat_ws(' ', app, product, region) AS id, planned_on, enabled_on
+  -- Each row of the catalog is an endpoint, as in endpoint_status.
+  SELECT
+    'endpoint' AS level, row_number() OVER ()::VARCHAR AS id, planned_on, enabled_on
   FROM main.dim_endpoints
   UNION ALL
   SELECT 'app', e.app, e.planned_on, e.enabled_on
@@ -33,7 +36,7 @@ days AS (
 judged AS (
   SELECT
     d.day, e.level, e.id,
-    bool_or(coalesce(e.planned_on <= d.day, false)) AS planned,
+    bool_or(coalesce(e.planned_on <= d.day, false)) AS due,
     bool_or(coalesce(e.enabled_on <= d.day, false))
       AND bool_and(coalesce(e.enabled_on <= d.day, false)
         OR NOT coalesce(e.planned_on <= d.day, false)) AS enabled
@@ -43,21 +46,21 @@ judged AS (
 ),
 counted AS (
   SELECT
-    day, level, count(*) AS in_catalog,
-    count(*) FILTER (planned) AS planned,
+    day, level, count(*) AS planned,
+    count(*) FILTER (due) AS due,
     count(*) FILTER (enabled) AS enabled,
-    count(*) FILTER (planned AND NOT enabled) AS overdue
+    count(*) FILTER (due AND NOT enabled) AS overdue
   FROM judged
   GROUP BY day, level
 )
 SELECT
-  c.day, c.level, c.planned,
+  c.day, c.level, c.due,
   CASE WHEN c.day <= s.as_of THEN c.enabled END AS enabled,
   CASE WHEN c.day <= s.as_of THEN c.overdue END AS overdue,
-  t.target::DOUBLE AS target, c.in_catalog, coalesce(c.day <= s.as_of, false) AS final
+  t.target::DOUBLE AS target, c.planned, coalesce(c.day <= s.as_of, false) AS final
 FROM counted c
 CROSS JOIN main.final_span s
 LEFT JOIN main.dim_targets t
   ON t.metric = CASE c.level
     WHEN 'app' THEN 'apps_dual_stacked' WHEN 'product' THEN 'products_dual_stacked' END
-ORDER BY c.day, place_of(c.level)
+ORDER BY c.day, main.place_of(c.level)

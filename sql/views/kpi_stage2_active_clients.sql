@@ -70,13 +70,13 @@ daily AS (
   SEMI JOIN month USING (day)
 ),
 unions AS (
-  SELECT line, theta_estimate(count(DISTINCT hash), union_theta) AS clients_union
+  SELECT line, main.theta_estimate(count(DISTINCT hash), union_theta) AS clients_union
   FROM hashes
   WHERE hash < union_theta
   GROUP BY line, union_theta
 ),
 overlap AS (
-  SELECT line, theta_estimate(count(*), union_theta) AS clients_both
+  SELECT line, main.theta_estimate(count(*), union_theta) AS clients_both
   FROM (
     SELECT line, union_theta
     FROM hashes

@@ -34,7 +34,7 @@ SELECT
   count(f.id) AS numerator, count(*) AS denominator_value,
   count(f.id) AS with_ipv6,
   count(*) AS "of",
-  share_of(count(f.id), count(*)) AS share,
+  main.share_of(count(f.id), count(*)) AS share,
   list(e.id ORDER BY e.id) FILTER (f.id IS NULL) AS without
 FROM months m
 CROSS JOIN entities e

@@ -1,5 +1,5 @@
--- what:    active clients per family and UTC day, over the whole history: all, and per app, product,
---          client region and network
+-- what:    active clients per family and day, over the whole history: all, and per app, product,
+--          client region and network. Days are UTC, or those of the fixed reporting offset
 -- unit:    clients, hashes: prefixes or subscribers (unit), never added up over days, and never
 --          over families, except where subscribers are observed on both (family any);
 --          standard_error: share 0 to 1; theta: hash
@@ -7,7 +7,8 @@
 -- formula: the sketches of all vantages that feed the KPIs united: theta = min(theta), hashes = the
 --          distinct hashes below it, clients = hashes / (theta / 2^64): exact while theta is
 --          2^64 - 1, else standard_error 1.6 %. family any: subscribers of both families, each once.
---          Where exporters sample, a client of whom no packet was drawn is missing. Days of wrong
+--          Where exporters sample (sampled in kpi_stage2_active_clients says so), a client of whom
+--          no packet was drawn is missing: a lower bound. Days of wrong
 --          clocks stand here, too: final_days has those that count
 -- source:  clients_1d, dim_vantages
 -- kept:    by day
@@ -38,7 +39,7 @@ counted AS (
   FROM united
 )
 SELECT
-  day, scope, id, unit, family, hashes, theta, theta_estimate(hashes, theta) AS clients,
+  day, scope, id, unit, family, hashes, theta, main.theta_estimate(hashes, theta) AS clients,
   CASE WHEN theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error
 FROM counted
 WHERE hashes > 0

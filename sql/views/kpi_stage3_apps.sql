@@ -54,31 +54,31 @@ apps AS MATERIALIZED (
 shares AS (
   SELECT
     *,
-    CASE WHEN offload_allows(offloaded, denominator_value)
-      THEN share_of(numerator, denominator_value) END AS share,
-    share_of(denominator_value,
+    CASE WHEN main.offload_allows(offloaded, denominator_value)
+      THEN main.share_of(numerator, denominator_value) END AS share,
+    main.share_of(denominator_value,
       sum(denominator_value) OVER (PARTITION BY basis, denominator, share_kind)) AS weight
   FROM apps
 )
 SELECT
   a.as_of, s.rank, s.app, d.name, d.owner, s.basis, s.denominator, s.share_kind,
   s.numerator, s.denominator_value, s.share,
-  share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+  main.share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
     s.error_unknown) AS ci_low,
-  share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+  main.share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
     s.error_unknown) AS ci_high,
-  is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
+  main.is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
   s.undecided,
-  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
-    THEN bound_low(s.numerator, s.denominator_value, s.undecided) END AS share_low,
-  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
-    THEN bound_high(s.numerator, s.denominator_value, s.undecided) END AS share_high,
+  CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
+    THEN main.bound_low(s.numerator, s.denominator_value, s.undecided) END AS share_low,
+  CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
+    THEN main.bound_high(s.numerator, s.denominator_value, s.undecided) END AS share_high,
   s.weight, t.target,
   s.weight * (t.target - s.share) AS gap,
-  shortfall(s.share, t.target) * s.denominator_value::DOUBLE AS debt,
+  main.shortfall(s.share, t.target) * s.denominator_value::DOUBLE AS debt,
   s.share >= t.target AS at_target
 FROM shares s
 CROSS JOIN main.final_span a
 CROSS JOIN main.target_share t
 LEFT JOIN main.dim_apps d ON d.app = s.app
-ORDER BY place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.rank
+ORDER BY main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.rank

@@ -37,15 +37,15 @@ filled AS MATERIALIZED (
 parts AS (
   SELECT
     *,
-    share_of(denominator_1, sum(denominator_1) OVER same) AS weight_1,
-    share_of(denominator_2, sum(denominator_2) OVER same) AS weight_2,
+    main.share_of(denominator_1, sum(denominator_1) OVER same) AS weight_1,
+    main.share_of(denominator_2, sum(denominator_2) OVER same) AS weight_2,
     coalesce(
-      share_of(numerator_1, denominator_1), share_of(numerator_2, denominator_2), 0) AS share_1,
+      main.share_of(numerator_1, denominator_1), main.share_of(numerator_2, denominator_2), 0) AS share_1,
     coalesce(
-      share_of(numerator_2, denominator_2), share_of(numerator_1, denominator_1), 0) AS share_2,
-    share_of(sum(numerator_1) OVER same, sum(denominator_1) OVER same) AS total_1,
-    share_of(sum(numerator_2) OVER same, sum(denominator_2) OVER same) AS total_2,
-    offload_allows(
+      main.share_of(numerator_2, denominator_2), main.share_of(numerator_1, denominator_1), 0) AS share_2,
+    main.share_of(sum(numerator_1) OVER same, sum(denominator_1) OVER same) AS total_1,
+    main.share_of(sum(numerator_2) OVER same, sum(denominator_2) OVER same) AS total_2,
+    main.offload_allows(
       sum(offloaded) OVER same, sum(denominator_1 + denominator_2) OVER same) AS has_share
   FROM filled
   WINDOW same AS (PARTITION BY basis, denominator, share_kind)
@@ -62,4 +62,4 @@ FROM parts p
 CROSS JOIN main.final_span a
 WHERE p.has_share
 ORDER BY
-  place_of(p.basis), place_of(p.denominator), place_of(p.share_kind), abs(rate + mix) DESC, p.app
+  main.place_of(p.basis), main.place_of(p.denominator), main.place_of(p.share_kind), abs(rate + mix) DESC, p.app

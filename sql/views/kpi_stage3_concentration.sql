@@ -36,8 +36,8 @@ apps AS (
     sum(undecided) AS undecided, sum(loose) AS loose,
     sum(variance_num) AS variance_num, sum(variance_all) AS variance_all,
     sum(error_unknown) AS error_unknown, sum(offloaded) AS offloaded,
-    CASE WHEN offload_allows(sum(offloaded), sum(denominator_value))
-      THEN share_of(sum(numerator), sum(denominator_value)) END AS share
+    CASE WHEN main.offload_allows(sum(offloaded), sum(denominator_value))
+      THEN main.share_of(sum(numerator), sum(denominator_value)) END AS share
   FROM days
   GROUP BY week_end, id, is_top, basis, denominator, share_kind
 ),
@@ -68,7 +68,7 @@ all_weeks AS (
   SELECT
     as_of - 7 * unnest(range((as_of - first_day) // 7 + 1))::INTEGER AS week_end
   FROM main.final_span
-  WHERE as_of IS NOT NULL AND EXISTS (SELECT 1 FROM main.top_apps)
+  WHERE as_of IS NOT NULL AND EXISTS (SELECT 1 FROM weeks)
 ),
 every_week AS (
   SELECT
@@ -87,33 +87,33 @@ every_week AS (
 bounded AS (
   SELECT
     *, unclassified + unknown_family AS undecided,
-    CASE WHEN offload_allows(offloaded, denominator_value)
-      THEN share_of(numerator, denominator_value) END AS share
+    CASE WHEN main.offload_allows(offloaded, denominator_value)
+      THEN main.share_of(numerator, denominator_value) END AS share
   FROM every_week
 )
 SELECT
   w.week_end - 6 AS week_start, w.week_end,
   (w.week_end - greatest(a.first_day, w.week_end - 6) + 1)::INTEGER AS days,
   w.basis, w.denominator, w.share_kind, w.numerator, w.denominator_value, w.share,
-  share_ci_low(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
+  main.share_ci_low(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
     w.error_unknown) AS ci_low,
-  share_ci_high(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
+  main.share_ci_high(w.numerator, w.denominator_value, w.variance_num, w.variance_all,
     w.error_unknown) AS ci_high,
-  is_suppressed(w.denominator_value, w.variance_all) AS suppressed,
+  main.is_suppressed(w.denominator_value, w.variance_all) AS suppressed,
   w.undecided, w.unclassified, w.unknown_family,
-  CASE WHEN offload_allows(w.offloaded, w.denominator_value)
-    THEN bound_low(w.numerator, w.denominator_value, w.undecided) END AS share_low,
-  CASE WHEN offload_allows(w.offloaded, w.denominator_value)
-    THEN bound_high(w.numerator, w.denominator_value, w.undecided) END AS share_high,
+  CASE WHEN main.offload_allows(w.offloaded, w.denominator_value)
+    THEN main.bound_low(w.numerator, w.denominator_value, w.undecided) END AS share_low,
+  CASE WHEN main.offload_allows(w.offloaded, w.denominator_value)
+    THEN main.bound_high(w.numerator, w.denominator_value, w.undecided) END AS share_high,
   w.apps, t.target,
   CASE WHEN t.target IS NOT NULL THEN w.at_target END AS apps_at_target,
   w.min_app, w.min_share, w.mean_share,
   t.target - w.share AS gap,
-  shortfall(w.share, t.target) * w.denominator_value::DOUBLE AS to_convert,
-  c.completeness,
+  main.shortfall(w.share, t.target) * w.denominator_value::DOUBLE AS to_convert,
+  coalesce(c.completeness, 0) AS completeness,
   (SELECT any_value(mode) FROM main.top_apps) AS ranking
 FROM bounded w
 CROSS JOIN main.final_span a
 CROSS JOIN main.target_share t
 LEFT JOIN main.final_completeness c ON c.period = 'week' AND c.period_end = w.week_end
-ORDER BY place_of(w.basis), place_of(w.denominator), place_of(w.share_kind), w.week_end DESC
+ORDER BY main.place_of(w.basis), main.place_of(w.denominator), main.place_of(w.share_kind), w.week_end DESC

@@ -78,7 +78,7 @@ SELECT
   a.as_of, c.product, c.name, c.region, c.planned, c.enabled, c.carrying, c.ipv6_bytes, c.bytes,
   count(*) FILTER (c.carrying) OVER () AS cells_carrying,
   count(*) OVER () AS cells,
-  share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
+  main.share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
 FROM cells c
 CROSS JOIN main.final_span a
 ORDER BY c.product, c.region

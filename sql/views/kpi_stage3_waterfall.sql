@@ -36,6 +36,6 @@ SELECT
   row_number() OVER (
     ORDER BY bytes DESC, reason, app, service_region, client_region, network) AS place,
   reason, app, service_region, client_region, network, bytes,
-  share_of(bytes, sum(bytes) OVER ()) AS part
+  main.share_of(bytes, sum(bytes) OVER ()) AS part
 FROM places
 ORDER BY place

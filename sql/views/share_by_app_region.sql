@@ -29,23 +29,23 @@ sums AS (
 SELECT
   s.day, s.app, s.id AS client_region, s.basis, s.denominator, s.share_kind,
   s.numerator, s.denominator_value,
-  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
-    THEN share_of(s.numerator, s.denominator_value)
+  CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
+    THEN main.share_of(s.numerator, s.denominator_value)
   END AS share,
-  share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+  main.share_ci_low(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
     s.error_unknown) AS ci_low,
-  share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
+  main.share_ci_high(s.numerator, s.denominator_value, s.variance_num, s.variance_all,
     s.error_unknown) AS ci_high,
-  is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
+  main.is_suppressed(s.denominator_value, s.variance_all) AS suppressed,
   s.undecided,
-  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
-    THEN bound_low(s.numerator, s.denominator_value, s.undecided)
+  CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
+    THEN main.bound_low(s.numerator, s.denominator_value, s.undecided)
   END AS share_low,
-  CASE WHEN offload_allows(s.offloaded, s.denominator_value)
-    THEN bound_high(s.numerator, s.denominator_value, s.undecided)
+  CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
+    THEN main.bound_high(s.numerator, s.denominator_value, s.undecided)
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
 CROSS JOIN main.final_span a
 ORDER BY
-  place_of(s.basis), place_of(s.denominator), place_of(s.share_kind), s.day DESC, s.app, s.id
+  main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC, s.app, s.id

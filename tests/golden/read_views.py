@@ -37,8 +37,8 @@ def digest(connection: duckdb.DuckDBPyConnection, view: str) -> str:
     described = connection.execute(f"DESCRIBE {view}").fetchall()
     columns = [(name, kind) for name, kind, *_ in described]
     query = f"SELECT {row_text(columns)} FROM {view}"
-    if view.split(".")[1] in LONG:
-        query += " WHERE day = (SELECT as_of FROM as_of)"
+    if view.split(".")[-1] in LONG:
+        query += " WHERE day = (SELECT as_of FROM x.main.as_of)"
     rows = sorted(row for (row,) in connection.execute(query).fetchall())
     held = "\n".join([repr(columns), *rows])
     return f"{len(rows)} rows, {hashlib.sha256(held.encode()).hexdigest()}"
@@ -46,12 +46,14 @@ def digest(connection: duckdb.DuckDBPyConnection, view: str) -> str:
 
 def views_of(path: str) -> dict[str, str]:
     """Kept results and definitions, as SCHEMA.VIEW."""
-    with duckdb.connect(path, read_only=True) as connection:
+    with duckdb.connect() as connection:
+        # Attached: what a view names must be found without being in the file.
+        connection.execute(f"ATTACH '{path}' AS x (READ_ONLY)")
         names = connection.execute(
-            "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal "
-            "ORDER BY ALL"
+            "SELECT schema_name || '.' || view_name FROM duckdb_views() "
+            "WHERE database_name = 'x' ORDER BY ALL"
         ).fetchall()
-        return {name: digest(connection, name) for (name,) in names}
+        return {name: digest(connection, f"x.{name}") for (name,) in names}
 
 
 if __name__ == "__main__":

@@ -80,7 +80,23 @@ def test_a_kept_result_that_is_wrong_is_named_and_rebuild_mends_it(
     (found,) = (row for row in json.loads(out) if row["result"] == "failed")
     assert (found["check"], found["rows"]) == ("results.kpi_headline", 2)
     assert "metric apps_dual_stacked" in found["found"]
-    assert "has value 77.0 in kpi_headline and value 0.0 by its definition" in found["found"]
+    assert "kpi_headline has value 77.0, expected value 0.0, in the row " in found["found"]
     assert "failed: results.kpi_headline; `v6share rebuild` makes" in err
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
     assert call(capsys, root, "check", "--results")[0] is ExitCode.DONE
+
+
+def test_what_a_check_of_all_days_found_keeps_the_next_run_from_publishing(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    run(capsys, root, flows / "day0.parquet")
+    with duckdb.connect(Workspace(root).warehouse) as warehouse:
+        warehouse.execute("UPDATE traffic_1d SET tcp_opens = tcp_opens + 1")
+    assert call(capsys, root, "check")[0] is ExitCode.GATE
+    before = Workspace(root).published.read_bytes()
+    code, _, err = call(capsys, root, "run", flows / "day1.parquet")
+    assert code is ExitCode.GATE
+    assert "check roll_up_day: expected that traffic_1d equals traffic_1h" in err
+    assert Workspace(root).published.read_bytes() == before
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert run(capsys, root, flows)[1]["published"] is True

@@ -67,7 +67,7 @@ def view_files() -> dict[str, Path]:
     """Every view's file, by name, in an order in which each finds the views that it needs."""
     files = {p.stem: p for p in (SQL / "views").glob("*.sql")}
     needs = {
-        name: set(re.findall(r"main\.(\w+)", path.read_text())) & files.keys()
+        name: set(re.findall(r"main\.(\w+)\b(?!\()", path.read_text())) & files.keys()
         for name, path in files.items()
     }
     return {name: files[name] for name in TopologicalSorter(needs).static_order()}

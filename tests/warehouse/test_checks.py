@@ -20,7 +20,7 @@ from v6share.warehouse.checks import (
     CheckResult,
     days_to_check,
     hide_other_days,
-    note_passed,
+    note_checked,
     parse_check,
     read_checks,
     run_check,
@@ -174,22 +174,25 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
     connection.close()
 
 
-def test_harm_on_a_changed_day_is_found_and_stays_to_be_found(workspace: Workspace) -> None:
+def test_once_a_check_fails_all_days_are_checked_until_none_does(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     now = datetime(2026, 4, 1, tzinfo=UTC)
     assert days_to_check(connection, now) is None
-    note_passed(connection, now, whole=True)
+    note_checked(connection, now, [], whole=True)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     refresh_results(connection)
     days = days_to_check(connection, now)
     assert days == {date(2026, 3, 1), date(2026, 3, 2)}
     connection.execute("UPDATE traffic_1h SET tcp_opens = tcp_opens + 1")
-    for _ in range(2):  # it is not noted as passed
-        results = run_checks(connection, days_to_check(connection, now))
-        assert "roll_up_hour" in [result.name for result in results if result.blocks]
     # Of other days alone nothing is seen; that is what the whole checks are for.
     assert not any(result.blocks for result in run_checks(connection, {date(2026, 3, 9)}))
-    note_passed(connection, now, whole=False)
+    results = run_checks(connection, days)
+    assert "roll_up_hour" in [result.name for result in results if result.blocks]
+    note_checked(connection, now, results, whole=False)
+    assert days_to_check(connection, now) is None
+    note_checked(connection, now, [], whole=False)
+    assert days_to_check(connection, now) is None
+    note_checked(connection, now, [], whole=True)
     assert days_to_check(connection, now) == set()
     connection.close()
 
@@ -204,16 +207,29 @@ def test_all_days_are_checked_once_a_day(
 ) -> None:
     connection = open_warehouse(workspace)
     now = datetime(2026, 4, 1, tzinfo=UTC)
-    note_passed(connection, now, whole=True)
-    note_passed(connection, now + timedelta(hours=22), whole=False)
+    note_checked(connection, now, [], whole=True)
+    note_checked(connection, now + timedelta(hours=22), [], whole=False)
     assert (days_to_check(connection, now + later) is None) == whole
+    connection.close()
+
+
+def test_what_other_checks_passed_is_checked_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_warehouse(workspace)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    note_checked(connection, now, [], whole=True)
+    assert days_to_check(connection, now) == set()
+    other = parse_check("a.sql", "-- what: x\n-- found: y\n-- severity: warn\nSELECT 1")
+    monkeypatch.setattr("v6share.warehouse.checks.read_checks", lambda: [other])
+    assert days_to_check(connection, now) is None
     connection.close()
 
 
 def test_many_changed_days_are_checked_with_all_others(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     now = datetime(2026, 4, 1, tzinfo=UTC)
-    note_passed(connection, now, whole=True)
+    note_checked(connection, now, [], whole=True)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1, days=200, rows=200))])
     refresh_results(connection)
     assert days_to_check(connection, now) is None

@@ -27,7 +27,7 @@ from v6share import __version__
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.checks import CheckResult
 from v6share.warehouse.commit import record
-from v6share.warehouse.database.touched import day_spans
+from v6share.warehouse.database.touched import day_spans, note_touched_days
 from v6share.warehouse.database.views import Kept, read_views
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.kept.compare import compare_results
@@ -36,6 +36,7 @@ from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import publish
 from v6share.warehouse.rebuild import rebuild
+from v6share.warehouse.relations import list_relations, select
 from v6share.workspace.paths import Workspace
 
 KEPT = [view.name for view in read_views() if view.kept is not Kept.NOT]
@@ -192,6 +193,52 @@ def test_a_late_file_makes_again_what_reads_final_days(
     assert not differing(connection)
 
 
+def test_an_app_that_is_pinned_and_comes_after_the_final_days_changes_none_of_them(
+    filled: tuple[Workspace, duckdb.DuckDBPyConnection],
+) -> None:
+    _, connection = filled
+    declared = catalog(random.Random(0))
+    target = {**declared["dim_targets"].to_pylist()[0], "ranking": "pinned"}
+    target["ranking_apps"] = ["other"]
+    schema = declared["dim_targets"].schema
+    declared["dim_targets"] = pa.Table.from_pylist([target], schema=schema)
+    replace_dimensions(connection, declared)
+    refresh_results(connection)
+    newest = "(SELECT max(window_start) FROM traffic_1d)"
+    connection.execute(
+        f"INSERT INTO traffic_1d SELECT * REPLACE ('other' AS app, {newest} AS window_start) "
+        "FROM traffic_1d LIMIT 1"
+    )
+    ((day,),) = connection.execute(f"SELECT CAST({newest} AS DATE)").fetchall()
+    note_touched_days(connection, "traffic_1d", pa.array([day], pa.date32()))
+    refresh_results(connection)
+    assert not differing(connection)
+
+
+def test_a_result_of_which_nothing_is_noted_is_made_anew(
+    filled: tuple[Workspace, duckdb.DuckDBPyConnection],
+) -> None:
+    _, connection = filled
+    connection.execute("DELETE FROM private.kept WHERE name = 'kpi_headline'")
+    connection.execute("DELETE FROM results.kpi_headline")
+    assert refresh_results(connection) == ["kpi_headline"]
+    assert not differing(connection)
+
+
+def test_days_that_come_late_stand_in_their_place(
+    filled: tuple[Workspace, duckdb.DuckDBPyConnection],
+) -> None:
+    workspace, connection = filled
+    record(connection, workspace, [commit(make_fragment(workspace, "l", 97, first_day=-9))])
+    refresh_results(connection)
+    publish(connection, workspace)
+    with duckdb.connect(workspace.published, read_only=True) as snapshot:
+        known = dict(list_relations(snapshot))
+        days = select(snapshot, "kpi_stage2_daily_clients", known)["day"].to_pylist()
+    assert days == sorted(days)
+    assert days[0] < FIRST
+
+
 def test_only_touched_days_are_made_again(
     filled: tuple[Workspace, duckdb.DuckDBPyConnection],
 ) -> None:
@@ -221,7 +268,7 @@ def test_a_result_that_is_wrong_is_found_with_row_and_both_values(
     assert "metric active_ipv6_clients_30d" in headline.sample[0]["row"]
     assert headline.sample[0]["kept"] == "value 77.0"
     assert headline.sample[0]["defined"].startswith("value ")
-    assert "has value 77.0 in kpi_headline and value " in headline.example
+    assert headline.example.startswith("kpi_headline has value 77.0, expected value ")
     assert found["results.data_days"].sample[0]["kept"] == "no such row"
     assert found["results.rankings"].sample[0]["defined"] == "no such row"
 

@@ -204,3 +204,12 @@ def test_rtt_buckets_leave_no_gap() -> None:
     assert rows[0]["over_us"] == -1
     assert all(a["to_us"] == b["over_us"] for a, b in pairwise(rows))
     assert rows[-1]["to_us"] > timedelta(hours=1) / timedelta(microseconds=1)
+
+
+def test_a_file_that_an_earlier_version_published_has_a_status(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    insert_hours(connection, [("2026-03-01 10:00", "r1", 5), ("2026-03-01 12:00", "r2", 5)])
+    connection.execute("DROP VIEW newest_record")
+    rows = status_report(connection, ()).exporters.to_pylist()
+    assert [(row["exporter"], row["minutes_behind"]) for row in rows] == [("r1", 120), ("r2", 0)]
+    connection.close()

@@ -15,7 +15,7 @@ Key = Literal[
     "dimensions",
     "declared",
     "unpublished",
-    "checked_whole_at",
+    "checked_whole",
 ]
 
 

@@ -1,8 +1,9 @@
 """The views as files: what each shows, what it reads, and whether its result is kept.
 
 A file ``sql/views/NAME.sql`` holds one ``CREATE VIEW definitions.NAME AS ...``. It reads tables and
-other views by their public names, each with its schema: ``main.NAME``. Such a name means the same
-under whatever name the file is attached. What a view needs is what its text names so.
+other views by their public names, each with its schema: ``main.NAME``, and calls macros so. Such a
+name means the same under whatever name the file is attached, for DuckDB 1.5 too. What a view needs
+is what its text names so.
 
 ``main.NAME`` is what readers see. Where the header has a line ``-- kept:``, it shows the table
 ``results.NAME``, which is made anew only when something changed that the definition reads:
@@ -52,7 +53,8 @@ class View:
     def needs(self) -> frozenset[str]:
         """The tables and views that its text names."""
         code = re.sub(r"--.*", "", self.sql)
-        return frozenset(re.findall(r"\bmain\.(\w+)", code))
+        # Macros are named so, too, but called.
+        return frozenset(re.findall(r"\bmain\.(\w+)\b(?!\()", code))
 
     @property
     def statements(self) -> list[str]:

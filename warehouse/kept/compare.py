@@ -17,6 +17,8 @@ from v6share.warehouse.database.touched import day_spans
 from v6share.warehouse.database.views import Kept, View, read_views
 from v6share.warehouse.kept.refresh import DAYS_AT_ONCE, days_of
 
+# Rows of one side among which that is looked for which is most like one of the other side.
+_ROWS_COMPARED: Final = 100
 # Columns that say which row it is, of those that are equal.
 _NAMING_COLUMNS: Final = 8
 
@@ -39,15 +41,15 @@ def _compare(
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {schema}.{view.name}{where}", values
             )
-        only_kept = _missing(connection, "kept", "defined")
-        only_defined = _missing(connection, "defined", "kept")
-        found += max(len(only_kept), len(only_defined))
+        only_kept, kept_count = _missing(connection, "kept", "defined")
+        only_defined, defined_count = _missing(connection, "defined", "kept")
+        found += max(kept_count, defined_count)
         if len(sample) < SAMPLE_ROWS:
             sample += _differences(view, only_kept, only_defined)
     return CheckResult(
         name=f"results.{view.name}",
         what="the kept result equals its definition",
-        in_words="the row {row} has {kept} in {view} and {defined} by its definition",
+        in_words="{view} has {kept}, expected {defined}, in the row {row}",
         severity="fail",
         found=found,
         sample=tuple(sample[:SAMPLE_ROWS]),
@@ -64,18 +66,21 @@ def _parts(
     return [(" WHERE day BETWEEN ? AND ?", list(span)) for span in days]
 
 
-def _missing(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> list[Row]:
-    """Rows of one temporary table that the other lacks, or has less often."""
-    query = f"SELECT * FROM (FROM temp.{one} EXCEPT ALL FROM temp.{other}) ORDER BY ALL"
-    rows: list[Row] = fetch_table(connection, query).to_pylist()
-    return rows
+def _missing(
+    connection: duckdb.DuckDBPyConnection, one: str, other: str
+) -> tuple[Sequence[Row], int]:
+    """Rows of one temporary table that the other lacks, or has less often: some, and how many."""
+    rest = f"(FROM temp.{one} EXCEPT ALL FROM temp.{other})"
+    rows = fetch_table(connection, f"FROM {rest} ORDER BY ALL LIMIT {_ROWS_COMPARED}").to_pylist()
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {rest}").fetchall()
+    return rows, count
 
 
 def _differences(
     view: View, only_kept: Sequence[Row], only_defined: Sequence[Row]
 ) -> list[dict[str, Any]]:
     """Rows side by side: each with the one of the other side that is most like it."""
-    left = list(only_defined)[: 20 * SAMPLE_ROWS]
+    left = list(only_defined)
     pairs: list[tuple[Row | None, Row | None]] = []
     for kept in only_kept[:SAMPLE_ROWS]:
         alike = max(left, key=lambda row: _equal_columns(kept, row), default=None)

@@ -9,6 +9,7 @@ alone, as these read final days only.
 # ruff: noqa: S608 - all SQL here is made from names of views and tables; values are bound
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -45,11 +46,13 @@ def refresh_results(connection: duckdb.DuckDBPyConnection) -> list[str]:
         with transaction(connection):
             known = {name for (name,) in connection.execute("FROM private.kept").fetchall()}
             touched = take_touched(connection)
-            if not touched and known:
+            if not touched and known >= {v.name for v in views if v.kept is not Kept.NOT}:
                 return []
             return list(_made_again(connection, views, known, touched))
     finally:
-        connection.execute("SET preserve_insertion_order = false")
+        # A connection that failed for good cannot even do that; the first error matters.
+        with suppress(duckdb.Error):
+            connection.execute("SET preserve_insertion_order = false")
 
 
 def _made_again(
