@@ -65,13 +65,24 @@ def _made_again(
     for view in views:
         change = reduce(or_, (touched.get(need, NOTHING) for need in view.needs), NOTHING)
         if view.kept is not Kept.NOT:
-            if view.name not in known:
-                connection.execute("INSERT INTO private.kept VALUES (?)", [view.name])
+            if view.name in known:
+                change = _bring_up_to_date(connection, view, views, change)
+            else:
+                _make_anew(connection, view, views)
                 change = EVERYTHING
-            change = _bring_up_to_date(connection, view, views, change)
             if change:
                 yield view.name
         touched[view.name] = change
+
+
+def _make_anew(connection: duckdb.DuckDBPyConnection, view: View, views: Sequence[View]) -> None:
+    """Make a result of which nothing is known, and note that it is."""
+    if view.kept is Kept.BY_DAY:
+        _make_days(connection, view, days_of(connection, view, views))
+    else:
+        connection.execute(f"DELETE FROM results.{view.name}")
+        connection.execute(f"INSERT INTO results.{view.name} FROM definitions.{view.name}")
+    connection.execute("INSERT INTO private.kept VALUES (?)", [view.name])
 
 
 def _bring_up_to_date(
