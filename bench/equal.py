@@ -44,8 +44,19 @@ CLIENT_KEY: Final = bytes(range(16))
 OF_THE_RUN: Final = frozenset(
     {"run_id", "command", "code_version", "started_at", "finished_at", "committed_at"}
 )
-# Notes that a version keeps about its own files: offsets, digests, migrations. Never published.
-OF_THE_VERSION: Final = frozenset({"private.state", "private.migrations", "private.fragments"})
+# Notes that a version keeps about its own files and work: offsets, digests, migrations, what
+# changed; and what says which snapshot a published file is.
+OF_THE_VERSION: Final = frozenset(
+    {
+        "private.state",
+        "private.migrations",
+        "private.fragments",
+        "private.touched",
+        "private.unchecked",
+        "private.kept",
+        "results.snapshot",
+    }
+)
 
 # Good files are committed, and some were not; see the exit codes in README.md.
 _RAN: Final = (0, 1)
