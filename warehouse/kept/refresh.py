@@ -109,7 +109,7 @@ def _make_whole(connection: duckdb.DuckDBPyConnection, view: View) -> bool:
     """Make a result again; whether it differs from what was kept."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE made AS FROM definitions.{view.name}")
     kept = f"results.{view.name}"
-    changed = differ(connection, "temp.made", kept)
+    changed = _differ(connection, "temp.made", kept)
     if changed:
         connection.execute(f"DELETE FROM {kept}")
         connection.execute(f"INSERT INTO {kept} FROM temp.made")
@@ -117,11 +117,12 @@ def _make_whole(connection: duckdb.DuckDBPyConnection, view: View) -> bool:
     return changed
 
 
-def differ(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
+def _differ(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
     """Whether two relations of the same columns hold other rows, or one of them more often."""
+    # Counted, for EXISTS is not always true in DuckDB 2.0 where there are rows.
     query = (
         f"SELECT (SELECT count(*) FROM {one}) <> (SELECT count(*) FROM {other}) "
-        f"OR EXISTS (FROM {one} EXCEPT ALL FROM {other})"
+        f"OR (SELECT count(*) FROM (FROM {one} EXCEPT ALL FROM {other})) > 0"
     )
     return bool(connection.execute(query).fetchall()[0][0])
 
