@@ -8,7 +8,7 @@ for another, a file is finished by all threads at once, and a bundle of many sma
 cores as well as one of a few big ones. In flight are at most one batch of rows a thread.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import closing, suppress
@@ -46,8 +46,16 @@ class Stopped(Exception):  # noqa: N818 - a way out, not an error
 class Crew:
     """Threads that turn inputs into outcomes. Used from one thread; memory as the module says."""
 
-    def __init__(self, work: Work, plan: Plan, meter: Meter, identities: Identities) -> None:
+    def __init__(
+        self,
+        work: Work,
+        plan: Plan,
+        meter: Meter,
+        identities: Identities,
+        committed: Mapping[str, FragmentKey],
+    ) -> None:
         self._work = work
+        self._committed = committed
         self._plan = plan
         self._batch_rows = work.settings.run.batch_rows
         self._meter = meter
@@ -117,7 +125,7 @@ class Crew:
         except OSError as error:
             return failed(found, error)
         key = self._work.key(input_id, file.dialect)
-        if key in self._work.committed:
+        if self._committed.get(input_id) == key:
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
         most = min(
             self._work.threads,

@@ -3,6 +3,7 @@
 A file that is refused is kept aside with its reason; a busy or failed one is tried again.
 """
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ def refused(work: Work, found: FoundInput, input_id: str, why: InputRefused) -> 
     written.
     """
     # Another machine's clock may be ahead by seconds, a wrong one by years.
-    age_ns = abs(work.now_ns - found.mtime_ns)
+    age_ns = abs(time.time_ns() - found.mtime_ns)
     young = age_ns < work.settings.run.settle_seconds * _SECOND_NS
     # A half-written file cannot be read; one that can be read will not change its columns.
     if changed(found) or (young and why.reason in _MAY_BE_HALF_WRITTEN):

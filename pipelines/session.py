@@ -4,8 +4,9 @@ The driver makes one and may begin early what takes long; a worker on another ma
 own and reads the plan from the workspace. Two sessions in one process share nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -15,6 +16,7 @@ from v6share.pipelines.identity import Identities
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
 from v6share.pipelines.work import Work
+from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput
 
 
@@ -22,13 +24,23 @@ class Session:
     """The compiled plan, the meter, and what was begun ahead of the run."""
 
     def __init__(
-        self, work: Work, plan: Plan | None = None, identities: Identities | None = None
+        self,
+        work: Work,
+        plan: Plan | None = None,
+        identities: Identities | None = None,
+        committed: Mapping[str, FragmentKey] = MappingProxyType({}),
     ) -> None:
-        """Begin nothing yet. plan: None where it is to be read from the workspace."""
+        """Begin nothing yet.
+
+        plan: None where it is to be read from the workspace. committed: the live version of each
+        input, so that a copy is not counted again. It stays in this process: a worker elsewhere
+        counts a copy anew and writes the same fragment, which the committer knows.
+        """
         self.work = work
         self.meter = Meter()
         self._identities = identities or Identities()
         self._plan = plan
+        self._committed = committed
         self._begun: Crew | None = None
         self._lock = Lock()
 
@@ -60,4 +72,4 @@ class Session:
             if self._plan is None:
                 self._plan = read_plan(self.work)
             plan = self._plan
-        return Crew(self.work, plan, self.meter, self._identities)
+        return Crew(self.work, plan, self.meter, self._identities, self._committed)

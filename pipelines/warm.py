@@ -4,7 +4,6 @@ Counts a tiny sample in a temporary workspace; machine code stays in the user's 
 """
 
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -36,7 +35,6 @@ def compile_kernels() -> None:
             run_id="warm",
             settings=Settings(),
             catalog_version="warm",
-            now_ns=time.time_ns(),
             threads=2,
         )
         catalog = read_catalog(work.workspace)

@@ -12,19 +12,15 @@ from v6share.workspace.paths import Workspace
 class Work:
     """One run's work: small, and without secrets. Catalog and key are read where they are.
 
-    dialect: forced, or None to recognise each file's. committed: keys that need no counting.
-    now_ns: when the run began; a file that cannot be read and is younger than the settings'
-    settle time then is still being written.
+    dialect: forced, or None to recognise each file's.
     """
 
     workspace: Workspace
     run_id: str
     settings: Settings
     catalog_version: str
-    now_ns: int
     threads: int
     dialect: str | None = None
-    committed: frozenset[FragmentKey] = frozenset()
 
     def key(self, input_id: str, dialect: str) -> FragmentKey:
         """Give the key of an input under this run's versions."""

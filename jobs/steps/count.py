@@ -1,7 +1,6 @@
 """The step that counts: a run's inputs become fragments, with the progress shown meanwhile."""
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -32,7 +31,9 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
     from v6share.pipelines.session import Session
 
-    session = Session(_work(run), run.ahead.plan(run.configured), run.ahead.identities)
+    session = Session(
+        _work(run), run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
+    )
     _remove_leftovers(run.workspace)
     ordered = sorted(inputs, key=lambda one: one.order_of_work)
     try:
@@ -52,10 +53,8 @@ def _work(run: RunContext) -> Work:
         run_id=run.run_id,
         settings=run.configured.settings,
         catalog_version=run.configured.catalog_version,
-        now_ns=time.time_ns(),
         threads=run.configured.settings.run.threads or available_cores(),
         dialect=run.dialect,
-        committed=frozenset(run.known.committed.values()),
     )
 
 

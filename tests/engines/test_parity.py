@@ -171,7 +171,6 @@ def test_another_runner_and_source_make_the_same_bytes(made: Made, fresh: Path) 
         run_id="elsewhere",
         settings=configured.settings,
         catalog_version=configured.catalog_version,
-        now_ns=time.time_ns(),
         threads=2,
     )
     with beam.Pipeline(runner=BundleBasedDirectRunner()) as pipeline:

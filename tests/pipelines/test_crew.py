@@ -58,7 +58,6 @@ def session_at(folder: Path) -> Session:
         run_id="test",
         settings=Settings(),
         catalog_version="test",
-        now_ns=time.time_ns(),
         threads=3,
     )
     return Session(work, PLAN)
@@ -251,8 +250,11 @@ def test_known_content_is_not_counted_again(session: Session, tmp_path: Path) ->
     assert counted.key is not None
     copy = tmp_path / "b.parquet"
     copy.write_bytes(Path(first.path).read_bytes())
-    knowing = replace(session.work, committed=frozenset({counted.key}))
-    assert outcomes(Session(knowing, PLAN), found(copy))[0].status == "known"
+    knowing = Session(session.work, PLAN, committed={counted.key.input_id: counted.key})
+    assert outcomes(knowing, found(copy))[0].status == "known"
+    older = replace(counted.key, catalog_version="before")
+    knowing = Session(session.work, PLAN, committed={counted.key.input_id: older})
+    assert outcomes(knowing, found(copy))[0].status == "fragment"
 
 
 def test_a_catalog_that_changed_under_way_is_not_counted_with(session: Session) -> None:
