@@ -19,10 +19,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v6share.schemas.aggregates import FRAGMENT_TABLES
+from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FAMILIES
 from v6share.schemas.merge_rows import SumBeyondRangeError
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
 from v6share.warehouse.database.state import read_state, write_state
@@ -41,6 +41,7 @@ from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
 from v6share.warehouse.ledger.quarantine_notes import write_refusals
 from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
+from v6share.warehouse.merge.balance import Balance
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
@@ -92,13 +93,13 @@ class Applied:
 
 def record(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace, entries: Sequence[Entry]
-) -> Applied:
-    """Apply new entries and write them to the journal: all of them, or none.
+) -> Changes:
+    """Apply new entries and write them to the journal, all of them or none; what that changed.
 
     The fragments of commits must be on disk, durably. Raises FragmentUnreadable where one is not
-    usable, SumTooLarge where a sum passes its column's range, OSError or duckdb.Error where the
-    disk fails; then no table has changed, and what already stands in the journal is applied when
-    the warehouse is opened next.
+    usable, SumTooLarge where a sum passes its column's range, NotConserved where fragments
+    contradict themselves, OSError or duckdb.Error where the disk fails; then no table has changed,
+    and what already stands in the journal is applied when the warehouse is opened next.
     """
     apply(connection, workspace)
     return _commit(connection, workspace, entries, is_new=True)
@@ -137,7 +138,8 @@ def _apply_slices(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace, live_at_end: LiveAtEnd
 ) -> Iterator[Applied]:
     for entries, end in _slices(journal.read(workspace.journal, _applied(connection))):
-        yield _commit(connection, workspace, entries, end=end, live_at_end=live_at_end)
+        changes = _commit(connection, workspace, entries, end=end, live_at_end=live_at_end)
+        yield Applied(len(entries), len(changes.added), len(changes.removed))
 
 
 def _applied(connection: duckdb.DuckDBPyConnection) -> Mark:
@@ -174,13 +176,13 @@ def _commit(
     is_new: bool = False,
     end: Mark = BEGINNING,
     live_at_end: LiveAtEnd = _END_UNKNOWN,
-) -> Applied:
+) -> Changes:
     """One transaction. New entries go to the journal; others end there at ``end``.
 
     live_at_end: what counts in the end, by input; what it names and does not count is done without.
     """
     if not entries:
-        return Applied()
+        return Changes()
     with transaction(connection):
         changes = plan_changes(file_rows(connection, inputs_named(entries)), entries)
         _change_tables(connection, workspace, changes, live_at_end, is_new=is_new)
@@ -189,7 +191,7 @@ def _commit(
             end = journal.append(workspace.journal, entries, _applied(connection))
         write_refusals(workspace, changes.refused)
         _note_applied(connection, end)
-    return Applied(len(entries), len(changes.added), len(changes.removed))
+    return changes
 
 
 def _change_tables(
@@ -253,18 +255,28 @@ def _merge_fragments(
     try:
         with folds_ahead(parts_of) as folds:
             _note_figures(changes, [one.header for one in new])
+            balance = Balance(ledgers.get(LEDGER_FAMILIES.name))
             # A thread makes the first fold meanwhile. Each ledger is freed once it is inserted.
             while ledgers:
                 insert_rows(connection, *ledgers.popitem())
-            _merge_folds(connection, folds)
+            _merge_folds(connection, folds, balance)
+        if not survivors:  # else their rows are among what was merged: the checks compare then
+            balance.check()
     except SumBeyondRangeError as error:
         raise SumTooLarge(added, str(error)) from error
 
 
-def _merge_folds(connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold]) -> None:
-    """Merge folds into the tables; those of one table wait on a stage where they are many."""
+def _merge_folds(
+    connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold], balance: Balance
+) -> None:
+    """Merge folds into the tables; those of one table wait on a stage where they are many.
+
+    balance: takes what traffic_5m gains.
+    """
     is_staged = False
     for fold in folds:
+        if fold.table is TRAFFIC_5M:
+            balance.add(fold.rows)
         if fold.is_last and not is_staged:
             upsert_rows(connection, fold.table, fold.rows)
         else:

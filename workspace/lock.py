@@ -2,6 +2,10 @@
 
 The kernel frees the lock when its process ends, however it ends, so there is no stale lock to
 clean up. Decided against: a lock file that exists or not (it survives a crash).
+
+A stream holds the workspace for days. Whoever waits for its turn holds a second lock meanwhile, the
+mark ``wanted``, shared with others who wait. The stream looks at the mark between two batches, lets
+go of the workspace until nobody waits any more, and takes it again afterwards.
 """
 
 import fcntl
@@ -28,12 +32,16 @@ _COMMAND_SHOWN = 120
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a workspace. ``pid`` is 0 where the holder has not written its name yet."""
+    """Who holds a workspace. ``pid`` is 0 where the holder has not written its name yet.
+
+    gives_way: it is a stream, which lets others have their turn between two batches.
+    """
 
     pid: int
     host: str
     command: str
     since: str
+    gives_way: bool = False
 
     def __str__(self) -> str:
         if not self.pid:
@@ -44,6 +52,8 @@ class Holder:
     @property
     def advice(self) -> str:
         """What helps who finds nothing to read yet."""
+        if self.gives_way:
+            return f"{self} is at work: look again when it has counted its first files"
         return f"the workspace is held by {self}: look again when it has ended"
 
 
@@ -51,31 +61,83 @@ class WorkspaceBusy(Exception):  # noqa: N818 - not an error of ours: another ru
     """Another run holds the workspace (exit code 4)."""
 
     def __init__(self, holder: Holder) -> None:
-        super().__init__(
-            f"the workspace is held by {holder}; wait for it (--wait SECONDS) or try again later"
-        )
+        super().__init__(f"the workspace is held by {holder}; {_way_in(holder)}")
         self.holder = holder
 
 
+def _way_in(holder: Holder) -> str:
+    if holder.gives_way:
+        return "it is a stream, and lets others have their turn between two batches: --wait SECONDS"
+    return "wait for it (--wait SECONDS) or try again later"
+
+
 @contextmanager
-def hold(workspace: Workspace, command: str, wait_seconds: float = 0.0) -> Iterator[None]:
+def hold(
+    workspace: Workspace, command: str, wait_seconds: float = 0.0, *, gives_way: bool = False
+) -> Iterator[None]:
     """Hold the workspace while the block runs.
 
     command: the command line, shown to others. Raises WorkspaceBusy soon, or after
-    ``wait_seconds``. Waiting runs are not served in order.
+    ``wait_seconds``. Waiting runs are not served in order. gives_way: as in ``Holder``; such a one
+    leaves no mark while it waits.
     """
-    storage.make_folder(workspace.lock.parent)
-    descriptor = os.open(workspace.lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    with _opened(workspace.lock) as descriptor:
         deadline = time.monotonic() + max(wait_seconds, _LEAST_WAIT_SECONDS)
-        _acquire(descriptor, workspace.lock, deadline)
-        _write_holder(descriptor, command)
+        with _marking(workspace, is_marked=wait_seconds > 0 and not gives_way):
+            _acquire(descriptor, workspace.lock, deadline)
+        _write_holder(descriptor, command, gives_way=gives_way)
         try:
             yield
         finally:
             os.ftruncate(descriptor, 0)
+
+
+@contextmanager
+def hold_stream(workspace: Workspace, command: str) -> Iterator[None]:
+    """Be the one stream of a workspace while the block runs. Raises WorkspaceBusy at once."""
+    with _opened(workspace.stream_lock) as descriptor:
+        _acquire(descriptor, workspace.stream_lock, time.monotonic())
+        _write_holder(descriptor, command, gives_way=True)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+
+
+def is_wanted(workspace: Workspace) -> bool:
+    """Whether somebody waits for the workspace now."""
+    with _opened(workspace.wanted) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def stream_at_work(workspace: Workspace) -> Holder | None:
+    """The stream of a workspace, or None; changes nothing."""
+    return _holder_of(workspace.stream_lock)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    storage.make_folder(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _marking(workspace: Workspace, *, is_marked: bool) -> Iterator[None]:
+    """Hold the mark of those who wait, where one is to be left."""
+    if not is_marked:
+        yield
+        return
+    with _opened(workspace.wanted) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits only for an instant: see ``is_wanted``
+        yield
 
 
 def refuse_if_held(workspace: Workspace) -> None:
@@ -91,14 +153,18 @@ def refuse_if_held(workspace: Workspace) -> None:
 
 def present_holder(workspace: Workspace) -> Holder | None:
     """Who holds the workspace now, or None; changes nothing."""
+    return _holder_of(workspace.lock)
+
+
+def _holder_of(lock: Path) -> Holder | None:
     try:
-        descriptor = os.open(workspace.lock, os.O_RDONLY)
+        descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
         return None  # nothing ever ran here; or the job itself says what is wrong
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return read_holder(workspace.lock)
+        return read_holder(lock)
     else:
         return None
     finally:
@@ -117,9 +183,9 @@ def _acquire(descriptor: int, path: Path, deadline: float) -> None:
             return
 
 
-def _write_holder(descriptor: int, command: str) -> None:
+def _write_holder(descriptor: int, command: str, *, gives_way: bool) -> None:
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = Holder(os.getpid(), socket.gethostname(), command, since)
+    holder = Holder(os.getpid(), socket.gethostname(), command, since, gives_way)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
 

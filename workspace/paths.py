@@ -65,6 +65,21 @@ class Workspace:
         return self.state / "lock"
 
     @property
+    def wanted(self) -> Path:
+        """Held, by many at once, by those who wait for the lock."""
+        return self.state / "wanted"
+
+    @property
+    def stream_lock(self) -> Path:
+        """Held by the one stream, also while another command has its turn."""
+        return self.state / "stream.lock"
+
+    @property
+    def stream_state(self) -> Path:
+        """How the stream stands: lag, backlog, its last batch."""
+        return self.state / "stream.json"
+
+    @property
     def published(self) -> Path:
         """The snapshot that readers open."""
         return self.root / "published" / "v6share.duckdb"

@@ -4,6 +4,9 @@ The first signal raises KeyboardInterrupt, so that bars, locks and connections a
 does not come to an end by itself (a thread deep in a read or a compilation) is left behind after
 a short grace, at once with a second signal. That is safe at any moment: files get their name only
 when whole, the journal drops a torn line, and the warehouse rolls back.
+
+A job that goes on for days (``ending_softly``) is only told by the first signal, and ends by itself
+when it has done what it is at.
 """
 
 import os
@@ -23,6 +26,9 @@ NOTHING_HALF_DONE: Final = "nothing is half done, the next run goes on from here
 _asked = threading.Event()
 _leaving = threading.Lock()
 _left = ""
+# Set in a handler, so it is a plain value: an Event that the main thread waits for may be locked.
+_soft: bool = False
+_ending: bool = False
 
 
 def install() -> None:
@@ -34,9 +40,10 @@ def install() -> None:
 
 def forget() -> None:
     """Begin anew: what an earlier command of this process was asked or left is no matter."""
-    global _left  # as below
+    global _left, _soft, _ending  # as below
     _asked.clear()
     _left = ""
+    _soft = _ending = False
 
 
 def was_asked() -> bool:
@@ -53,6 +60,22 @@ def leaving(what: str) -> Iterator[None]:
     _left = ""  # not after an error: who says it comes later
 
 
+@contextmanager
+def ending_softly() -> Iterator[None]:
+    """Let the first signal only be noted while this block runs; see ``is_ending``."""
+    global _soft, _ending  # as above
+    _soft, _ending = True, False
+    try:
+        yield
+    finally:
+        _soft = False
+
+
+def is_ending() -> bool:
+    """Whether a signal has come in a block of ``ending_softly``."""
+    return _ending
+
+
 def leave() -> NoReturn:
     """Say so and end the process without waiting for any thread."""
     from v6share.jobs.terminal import messages  # here: messages ask whether a signal has come
@@ -65,8 +88,12 @@ def leave() -> NoReturn:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
-    if _asked.is_set():
+    global _ending  # as above
+    if _asked.is_set() or _ending:
         leave()
+    if _soft:
+        _ending = True
+        return
     _asked.set()
     timer = threading.Timer(GRACE_SECONDS, leave)
     timer.daemon = True

@@ -42,6 +42,7 @@ from v6share.warehouse.commit import SumTooLarge, apply, record
 from v6share.warehouse.ledger.journal import Entry, Forget, Run, Seen
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.quarantine_notes import refusal_file
+from v6share.warehouse.merge.balance import NotConserved
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
@@ -467,12 +468,36 @@ def test_a_sum_beyond_the_column_changes_nothing(workspace: Workspace) -> None:
     made = [make_fragment(workspace, f"f{i}", i) for i in range(2)]
     for one in made:
         traffic = [row | {"bytes": 2**62} for row in made[0].row["traffic_5m"]]
-        write_fragment(workspace, one.key, one.row | {"traffic_5m": traffic})
+        row = one.row | {"traffic_5m": traffic} | ledgers(traffic, rejected=0)
+        write_fragment(workspace, one.key, row)
     connection = open_warehouse(workspace)
     record(connection, workspace, [commit(made[0])])
     before = contents(connection), workspace.journal.read_bytes()
     with pytest.raises(SumTooLarge, match=r"f1\.parquet"):
         record(connection, workspace, [commit(made[1])])
+    assert_equal(contents(connection), before[0])
+    assert workspace.journal.read_bytes() == before[1]
+    connection.close()
+
+
+@pytest.mark.parametrize("measure", ["records", "packets", "bytes", "sampled_bytes"])
+def test_a_fragment_that_contradicts_itself_is_not_committed(
+    workspace: Workspace, measure: str
+) -> None:
+    """One unit more in one of 12 rows than its ledger says, beside a sum that 64 bits cannot hold:
+    within the transaction, so neither table nor journal changes.
+    """
+    good, bad = (make_fragment(workspace, name, 1) for name in ("good", "bad"))
+    for one, more in ((good, 0), (bad, 1)):
+        traffic = [row | {"sampled_packets": 2**60} for row in one.row["traffic_5m"]]
+        row = one.row | ledgers(traffic, rejected=0)
+        traffic[5] = traffic[5] | {measure: traffic[5][measure] + more}
+        write_fragment(workspace, one.key, row | {"traffic_5m": traffic})
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(good)])
+    before = contents(connection), workspace.journal.read_bytes()
+    with pytest.raises(NotConserved, match=f"gain -1 {measure} more"):
+        record(connection, workspace, [commit(bad)])
     assert_equal(contents(connection), before[0])
     assert workspace.journal.read_bytes() == before[1]
     connection.close()

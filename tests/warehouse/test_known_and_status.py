@@ -1,3 +1,4 @@
+import random
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -23,7 +24,7 @@ from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
-from v6share.warehouse.ledger.journal import Run, Seen
+from v6share.warehouse.ledger.journal import Entry, Run, Seen
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.named_inputs import named_inputs
 from v6share.warehouse.open import open_warehouse
@@ -71,7 +72,7 @@ def test_known_inputs(workspace: Workspace) -> None:
     assert known_inputs(connection).input_of(copy.path, 7, 8) is None
     # Withdrawn as one version counted it, and counted again by another.
     record(connection, workspace, [commit(make_fragment(workspace, "f2", 2, "c2"))])
-    assert known_inputs(connection).forgotten == frozenset()
+    assert known_inputs(connection).forgotten == set()
     connection.close()
 
 
@@ -212,4 +213,28 @@ def test_a_file_that_an_earlier_version_published_has_a_status(workspace: Worksp
     connection.execute("DROP VIEW newest_record")
     rows = status_report(connection, ()).exporters.to_pylist()
     assert [(row["exporter"], row["minutes_behind"]) for row in rows] == [("r1", 120), ("r2", 0)]
+    connection.close()
+
+
+def test_what_is_known_follows_every_commit_as_if_it_were_read_anew(workspace: Workspace) -> None:
+    """Commits, refusals, copies, newer versions and withdrawals, in an order drawn by chance."""
+    rng = random.Random(7)
+    connection = open_warehouse(workspace)
+    known = known_inputs(connection)
+    for step in range(60):
+        name = f"f{rng.randrange(6)}"
+        made = make_fragment(workspace, name, 1, f"c{rng.randrange(3)}")
+        entries: list[Entry] = rng.choice(
+            [
+                [commit(made)],
+                [quarantine(name, f"c{rng.randrange(3)}")],
+                [forget(made)],
+                [commit(made), Seen(f"/flows/copy{step}.parquet", 5, step, made.key.input_id)],
+            ]
+        )
+        known.follow(record(connection, workspace, entries))
+        assert known == known_inputs(connection), f"after step {step}"
+    assert known.committed
+    assert known.forgotten
+    assert known.quarantined
     connection.close()

@@ -21,13 +21,13 @@ from v6share.warehouse.ledger.rerun import Versions, sort_out
 
 KEY = FragmentKey("a" * 64, "ipfix", 1, "c1")
 FILE = FoundInput("/flows/a.parquet", 10, 7)
-NOTHING = KnownInputs({}, {}, frozenset(), frozenset())
+NOTHING = KnownInputs({}, {}, set(), set())
 SEEN = {FILE.path: (FILE.size, FILE.mtime_ns, KEY.input_id)}
 COMMITTED = replace(NOTHING, files=SEEN, committed={KEY.input_id: KEY})
 REFUSED_KEY = replace(KEY, dialect="")
-REFUSED = replace(NOTHING, files=SEEN, quarantined=frozenset({REFUSED_KEY}))
-REFUSED_AS_IPFIX = replace(NOTHING, files=SEEN, quarantined=frozenset({KEY}))
-FORGOTTEN = replace(NOTHING, files=SEEN, forgotten=frozenset({KEY.input_id}))
+REFUSED = replace(NOTHING, files=SEEN, quarantined={REFUSED_KEY})
+REFUSED_AS_IPFIX = replace(NOTHING, files=SEEN, quarantined={KEY})
+FORGOTTEN = replace(NOTHING, files=SEEN, forgotten={KEY.input_id})
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -35,7 +35,13 @@ def test_the_second_is_told_who_holds_it(workspace: Workspace) -> None:
         with busy as caught, hold(workspace, "other"):
             pass
         assert caught.value.holder.pid == os.getpid()
-        assert json.loads(workspace.lock.read_text()).keys() == {"pid", "host", "command", "since"}
+        assert json.loads(workspace.lock.read_text()).keys() == {
+            "pid",
+            "host",
+            "command",
+            "since",
+            "gives_way",
+        }
     with hold(workspace, "afterwards"):
         pass
 

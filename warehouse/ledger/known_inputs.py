@@ -1,4 +1,8 @@
-"""What the ledger knows of inputs, so that a rerun can skip them."""
+"""What the ledger knows of inputs, so that a rerun can skip them.
+
+A run reads it once. A stream reads it once, too, and follows with each batch what that changed: to
+read it all again takes longer than to count a small file.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +12,7 @@ import duckdb
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.text.plain import storable
+from v6share.warehouse.ledger.changes import Changes
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,8 @@ class KnownInputs:
 
     files: dict[str, tuple[int, int, str]]
     committed: dict[str, FragmentKey]
-    quarantined: frozenset[FragmentKey]
-    forgotten: frozenset[str]
+    quarantined: set[FragmentKey]
+    forgotten: set[str]
 
     def input_of(self, path: str, size: int, mtime_ns: int) -> str | None:
         """The input that a file holds, if it is unchanged since it was last seen."""
@@ -35,6 +40,22 @@ class KnownInputs:
         """The files that were never seen as they are now, large ones first, as they are counted."""
         new = [one for one in found if self.input_of(one.path, one.size, one.mtime_ns) is None]
         return sorted(new, key=lambda one: one.order_of_work)
+
+    def follow(self, changes: Changes) -> None:
+        """Take over what a commit changed."""
+        for file in changes.seen.values():
+            self.files[storable(file.path)] = (file.size, file.mtime_ns, file.input_id)
+        for input_id, versions in changes.rows.items():
+            status = {key: row.status for key, row in versions.items()}
+            live = next((key for key, what in status.items() if what == "committed"), None)
+            self.committed.pop(input_id, None)
+            self.forgotten.discard(input_id)
+            if live is not None:
+                self.committed[input_id] = live
+            elif "forgotten" in status.values():
+                self.forgotten.add(input_id)
+            self.quarantined.difference_update(status)
+            self.quarantined.update(key for key, what in status.items() if what == "quarantined")
 
     def last_at(self, path: str) -> str | None:
         """The input that was last found at a path, whatever the file there is now."""
@@ -50,8 +71,8 @@ def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
     return KnownInputs(
         files=known,
         committed={key.input_id: key for key in committed},
-        quarantined=frozenset(_keys(connection, "quarantined")),
-        forgotten=frozenset(key.input_id for key in _keys(connection, "forgotten"))
+        quarantined=set(_keys(connection, "quarantined")),
+        forgotten={key.input_id for key in _keys(connection, "forgotten")}
         - {key.input_id for key in committed},
     )
 

@@ -37,7 +37,7 @@ def sort_outcomes(
     """Sort outcomes, in the order of their paths; of equal contents the first path counts."""
     result = Sorted()
     committed, refused = set(known.committed.values()), set[FragmentKey]()
-    withdrawn = frozenset() if include_forgotten else known.forgotten
+    withdrawn = set[str]() if include_forgotten else known.forgotten
     for one in sorted(outcomes, key=lambda outcome: outcome.path):
         if one.status == "busy":
             result.busy.append(one)
