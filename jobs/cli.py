@@ -268,6 +268,61 @@ def run(
 @app.command(
     epilog="""\b
     Examples:
+      v6share -C mynet stream flows/
+      v6share -C mynet --log json stream flows/ 'other/*.parquet' --interval 2
+      v6share -C mynet stream flows/ --once      one sweep, for cron and tests
+
+    Write a file elsewhere and rename it into the folder: a file that is seen half written is
+    left alone until it has rested. SIGTERM and Ctrl-C end the stream after the batch that it is
+    at, a second one at once."""
+)
+def stream(
+    context: typer.Context,
+    paths: PathsArgument,
+    once: Annotated[
+        bool, typer.Option("--once", help="Sweep the paths once, and end; no input: exit 5.")
+    ] = False,
+    interval: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="S", help="Seconds between two looks, and two batches."),
+    ] = None,
+    most_files: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Files in one batch at most.")
+    ] = None,
+    full_check_minutes: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="M", help="Check all days so often, not only changed ones."),
+    ] = None,
+    dialect: DialectOption = None,
+    unknown_sampling: UnknownSamplingOption = None,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
+    ] = None,
+) -> ExitCode:
+    """Follow folders: count, commit, check and publish files as they arrive."""
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import stream as job
+
+    request = job.Request(
+        paths=tuple(paths),
+        once=once,
+        interval=interval,
+        most_files=most_files,
+        full_check_minutes=full_check_minutes,
+        dialect=dialect,
+        unknown_sampling=unknown_sampling,
+        wait=wait,
+        threads=threads,
+    )
+    return job.main(_invocation(context), request)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
       v6share -C mynet kpi                          the board of all stages
       v6share -C mynet kpi 2                        the views of stage 2
       v6share -C mynet kpi kpi_stage3_apps --format csv > apps.csv

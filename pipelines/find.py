@@ -48,7 +48,7 @@ def find_inputs(
     Raises UserError for an empty argument and for object-store URLs, and where an argument itself
     is a device or a pipe or has a name that is not UTF-8 (the ledger could not hold it).
     """
-    search = _Search(frozenset(filter(None, map(_identity, excluded))), warn)
+    search = Search.of(excluded, warn)
     found: dict[str, FoundInput] = {}
     empty: list[str] = []
     for argument in paths:
@@ -69,12 +69,17 @@ def is_missing(argument: str) -> bool:
 
 
 @dataclass
-class _Search:
+class Search:
     """One search. excluded: folders by identity. closed: what had to be left out."""
 
     excluded: frozenset[tuple[int, int]]
     warn: Callable[[str], None]
     closed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, excluded: Sequence[Path], warn: Callable[[str], None]) -> "Search":
+        """A search; as for ``find_inputs``."""
+        return cls(frozenset(filter(None, map(_identity, excluded))), warn)
 
     def expand(self, argument: str) -> Iterator[str]:
         """The files that an argument means, and what it names that may be none."""

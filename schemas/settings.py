@@ -100,6 +100,20 @@ class Run(Section):
     settle_seconds: Annotated[StrictInt, Field(ge=0, le=86_400)] = 60
 
 
+class Stream(Section):
+    """How a stream works; nothing here alters a number.
+
+    interval_seconds: between two looks into the folders, and between two batches at least.
+    most_files: files in one batch. full_check_minutes: so often all days are checked, not those
+    alone that changed. memory_limit_mib: above it the stream starts itself anew.
+    """
+
+    interval_seconds: Annotated[StrictInt, Field(ge=1, le=3600)] = 1
+    most_files: Annotated[StrictInt, Field(ge=1, le=100_000)] = 100
+    full_check_minutes: Annotated[StrictInt, Field(ge=1, le=10_080)] = 60
+    memory_limit_mib: Annotated[StrictInt, Field(ge=256, le=1_048_576)] = 2048
+
+
 class Settings(BaseModel):
     """All settings, with the defaults of an empty file."""
 
@@ -109,6 +123,7 @@ class Settings(BaseModel):
     time: Time = Time()
     kpi: Kpi = Kpi()
     run: Run = Run()
+    stream: Stream = Stream()
 
 
 _KEYS: Final = {
@@ -118,7 +133,13 @@ _KEYS: Final = {
     for key in keys
 }
 _VARIABLES: Final = {f"{_PREFIX}{s}__{k}".upper(): f"{s}.{k}" for s, k in _KEYS.values()}
-_FLAGS: Final = {"--threads": "run.threads", "--unknown-sampling": "sampling.unknown"}
+_FLAGS: Final = {
+    "--threads": "run.threads",
+    "--unknown-sampling": "sampling.unknown",
+    "--interval": "stream.interval_seconds",
+    "--most-files": "stream.most_files",
+    "--full-check-minutes": "stream.full_check_minutes",
+}
 
 
 def parse_settings(

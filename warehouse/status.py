@@ -218,6 +218,14 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
     return None if newest is None or newest.run_id in published else newest
 
 
+def newest_catalog_version(connection: duckdb.DuckDBPyConnection) -> str:
+    """The version of the catalog that the newest run counted with; empty before any."""
+    found = connection.execute(
+        "SELECT coalesce(max_by(catalog_version, (started_at, run_id)), '') FROM ledger_runs"
+    ).fetchall()
+    return str(found[0][0])
+
+
 def rejects_of_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table:
     """Rejected rows of the inputs that a run committed, by reason, most first: reason, rows."""
     return fetch_table(

@@ -39,6 +39,12 @@ def _may_be_meant(file: Path) -> bool:
     return not is_hidden and nearest(file.suffix, _SUFFIXES, _ALIKE) is not None
 
 
+def declared_stamp(workspace: Workspace) -> tuple[object, ...]:
+    """What shows that catalog and settings are as they were, without reading them."""
+    files = [*filter(_may_be_meant, storage.list_files(workspace.catalog)), workspace.settings]
+    return tuple((file.name, storage.status(file)) for file in files)
+
+
 def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
     """The columns of the workspace's ``exporters.csv``; none where it has no header to add to."""
     try:

@@ -6,6 +6,7 @@ The kept results are brought up to date, the checks are run, and the published s
 from collections.abc import Sequence
 
 from v6share.jobs.steps.damage import say_if_altered
+from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
@@ -16,6 +17,7 @@ from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
     FAILED_CHECKS,
+    Published,
     needs_publish,
     note_unpublished,
     noting_damage,
@@ -34,22 +36,13 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
-    now = utc_now()
-    with noting_damage(connection, workspace):
-        made_again = refresh_results(connection)
-        days = days_to_check(connection, now)
-        results = run_checks(connection, days)
-        note_checked(connection, now, results, whole=days is None)
-    messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
-    _hold_back(connection, results)
+    results = refresh_and_check(connection, workspace)
+    report_checks(results)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
         messages.say("not published, as --no-publish says")
         return False
-    warned = sum(not result.passed for result in results)
-    with noting_damage(connection, workspace):
-        write_snapshot(connection, now, failed=0, warned=warned)
-    published = publish(connection, workspace)
+    published = publish_checked(connection, workspace, results)
     messages.say(
         f"published {published.path} ({bytes_for_people(published.size_bytes)})",
         published=published.path,
@@ -57,22 +50,52 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     return True
 
 
-def _hold_back(connection: Connection, results: Sequence[CheckResult]) -> None:
-    """Raises JobStopped (GATE) when a check fails, and notes it for ``status``."""
+def refresh_and_check(
+    connection: Connection,
+    workspace: Workspace,
+    *,
+    whole: bool = False,
+    phases: Phases | None = None,
+) -> list[CheckResult]:
+    """Bring the results up to date, run the checks, and note for ``status`` when one fails.
+
+    whole: check all days, whatever changed. phases: notes how long the steps take. Raises
+    DamagedFile.
+    """
+    phases = phases or Phases()
+    now = utc_now()
+    with noting_damage(connection, workspace):
+        with phases.timed("results"):
+            made_again = refresh_results(connection)
+        with phases.timed("checks"):
+            days = None if whole else days_to_check(connection, now)
+            results = run_checks(connection, days)
+            note_checked(connection, now, results, whole=days is None)
+    messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
     failed = ", ".join(result.name for result in results if result.blocks)
     if failed:
         note_unpublished(connection, f"{FAILED_CHECKS}: {failed}")
-    report_checks(results)
+    return results
+
+
+def publish_checked(
+    connection: Connection, workspace: Workspace, results: Sequence[CheckResult]
+) -> Published:
+    """Replace the snapshot after checks of which none failed. Errors as those of ``publish``."""
+    warned = sum(not result.passed for result in results)
+    with noting_damage(connection, workspace):
+        write_snapshot(connection, utc_now(), failed=0, warned=warned)
+    return publish(connection, workspace)
 
 
 def report_checks(results: Sequence[CheckResult]) -> None:
     """Say what the checks found. Raises JobStopped (GATE) when one of them must block."""
     for result in results:
         if not result.passed and not result.blocks:
-            messages.warn(_described(result), check=result.name)
+            messages.warn(described(result), check=result.name)
     failed = [result for result in results if result.blocks]
     for result in failed:
-        messages.fail(_described(result), check=result.name)
+        messages.fail(described(result), check=result.name)
     if failed:
         raise JobStopped(
             ExitCode.GATE,
@@ -82,7 +105,8 @@ def report_checks(results: Sequence[CheckResult]) -> None:
         )
 
 
-def _described(result: CheckResult) -> str:
+def described(result: CheckResult) -> str:
+    """What a check found, as a sentence."""
     more = result.found - 1
     others = f"; and {more:,} more such row{'s' if more > 1 else ''}" if more else ""
     return f"check {result.name}: expected that {result.what}, but {result.example}{others}"

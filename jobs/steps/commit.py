@@ -57,7 +57,7 @@ def commit(
 
 def _record(run: RunContext, result: Sorted, entry: Run) -> None:
     entries = [*journal_entries(result, run.run_id, utc_now()), entry]
-    record(run.connection, run.workspace, entries)
+    run.recorded.append(record(run.connection, run.workspace, entries))
 
 
 def _commit_what_fits(run: RunContext, new: Sequence[Outcome]) -> list[Outcome]:
@@ -71,7 +71,8 @@ def _commit_what_fits(run: RunContext, new: Sequence[Outcome]) -> list[Outcome]:
     half = len(new) // 2
     for some in (new[:half], new[half:]):
         try:
-            record(run.connection, run.workspace, [commit_of(some, run.run_id, utc_now())])
+            entry = commit_of(some, run.run_id, utc_now())
+            run.recorded.append(record(run.connection, run.workspace, [entry]))
         except SumTooLarge:
             unfit += _commit_what_fits(run, some)
     return unfit

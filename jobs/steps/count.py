@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from v6share.jobs.steps.run_context import RunContext
@@ -13,6 +13,7 @@ from v6share.pipelines.work import Work
 from v6share.schemas.catalog.suggest import catalog_advice
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.workspace import storage
+from v6share.workspace.configured import Configured
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -25,19 +26,19 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     """Turn inputs into fragments on this machine; one outcome each, by path."""
     if not inputs:
         return []
-    advice = catalog_advice(run.configured.catalog, run.workspace.catalog)
-    if advice is not None:
-        messages.warn(advice)
+    if not run.is_batch:
+        say_catalog_advice(run.configured)
     # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
     from v6share.pipelines.session import Session
 
     session = Session(
         _work(run), run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
     )
-    _remove_leftovers(run.workspace)
+    if not run.is_batch:
+        remove_leftovers(run.workspace)
     ordered = sorted(inputs, key=lambda one: one.order_of_work)
     try:
-        with _progress(session.meter, ordered):
+        with nullcontext() if run.is_batch else _progress(session.meter, ordered):
             session.start_early(ordered)
             from v6share.pipelines.beam_pipeline import run_local  # here: Beam takes long to load
 
@@ -45,6 +46,13 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     finally:
         session.close()
         storage.remove_folder(run.workspace.outcomes)
+
+
+def say_catalog_advice(configured: Configured) -> None:
+    """Warn where nothing can come of counting with this catalog."""
+    advice = catalog_advice(configured.catalog, configured.workspace.catalog)
+    if advice is not None:
+        messages.warn(advice)
 
 
 def _work(run: RunContext) -> Work:
@@ -58,7 +66,7 @@ def _work(run: RunContext) -> Work:
     )
 
 
-def _remove_leftovers(workspace: Workspace) -> None:
+def remove_leftovers(workspace: Workspace) -> None:
     """Remove what a killed run left: the workspace is ours alone, so whoever wrote it is dead.
 
     Its outcome lines say what stands in the journal, or what is found out again.

@@ -8,6 +8,7 @@ first inputs are counted meanwhile (``Session.begin``).
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -39,18 +40,30 @@ class HeadStart:
     def compile(self, configured: Configured) -> None:
         """Begin to compile the plan, if there is something to count with it."""
         if self._new:
-            self._compiling = self._threads.submit(_compile, configured)
+            self._compiling = self._threads.submit(compile_now, configured)
             self._threads.submit(import_module, "v6share.pipelines.beam_pipeline")
 
     def plan(self, configured: Configured) -> "Plan":
         """Give the compiled plan. Raises CatalogError."""
         begun, self._compiling = self._compiling, None
-        return _compile(configured) if begun is None else begun.result()
+        return compile_now(configured) if begun is None else begun.result()
 
     def end(self) -> None:
         """Begin nothing more; what is under way ends by itself."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Warm:
+    """What a batch of a stream has instead: the plan that was compiled before."""
+
+    compiled: "Plan"
+    identities: Identities = field(default_factory=Identities)
+
+    def plan(self, configured: Configured) -> "Plan":  # noqa: ARG002 - as of a head start
+        """Give the compiled plan."""
+        return self.compiled
 
 
 @contextmanager
@@ -83,7 +96,8 @@ def say_if_cold() -> None:
         messages.say("compiling the kernels, once after an installation; takes up to a minute")
 
 
-def _compile(configured: Configured) -> "Plan":
+def compile_now(configured: Configured) -> "Plan":
+    """Compile the plan. Raises CatalogError."""
     from v6share.pipelines.compile_plan import compile_plan  # here: Numba takes a while to load
 
     return compile_plan(configured.catalog, configured.settings, configured.client_key)

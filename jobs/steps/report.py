@@ -73,11 +73,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     header = read_exporters_header(run.workspace)
     result = done.result
     _warn_of_refused(run, result)
-    _warn_of_each(
-        [_described_rewritten(one) for one in _rewritten(run, done)],
-        "more files hold other content than before; of each, old and new count. The table "
-        "ledger_files lists them under the same path",
-    )
+    _warn_of_rewritten(_rewritten(run, done))
     advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
     _warn_of_each(
         [
@@ -105,6 +101,21 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
         twice = directions_advice(both_directions(run.connection).to_pylist(), header)
         if twice is not None:
             messages.warn(twice)
+
+
+def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
+    """The same after a batch of a stream: only what is about its own files."""
+    _warn_of_refused(run, result)
+    _warn_of_rewritten(rewritten_inputs(result, (), run.known))
+    _warn_of_each(
+        [
+            (f"{one.path}: {one.detail}; tried again in a minute", {"path": one.path})
+            for one in result.failed
+        ],
+        "more files failed",
+    )
+    for one in result.busy:
+        messages.detail(f"{one.path}: {one.detail}; looked at again soon", path=one.path)
 
 
 def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
@@ -160,6 +171,14 @@ def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
 
 def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
     return rewritten_inputs(done.result, done.fates["known"], run.known)
+
+
+def _warn_of_rewritten(rewritten: Sequence[Rewritten]) -> None:
+    _warn_of_each(
+        [_described_rewritten(one) for one in rewritten],
+        "more files hold other content than before; of each, old and new count. The table "
+        "ledger_files lists them under the same path",
+    )
 
 
 def _warn_of_refused(run: RunContext, result: Sorted) -> None:

@@ -1,12 +1,14 @@
 """What stays the same through one run, and is handed from step to step."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from v6share.jobs.steps.head_start import HeadStart
+from v6share.jobs.steps.head_start import HeadStart, Warm
+from v6share.jobs.steps.phases import Phases
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.ledger.changes import Changes
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.rerun import Versions
 from v6share.workspace.configured import Configured
@@ -15,7 +17,12 @@ from v6share.workspace.paths import Workspace
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run. known: what the ledger knew before it. clock: its start, ``time.monotonic()``."""
+    """One run, or one batch of a stream.
+
+    known: what the ledger knew before it. clock: its start, ``time.monotonic()``. is_batch: one of
+    many of a stream, which says only what is its own. recorded: what its commits changed. phases:
+    how long its steps took.
+    """
 
     run_id: str
     command: str
@@ -24,9 +31,12 @@ class RunContext:
     configured: Configured
     connection: Connection
     known: KnownInputs
-    ahead: HeadStart
+    ahead: HeadStart | Warm
     dialect: str | None = None
     include_forgotten: bool = False
+    is_batch: bool = False
+    recorded: list[Changes] = field(default_factory=list)
+    phases: Phases = field(default_factory=Phases)
 
     @property
     def workspace(self) -> Workspace:

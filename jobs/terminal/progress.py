@@ -44,7 +44,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __enter__(self) -> "Progress":
         """Show the bar."""
-        if _draws(sys.stderr):
+        if draws(sys.stderr):
             self._bar = self._open_bar()
         return self
 
@@ -108,7 +108,7 @@ class Progress(AbstractContextManager["Progress"]):
         return bar, task
 
 
-def _draws(stream: IO[str]) -> bool:
+def draws(stream: IO[str]) -> bool:
     """Whether a bar may be drawn: a terminal that can move the cursor, and text is wanted."""
     wanted = current().log == "text" and current().verbosity >= 0
     return wanted and stream.isatty() and os.environ.get("TERM") != "dumb"
