@@ -1,26 +1,43 @@
-"""Publishing: a copy of the warehouse without what is private, put in place in one step.
+"""Publishing: what is checked in the warehouse, without what is private, put in place in one step.
 
-Readers open the published file read-only and never meet the warehouse. It is copied byte by byte,
-so what is published is what was checked, and it takes no longer than the disk. The views name what
-they read by schema, not by database, so the file can be attached under another name. What is
-private (journal offset, seen files) is dropped from the copy. Before it takes its place, every
-block of it is compared with its checksum: DuckDB has read only those that a query needed.
+Readers open the published file read-only and never meet the warehouse. The views name what they
+read by schema, not by database, so the file can be attached under another name. There are two ways
+to make the next file, and both are as durable, and as whole for whoever reads meanwhile:
+
+- **The standby**, which was published before the present file, is brought up to date: rows that
+  changed since are copied (``unpublished``). That takes as long as there are such rows.
+- **The whole warehouse** is copied, byte by byte, which takes as long as the disk. What is private
+  (journal offset, seen files) is dropped from the copy, and every block of it is compared with its
+  checksum: DuckDB has read only those that a query needed.
+
+The standby is used only where it is surely the one that was left, of the same shape, and no process
+has it open any more: a reader that still holds the file before the present one must not see it
+change. Else the whole is copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
+from v6share.schemas.aggregates import AGGREGATES
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.unpublished import (
+    Lacking,
+    copy_lacking,
+    note_published,
+    read_lacking,
+)
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace import storage
@@ -31,12 +48,22 @@ FAILED_CHECKS: Final = "failed checks"
 _DAMAGED: Final = "the warehouse is damaged"
 
 
+# What changed on more days, or in more inputs, is copied with all the rest.
+_MOST_DAYS: Final = 62
+_MOST_IDS: Final = 20_000
+
+
 @dataclass(frozen=True)
 class Published:
-    """The new snapshot."""
+    """The new snapshot. is_whole: the whole warehouse was copied."""
 
     path: Path
     size_bytes: int
+    is_whole: bool
+
+
+class _StandbyInUse(Exception):  # noqa: N818 - not an error: the whole is copied then
+    """Somebody still has the file open that was published before."""
 
 
 def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
@@ -102,17 +129,84 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     The old one stays where the file beside it cannot be made (OSError or duckdb.Error), where the
     warehouse is damaged (DamagedFile), and where the old one holds more (UserError).
     """
-    target = workspace.published
     refuse_lost_runs(connection, workspace)
-    storage.remove_drafts(target.parent)
-    with storage.drafted(target) as draft:
-        _make(connection, workspace, draft)
+    storage.remove_drafts(workspace.published.parent)
+    lacking = read_lacking(connection)
+    if _is_standby_of_use(connection, workspace, lacking):
+        with suppress(_StandbyInUse):
+            return _put_in_place(connection, workspace, lacking)
+    return _put_in_place(connection, workspace, None)
+
+
+def _put_in_place(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    lacking: Mapping[str, Lacking] | None,
+) -> Published:
+    """Make the next file and put it in place of the present one, which stands by from now on.
+
+    lacking: what the standby lacks; None to copy the whole. Raises _StandbyInUse.
+    """
+    target, standby = workspace.published, workspace.standby
+    leaves_standby = is_own(connection, workspace) and _has_shape_of_published(connection)
+    with storage.drafted_in_turn(target, standby, from_spare=lacking is not None) as draft:
+        if lacking is None:
+            _make(connection, workspace, draft)
+        else:
+            _bring_up_to_date(connection, workspace, draft, lacking)
         write_state(connection, "publishing_file", file_stamp(draft))
         size_bytes = storage.size(draft)
-    write_state(connection, "published", _stamp(connection))
-    write_state(connection, "published_file", file_stamp(target))
-    note_unpublished(connection, "")
-    return Published(target, size_bytes)
+    with transaction(connection):
+        write_state(connection, "published", _stamp(connection))
+        write_state(connection, "published_file", file_stamp(target))
+        write_state(connection, "standby_file", file_stamp(standby) if leaves_standby else "")
+        note_published(connection)
+        note_unpublished(connection, "")
+    return Published(target, size_bytes, is_whole=lacking is None)
+
+
+def _is_standby_of_use(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, lacking: Mapping[str, Lacking]
+) -> bool:
+    """Whether the standby is the one that was left, and lacks little."""
+    noted = read_state(connection, "standby_file")
+    if not noted or file_stamp(workspace.standby) != noted:
+        return False
+    aggregates = {f"main.{table.name}" for table in AGGREGATES}
+    if any(what.is_all for name, what in lacking.items() if name in aggregates):
+        return False
+    return _has_shape_of_published(connection) and all(
+        what.length <= timedelta(_MOST_DAYS) and len(what.ids) <= _MOST_IDS
+        for what in lacking.values()
+    )
+
+
+def _has_shape_of_published(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether tables and views are those of the published file."""
+    before = read_state(connection, "published").partition(" ")[2]
+    return before == _stamp(connection).partition(" ")[2]
+
+
+def _bring_up_to_date(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    draft: Path,
+    lacking: Mapping[str, Lacking],
+) -> None:
+    """Copy what a standby lacks. Errors as those of ``publish``, and _StandbyInUse."""
+    if not storage.nobody_has(draft):
+        raise _StandbyInUse
+    with noting_damage(connection, workspace):
+        connection.execute("ATTACH ? AS snapshot", [str(draft)])
+        # In the order of the definition, which readers expect of a result.
+        connection.execute("SET preserve_insertion_order = true")
+        try:
+            with transaction(connection):
+                copy_lacking(connection, "snapshot", lacking)
+            connection.execute("CHECKPOINT snapshot")
+        finally:
+            connection.execute("DETACH snapshot")
+            connection.execute("SET preserve_insertion_order = false")
 
 
 def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Path) -> None:

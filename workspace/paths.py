@@ -80,6 +80,11 @@ class Workspace:
         return self.state / "stream.json"
 
     @property
+    def standby(self) -> Path:
+        """The snapshot before the published one, which is brought up to date to follow it."""
+        return self.root / "published" / ".standby.duckdb"
+
+    @property
     def published(self) -> Path:
         """The snapshot that readers open."""
         return self.root / "published" / "v6share.duckdb"

@@ -9,13 +9,15 @@ Decided against: temporary files elsewhere (a rename works within one file syste
 """
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
+import signal
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -159,6 +161,51 @@ def drafted(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         _log_of(draft).unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+@contextmanager
+def drafted_in_turn(path: Path, spare: Path, *, from_spare: bool) -> Iterator[Path]:
+    """As ``drafted``; the file that is replaced is kept as the spare, instead of the one before.
+
+    from_spare: the draft is the spare itself, to be changed in its place; it is gone where that
+    fails. Change it only where ``nobody_has`` the draft. Where the file system knows no links
+    there is no spare afterwards.
+    """
+    with drafted(path) as draft:
+        if from_spare:
+            spare.replace(draft)
+        yield draft
+        spare.unlink(missing_ok=True)
+        with suppress(OSError):
+            spare.hardlink_to(path)
+
+
+def nobody_has(path: Path) -> bool:
+    """Whether a file has one name, and no process has it open, so that it may be changed in place.
+
+    A reader that opened it before it was replaced reads it still, with a lock or without one; who
+    gave it a second name relies on it. Where the system cannot tell, the answer is False.
+    """
+    lease, signal_of = getattr(fcntl, "F_SETLEASE", None), getattr(fcntl, "F_SETSIG", None)
+    if lease is None or signal_of is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        if os.fstat(descriptor).st_nlink != 1:
+            return False
+        # The kernel gives a lease to write only where nobody else has the file open. It is given
+        # back at once; who opened the file meanwhile would have this signal sent, which is ignored.
+        fcntl.fcntl(descriptor, signal_of, signal.SIGURG)
+        fcntl.fcntl(descriptor, lease, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 @contextmanager

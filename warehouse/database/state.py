@@ -12,6 +12,7 @@ Key = Literal[
     "published",
     "published_file",
     "publishing_file",
+    "standby_file",
     "dimensions",
     "declared",
     "unpublished",

@@ -1,7 +1,8 @@
 """What changed in the tables since the kept results were made, and since the checks last passed.
 
-Whatever changes a table notes it here in the same transaction. The transaction that brings the
-results up to date hands the notes on to the checks.
+Whatever changes a table notes it here in the same transaction, for the published files as well
+(``unpublished``). The transaction that brings the results up to date hands the notes on to the
+checks.
 """
 
 from collections import defaultdict
@@ -9,9 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
+from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from v6share.warehouse.database import unpublished
+
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -34,11 +42,45 @@ EVERYTHING = Touched(all=True)
 
 def note_touched(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
     """Note that tables may have changed anywhere."""
-    connection.executemany("INSERT INTO private.touched VALUES (?, NULL)", [[t] for t in tables])
+    named = list(tables)
+    _note_all(connection, named)
+    unpublished.note_whole(connection, [f"main.{table}" for table in named])
 
 
 def note_touched_days(connection: duckdb.DuckDBPyConnection, table: str, days: pa.Array) -> None:
     """Note that a table may have changed on these days (date32)."""
+    _note_days(connection, table, days)
+    unpublished.note_starts(connection, f"main.{table}", days, _DAY)
+
+
+def note_touched_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, starts: pa.ChunkedArray
+) -> None:
+    """Note that a table may have changed where these rows lie.
+
+    starts: their window starts (timestamp) or days (date32). Of windows the hours are noted, too,
+    for to publish an hour takes a fraction of what it takes to publish a day.
+    """
+    _note_days(connection, table, pc.unique(pc.cast(starts, pa.date32())))
+    is_days = pa.types.is_date(starts.type)
+    spans = pc.unique(starts if is_days else pc.floor_temporal(starts, unit="hour"))
+    unpublished.note_starts(connection, f"main.{table}", spans, _DAY if is_days else _HOUR)
+
+
+def note_touched_ids(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[str], ids: Iterable[str]
+) -> None:
+    """Note that in tables without a time the rows of these ids may have changed."""
+    named = list(tables)
+    _note_all(connection, named)
+    unpublished.note_ids(connection, [f"main.{table}" for table in named], ids)
+
+
+def _note_all(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
+    connection.executemany("INSERT INTO private.touched VALUES (?, NULL)", [[t] for t in tables])
+
+
+def _note_days(connection: duckdb.DuckDBPyConnection, table: str, days: pa.Array) -> None:
     incoming = pa.table({"day": days})  # noqa: F841 - the SQL below reads it
     connection.execute("INSERT INTO private.touched SELECT ?, day FROM incoming", [table])
 

@@ -26,6 +26,7 @@ from v6share.warehouse.database.touched import (
     take_touched,
 )
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.unpublished import note_days, note_whole
 from v6share.warehouse.database.views import Kept, View, read_views
 
 # Days of a result that are made at once: as many as fit into memory where all are made.
@@ -71,6 +72,11 @@ def _made_again(
                 _make_anew(connection, view, views)
                 change = EVERYTHING
             if change:
+                relation = f"results.{view.name}"
+                if change.all:
+                    note_whole(connection, [relation])
+                else:
+                    note_days(connection, relation, change.days)
                 yield view.name
         touched[view.name] = change
 

@@ -9,6 +9,7 @@ from v6share import __version__
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.unpublished import note_whole
 
 
 def write_snapshot(
@@ -21,6 +22,7 @@ def write_snapshot(
     moment = created_at.astimezone(UTC).replace(tzinfo=None)
     snapshot_id = f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with transaction(connection):
+        note_whole(connection, ["results.snapshot"])
         connection.execute("DELETE FROM results.snapshot")
         connection.execute(
             "INSERT INTO results.snapshot SELECT $id, $created_at, (SELECT as_of FROM main.as_of), "

@@ -14,7 +14,7 @@ from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, insert_rows
 from v6share.warehouse.database.state import raise_revision
-from v6share.warehouse.database.touched import note_touched
+from v6share.warehouse.database.touched import note_touched_ids
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
     Changes,
@@ -79,7 +79,10 @@ def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> Non
     _write_seen(connection, list(changes.seen.values()))
     if changes.changes_tables:
         raise_revision(connection)
-        note_touched(connection, [table.name for table in LEDGERS])
+        of_inputs = [table.name for table in LEDGERS if table is not LEDGER_RUNS]
+        note_touched_ids(connection, of_inputs, changes.rows)
+    # A run that changed nothing else shows with the next publish.
+    note_touched_ids(connection, [LEDGER_RUNS.name], changes.runs)
 
 
 def _file_records(changes: Changes) -> list[dict[str, Any]]:

@@ -25,8 +25,7 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.merge_rows import combine, roll_up
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
-from v6share.warehouse.database.touched import note_touched_days
-from v6share.warehouse.merge.read_fragments import distinct_days
+from v6share.warehouse.database.touched import note_touched_days, note_touched_rows
 
 _WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 1000}
 # Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.
@@ -61,7 +60,7 @@ def _merge_into(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Ta
         delete_matching(connection, table.name, "rowid", touched.select(["row_number"]))
         rows = combine(table, [rows, touched])
     insert_rows(connection, table.name, rows)
-    note_touched_days(connection, table.name, distinct_days(rows, table))
+    note_touched_rows(connection, table.name, rows.column(table.columns[0].name))
 
 
 def _touched(connection: duckdb.DuckDBPyConnection, table: Table, incoming: pa.Table) -> pa.Table:
