@@ -4,34 +4,46 @@ Each file under ``sql/checks/`` starts with ``-- what: ...``, which holds where 
 ``-- found: ...``, which says in words what one row of the query means, with its columns in braces,
 and ``-- severity: fail`` or ``warn``. A failed check keeps the numbers from being published.
 
-With ``-- by day: yes`` a check says of each day what it finds there, whatever the others hold. Such
-a check may be run on the days that changed alone, as the others passed it before. It is the same
-SQL then, on temporary views that hide the tables.
+A line ``-- scope:`` says what need not be looked at again, where a check has passed before:
+
+- ``days``: the check says of each day what it finds there, whatever the others hold. Only days that
+  changed are looked at.
+- ``inputs``: the same of each input.
+- ``replacements``: each commit that only adds has proved it for what it added (``merge/balance``).
+  It is run where an input was replaced or withdrawn.
+
+It is the same SQL then, on temporary views that hide the tables. A check without the line is run as
+it stands. All are from time to time: files may be damaged where nothing changed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from importlib import resources
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import duckdb
 
 from v6share.schemas.aggregates import AGGREGATES
+from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.touched import day_spans, forget_unchecked, read_unchecked
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.unpublished import Lacking, read_lacking
 from v6share.warehouse.database.views import quoted
 
 Severity = Literal["fail", "warn"]
+Scope = Literal["days", "inputs", "replacements", ""]
 
 SAMPLE_ROWS = 5
-# More changed days are checked with all others.
+# More changed days, or inputs, are checked with all others.
 MOST_DAYS: Final = 62
+MOST_INPUTS: Final = 20_000
+_SCOPES: Final = ", ".join(filter(None, get_args(Scope)))
 # So often all days are checked, whatever changed.
 WHOLE_EVERY: Final = timedelta(hours=24)
 
@@ -45,7 +57,16 @@ class Check:
     in_words: str
     severity: Severity
     sql: str
-    is_by_day: bool = False
+    scope: Scope = ""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What changed since the checks last passed. replaced: an input was replaced or withdrawn."""
+
+    days: frozenset[date] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    replaced: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +120,11 @@ def parse_check(file_name: str, text: str) -> Check:
     header = dict(
         line.removeprefix("-- ").split(": ", 1)
         for line in text.splitlines()
-        if line.startswith(("-- what: ", "-- found: ", "-- severity: ", "-- by day: "))
+        if line.startswith(("-- what: ", "-- found: ", "-- severity: ", "-- scope: "))
     )
-    is_by_day = header.pop("by day", "no") == "yes"
+    scope = header.pop("scope", "")
+    if scope not in get_args(Scope):
+        raise ValueError(f"{file_name}: found the scope {scope}, expected one of {_SCOPES}")
     if header.keys() != {"what", "found", "severity"} or header["severity"] not in ("fail", "warn"):
         raise ValueError(
             f"{file_name}: expected the lines `-- what: ...`, `-- found: ...` and "
@@ -109,13 +132,13 @@ def parse_check(file_name: str, text: str) -> Check:
         )
     severity = cast("Severity", header["severity"])
     name = file_name.removesuffix(".sql")
-    return Check(name, header["what"], header["found"], severity, text, is_by_day)
+    return Check(name, header["what"], header["found"], severity, text, cast("Scope", scope))
 
 
-def days_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> set[date] | None:
-    """The days that changed since the checks passed; None where all are to be checked.
+def what_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> Changed | None:
+    """What changed since the checks passed; None where all is to be checked.
 
-    All are: where that was never done by these checks, a day ago or more (or after ``now``, by a
+    All is: where that was never done by these checks, a day ago or more (or after ``now``, by a
     clock that was set back since), where a check failed last, and where more changed than is worth
     telling apart.
     """
@@ -124,8 +147,14 @@ def days_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> set[d
         return None
     changed = read_unchecked(connection)
     touched = [changed[table.name] for table in AGGREGATES if table.name in changed]
-    days = {day for one in touched for day in one.days}
-    return None if any(one.all for one in touched) or len(days) > MOST_DAYS else days
+    days = frozenset(day for one in touched for day in one.days)
+    # Of those that are published already they passed; to check one of them again does no harm.
+    inputs = read_lacking(connection).get(f"main.{LEDGER_FILES.name}", Lacking())
+    if any(one.all for one in touched) or inputs.is_all:
+        return None
+    if len(days) > MOST_DAYS or len(inputs.ids) > MOST_INPUTS:
+        return None
+    return Changed(days, frozenset(inputs.ids), bool(read_state(connection, "replaced")))
 
 
 def _is_recent(checked: datetime, now: datetime) -> bool:
@@ -144,36 +173,70 @@ def note_checked(
     *,
     whole: bool,
 ) -> None:
-    """Note what the checks found, for ``days_to_check``. whole: they were run on all days.
+    """Note what the checks found, for ``what_to_check``. whole: they were run on all there is.
 
-    Once one keeps the numbers back, all days are checked until none does.
+    Once one keeps the numbers back, all is checked until none does.
     """
     with transaction(connection):
         if any(result.blocks for result in results):
             write_state(connection, "checked_whole", "")
             return
         forget_unchecked(connection)
+        write_state(connection, "replaced", "")
         if whole:
-            write_state(connection, "checked_whole", f"{now.isoformat()} {_digest()}")
+            note_checked_whole(connection, now)
+
+
+def note_checked_whole(connection: duckdb.DuckDBPyConnection, began: datetime) -> None:
+    """Note that all there was at a moment passed."""
+    write_state(connection, "checked_whole", f"{began.isoformat()} {_digest()}")
 
 
 def run_checks(
-    connection: duckdb.DuckDBPyConnection, days: Collection[date] | None = None
+    connection: duckdb.DuckDBPyConnection, changed: Changed | None = None
 ) -> list[CheckResult]:
-    """Run every check, on the warehouse or on a published file.
+    """Run the checks, on the warehouse or on a published file.
 
-    days: those that changed, where all others are known to have passed; None: all is checked. Two
-    at a time: most are too short for DuckDB to share one among its threads.
+    changed: what did, where all the rest is known to have passed; None: all is checked.
     """
+    checks = read_checks()
+    if changed is not None and not changed.replaced:
+        checks = [check for check in checks if check.scope != "replacements"]
+    return _run(connection, checks, changed)
+
+
+def run_checks_in_parts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[CheckResult]]:
+    """Run the checks on all there is, a day after the other, and at last what is not by day.
+
+    Between two parts the tables may change: what changes is to be checked by itself.
+    """
+    checks = read_checks()
+    by_day = [check for check in checks if check.scope == "days"]
+    for day in _all_days(connection):
+        yield _run(connection, by_day, Changed(days=frozenset([day])))
+    yield _run(connection, [check for check in checks if check not in by_day], None)
+
+
+def _all_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    days = " UNION ".join(f"SELECT {table.day} AS day FROM {table.name}" for table in AGGREGATES)  # noqa: S608 - names of the schemas
+    return [day for (day,) in connection.execute(f"{days} ORDER BY day").fetchall()]
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, checks: Sequence[Check], changed: Changed | None
+) -> list[CheckResult]:
+    """Two at a time: most are too short for DuckDB to share one among its threads."""
 
     def run(check: Check) -> CheckResult:
         with connection.cursor() as cursor:
-            if check.is_by_day and days is not None:
-                hide_other_days(cursor, days)
+            if changed is not None and check.scope == "days":
+                hide_other_days(cursor, changed.days)
+            if changed is not None and check.scope == "inputs":
+                hide_other_inputs(cursor, changed.inputs)
             return run_check(cursor, check)
 
     with ThreadPoolExecutor(2, thread_name_prefix="v6share-checks") as threads:
-        return list(threads.map(run, read_checks()))
+        return list(threads.map(run, checks))
 
 
 def hide_other_days(connection: duckdb.DuckDBPyConnection, days: Collection[date]) -> None:
@@ -185,6 +248,21 @@ def hide_other_days(connection: duckdb.DuckDBPyConnection, days: Collection[date
         chosen = [f"{table.day} BETWEEN '{first}' AND '{last}'" for first, last in spans]
         rows = f"SELECT * FROM {source} WHERE {' OR '.join(chosen) or 'false'}"  # noqa: S608
         connection.execute(f"CREATE TEMP VIEW {table.name} AS {rows}")
+
+
+def hide_other_inputs(connection: duckdb.DuckDBPyConnection, inputs: Collection[str]) -> None:
+    """Put temporary views of the ledger's names before it, with the rows of some inputs."""
+    ((database,),) = connection.execute("SELECT current_database()").fetchall()
+    connection.execute(
+        "CREATE TEMP TABLE chosen AS SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
+        [sorted(inputs)],
+    )
+    for table in LEDGERS:
+        if table is not LEDGER_RUNS:
+            connection.execute(
+                f"CREATE TEMP VIEW {table.name} AS FROM {quoted(database)}.main.{table.name} "
+                "SEMI JOIN temp.chosen USING (input_id)"
+            )
 
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:

@@ -16,14 +16,16 @@ what its own files cost. Every batch goes the way of a run: count, commit, check
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from v6share.jobs.steps import report
 from v6share.jobs.steps.check_and_publish import (
     described,
+    note_results,
     publish_checked,
     refresh_and_check,
 )
@@ -42,7 +44,7 @@ from v6share.pipelines.landing import Arrival, LandingFolders, age_seconds
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.settings import Settings
-from v6share.warehouse.checks import CheckResult
+from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
@@ -132,8 +134,12 @@ class _Stream:
     unpublished: list[Arrival] = field(default_factory=list)
     swept_at: float = -_SWEEP_SECONDS
     batch_at: float = 0.0
+    # When all was last checked, and whether anything was committed since; where it is being
+    # checked now, what is left of that, and since when.
     checked_at: float = field(default_factory=time.monotonic)
     unchecked: bool = False
+    parts: Iterator[list[CheckResult]] | None = None
+    parts_began: datetime = field(default_factory=utc_now)
     is_behind: bool = False
     lost_inputs: bool = False
     said: set[str] = field(default_factory=set)
@@ -182,6 +188,7 @@ class _Stream:
         refuse_lost_runs(connection, self.workspace)
         refuse_lost_catalog(connection, self.workspace)
         remove_leftovers(self.workspace)
+        self.parts = None  # of a connection that is closed
         if self.declared is None:
             self.declared = self._first_declared(connection)
         # A job that had its turn may have counted with a catalog that the stream did not take over.
@@ -211,8 +218,7 @@ class _Stream:
                 return "wanted"
             self._follow_catalog(at_work)
             self._look(at_work.known)
-            if self._is_check_due(2):
-                self._check_whole(at_work)
+            self._check_some(at_work)
             if self.waiting:
                 self._batch(at_work)
                 if self._needs_memory():
@@ -238,11 +244,8 @@ class _Stream:
                 self.landing.settle(arrival)
 
     def _idle(self, at_work: "_AtWork") -> None:
-        """Nothing to count: publish what readers do not see yet, check all, or wait."""
-        if self._is_check_due():
-            self._check_whole(at_work)
-        elif not self.state.held_back and needs_publish(at_work.connection, self.workspace):
-            self._publish(at_work, Phases())
+        """Nothing to count: publish what readers do not see yet, or wait."""
+        self._publish(at_work, Phases())
         self._show()
         until = time.monotonic() + self.settings.stream.interval_seconds
         while time.monotonic() < until and not interrupt.is_ending():
@@ -321,7 +324,9 @@ class _Stream:
         """Check what changed, and publish; where a check fails, commit on and publish no more."""
         if self.state.held_back or not needs_publish(at_work.connection, self.workspace):
             return
-        results = refresh_and_check(at_work.connection, self.workspace, phases=phases)
+        results = refresh_and_check(
+            at_work.connection, self.workspace, trusts_commits=True, phases=phases
+        )
         if self._hold_back(results):
             return
         with phases.timed("publish"):
@@ -331,18 +336,35 @@ class _Stream:
         self.unpublished = []
         self.state = replace(self.state, lag_seconds=None if lag is None else round(lag, 2))
 
-    def _is_check_due(self, times: int = 1) -> bool:
-        """Whether all days are to be checked. times: so often as the settings say."""
-        if not (self.unchecked or self.state.held_back):
-            return False
+    def _is_check_due(self) -> bool:
+        """Whether all is to be checked, also what did not change."""
         every = 60 * self.settings.stream.full_check_minutes
-        return time.monotonic() - self.checked_at >= times * every
+        is_late = time.monotonic() - self.checked_at >= every
+        return is_late and (self.unchecked or bool(self.state.held_back))
+
+    def _check_some(self, at_work: "_AtWork") -> None:
+        """Where all is to be checked, check the next day: files do not wait for all at once."""
+        if self.parts is None and self._is_check_due():
+            self.checked_at, self.unchecked = time.monotonic(), False
+            if self.state.held_back:
+                self._check_whole(at_work)
+                return
+            self.parts, self.parts_began = run_checks_in_parts(at_work.connection), utc_now()
+        if self.parts is None:
+            return
+        results = next(self.parts, None)
+        if results is None:
+            self.parts = None
+            note_checked_whole(at_work.connection, self.parts_began)
+            messages.detail("all is checked", event="checked")
+        elif any(result.blocks for result in results):
+            self.parts = None
+            note_results(at_work.connection, utc_now(), results, whole=False)
+            self._hold_back(results)
 
     def _check_whole(self, at_work: "_AtWork") -> None:
-        """Check all days, also those that did not change; publish again where all pass."""
+        """Check all at once; publish, again where it was held back, if all passes."""
         results = refresh_and_check(at_work.connection, self.workspace, whole=True)
-        self.checked_at, self.unchecked = time.monotonic(), False
-        messages.detail("all days are checked", event="checked")
         if self._hold_back(results):
             return
         if needs_publish(at_work.connection, self.workspace):

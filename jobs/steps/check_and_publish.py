@@ -4,6 +4,8 @@ The kept results are brought up to date, the checks are run, and the published s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from v6share.jobs.steps.damage import say_if_altered
 from v6share.jobs.steps.phases import Phases
@@ -11,7 +13,7 @@ from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
-from v6share.warehouse.checks import CheckResult, days_to_check, note_checked, run_checks
+from v6share.warehouse.checks import CheckResult, note_checked, run_checks, what_to_check
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
@@ -55,12 +57,14 @@ def refresh_and_check(
     workspace: Workspace,
     *,
     whole: bool = False,
+    trusts_commits: bool = False,
     phases: Phases | None = None,
 ) -> list[CheckResult]:
     """Bring the results up to date, run the checks, and note for ``status`` when one fails.
 
-    whole: check all days, whatever changed. phases: notes how long the steps take. Raises
-    DamagedFile.
+    whole: check all there is, whatever changed. trusts_commits: leave out what each commit proved
+    of itself, which takes the longer the more there is. phases: notes how long the steps take.
+    Raises DamagedFile.
     """
     phases = phases or Phases()
     now = utc_now()
@@ -68,14 +72,23 @@ def refresh_and_check(
         with phases.timed("results"):
             made_again = refresh_results(connection)
         with phases.timed("checks"):
-            days = None if whole else days_to_check(connection, now)
-            results = run_checks(connection, days)
-            note_checked(connection, now, results, whole=days is None)
+            changed = None if whole else what_to_check(connection, now)
+            if changed is not None and not trusts_commits:
+                changed = replace(changed, replaced=True)
+            results = run_checks(connection, changed)
+            note_results(connection, now, results, whole=changed is None)
     messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
+    return results
+
+
+def note_results(
+    connection: Connection, now: datetime, results: Sequence[CheckResult], *, whole: bool
+) -> None:
+    """Note what the checks found, for the next ones and for ``status``. As ``note_checked``."""
+    note_checked(connection, now, results, whole=whole)
     failed = ", ".join(result.name for result in results if result.blocks)
     if failed:
         note_unpublished(connection, f"{FAILED_CHECKS}: {failed}")
-    return results
 
 
 def publish_checked(

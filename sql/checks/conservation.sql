@@ -1,6 +1,7 @@
 -- what: per family, traffic_5m holds exactly what the ledger counted, to the byte
 -- found: of family {family} traffic_5m holds {bytes_too_many} bytes, {packets_too_many} packets, {records_too_many} records too many (negative: too few)
 -- severity: fail
+-- scope: replacements
 WITH ledger AS (
   SELECT
     family,

@@ -1,6 +1,7 @@
 -- what: per committed input, the family sums hold as many counted and rejected rows as the ledger
 -- found: {path} has {rows_counted} rows counted and {rows_rejected} rejected, and {families_counted} and {families_rejected} by family
 -- severity: fail
+-- scope: inputs
 WITH sums AS (
   SELECT
     input_id,

@@ -1,6 +1,7 @@
 -- what: per input, the rejects by reason add up to the rejected family sums
 -- found: input {input_id} has {family_rows} rejected rows ({family_bytes} bytes) by family, {reason_rows} ({reason_bytes} bytes) by reason
 -- severity: fail
+-- scope: inputs
 WITH by_family AS (
   SELECT
     input_id,

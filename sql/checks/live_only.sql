@@ -1,6 +1,7 @@
 -- what: family sums, rejects and findings belong to committed inputs, one row a key
 -- found: {table} holds {part} of input {input_id} {times} times, or the input is not committed
 -- severity: fail
+-- scope: inputs
 WITH parts AS (
   SELECT 'ledger_families' AS "table", input_id, family || ' ' || disposition AS part
   FROM ledger_families

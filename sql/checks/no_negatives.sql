@@ -1,7 +1,7 @@
 -- what: no measure is negative
 -- found: {negative} rows of {table} have a negative measure in the window {window_start}
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT 'traffic_5m' AS "table", window_start, count(*) AS negative
 FROM traffic_5m
 WHERE least(records, tcp_opens, packets, bytes, sampled_packets, sampled_bytes) < 0

@@ -1,7 +1,7 @@
 -- what: traffic_1d equals traffic_1h summed up per day, app and family
 -- found: on {window_start} app {app}, family {family}, has {bytes_rolled_up} bytes in traffic_1d, {bytes_summed} in traffic_1h, or other counters differ
 -- severity: fail
--- by day: yes
+-- scope: days
 WITH coarse AS (
   SELECT
     window_start,

@@ -1,7 +1,7 @@
 -- what: traffic_1h equals traffic_5m summed up per hour, app and family
 -- found: at {window_start} app {app}, family {family}, has {bytes_rolled_up} bytes in traffic_1h, {bytes_summed} in traffic_5m, or other counters differ
 -- severity: fail
--- by day: yes
+-- scope: days
 WITH coarse AS (
   SELECT
     window_start,

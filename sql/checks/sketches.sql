@@ -1,7 +1,7 @@
 -- what: a client sketch holds at most 4,096 ascending distinct hashes, all below its threshold
 -- found: that of {scope} {id}, {family}, {unit}, {day}, has {hashes} hashes for the threshold {theta}, or they are not in order
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT day, vantage, scope, id, family, unit, theta, len(client_hashes) AS hashes
 FROM clients_1d
 WHERE len(client_hashes) > 4096

@@ -1,7 +1,7 @@
 -- what: clients_1d has each key once
 -- found: {day} {vantage} {scope} {id} {family} {unit} stands there {times} times
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT
   day, vantage, scope, id, family, unit,
   count(*) AS times

@@ -1,7 +1,7 @@
 -- what: exporters_1h has each key once
 -- found: {window_start} {exporter} {family} stands there {times} times
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT
   window_start, exporter, family,
   count(*) AS times

@@ -1,7 +1,7 @@
 -- what: health_1h has each key once
 -- found: {window_start} {vantage} {app} {client_region} {network} {family} stands there {times} times
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT
   window_start, vantage, app, client_region, network, family,
   count(*) AS times

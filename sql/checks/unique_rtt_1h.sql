@@ -1,7 +1,7 @@
 -- what: rtt_1h has each key once
 -- found: {window_start} {vantage} {app} {client_region} {network} {family} {side} {bucket} stands there {times} times
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT
   window_start, vantage, app, client_region, network, family, side, bucket,
   count(*) AS times

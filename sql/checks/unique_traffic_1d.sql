@@ -1,7 +1,7 @@
 -- what: traffic_1d has each key once
 -- found: {window_start} {vantage} {app} {product} {client_region} {service_region} {network} {family} {ip_class} {underlay} {direction} stands there {times} times
 -- severity: fail
--- by day: yes
+-- scope: days
 SELECT
   window_start, vantage, app, product, client_region, service_region, network, family,
   ip_class, underlay, direction,

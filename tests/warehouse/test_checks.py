@@ -1,3 +1,4 @@
+import random
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -6,6 +7,8 @@ from pathlib import Path
 import pytest
 from fragment_maker import (
     commit,
+    forget,
+    input_id,
     insert_hours,
     make_fragment,
     make_results,
@@ -15,16 +18,19 @@ from fragment_maker import (
 
 from v6share.schemas.aggregates import AGGREGATES, TRAFFIC_1D, TRAFFIC_1H
 from v6share.schemas.columns import Merge
-from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_RUNS, LEDGERS
 from v6share.warehouse.checks import (
+    Changed,
     CheckResult,
-    days_to_check,
     hide_other_days,
+    hide_other_inputs,
     note_checked,
     parse_check,
     read_checks,
     run_check,
     run_checks,
+    run_checks_in_parts,
+    what_to_check,
 )
 from v6share.warehouse.commit import record
 from v6share.warehouse.kept.refresh import refresh_results
@@ -151,7 +157,7 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
     workspace: Workspace,
 ) -> None:
     checks = {check.name: check for check in read_checks()}
-    assert sum(check.is_by_day for check in checks.values()) == 4 + len(AGGREGATES)
+    assert sum(check.scope == "days" for check in checks.values()) == 4 + len(AGGREGATES)
     connection = open_warehouse(workspace)
     made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
     record(connection, workspace, [commit(*made)])
@@ -159,7 +165,7 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
     days = {date(2026, 3, day) for day in (1, 2, 3)}
     found: Counter[str] = Counter()
     for name, harm in HARMS:
-        if not checks[name].is_by_day:
+        if checks[name].scope != "days":
             continue
         connection.execute(f"BEGIN; {harm}")
         whole = run_check(connection, checks[name])
@@ -177,23 +183,96 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
 def test_once_a_check_fails_all_days_are_checked_until_none_does(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     now = datetime(2026, 4, 1, tzinfo=UTC)
-    assert days_to_check(connection, now) is None
+    assert what_to_check(connection, now) is None
     note_checked(connection, now, [], whole=True)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1))])
     refresh_results(connection)
-    days = days_to_check(connection, now)
-    assert days == {date(2026, 3, 1), date(2026, 3, 2)}
+    changed = what_to_check(connection, now)
+    assert changed is not None
+    assert changed.days == {date(2026, 3, 1), date(2026, 3, 2)}
+    assert changed.inputs == {input_id("f")}
     connection.execute("UPDATE traffic_1h SET tcp_opens = tcp_opens + 1")
+    other = Changed(frozenset([date(2026, 3, 9)]))
     # Of other days alone nothing is seen; that is what the whole checks are for.
-    assert not any(result.blocks for result in run_checks(connection, {date(2026, 3, 9)}))
-    results = run_checks(connection, days)
+    assert not any(result.blocks for result in run_checks(connection, other))
+    results = run_checks(connection, changed)
     assert "roll_up_hour" in [result.name for result in results if result.blocks]
     note_checked(connection, now, results, whole=False)
-    assert days_to_check(connection, now) is None
+    assert what_to_check(connection, now) is None
     note_checked(connection, now, [], whole=False)
-    assert days_to_check(connection, now) is None
+    assert what_to_check(connection, now) is None
     note_checked(connection, now, [], whole=True)
-    assert days_to_check(connection, now) == set()
+    after = what_to_check(connection, now)
+    assert after is not None
+    assert not after.days
+    connection.close()
+
+
+def test_a_check_of_some_inputs_finds_what_is_wrong_with_them_and_nothing_else(
+    workspace: Workspace,
+) -> None:
+    checks = {check.name: check for check in read_checks()}
+    connection = open_warehouse(workspace)
+    made = [make_fragment(workspace, f"f{i}", i) for i in range(4)]
+    record(connection, workspace, [commit(*made)])
+    ids = [one.key.input_id for one in made]
+    found: Counter[str] = Counter()
+    for name, harm in HARMS:
+        if checks[name].scope != "inputs":
+            continue
+        connection.execute(f"BEGIN; {harm}")
+        whole = run_check(connection, checks[name]).found
+        halves = 0
+        for chosen in (ids[:2], [*ids[2:], "gone"], ["0" * 64]):
+            hide_other_inputs(connection, chosen)
+            there = run_check(connection, checks[name])
+            assert all(row["input_id"] in chosen for row in there.sample), (name, harm)
+            halves += there.found
+            names = [t.name for t in LEDGERS if t is not LEDGER_RUNS]
+            connection.execute("".join(f"DROP VIEW temp.{name};" for name in names))
+            connection.execute("DROP TABLE temp.chosen")
+        assert halves == whole, (name, harm)
+        connection.execute("ROLLBACK")
+        found[name] += 1
+    assert found.keys() == {name for name, check in checks.items() if check.scope == "inputs"}
+    connection.close()
+
+
+def test_conservation_is_checked_where_an_input_was_replaced_or_withdrawn(
+    workspace: Workspace,
+) -> None:
+    connection = open_warehouse(workspace)
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    note_checked(connection, now, [], whole=True)
+    ran = []
+    for entry in (
+        commit(make_fragment(workspace, "f", 1)),
+        commit(make_fragment(workspace, "f", 2, "c2")),
+        commit(make_fragment(workspace, "g", 3)),
+        forget(make_fragment(workspace, "f", 2, "c2")),
+    ):
+        record(connection, workspace, [entry])
+        refresh_results(connection)
+        results = run_checks(connection, what_to_check(connection, now))
+        note_checked(connection, now, results, whole=False)
+        ran.append("conservation" in [result.name for result in results])
+    assert ran == [False, True, False, True]
+    connection.close()
+
+
+def test_in_parts_the_checks_find_what_they_find_at_once(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    made = [make_fragment(workspace, f"f{i}", i, first_day=3 * i) for i in range(4)]
+    record(connection, workspace, [commit(*made)])
+    make_results(connection)
+    rng = random.Random(3)
+    for name, harm in rng.sample(HARMS, 25):
+        connection.execute(harm)
+        at_once = {result.name: result.found for result in run_checks(connection)}
+        in_parts: Counter[str] = Counter()
+        for part in run_checks_in_parts(connection):
+            in_parts.update({result.name: result.found for result in part})
+        assert in_parts == at_once, (name, harm)
     connection.close()
 
 
@@ -209,7 +288,7 @@ def test_all_days_are_checked_once_a_day(
     now = datetime(2026, 4, 1, tzinfo=UTC)
     note_checked(connection, now, [], whole=True)
     note_checked(connection, now + timedelta(hours=22), [], whole=False)
-    assert (days_to_check(connection, now + later) is None) == whole
+    assert (what_to_check(connection, now + later) is None) == whole
     connection.close()
 
 
@@ -219,10 +298,10 @@ def test_what_other_checks_passed_is_checked_again(
     connection = open_warehouse(workspace)
     now = datetime(2026, 4, 1, tzinfo=UTC)
     note_checked(connection, now, [], whole=True)
-    assert days_to_check(connection, now) == set()
+    assert what_to_check(connection, now) == Changed()
     other = parse_check("a.sql", "-- what: x\n-- found: y\n-- severity: warn\nSELECT 1")
     monkeypatch.setattr("v6share.warehouse.checks.read_checks", lambda: [other])
-    assert days_to_check(connection, now) is None
+    assert what_to_check(connection, now) is None
     connection.close()
 
 
@@ -232,7 +311,7 @@ def test_many_changed_days_are_checked_with_all_others(workspace: Workspace) -> 
     note_checked(connection, now, [], whole=True)
     record(connection, workspace, [commit(make_fragment(workspace, "f", 1, days=200, rows=200))])
     refresh_results(connection)
-    assert days_to_check(connection, now) is None
+    assert what_to_check(connection, now) is None
     connection.close()
 
 
