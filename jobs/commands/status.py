@@ -1,13 +1,15 @@
 """``v6share status``: how things stand."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
+from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
+from v6share.render.values import Record
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
@@ -19,7 +21,7 @@ from v6share.warehouse.publish import what_publishes, why_unpublished
 from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
-from v6share.workspace.lock import WorkspaceBusy, hold, present_holder
+from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
 
 
@@ -33,7 +35,8 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     tables = {part.name: getattr(report, part.name) for part in fields(report)}
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost)
-    stdout.write_tables(tables, form)
+    stream = _stream(workspace)
+    stdout.write_tables({"stream": stream, **tables} if stream else tables, form)
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
     if report.both_directions.num_rows:
@@ -45,6 +48,17 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             inputs_of_old_versions=report.inputs_of_old_versions,
         )
     return ExitCode.DONE
+
+
+def _stream(workspace: Workspace) -> Record | None:
+    """How the stream stands; None where none ever ran here."""
+    state = read_stream_state(workspace)
+    if state is None:
+        return None
+    holder = stream_at_work(workspace)
+    if holder is None:
+        return {"at_work": False, **asdict(state)}
+    return {"at_work": True, "process": holder.pid, **asdict(state)}
 
 
 def _say_what_counts_twice(report: StatusReport, workspace: Workspace) -> None:

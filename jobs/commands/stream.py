@@ -71,8 +71,6 @@ _BUSY_SECONDS: Final = 5.0
 _BEHIND_SECONDS: Final = 60.0
 _BATCHES_A_PUBLISH: Final = 5
 _NAP_SECONDS: Final = 0.1
-# Fewer between two starts anew, and a restart is no cure: the limit is too low.
-_LEAST_BATCHES: Final = 100
 
 Ending = Literal["asked", "wanted", "memory", "swept"]
 
@@ -142,6 +140,8 @@ class _Stream:
     parts_began: datetime = field(default_factory=utc_now)
     is_behind: bool = False
     lost_inputs: bool = False
+    # In use after the first batch: a limit below it would have the stream start anew for ever.
+    least_memory: int = 0
     said: set[str] = field(default_factory=set)
     declared: "_Declared | None" = None
     # Of the files of catalog and settings, as they were last read; None: to be looked at.
@@ -236,6 +236,8 @@ class _Stream:
         is_sweep = now - self.swept_at >= _SWEEP_SECONDS
         if is_sweep:
             self.swept_at = now
+            # So that who looks at it sees that the stream is alive.
+            write_stream_state(self.workspace, replace(self.state, at=utc_now()))
         for arrival in self.landing.sweep() if is_sweep else self.landing.poll():
             found = arrival.found
             if known.input_of(found.path, found.size, found.mtime_ns) is None:
@@ -470,13 +472,16 @@ class _Stream:
     def _needs_memory(self) -> bool:
         limit = self.settings.stream.memory_limit_mib << 20
         used = service.memory_bytes()
+        if self.state.batches == 1:
+            self.least_memory = used
         if used <= limit or self.request.once:
             return False
-        if self.state.batches < _LEAST_BATCHES:
+        if self.least_memory > limit:
             self._say_once(
                 "memory",
-                f"[stream] memory_limit_mib: found {used >> 20:,} MiB in use after "
-                f"{self.state.batches} batches, expected at most {limit >> 20:,}; raise it",
+                f"[stream] memory_limit_mib: found {limit >> 20:,}, expected more than the "
+                f"{self.least_memory >> 20:,} MiB that were in use after the first batch; the "
+                "stream goes on without a limit",
             )
             return False
         messages.say(
