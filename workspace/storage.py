@@ -10,11 +10,13 @@ Decided against: temporary files elsewhere (a rename works within one file syste
 
 import errno
 import fcntl
+import math
 import os
 import secrets
 import shutil
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,6 +26,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 _DRAFT: Final = ".draft"
 _READABLE: Final = 0o644
+_SECOND_NS: Final = 1_000_000_000
 # Of a copy. Larger ones take longer: what is read leaves the cache of the processor before it is
 # written.
 _PIECE_BYTES: Final = 64 << 10
@@ -87,6 +90,14 @@ def list_files(folder: Path, suffix: str = "") -> list[Path]:
         return []
     named = [path for path in found if path.name.endswith(suffix) and not _is_draft(path)]
     return sorted(path for path in named if path.is_file())
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name; none where there is no folder. Raises OSError."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except FileNotFoundError:
+        return []
 
 
 def read(path: Path) -> bytes:
@@ -298,14 +309,18 @@ def remove_log(path: Path) -> None:
     _log_of(path).unlink(missing_ok=True)
 
 
-def remove_drafts(folder: Path, pattern: str = "") -> None:
-    """Remove the drafts in a folder that killed runs left. Hold the workspace: nobody else
-    writes then.
+def remove_drafts(folder: Path, pattern: str = "", least_age_seconds: float = -math.inf) -> None:
+    """Remove the drafts in a folder that killed processes left, all or those of some age.
 
-    pattern: of folders below it, such as ``*/``.
+    pattern: of folders below it, such as ``*/``. least_age_seconds: since the last write. Give it
+    where others may be writing: a draft that is removed under its writer fails that write. Without
+    it, hold the workspace, and clear only folders in which nobody writes who does not hold it.
     """
+    newest = time.time() - least_age_seconds
     for draft in folder.glob(f"{pattern}.*{_DRAFT}*"):
-        draft.unlink(missing_ok=True)
+        found = status(draft)
+        if found is not None and found.mtime_ns / _SECOND_NS <= newest:
+            draft.unlink(missing_ok=True)
 
 
 def _draft_of(path: Path) -> Path:

@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from v6share.jobs.steps.run_context import RunContext
+from v6share.jobs.steps.run_context import RunContext, start_of, utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.process import available_cores
 from v6share.jobs.terminal.progress import Progress
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from v6share.pipelines.meter import Meter
 
 _POLL_SECONDS: Final = 0.2
+# Longer than any worker takes to write one fragment.
+_DRAFT_SECONDS: Final = 3600
+_OUTCOMES_KEPT: Final = timedelta(days=1)
 
 
 def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
@@ -31,8 +35,9 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
     from v6share.pipelines.session import Session
 
+    work = _work(run)
     session = Session(
-        _work(run), run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
+        work, run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
     )
     if not run.is_batch:
         remove_leftovers(run.workspace)
@@ -45,7 +50,7 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
             return run_local(ordered, session)
     finally:
         session.close()
-        storage.remove_folder(run.workspace.outcomes)
+        storage.remove_folder(work.outcomes)
 
 
 def say_catalog_advice(configured: Configured) -> None:
@@ -67,12 +72,18 @@ def _work(run: RunContext) -> Work:
 
 
 def remove_leftovers(workspace: Workspace) -> None:
-    """Remove what a killed run left: the workspace is ours alone, so whoever wrote it is dead.
+    """Remove what killed runs left, and nothing of workers that count beside the runs.
 
-    Its outcome lines say what stands in the journal, or what is found out again.
+    Workers of a pipeline elsewhere do not hold the workspace. They may be writing a fragment now,
+    and a committer still has to read their outcomes. So only old drafts go, and only the folders
+    of runs: those of pipelines have other names (``pipelines/engines/follow.py``). Nobody reads
+    the outcomes of a killed run: what they say is found out again.
     """
-    storage.remove_folder(workspace.outcomes)
-    storage.remove_drafts(workspace.fragments, "*/")
+    storage.remove_drafts(workspace.fragments, "*/", _DRAFT_SECONDS)
+    for folder in storage.list_folders(workspace.outcomes):
+        start = start_of(folder.name)
+        if start is not None and utc_now() - start > _OUTCOMES_KEPT:
+            storage.remove_folder(folder)
 
 
 @contextmanager

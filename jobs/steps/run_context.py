@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from v6share.jobs.steps.head_start import HeadStart, Warm
 from v6share.jobs.steps.phases import Phases
@@ -13,6 +14,8 @@ from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.rerun import Versions
 from v6share.workspace.configured import Configured
 from v6share.workspace.paths import Workspace
+
+_START: Final = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,17 @@ class RunContext:
 
 
 def new_run_id(now: datetime) -> str:
-    """The id of a run: its start, and a random part."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    """The id of a run: its start, in UTC, and a random part."""
+    return f"{now:{_START}}-{secrets.token_hex(4)}"
+
+
+def start_of(run_id: str) -> datetime | None:
+    """When the run with this id began; None where the text is not the id of a run."""
+    start, dash, _ = run_id.partition("-")
+    try:
+        return datetime.strptime(start, _START).replace(tzinfo=UTC) if dash else None
+    except ValueError:
+        return None
 
 
 def utc_now() -> datetime:

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apache_beam as beam
@@ -422,18 +423,35 @@ def test_a_run_killed_at_any_moment_is_made_good_by_the_next(split: Made, fresh:
     assert len(committed) == len(set(committed)) == len(split.files)
 
 
-def test_what_a_killed_run_was_writing_is_cleared_away(made: Made, copy_of: Copy) -> None:
-    """A torn fragment has no name yet; the next run that counts removes it."""
+def test_what_a_killed_run_left_is_cleared_away_and_what_others_write_is_not(
+    made: Made, copy_of: Copy
+) -> None:
+    """The next run that counts removes old drafts and old runs' outcomes.
+
+    A draft of this hour may be another worker's; the outcomes of a pipeline beside the runs, of any
+    age, wait for whoever commits them.
+    """
     root = copy_of(made)
-    torn = next((root / "state" / "fragments").rglob("*.parquet")).with_name(
-        ".torn.parquet.0.draft"
-    )
-    torn.write_bytes(b"PAR1")
+    folder = next((root / "state" / "fragments").rglob("*.parquet")).parent
+    hours_old = time.time() - 2 * 3600
+    torn, written = folder / ".torn.parquet.0.draft", folder / ".written.parquet.0.draft"
+    for draft in (torn, written):
+        draft.write_bytes(b"PAR1")
+    os.utime(torn, (hours_old, hours_old))
+    outcomes = root / "state" / "outcomes"
+    today = f"{datetime.now(UTC) - timedelta(hours=23):%Y%m%dT%H%M%SZ}-0123abcd"
+    for name in ("20250101T000000Z-0123abcd", today, "follow", "2025"):
+        (outcomes / name).mkdir(parents=True)
+        (outcomes / name / "one.jsonl").write_bytes(b"{}")
+        os.utime(outcomes / name, (0, 0))
     declared = root / "catalog" / "exporters.csv"
     lines = declared.read_text().splitlines(keepends=True)
     declared.write_text(next(line for line in lines if not line.startswith("#")))
     assert count(root, made.flows) == 0
     assert not torn.exists()
+    assert written.exists()
+    # And its own folder is gone.
+    assert sorted(path.name for path in outcomes.iterdir()) == ["2025", today, "follow"]
 
 
 def test_two_runs_at_once(split: Made, fresh: Path) -> None:

@@ -1,6 +1,7 @@
 """What is written is whole and durable, or not there at all."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,24 @@ def test_copies_of_a_held_file_share_one_descriptor(tmp_path: Path) -> None:
         storage.copy_held(source, tmp_path / f"copy{i}")
         assert (tmp_path / f"copy{i}").read_bytes() == b"content"
     assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+
+
+def test_only_drafts_of_some_age_go_where_others_write(tmp_path: Path) -> None:
+    """A minute before the hour and a minute behind it; a clock that is ahead is not an age."""
+    now = time.time()
+    for name, age in (("young", 3540), ("old", 3660), ("ahead", -3660)):
+        draft = tmp_path / "ab" / f".{name}.parquet.0.draft"
+        storage.write(draft, b"half")
+        os.utime(draft, (now - age, now - age))
+    storage.remove_drafts(tmp_path, "*/", least_age_seconds=3600)
+    assert names(tmp_path / "ab") == [".ahead.parquet.0.draft", ".young.parquet.0.draft"]
+    storage.remove_drafts(tmp_path, "*/")
+    assert names(tmp_path / "ab") == []
+
+
+def test_folders_are_listed_without_files(tmp_path: Path) -> None:
+    storage.write(tmp_path / "b" / "file", b"")
+    storage.write(tmp_path / "a" / "file", b"")
+    storage.write(tmp_path / "c", b"")
+    assert storage.list_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert storage.list_folders(tmp_path / "none") == []
