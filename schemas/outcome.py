@@ -13,11 +13,16 @@ An input that is refused is quarantined: both words mean the same.
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from functools import cache
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from v6share.schemas.fragment import FragmentFile, FragmentKey
 
 Status = Literal["fragment", "known", "quarantined", "busy", "failed"]
+# Of these nobody has learnt the content, so they have no key.
+WITHOUT_KEY: Final = ("busy", "failed")
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,25 @@ class Outcome:
 
     @classmethod
     def from_json(cls, line: str) -> "Outcome":
-        """The outcome that ``to_json`` wrote."""
-        fields = json.loads(line)
-        if fields["key"] is not None:
-            fields["key"] = FragmentKey(**fields["key"])
-        if fields["fragment"] is not None:
-            fields["fragment"] = FragmentFile(**fields["fragment"])
-        return cls(**fields)
+        """The outcome that ``to_json`` wrote. Raises ValueError where it did not write this."""
+        try:
+            outcome = _lines().validate_json(line, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the line"
+            raise ValueError(f"{place}: {first['msg']}") from None
+        if (outcome.key is None) != (outcome.status in WITHOUT_KEY):
+            raise ValueError(f"key: found {outcome.key} with the status {outcome.status}")
+        if (outcome.fragment is None) != (outcome.status != "fragment"):
+            raise ValueError(f"fragment: found {outcome.fragment} with the status {outcome.status}")
+        if outcome.to_json() != line:
+            raise ValueError("its fields are not those of this version, or not as it writes them")
+        return outcome
+
+
+@cache
+def _lines() -> TypeAdapter[Outcome]:
+    return TypeAdapter(Outcome)
 
 
 @dataclass(frozen=True, order=True)

@@ -1,6 +1,7 @@
 """What is derived from the schemas agrees with what it is derived from."""
 
 import itertools
+from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -85,16 +86,52 @@ def test_round_trip_buckets_are_one_percent_wide_at_most() -> None:
         assert max(abs(told - v) / v for v in (smallest, high)) <= 0.01 + 1e-12
 
 
+KEY = FragmentKey("ab" * 32, "ipfix", 1, "cd" * 32)
+FRAGMENT = FragmentFile("ef" * 32, 9)
+
+
 def test_an_outcome_survives_its_line_of_json() -> None:
-    key = FragmentKey("ab" * 32, "ipfix", 1, "cd" * 32)
+    silent = {"10.0.0.1": 7}
+    whole = Outcome("/ü\n\u2028.parquet", 1, 2**62, "fragment", KEY, 3, 2, 1, 2**70, silent)
     for outcome in (
-        Outcome("/flows/ü\n.parquet", 1, 2**62, "fragment", key, 3, 2, 1, {"10.0.0.1": 7}),
-        Outcome("x", 1, 2, "fragment", key, fragment=FragmentFile("ef" * 32, 9)),
-        Outcome("x", 0, 0, "quarantined", reason="unreadable", detail='a "quoted" word'),
+        replace(whole, fragment=FRAGMENT),
+        Outcome("x", 1, 2, "known", KEY),
+        Outcome("x", 0, 0, "quarantined", KEY, reason="unreadable", detail='a "quoted" word'),
+        Outcome("x", 0, 0, "busy", reason="busy"),
     ):
         line = outcome.to_json()
         assert "\n" not in line
         assert Outcome.from_json(line) == outcome
+
+
+LINE = Outcome("x", 1, 2, "fragment", KEY, fragment=FRAGMENT).to_json()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[]",
+        "null",
+        LINE[:-1],
+        LINE + " ",
+        LINE.replace('"size": 1', '"size": "1"'),
+        LINE.replace('"size": 1', '"size": 1.0'),
+        LINE.replace('"size": 1, ', ""),
+        LINE.replace('"detail": "", ', ""),
+        LINE.replace('"size": 1', '"size": 1, "sized": 1'),
+        LINE.replace('"status": "fragment"', '"status": "done"'),
+        LINE.replace('"status": "fragment"', '"status": "known"'),
+        LINE.replace('"status": "fragment"', '"status": "busy"'),
+        Outcome("x", 1, 2, "fragment", KEY).to_json(),
+        Outcome("x", 1, 2, "fragment", fragment=FRAGMENT).to_json(),
+        Outcome("x", 1, 2, "quarantined", reason="unreadable").to_json(),
+        Outcome("x", 1, 2, "failed", KEY).to_json(),
+    ],
+)
+def test_a_line_that_is_no_outcome_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r": |fields"):
+        Outcome.from_json(line)
 
 
 def test_a_fragment_id_depends_on_every_part_of_the_key() -> None:
