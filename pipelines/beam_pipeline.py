@@ -5,7 +5,6 @@ outcome lines behind; at least once is enough, because fragments are content-add
 committer knows what it has.
 """
 
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from v6share.pipelines.crew import Crew
+from v6share.pipelines.outcome_files import distinct_outcomes, read_outcome_files, write_outcomes
 from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
+from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import FoundInput, Outcome
-from v6share.workspace import storage
 
 
 class MakeFragments(beam.DoFn):
@@ -85,19 +85,17 @@ class RecordOutcomes(beam.DoFn):
         self._directory = directory
 
     def start_bundle(self) -> None:
-        """Begin without a line."""
-        self._lines: list[str] = []
+        """Begin without an outcome."""
+        self._outcomes: list[Outcome] = []
 
     def process(self, outcome: Outcome) -> Iterator[Outcome]:
-        """Keep one line."""
-        self._lines.append(outcome.to_json() + "\n")
+        """Keep one outcome."""
+        self._outcomes.append(outcome)
         yield outcome
 
     def finish_bundle(self) -> None:
-        """Write the lines, if there are any."""
-        if self._lines:
-            file = self._directory / f"{uuid.uuid4().hex}.jsonl"
-            storage.write(file, "".join(self._lines).encode())
+        """Write the outcomes, if there are any."""
+        write_outcomes(self._directory, self._outcomes)
 
 
 def build(
@@ -105,11 +103,20 @@ def build(
 ) -> PCollection[Outcome]:
     """Build the pipeline: a source transform of ``FoundInput`` to recorded ``Outcome``.
 
-    shared: by which workers in this process find a session that was begun already.
+    source: bounded or not, in the global window. shared: by which workers in this process find a
+    session that was begun already. Raises UserError where the source is windowed otherwise.
     """
+    found = pipeline | "FindInputs" >> source
+    windows = found.windowing.windowfn
+    if not isinstance(windows, GlobalWindows):
+        # A bundle's last outcomes are given for the global window, whatever their inputs were in.
+        raise UserError(
+            f"the source of inputs: found windows of {type(windows).__name__}, expected the global "
+            "window: a file is one input whenever it came, and flows are split over windows of "
+            "time when they are counted. Take the windowing out of the source"
+        )
     outcomes: PCollection[Outcome] = (
-        pipeline
-        | "FindInputs" >> source
+        found
         | "MakeFragments" >> beam.ParDo(MakeFragments(work, shared or Shared()))
         | "RecordOutcomes" >> beam.ParDo(RecordOutcomes(work.outcomes))
     )
@@ -132,12 +139,11 @@ def run_local(found: Sequence[FoundInput], session: Session) -> list[Outcome]:
 
 
 def read_outcomes(directory: Path) -> list[Outcome]:
-    """Read what the workers of a run recorded, each outcome once, by path."""
-    lines = {
-        line
-        for file in storage.list_files(directory, ".jsonl")
-        # Not splitlines: that also cuts at separators which a name may hold.
-        for line in storage.read(file).decode().split("\n")
-        if line
-    }
-    return sorted((Outcome.from_json(line) for line in lines), key=lambda o: o.path)
+    """Read what the workers of a run recorded, each outcome once, by path.
+
+    Raises UserError where a file there is not what a worker wrote: a part is not to pass for all.
+    """
+    files = read_outcome_files(directory)
+    for path, reason in files.refused:
+        raise UserError(f"{path}: {reason}")
+    return distinct_outcomes(files.whole)

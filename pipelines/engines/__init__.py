@@ -1,0 +1,1 @@
+"""The same work on engines other than the one that is built in."""
