@@ -7,7 +7,7 @@ RUNS   ?= 3
 RATE   ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint test-wheel bench lock sample clean
+.PHONY: help setup setup-test demo test lint test-wheel test-prism bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ lint: setup-test ## run the linter, the formatter, the type checker and the impo
 
 test-wheel: setup-test ## build the wheel, and count the sample with it in an empty environment
 	@$(BIN)/python -m pytest --quiet tests/house/test_wheel.py
+
+test-prism: setup-test ## run the Beam pipeline on Prism, batch and stream; needs Go, which builds it into build/
+	@$(BIN)/python -m pytest --quiet tests/prism/test_prism.py
 
 bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv

@@ -15,7 +15,12 @@ from v6share.schemas.aggregates import IP_CLASSES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench/README.md"],
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        ROOT / "bench/README.md",
+    ],
     key=lambda page: page.relative_to(ROOT).as_posix(),
 )
 # The page of commands shows their usage, not calls.

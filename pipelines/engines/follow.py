@@ -9,6 +9,8 @@ from typing import Final
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner, SwitchingDirectRunner
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 
 from v6share.pipelines.beam_pipeline import build
@@ -21,6 +23,7 @@ from v6share.workspace.configured import Configured
 # One folder of outcomes for all pipelines that follow, after a restart, too. It is not the id of a
 # run, so no run takes it for what a killed run has left.
 FOLLOW: Final = "follow"
+_BOUNDED_ONLY: Final = (BundleBasedDirectRunner, FnApiRunner, SwitchingDirectRunner)
 
 
 def follow_work(configured: Configured) -> Work:
@@ -46,22 +49,22 @@ def follow_on(
 
     Options are Beam's own and go to it as they are, but for ``streaming``, which is set. paths:
     files, folders or globs, looked at every interval_seconds; workers must see them, and the
-    workspace, at the same places. Raises UserError where the options name no runner, for a path
-    that is not there, and for what ``find_inputs`` refuses.
+    workspace, at the same places. Raises UserError for a runner that cannot do it, for a path that
+    is not there, and for what ``find_inputs`` refuses.
     """
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
+    options.view_as(StandardOptions).streaming = True
+    pipeline = beam.Pipeline(options=options)
+    if isinstance(pipeline.runner, _BOUNDED_ONLY):
         raise UserError(
-            "--runner: found none, expected one that runs unbounded pipelines, such as "
-            "PrismRunner, FlinkRunner or DataflowRunner"
+            f"--runner: found {type(pipeline.runner).__name__} (Beam's own choice where none is "
+            "named), which never gives what an unbounded source finds; expected a runner for "
+            "streams, such as PrismRunner, FlinkRunner or DataflowRunner"
         )
     excluded = (work.workspace.state, work.workspace.published.parent)
     # Looked at here once: a worker could only log what is wrong with a path, and go on.
     missing = [path for path in find_inputs(paths, excluded).empty if is_missing(path)]
     if missing:
         raise UserError(f"{', '.join(missing)}: no such file or directory; nothing was started")
-    standard.streaming = True
-    pipeline = beam.Pipeline(options=options)
     absolute = [str(Path.cwd() / path) for path in paths]
     build(pipeline, FollowInputs(absolute, interval_seconds, excluded), work)
     return pipeline.run()

@@ -148,7 +148,10 @@ def test_the_client_key_does_not_travel(work: Work) -> None:
 @pytest.mark.parametrize(
     ("options", "paths", "said"),
     [
-        ([], ["."], "--runner: found none"),
+        ([], ["."], "--runner: found "),
+        (["--runner=DirectRunner"], ["."], "--runner: found "),
+        (["--runner=FnApiRunner"], ["."], "--runner: found FnApiRunner "),
+        (["--runner=BundleBasedDirectRunner"], ["."], "--runner: found BundleBasedDirectRunner "),
         (["--runner=PrismRunner"], ["no/such/folder"], "no/such/folder: no such file or directory"),
         (["--runner=PrismRunner"], [""], "found an empty text"),
         (["--runner=PrismRunner"], ["s3://bucket/flows"], "object-store URLs cannot be read yet"),
