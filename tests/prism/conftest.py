@@ -26,9 +26,7 @@ def binary() -> Path:
     if not program.exists():
         go = shutil.which("go")
         if go is None:
-            pytest.skip(
-                "there is no Go, which builds Prism: install it (https://go.dev/doc/install)"
-            )
+            pytest.skip("there is no `go` on PATH, which builds Prism: install Go")
         source = f"github.com/apache/beam/sdks/v2/go/cmd/prism@{version}"
         subprocess.run(
             [go, "install", source], env={**os.environ, "GOBIN": str(folder)}, check=True
