@@ -29,6 +29,7 @@ from v6share.pipelines.outcome_files import distinct_outcomes, read_outcome_file
 from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import UserError
+from v6share.schemas.outcome import Outcome
 from v6share.workspace.configured import configure
 
 STREAMING = PipelineOptions(["--streaming"])
@@ -93,6 +94,13 @@ def test_an_empty_bundle_writes_nothing(work: Work) -> None:
     record.start_bundle()
     record.finish_bundle()
     assert not work.outcomes.exists()
+    busy = Outcome("/flows/a.parquet", 1, 2, "busy", reason="busy")
+    record.start_bundle()
+    assert list(record.process(busy)) == [busy]
+    record.finish_bundle()
+    record.start_bundle()
+    record.finish_bundle()
+    assert [file.outcomes for file in read_outcome_files(work.outcomes).whole] == [(busy,)]
 
 
 def test_outcomes_are_passed_on_in_the_global_window(made: Made, work: Work) -> None:

@@ -83,7 +83,7 @@ def test_what_would_never_find_anything_is_refused(
 
 
 def test_the_source_travels_in_the_global_window(tmp_path: Path) -> None:
-    """It becomes the portable form that a runner is given, with keys that are deterministic."""
+    """And it can be given to a runner: Beam refuses there what it cannot code or compare."""
     pipeline = beam.Pipeline()
     found = pipeline | FollowInputs([str(tmp_path)], 1)
     assert not found.is_bounded
