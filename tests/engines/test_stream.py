@@ -6,6 +6,8 @@ On a runner that takes a made stream of bundles; a real unbounded source is trie
 import base64
 import zlib
 from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
@@ -20,7 +22,7 @@ from apache_beam.transforms.trigger import AccumulationMode, AfterCount, Repeate
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, Sessions, TimestampedValue
 from apache_beam.utils.shared import Shared
 from flow_sets import Made, count
-from workspaces import CLIENT_KEY, differing, fragments, tables
+from workspaces import CLIENT_KEY, differing, fragments, journal, tables
 
 from v6share.pipelines.beam_pipeline import MakeFragments, RecordOutcomes, build
 from v6share.pipelines.engines.follow import FOLLOW, follow_on, follow_work
@@ -30,8 +32,14 @@ from v6share.pipelines.session import Session
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import UserError
 from v6share.schemas.outcome import Outcome
+from v6share.warehouse.commit import record
+from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.ledger.outcomes import journal_entries, sort_outcomes
+from v6share.warehouse.open import open_warehouse
+from v6share.workspace import storage
 from v6share.workspace.configured import configure
 
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 STREAMING = PipelineOptions(["--streaming"])
 
 
@@ -78,6 +86,31 @@ def test_late_and_repeated_inputs_in_several_bundles(made: Made, fresh: Path, wo
     # What the stream left changes nothing for a run over the folder.
     assert count(fresh, made.flows) == 0
     assert fragments(fresh) == fragments(made.root)
+    assert differing(tables(fresh), tables(made.root)) == []
+
+
+def test_a_committer_that_is_broken_off_commits_once(made: Made, fresh: Path, work: Work) -> None:
+    """It records, then removes. Killed between the two, it reads and records the same again."""
+    found = find_inputs([str(made.flows)]).inputs
+    stream = MadeStream().add_elements(found[:2]).add_elements([*found[2:], found[0]])
+    with stream_pipeline() as pipeline:
+        build(pipeline, stream.advance_watermark_to_infinity(), work)
+    for run_id in ("killed", "again"):
+        files = read_outcome_files(work.outcomes).whole
+        assert len(files) == 2
+        with closing(open_warehouse(work.workspace)) as connection:
+            result = sort_outcomes(distinct_outcomes(files), known_inputs(connection))
+            record(connection, work.workspace, journal_entries(result, run_id, AT))
+    for file in files:
+        storage.remove(file.path)
+    assert read_outcome_files(work.outcomes) == ((), ())
+    entries = [entry for entry in journal(fresh) if entry["type"] == "commit"]
+    assert [(entry["run_id"], len(entry["inputs"])) for entry in entries] == [
+        ("killed", len(found))
+    ]
+    # A run over the folder finds nothing new, and publishes what the committer has committed.
+    assert count(fresh, made.flows) == 0
+    assert journal(fresh)[-1]["outcome"] == "no-op"
     assert differing(tables(fresh), tables(made.root)) == []
 
 
