@@ -22,7 +22,7 @@ from v6share.schemas.fragment import FragmentFile, FragmentKey
 
 Status = Literal["fragment", "known", "quarantined", "busy", "failed"]
 # Of these nobody has learnt the content, so they have no key.
-WITHOUT_KEY: Final = ("busy", "failed")
+_WITHOUT_KEY: Final = ("busy", "failed")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Outcome:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"])) or "the line"
             raise ValueError(f"{place}: {first['msg']}") from None
-        if (outcome.key is None) != (outcome.status in WITHOUT_KEY):
+        if (outcome.key is None) != (outcome.status in _WITHOUT_KEY):
             raise ValueError(f"key: found {outcome.key} with the status {outcome.status}")
         if (outcome.fragment is None) != (outcome.status != "fragment"):
             raise ValueError(f"fragment: found {outcome.fragment} with the status {outcome.status}")
