@@ -278,7 +278,19 @@ def run(
 )
 def stream(
     context: typer.Context,
-    paths: PathsArgument,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH", help="Directories, files or quoted globs, as for run.", show_default=""
+        ),
+    ] = None,
+    from_outcomes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Commit what a pipeline on another runner has counted, see docs/beam.md.",
+        ),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Sweep the paths once, and end; no input: exit 5.")
     ] = False,
@@ -307,7 +319,8 @@ def stream(
     from v6share.jobs.commands import stream as job
 
     request = job.Request(
-        paths=tuple(paths),
+        paths=tuple(paths or ()),
+        from_outcomes=from_outcomes,
         once=once,
         interval=interval,
         most_files=most_files,

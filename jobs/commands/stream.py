@@ -1,85 +1,72 @@
-"""``v6share stream``: follow landing folders, and count, commit and publish as files arrive.
+"""``v6share stream``: follow landing folders, and count, commit and publish files as they arrive.
 
 One warm process: plan, kernels, the database and the known inputs stay in memory, so a batch costs
 what its own files cost. Every batch goes the way of a run: count, commit, check, publish.
 
 ::
 
-    look into the folders ──nothing new──▶ is a whole check due? ──▶ wait ──┐
-        ▲        │ files                                                    │
-        │        ▼                                                          │
-        │   a batch: count ─▶ commit ─▶ check what changed ─▶ publish       │
-        │        │                                                          │
-        └────────┴── does somebody wait for the workspace? ◀────────────────┘
-                           │ yes: let go, until nobody waits, and open again
+    look ──nothing new──▶ publish what is left, wait ──┐
+     ▲  │ files                                        │
+     │  ▼                                              │
+     │ a batch: count ─▶ commit ─▶ check ─▶ publish    │
+     │  │                                              │
+     └──┴── does somebody wait for the workspace? ◀────┘
+                │ yes: let go, until nobody waits, and open again
 """
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from v6share.jobs.steps import report
-from v6share.jobs.steps.check_and_publish import (
-    described,
-    note_results,
-    publish_checked,
-    refresh_and_check,
-)
 from v6share.jobs.steps.commit import commit
-from v6share.jobs.steps.count import count, remove_leftovers, say_catalog_advice
-from v6share.jobs.steps.head_start import Warm, compile_now, say_if_cold
+from v6share.jobs.steps.count import remove_leftovers
+from v6share.jobs.steps.head_start import Warm
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
+from v6share.jobs.steps.stream_catalog import StreamCatalog, first_catalog
+from v6share.jobs.steps.stream_publisher import Publisher
+from v6share.jobs.steps.stream_source import FolderSource, OutcomeSource, Source
 from v6share.jobs.steps.stream_state import StreamState, write_stream_state
 from v6share.jobs.terminal import interrupt, messages, service
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.jobs.terminal.live_line import LiveLine
 from v6share.pipelines.find import is_missing
-from v6share.pipelines.landing import Arrival, LandingFolders, age_seconds
-from v6share.schemas.catalog.dimension_rows import dimension_tables
-from v6share.schemas.errors import CatalogError, UserError
+from v6share.pipelines.landing import Arrival, age_seconds
+from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
-from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
 from v6share.warehouse.database.connect import Connection
-from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
-from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog, remember_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.outcomes import Sorted
 from v6share.warehouse.ledger.rerun import sort_out
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import needs_publish
-from v6share.warehouse.status import newest_catalog_version
-from v6share.workspace.catalog_files import declared_stamp, read_settings
-from v6share.workspace.configured import Configured, read_declared
+from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.find import find_workspace
-from v6share.workspace.lock import hold, hold_stream, is_wanted
+from v6share.workspace.lock import WorkspaceBusy, hold, hold_stream, is_wanted
 from v6share.workspace.paths import Workspace
 
-if TYPE_CHECKING:
-    from v6share.pipelines.kernels.plan import Plan
-
-_SWEEP_SECONDS: Final = 60.0
-# A file that is still being written is looked at again so soon; one that failed, at a sweep.
-_BUSY_SECONDS: Final = 5.0
 # Behind by more, a stream publishes less often, to count more.
 _BEHIND_SECONDS: Final = 60.0
 _BATCHES_A_PUBLISH: Final = 5
 _NAP_SECONDS: Final = 0.1
+# So often who looks at the state of a stream sees that it is alive.
+_STATE_SECONDS: Final = 60.0
 
 Ending = Literal["asked", "wanted", "memory", "swept"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options of a stream, as given."""
+    """The options of a stream, as given. from_outcomes: a folder, in place of paths."""
 
     paths: tuple[str, ...]
+    from_outcomes: Path | None = None
     once: bool = False
     interval: int | None = None
     most_files: int | None = None
@@ -100,20 +87,36 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         "--unknown-sampling": request.unknown_sampling,
         "--threads": request.threads,
     }
-    settings = read_settings(workspace, flags)
+    threads = read_settings(workspace, flags).run.threads
+    source = _source(request, workspace)
     refuse_lost_journal(workspace)
+    with hold_stream(workspace, invocation.command), interrupt.ending_softly():
+        stream = _Stream(invocation, request, workspace, source, flags)
+        with stream.line:
+            ending = stream.follow(threads)
+    if ending == "memory":
+        service.start_anew()
+    return stream.exit_code()
+
+
+def _source(request: Request, workspace: Workspace) -> Source:
+    if request.from_outcomes is not None:
+        if request.paths:
+            raise UserError(
+                "--from-outcomes: found a PATH, too; give one of them. What the pipeline overlooks "
+                "a `v6share run --wait 600 PATH` finds now and then"
+            )
+        if not request.from_outcomes.is_dir():
+            raise UserError(f"{request.from_outcomes}: no such folder; workers make it, or you do")
+        return OutcomeSource(request.from_outcomes, workspace)
+    if not request.paths:
+        raise UserError("expected a PATH to follow, or --from-outcomes DIR")
     missing = [path for path in request.paths if is_missing(path)]
     if missing:
         raise UserError(
             f"{', '.join(missing)}: no such file or directory; make it before a stream follows it"
         )
-    with hold_stream(workspace, invocation.command), interrupt.ending_softly():
-        stream = _Stream(invocation, request, workspace, settings, flags)
-        with stream.line:
-            ending = stream.follow()
-    if ending == "memory":
-        service.start_anew()
-    return stream.exit_code()
+    return FolderSource(request.paths, workspace)
 
 
 @dataclass
@@ -123,91 +126,73 @@ class _Stream:
     invocation: Invocation
     request: Request
     workspace: Workspace
-    settings: Settings
+    source: Source
     flags: dict[str, Any]
     line: LiveLine = field(default_factory=LiveLine)
     state: StreamState = field(default_factory=lambda: StreamState(utc_now(), utc_now()))
-    # Files that wait, the longest waiting first; and of those counted, but not published yet.
+    # Files that wait, the longest waiting first.
     waiting: deque[Arrival] = field(default_factory=deque)
-    unpublished: list[Arrival] = field(default_factory=list)
-    swept_at: float = -_SWEEP_SECONDS
     batch_at: float = 0.0
-    # When all was last checked, and whether anything was committed since; where it is being
-    # checked now, what is left of that, and since when.
-    checked_at: float = field(default_factory=time.monotonic)
-    unchecked: bool = False
-    parts: Iterator[list[CheckResult]] | None = None
-    parts_began: datetime = field(default_factory=utc_now)
+    state_at: float = 0.0
     is_behind: bool = False
     lost_inputs: bool = False
     # In use after the first batch: a limit below it would have the stream start anew for ever.
     least_memory: int = 0
-    said: set[str] = field(default_factory=set)
-    declared: "_Declared | None" = None
-    # Of the files of catalog and settings, as they were last read; None: to be looked at.
-    stamp: tuple[object, ...] | None = None
-
-    def __post_init__(self) -> None:
-        excluded = (self.workspace.state, self.workspace.published.parent)
-        self.landing = LandingFolders(self.request.paths, excluded, messages.warn)
+    warned_of_memory: bool = False
 
     def exit_code(self) -> ExitCode:
-        """What the process tells its caller."""
+        """What the process tells its caller. Raises JobStopped where there was nothing to sweep."""
         if self.state.held_back:
             return ExitCode.GATE
-        if self.request.once and self.landing.is_empty:
+        if not self.request.once:
+            return ExitCode.DONE
+        if self.source.is_empty:
             raise JobStopped(
                 ExitCode.NO_INPUT,
-                f"no input matched {', '.join(self.request.paths)}. Of a directory only *.parquet "
-                "and *.parq are taken",
+                f"no input matched {self.source.described}. Of a directory only *.parquet and "
+                "*.parq are taken",
             )
-        return ExitCode.INPUT_FAILED if self.lost_inputs and self.request.once else ExitCode.DONE
+        return ExitCode.INPUT_FAILED if self.lost_inputs else ExitCode.DONE
 
-    def follow(self) -> Ending:
+    def follow(self, threads: int) -> Ending:
         """Work until something ends it, and give way meanwhile to whoever waits."""
-        wait = self.request.wait
+        at_work: _AtWork | None = None
         while True:
-            with (
-                hold(self.workspace, self.invocation.command, wait, gives_way=True),
-                closing(open_warehouse(self.workspace, self.settings.run.threads)) as connection,
-            ):
-                at_work = self._opened(connection)
-                ending = self._work(at_work)
-                if ending != "wanted":
-                    self._conclude(at_work, ending)
-                    return ending
-            wait = float("inf")
-            messages.say("another command has its turn", event="turn")
-            while is_wanted(self.workspace) and not interrupt.is_ending():
+            wait = self.request.wait if at_work is None else 0.0
+            try:
+                with (
+                    hold(self.workspace, self.invocation.command, wait, gives_way=True),
+                    closing(open_warehouse(self.workspace, threads)) as connection,
+                ):
+                    at_work = self._opened(connection, at_work)
+                    ending = self._work(at_work)
+                    if ending != "wanted":
+                        self._conclude(at_work, ending)
+                        return ending
+                    messages.say("another command has its turn", event="turn")
+            except WorkspaceBusy:
+                if at_work is None:
+                    raise
+            while is_wanted(self.workspace):
                 time.sleep(_NAP_SECONDS)
+            if interrupt.is_ending():
+                return "asked"
 
-    # Opening
-
-    def _opened(self, connection: Connection) -> "_AtWork":
+    def _opened(self, connection: Connection, before: "_AtWork | None") -> "_AtWork":
         """All that is read from the workspace, now that it is ours; again after each turn."""
         refuse_lost_runs(connection, self.workspace)
-        refuse_lost_catalog(connection, self.workspace)
         remove_leftovers(self.workspace)
-        self.parts = None  # of a connection that is closed
-        if self.declared is None:
-            self.declared = self._first_declared(connection)
-        # A job that had its turn may have counted with a catalog that the stream did not take over.
-        self.stamp = None
-        return _AtWork(connection, known_inputs(connection), self.declared)
-
-    def _first_declared(self, connection: Connection) -> "_Declared":
-        configured = read_declared(self.workspace, self.settings)
-        report.say_what_looks_wrong(configured)
-        say_catalog_advice(configured)
-        say_if_cold()
-        declared = _Declared(configured, compile_now(configured))
-        _declare(connection, configured)
+        known = known_inputs(connection)
+        if before is not None:
+            before.catalog.look_again()
+            before.publisher.take(connection)
+            return replace(before, connection=connection, known=known)
+        followed = self.source.described
+        catalog = first_catalog(connection, self.workspace, self.flags, followed)
         service.notify("READY=1")
         if not self.request.once:
-            messages.say(f"following {', '.join(self.request.paths)}", event="following")
-        return declared
-
-    # Working
+            messages.say(f"following {followed}", event="following")
+        return _AtWork(connection, known, catalog, Publisher(self.workspace, connection))
 
     def _work(self, at_work: "_AtWork") -> Ending:
         while True:
@@ -216,94 +201,70 @@ class _Stream:
                 return "asked"
             if is_wanted(self.workspace):
                 return "wanted"
-            self._follow_catalog(at_work)
-            self._look(at_work.known)
-            self._check_some(at_work)
+            at_work.catalog.follow(at_work.connection)
+            if not self.waiting:
+                self.waiting.extend(self.source.look(at_work.known))
+            at_work.publisher.check_some(at_work.settings.stream.full_check_minutes)
             if self.waiting:
                 self._batch(at_work)
-                if self._needs_memory():
+                if self._needs_memory(at_work.settings):
                     return "memory"
             elif self.request.once:
                 return "swept"
             else:
                 self._idle(at_work)
 
-    def _look(self, known: KnownInputs) -> None:
-        """Fill the list of those that wait, once it is empty."""
-        if self.waiting:
-            return
-        now = time.monotonic()
-        is_sweep = now - self.swept_at >= _SWEEP_SECONDS
-        if is_sweep:
-            self.swept_at = now
-            # So that who looks at it sees that the stream is alive.
-            write_stream_state(self.workspace, replace(self.state, at=utc_now()))
-        for arrival in self.landing.sweep() if is_sweep else self.landing.poll():
-            found = arrival.found
-            if known.input_of(found.path, found.size, found.mtime_ns) is None:
-                self.waiting.append(arrival)
-            else:
-                self.landing.settle(arrival)
-
     def _idle(self, at_work: "_AtWork") -> None:
-        """Nothing to count: publish what readers do not see yet, or wait."""
-        self._publish(at_work, Phases())
+        """Nothing to count: publish what readers do not see yet, and wait."""
+        at_work.publisher.publish(Phases())
+        if time.monotonic() - self.state_at >= _STATE_SECONDS:
+            self._keep_state(at_work.publisher)
         self._show()
-        until = time.monotonic() + self.settings.stream.interval_seconds
-        while time.monotonic() < until and not interrupt.is_ending():
-            if is_wanted(self.workspace):
+        self._nap_until(time.monotonic() + at_work.settings.stream.interval_seconds)
+
+    def _nap_until(self, moment: float) -> None:
+        """Wait, unless somebody waits for us."""
+        while time.monotonic() < moment:
+            if interrupt.is_ending() or is_wanted(self.workspace):
                 return
             time.sleep(_NAP_SECONDS)
 
     def _batch(self, at_work: "_AtWork") -> None:
         """Count, commit and publish the files that have waited longest."""
-        self._keep_apart()
-        most = self.settings.stream.most_files
-        batch = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        settings = at_work.settings.stream
+        if len(self.waiting) < settings.most_files:
+            self._nap_until(self.batch_at + settings.interval_seconds)
+        self.batch_at = time.monotonic()
+        few = min(settings.most_files, len(self.waiting))
+        batch = [self.waiting.popleft() for _ in range(few)]
         run = at_work.new_run(self.invocation.command, self.request.dialect)
-        inputs = [one.found for one in batch]
         with run.phases.timed("count"):
-            outcomes = count(run, inputs)
-        unsettled = {one.path for one in outcomes if one.status in ("busy", "failed")}
-        busy = {one.path for one in outcomes if one.status == "busy"}
+            outcomes = self.source.outcomes(run, batch)
+        unsettled = {one.path: one for one in outcomes if one.status in ("busy", "failed")}
         result = Sorted()
         if len(unsettled) < len(outcomes):
             with run.phases.timed("commit"):
-                fates = sort_out(inputs, run.known, run.versions)
+                fates = sort_out([one.found for one in batch], run.known, run.versions)
                 _, result = commit(run, fates, outcomes)
         report.say_what_needs_a_look_in_batch(run, result)
         for changes in run.recorded:
             at_work.known.follow(changes)
-        left = {one.path for one in result.failed} | unsettled
-        for arrival in batch:
-            if arrival.found.path in left:
-                is_busy = arrival.found.path in busy
-                self.landing.retry(arrival, _BUSY_SECONDS if is_busy else _SWEEP_SECONDS)
-            else:
-                self.landing.settle(arrival)
-        self._note(batch, result)
-        if self._is_time_to_publish():
-            self._publish(at_work, run.phases)
-        self._say(batch, result, run.phases)
+        unsettled |= {one.path: one for one in result.failed}
+        self.source.settle(batch, unsettled)
+        committed = [one for one in batch if one.found.path not in unsettled]
+        at_work.publisher.note(committed)
+        self._note(committed, result)
+        published = self._is_time_to_publish() and at_work.publisher.publish(run.phases)
+        self._keep_state(at_work.publisher)
+        self._say(batch, result, run.phases, published=published)
 
-    def _keep_apart(self) -> None:
-        """Batches begin an interval apart, unless files wait longer already."""
-        until = self.batch_at + self.settings.stream.interval_seconds
-        if len(self.waiting) < self.settings.stream.most_files:
-            while time.monotonic() < until and not interrupt.is_ending():
-                time.sleep(_NAP_SECONDS)
-        self.batch_at = time.monotonic()
-
-    def _note(self, batch: Sequence[Arrival], result: Sorted) -> None:
-        self.unpublished += batch
-        self.unchecked = self.unchecked or bool(result.committed)
+    def _note(self, committed: Sequence[Arrival], result: Sorted) -> None:
         self.lost_inputs = self.lost_inputs or bool(result.refused or result.failed)
         oldest = age_seconds(self.waiting[0], time.time_ns()) if self.waiting else 0.0
         self.state = replace(
             self.state,
-            at=utc_now(),
             batches=self.state.batches + 1,
-            files=self.state.files + len(batch),
+            files=self.state.files + len(committed),
             rows=self.state.rows + sum(one.rows_counted for one in result.committed),
             backlog=len(self.waiting),
             oldest_seconds=round(oldest, 1),
@@ -320,175 +281,70 @@ class _Stream:
     def _is_time_to_publish(self) -> bool:
         return not self.is_behind or self.state.batches % _BATCHES_A_PUBLISH == 0
 
-    # Checking and publishing
-
-    def _publish(self, at_work: "_AtWork", phases: Phases) -> None:
-        """Check what changed, and publish; where a check fails, commit on and publish no more."""
-        if self.state.held_back or not needs_publish(at_work.connection, self.workspace):
-            return
-        results = refresh_and_check(
-            at_work.connection, self.workspace, trusts_commits=True, phases=phases
+    def _keep_state(self, publisher: Publisher) -> None:
+        self.state_at = time.monotonic()
+        self.state = replace(
+            self.state,
+            at=utc_now(),
+            lag_seconds=publisher.lag_seconds,
+            held_back=publisher.held_back,
         )
-        if self._hold_back(results):
-            return
-        with phases.timed("publish"):
-            publish_checked(at_work.connection, self.workspace, results)
-        now = time.time_ns()
-        lag = max((age_seconds(one, now) for one in self.unpublished), default=None)
-        self.unpublished = []
-        self.state = replace(self.state, lag_seconds=None if lag is None else round(lag, 2))
-
-    def _is_check_due(self) -> bool:
-        """Whether all is to be checked, also what did not change."""
-        every = 60 * self.settings.stream.full_check_minutes
-        is_late = time.monotonic() - self.checked_at >= every
-        return is_late and (self.unchecked or bool(self.state.held_back))
-
-    def _check_some(self, at_work: "_AtWork") -> None:
-        """Where all is to be checked, check the next day: files do not wait for all at once."""
-        if self.parts is None and self._is_check_due():
-            self.checked_at, self.unchecked = time.monotonic(), False
-            if self.state.held_back:
-                self._check_whole(at_work)
-                return
-            self.parts, self.parts_began = run_checks_in_parts(at_work.connection), utc_now()
-        if self.parts is None:
-            return
-        results = next(self.parts, None)
-        if results is None:
-            self.parts = None
-            note_checked_whole(at_work.connection, self.parts_began)
-            messages.detail("all is checked", event="checked")
-        elif any(result.blocks for result in results):
-            self.parts = None
-            note_results(at_work.connection, utc_now(), results, whole=False)
-            self._hold_back(results)
-
-    def _check_whole(self, at_work: "_AtWork") -> None:
-        """Check all at once; publish, again where it was held back, if all passes."""
-        results = refresh_and_check(at_work.connection, self.workspace, whole=True)
-        if self._hold_back(results):
-            return
-        if needs_publish(at_work.connection, self.workspace):
-            publish_checked(at_work.connection, self.workspace, results)
-            self.unpublished = []
-
-    def _hold_back(self, results: Sequence[CheckResult]) -> bool:
-        """Say what the checks found, warnings once; whether one of them keeps the numbers back."""
-        for result in results:
-            if not result.passed and not result.blocks:
-                self._say_once(result.name, described(result))
-        failed = [result for result in results if result.blocks]
-        for result in failed:
-            messages.fail(described(result), check=result.name)
-        if failed:
-            messages.fail(
-                f"{len(failed)} of {len(results)} checks failed: nothing is published from now on, "
-                "files are counted and committed as before. `v6share check` shows the rows, "
-                "`v6share rebuild` makes the tables anew"
-            )
-        elif self.state.held_back:
-            messages.say("all checks pass again; publishing goes on")
-        held_back = ", ".join(result.name for result in failed)
-        self.state = replace(self.state, held_back=held_back)
-        return bool(failed)
-
-    def _say_once(self, about: str, message: str) -> None:
-        if about not in self.said:
-            self.said.add(about)
-            messages.warn(message)
-
-    # The catalog
-
-    def _follow_catalog(self, at_work: "_AtWork") -> None:
-        """Take over a catalog that changed, as far as no row counted before is affected."""
-        stamp = declared_stamp(self.workspace)
-        if stamp == self.stamp:
-            return
-        self.stamp = stamp
-        try:
-            settings = read_settings(self.workspace, self.flags)
-            configured = read_declared(self.workspace, settings)
-        except (CatalogError, UserError) as error:
-            messages.warn(f"{error}. The stream goes on with the catalog as it was")
-            return
-        before = at_work.declared.configured
-        if (configured.catalog, configured.settings) == (before.catalog, before.settings):
-            return
-        same = (before.catalog_version, newest_catalog_version(at_work.connection))
-        if configured.catalog_version in same:
-            self.settings = settings
-            at_work.declared = self.declared = _Declared(configured, compile_now(configured))
-            _declare(at_work.connection, configured)
-            messages.say("the catalog changed; it is taken over", event="catalog")
-            return
-        self._say_once(
-            configured.catalog_version,
-            "the catalog changed so that flows count otherwise, and the stream goes on with the "
-            f"version before. `v6share run --wait 600 {' '.join(self.request.paths)}` counts all "
-            "files there anew, and the stream takes the new version over then; `v6share backfill "
-            "--wait 600 --since T --until T PATH` does so for a time",
-        )
-
-    # Saying and ending
-
-    def _say(self, batch: Sequence[Arrival], result: Sorted, phases: Phases) -> None:
         write_stream_state(self.workspace, self.state)
-        rows = sum(one.rows_counted for one in result.committed)
-        quarantined = len(result.refused)
-        parts = [
-            f"{len(batch):,} files",
-            *([f"{quarantined:,} quarantined"] if quarantined else []),
-            f"{rows:,} rows",
-            *(
-                [f"{self.state.lag_seconds:.1f} s from arrival to published"]
-                if self.state.lag_seconds is not None and not self.unpublished
-                else []
-            ),
-            *([f"{self.state.backlog:,} wait"] if self.state.backlog else []),
-        ]
-        if not self.line.is_drawn:
-            messages.say(
-                ", ".join(parts),
-                event="batch",
-                found=len(batch),
-                counted=len(result.committed),
-                quarantined=quarantined,
-                rows=rows,
-                phases={name: round(took, 4) for name, took in phases.seconds.items()},
-                lag_seconds=None if self.unpublished else self.state.lag_seconds,
-                backlog=self.state.backlog,
-            )
+
+    def _say(
+        self, batch: Sequence[Arrival], result: Sorted, phases: Phases, *, published: bool
+    ) -> None:
+        """A line a batch in a log; on a terminal, one line that changes."""
         self._show()
+        if self.line.is_drawn:
+            return
+        rows, refused = sum(one.rows_counted for one in result.committed), len(result.refused)
+        lag = self.state.lag_seconds if published else None
+        parts = [f"{len(batch):,} files", f"{rows:,} rows"]
+        parts += [f"{refused:,} quarantined"] if refused else []
+        parts += [] if lag is None else [f"{lag:.1f} s from arrival to published"]
+        parts += [f"{self.state.backlog:,} wait"] if self.state.backlog else []
+        messages.say(
+            ", ".join(parts),
+            event="batch",
+            found=len(batch),
+            counted=len(result.committed),
+            quarantined=refused,
+            rows=rows,
+            phases={name: round(seconds, 4) for name, seconds in phases.seconds.items()},
+            lag_seconds=lag,
+            backlog=self.state.backlog,
+        )
 
     def _show(self) -> None:
         lag = self.state.lag_seconds
+        seen = "nothing published yet" if lag is None else f"last published after {lag:.1f} s"
         self.line.show(
-            f"{self.state.files:,} files, {self.state.rows:,} rows counted; "
-            f"{'nothing published yet' if lag is None else f'last published after {lag:.1f} s'}; "
+            f"{self.state.files:,} files, {self.state.rows:,} rows counted; {seen}; "
             f"{self.state.backlog:,} wait"
         )
 
-    def _needs_memory(self) -> bool:
-        limit = self.settings.stream.memory_limit_mib << 20
+    def _needs_memory(self, settings: Settings) -> bool:
+        """Whether the process is to start anew, as it has grown beyond the limit."""
+        limit = settings.stream.memory_limit_mib << 20
         used = service.memory_bytes()
-        if self.state.batches == 1:
-            self.least_memory = used
+        self.least_memory = self.least_memory or used
         if used <= limit or self.request.once:
             return False
-        if self.least_memory > limit:
-            self._say_once(
-                "memory",
+        if self.least_memory <= limit:
+            messages.say(
+                f"{used >> 20:,} MiB in use, over the limit of {limit >> 20:,}: starting anew",
+                event="restart",
+            )
+            return True
+        if not self.warned_of_memory:
+            self.warned_of_memory = True
+            messages.warn(
                 f"[stream] memory_limit_mib: found {limit >> 20:,}, expected more than the "
                 f"{self.least_memory >> 20:,} MiB that were in use after the first batch; the "
-                "stream goes on without a limit",
+                "stream goes on without a limit"
             )
-            return False
-        messages.say(
-            f"{used >> 20:,} MiB in use, over the limit of {limit >> 20:,}: starting anew",
-            event="restart",
-        )
-        return True
+        return False
 
     def _conclude(self, at_work: "_AtWork", ending: Ending) -> None:
         """Check all once more, publish what is left, and say how it ended.
@@ -496,10 +352,12 @@ class _Stream:
         Who sweeps every few minutes checks all no more often than who follows.
         """
         service.notify("STOPPING=1")
-        if (self.unchecked and ending == "asked") or self._is_check_due():
-            self._check_whole(at_work)
-        self._publish(at_work, Phases())
-        write_stream_state(self.workspace, replace(self.state, at=utc_now()))
+        publisher = at_work.publisher
+        minutes = at_work.settings.stream.full_check_minutes
+        if (publisher.unchecked and ending == "asked") or publisher.is_check_due(minutes):
+            publisher.check_all()
+        publisher.publish(Phases())
+        self._keep_state(publisher)
         messages.say(
             f"ended after {self.state.batches:,} batches: {self.state.files:,} files, "
             f"{self.state.rows:,} rows counted",
@@ -507,27 +365,19 @@ class _Stream:
         )
 
 
-def _declare(connection: Connection, configured: Configured) -> None:
-    """Bring what the catalog declares to the dimension tables."""
-    replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
-    remember_catalog(connection, configured.catalog)
-
-
 @dataclass(frozen=True)
-class _Declared:
-    """A catalog with its settings, and the plan that was compiled from it."""
-
-    configured: Configured
-    plan: "Plan"
-
-
-@dataclass
 class _AtWork:
     """What a stream holds while the workspace is its own."""
 
     connection: Connection
     known: KnownInputs
-    declared: _Declared
+    catalog: StreamCatalog
+    publisher: Publisher
+
+    @property
+    def settings(self) -> Settings:
+        """As they count now."""
+        return self.catalog.settings
 
     def new_run(self, command: str, dialect: str | None) -> RunContext:
         """The next batch."""
@@ -537,10 +387,10 @@ class _AtWork:
             command=command,
             started_at=now,
             clock=time.monotonic(),
-            configured=self.declared.configured,
+            configured=self.catalog.configured,
             connection=self.connection,
             known=self.known,
-            ahead=Warm(self.declared.plan),
+            ahead=Warm(self.catalog.plan),
             dialect=dialect,
             is_batch=True,
         )

@@ -29,6 +29,7 @@ NO_STATE = (
         "pipelines/find.py",
         "pipelines/flow_file.py",
         "pipelines/identity.py",
+        "pipelines/landing.py",
         "pipelines/refusals.py",
     ),
     *("pipelines/sample/", "pipelines/warm.py", "pipelines/kernel_cache.py"),
@@ -37,6 +38,7 @@ NO_STATE = (
     *("jobs/terminal/", "jobs/cli.py"),
     *(f"jobs/commands/{name}.py" for name in ("init", "sample", "inspect", "explain", "forget")),
     "jobs/steps/one_file.py",
+    "jobs/commands/stream.py",
 )
 
 

@@ -1,0 +1,106 @@
+"""The catalog of a stream: which one its flows are counted with, while the files may change."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from v6share.jobs.steps import report
+from v6share.jobs.steps.count import say_catalog_advice
+from v6share.jobs.steps.head_start import compile_now, say_if_cold
+from v6share.jobs.terminal import messages
+from v6share.schemas.catalog.dimension_rows import dimension_tables
+from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Settings
+from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog, remember_catalog
+from v6share.warehouse.status import newest_catalog_version
+from v6share.workspace.catalog_files import declared_stamp, read_settings
+from v6share.workspace.configured import Configured, read_declared
+from v6share.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from v6share.pipelines.kernels.plan import Plan
+
+
+@dataclass
+class StreamCatalog:
+    """The catalog that counts now, with its settings and its plan.
+
+    flags: of the command line, over the settings. followed: what is followed, for a command that
+    the user is told. stamp: of the files, as they were last read; None: they are to be read.
+    """
+
+    workspace: Workspace
+    flags: dict[str, Any]
+    followed: str
+    configured: Configured
+    plan: "Plan"
+    stamp: tuple[object, ...] | None = None
+    warned_of: set[str] = field(default_factory=set)
+
+    @property
+    def settings(self) -> Settings:
+        """As they count now."""
+        return self.configured.settings
+
+    def look_again(self) -> None:
+        """Read the files at the next look: another command may have counted with them."""
+        self.stamp = None
+
+    def follow(self, connection: Connection) -> None:
+        """Take over files that changed, as far as no flow that was counted before is affected.
+
+        Else the stream goes on with what it has, until another command has counted with the new
+        version: to count again what was counted is not its business.
+        """
+        stamp = declared_stamp(self.workspace)
+        if stamp == self.stamp:
+            return
+        self.stamp = stamp
+        try:
+            refuse_lost_catalog(connection, self.workspace)
+            settings = read_settings(self.workspace, self.flags)
+            configured = read_declared(self.workspace, settings)
+        except UserError as error:
+            messages.warn(f"{error}. The stream goes on with the catalog as it was")
+            return
+        present = self.configured
+        if (configured.catalog, configured.settings) == (present.catalog, present.settings):
+            return
+        if configured.catalog_version in (
+            present.catalog_version,
+            newest_catalog_version(connection),
+        ):
+            self.plan = compile_now(configured)
+            self.configured = configured
+            declare(connection, configured)
+            messages.say("the catalog or the settings changed; taken over", event="catalog")
+        elif configured.catalog_version not in self.warned_of:
+            self.warned_of.add(configured.catalog_version)
+            messages.warn(
+                "the catalog or the settings changed so that flows count otherwise; the stream "
+                f"goes on with the version before. `v6share run --wait 600 {self.followed}` counts "
+                "all files there anew, `v6share backfill --wait 600 --since T --until T PATH` "
+                "those of a time; the stream takes the new version over then",
+                event="catalog",
+            )
+
+
+def first_catalog(
+    connection: Connection, workspace: Workspace, flags: dict[str, Any], followed: str
+) -> StreamCatalog:
+    """The catalog that a stream begins with. Raises CatalogError and UserError."""
+    refuse_lost_catalog(connection, workspace)
+    configured = read_declared(workspace, read_settings(workspace, flags))
+    report.say_what_looks_wrong(configured)
+    say_catalog_advice(configured)
+    say_if_cold()
+    catalog = StreamCatalog(workspace, flags, followed, configured, compile_now(configured))
+    declare(connection, configured)
+    return catalog
+
+
+def declare(connection: Connection, configured: Configured) -> None:
+    """Bring what the catalog declares to the dimension tables."""
+    replace_dimensions(connection, dimension_tables(configured.catalog, configured.settings))
+    remember_catalog(connection, configured.catalog)

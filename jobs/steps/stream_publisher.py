@@ -1,0 +1,132 @@
+"""What a stream publishes, and when it checks: what changed with each batch, all now and then.
+
+Where a check fails, nothing is published any more and files are committed as before. All is checked
+again after the time of a full check, and where it passes then, publishing goes on.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from v6share.jobs.steps.check_and_publish import (
+    described,
+    note_results,
+    publish_checked,
+    refresh_and_check,
+)
+from v6share.jobs.steps.phases import Phases
+from v6share.jobs.steps.run_context import utc_now
+from v6share.jobs.terminal import messages
+from v6share.pipelines.landing import Arrival, age_seconds
+from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
+from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.publish import needs_publish
+from v6share.workspace.paths import Workspace
+
+_MINUTE: Final = 60.0
+
+
+@dataclass
+class Publisher:
+    """Checks and publishes for a stream; ``connection`` changes when another command had its turn.
+
+    held_back: the checks that fail, or empty. lag_seconds: from the arrival of a file to its
+    publication, the longest of those that were last published; None before any.
+    """
+
+    workspace: Workspace
+    connection: Connection
+    held_back: str = ""
+    lag_seconds: float | None = None
+    # Files that are committed and not published yet.
+    unpublished: list[Arrival] = field(default_factory=list)
+    # When all was last checked, and whether anything was committed since; where it is being
+    # checked now, what is left of that, and since when.
+    checked_at: float = field(default_factory=time.monotonic)
+    unchecked: bool = False
+    parts: Iterator[list[CheckResult]] | None = None
+    parts_began: datetime = field(default_factory=utc_now)
+    warned_of: set[str] = field(default_factory=set)
+
+    def take(self, connection: Connection) -> None:
+        """Go on with another connection to the same warehouse."""
+        self.connection = connection
+        self.parts = None
+
+    def note(self, committed: Sequence[Arrival]) -> None:
+        """Take note of files that are committed now."""
+        self.unpublished += committed
+        self.unchecked = True
+
+    def publish(self, phases: Phases) -> bool:
+        """Check what changed, and publish what readers do not see yet; whether it was."""
+        if self.held_back or not needs_publish(self.connection, self.workspace):
+            return False
+        results = refresh_and_check(
+            self.connection, self.workspace, trusts_commits=True, phases=phases
+        )
+        return self._publish_unless(results, phases)
+
+    def check_some(self, every_minutes: int) -> None:
+        """Where all is to be checked, check the next day: no file waits for a check of all."""
+        if self.parts is None and self.is_check_due(every_minutes):
+            if self.held_back:
+                self.check_all()
+                return
+            self.checked_at, self.unchecked = time.monotonic(), False
+            self.parts, self.parts_began = run_checks_in_parts(self.connection), utc_now()
+        if self.parts is None:
+            return
+        results = next(self.parts, None)
+        if results is None:
+            self.parts = None
+            note_checked_whole(self.connection, self.parts_began)
+            messages.detail("all is checked", event="checked")
+        elif any(result.blocks for result in results):
+            self.parts = None
+            note_results(self.connection, utc_now(), results, whole=False)
+            self._is_held_back(results)
+
+    def is_check_due(self, every_minutes: int) -> bool:
+        """Whether all is to be checked, also what did not change."""
+        is_late = time.monotonic() - self.checked_at >= _MINUTE * every_minutes
+        return is_late and (self.unchecked or bool(self.held_back))
+
+    def check_all(self) -> None:
+        """Check all at once; publish, again where it was held back, if all passes."""
+        self.checked_at, self.unchecked, self.parts = time.monotonic(), False, None
+        self._publish_unless(refresh_and_check(self.connection, self.workspace, whole=True))
+
+    def _publish_unless(self, results: Sequence[CheckResult], phases: Phases | None = None) -> bool:
+        """Publish unless a check keeps it back; whether it was."""
+        if self._is_held_back(results) or not needs_publish(self.connection, self.workspace):
+            return False
+        with (phases or Phases()).timed("publish"):
+            publish_checked(self.connection, self.workspace, results)
+        now = time.time_ns()
+        if self.unpublished:
+            self.lag_seconds = round(max(age_seconds(one, now) for one in self.unpublished), 2)
+            self.unpublished = []
+        return True
+
+    def _is_held_back(self, results: Sequence[CheckResult]) -> bool:
+        """Say what the checks found, warnings once; whether one of them keeps the numbers back."""
+        for result in results:
+            if not result.passed and not result.blocks and result.name not in self.warned_of:
+                self.warned_of.add(result.name)
+                messages.warn(described(result), check=result.name)
+        failed = [result for result in results if result.blocks]
+        for result in failed:
+            messages.fail(described(result), check=result.name)
+        if failed:
+            messages.fail(
+                f"{len(failed)} of {len(results)} checks failed: nothing is published from now on, "
+                "files are counted and committed as before. `v6share check` shows the rows, "
+                "`v6share rebuild` makes the tables anew"
+            )
+        elif self.held_back:
+            messages.say("all checks pass again; publishing goes on")
+        self.held_back = ", ".join(result.name for result in failed)
+        return bool(failed)
