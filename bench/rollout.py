@@ -11,7 +11,8 @@ three years, twelve times the rows that are made here. In their place the older 
 So every check holds, and the warehouse can be published as any other.
 
 There is one input that accounts for all rows, and neither a fragment nor a journal: the workspace
-can be read, checked and published; `v6share run` refuses it, as that journal is lost.
+can be read, checked and published; `v6share run` refuses it, as that journal is lost. Where new
+files are to be counted, ``bench.history`` makes one of the newest days.
 """
 
 import ipaddress
@@ -49,6 +50,7 @@ SERVICE_REGIONS: Final = 8
 PAIRS: Final = 150  # of network and client region: a network is in some regions only
 EXPORTERS: Final = 20
 INTERVALS: Final = (1, 100, 1000, 1000, 512)  # sampling, by exporter and by network
+WINDOWS_PER_DAY: Final = 288
 CHUNK_DAYS: Final = 30  # of what is made per day; what is made per 5 minutes goes day by day
 
 Connection = duckdb.DuckDBPyConnection
@@ -75,21 +77,30 @@ class Size:
 
 def make(root: Path, size: Size) -> None:
     """Make the workspace and publish it. Raises FileExistsError where something is at its place."""
+    with closing(open_empty(root, size)) as connection:
+        fill(connection, size)
+        check_and_publish(connection, Workspace(root), wanted=True)
+
+
+def open_empty(root: Path, size: Size) -> Connection:
+    """The warehouse of a new workspace that has a catalog, dimension tables and no traffic.
+
+    Raises FileExistsError where something is at its place.
+    """
     root.mkdir(parents=True)
     write_catalog(root / "catalog", size)
     workspace = Workspace(root)
     workspace.state.mkdir()
     tables = dimension_tables(read_catalog(workspace), read_settings(workspace))
-    with closing(open_warehouse(workspace)) as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        replace_dimensions(connection, tables)
-        fill(connection, size)
-        check_and_publish(connection, workspace, wanted=True)
+    connection = open_warehouse(workspace)
+    connection.execute("SET preserve_insertion_order = true")
+    replace_dimensions(connection, tables)
+    return connection
 
 
 def fill(connection: Connection, size: Size) -> None:
     """Fill all tables, in the order of days. Dimensions must be there."""
-    _draw_lines(connection, size)
+    draw_lines(connection, size)
     for first, last in _spans(size.first_day, size.first_fine_day - timedelta(1), CHUNK_DAYS):
         with transaction(connection):
             connection.execute(_DRAW_DAYS, {"first": first, "last": last})
@@ -98,19 +109,29 @@ def fill(connection: Connection, size: Size) -> None:
                 connection.execute(_STAND_INS.format(table=table))
     for day, _ in _spans(size.first_fine_day, LAST_DAY, 1):
         with transaction(connection):
-            connection.execute(_DRAW_WINDOWS, {"day": day})
-            for table, grain in _GRAINS.items():
-                connection.execute(_sum_lines(table, grain))
+            fill_windows(connection, day)
     for first, last in _spans(size.first_day, LAST_DAY, CHUNK_DAYS):
         with transaction(connection):
-            span: dict[str, Any] = {"first": first, "last": last, "first_day": size.first_day}
-            span["days"] = size.days
-            connection.execute(_EXPORTERS, span)
+            fill_exporters(connection, size, first, last)
+            span = {"first": first, "last": last, "first_day": size.first_day, "days": size.days}
             sketches = {"part": size.part, "size": THETA_SIZE, "all": THETA_MAX}
             connection.execute(_CLIENTS, span | sketches)
     with transaction(connection):
-        sums = connection.sql(f"SELECT {_FAMILY_SUMS} FROM traffic_5m GROUP BY family")
+        sums = connection.sql(f"SELECT {FAMILY_SUMS} FROM traffic_5m GROUP BY family")
         enter_input(connection, 0, sums.to_arrow_table())
+
+
+def fill_windows(connection: Connection, day: date) -> None:
+    """Draw a day per 5 minutes and sum it up to hours and to the day. Lines must be drawn."""
+    connection.execute(_DRAW_WINDOWS, {"day": day})
+    for table, grain in _GRAINS.items():
+        connection.execute(_sum_lines(table, grain))
+
+
+def fill_exporters(connection: Connection, size: Size, first: date, last: date) -> None:
+    """Fill exporters_1h from one day to another, both included."""
+    span = {"first": first, "last": last, "first_day": size.first_day, "days": size.days}
+    connection.execute(_EXPORTERS, span)
 
 
 def enter_input(
@@ -125,7 +146,7 @@ def enter_input(
     input_id = f"{number:064x}"
     connection.execute(
         f"INSERT INTO ledger_families BY NAME SELECT $input_id AS input_id, "
-        f"'counted' AS disposition, {_FAMILY_SUMS.replace('AS records', 'AS rows')} "
+        f"'counted' AS disposition, {FAMILY_SUMS.replace('AS records', 'AS rows')} "
         "FROM sums GROUP BY family",
         {"input_id": input_id},
     )
@@ -225,11 +246,21 @@ def _csv(header: str, rows: Iterator[tuple[object, ...]]) -> str:
 
 
 def _app(i: int) -> str:
+    """An app with a prefix of each family in every service region of its endpoints."""
+    matches = [
+        f'  {{ prefix = "{prefix}", port = 443, region = "{region}" }},\n'
+        for at, region in enumerate(_endpoint_regions(i))
+        for prefix in (f"198.18.{i}.{16 * at}/28", f"2001:db8:{i + 1:x}:{at:x}000::/52")
+    ]
     return (
         f'[[app]]\nid = "app-{i:02}"\nname = "App {i:02}"\nproduct = "product-{i:02}"\nmatch = [\n'
-        f'  {{ prefix = "198.18.{i}.0/24", port = 443 }},\n'
-        f'  {{ prefix = "2001:db8:{i + 1:x}::/48", port = 443 }},\n]\n'
+        f"{''.join(matches)}]\n"
     )
+
+
+def _endpoint_regions(i: int) -> list[str]:
+    """The service regions of an app or product: three to eight."""
+    return [f"service-{(i + at) % SERVICE_REGIONS}" for at in range(3 + i % 6)]
 
 
 def _product(i: int) -> str:
@@ -244,12 +275,11 @@ def _endpoints(size: Size) -> Iterator[tuple[object, ...]]:
     The products without an app have endpoints of their own.
     """
     for i in range(PRODUCTS):
-        for at in range(3 + i % 6):
+        for at, region in enumerate(_endpoint_regions(i)):
             planned = size.first_day + timedelta((i * 37 + at * 53) % 730 * size.days // 1095)
             is_enabled = (i * 7 + at * 3) % 11 > 0
             enabled = planned + timedelta((i + 5 * at) % 40) if is_enabled else None
             app = f"app-{i:02}" if i < APPS else None
-            region = f"service-{(i + at) % SERVICE_REGIONS}"
             yield app, f"product-{i:02}", region, planned, enabled
 
 
@@ -289,7 +319,8 @@ def _listed_exporters() -> Iterator[tuple[object, ...]]:
 # Rows.
 
 
-def _draw_lines(connection: Connection, size: Size) -> None:
+def draw_lines(connection: Connection, size: Size) -> None:
+    """Make the temporary table ``lines``: the keys of traffic and their sizes. See the module."""
     pairs = list(_pairs())
     incoming = pa.table(
         {
@@ -314,6 +345,48 @@ def _draw_lines(connection: Connection, size: Size) -> None:
             "days": size.days,
         },
     )
+
+
+def scale_lines(connection: Connection, first_day: date, rows: int) -> None:
+    """Let lines show more often or more seldom, so that a day has about so many rows of 5 minutes.
+
+    Lines that begin after the first day are taken for lines that never show. Raises ValueError
+    where even lines that show in every window make too few rows.
+    """
+    query = (
+        f"SELECT {WINDOWS_PER_DAY} * sum(least(1.0, busy * $times)) "
+        "FROM lines WHERE from_day <= $first_day"
+    )
+
+    def expected(times: float) -> float:
+        found = connection.execute(query, {"times": times, "first_day": first_day}).fetchall()
+        return float(found[0][0] or 0)
+
+    low, high = 0.0, 1.0
+    while expected(high) < rows:
+        low, high = high, 2 * high
+        if expected(high) == expected(low):
+            raise ValueError(
+                f"found {rows:,} rows a day, expected at most {expected(high):,.0f}, with which "
+                "every line shows in every window"
+            )
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected(middle) < rows else (low, middle)
+    connection.execute("UPDATE lines SET busy = least(1.0, busy * $times)", {"times": high})
+
+
+def row_counts(file: Path) -> dict[str, int]:
+    """The rows of the larger tables of a published file, by table."""
+    tables = (
+        *("traffic_5m", "traffic_1h", "traffic_1d", "exporters_1h", "rtt_1h", "clients_1d"),
+        "ledger_files",
+    )
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
+            for table in tables
+        }
 
 
 # Who talks to whom: an app, a pair, and the one or two endpoints that serve them. A fifth of what
@@ -451,20 +524,21 @@ SELECT
 FROM counted
 """
 _DRAW_WINDOWS: Final = _DRAWN.format(
-    windows="SELECT $day::DATE + to_minutes(5 * i) AS window_start FROM range(288) t(i)",
+    windows="SELECT $day::DATE + to_minutes(5 * i) AS window_start "
+    f"FROM range({WINDOWS_PER_DAY}) t(i)",
     chance="busy",
-    slice="1 / (288 * busy)",
+    slice=f"1 / ({WINDOWS_PER_DAY} * busy)",
 )
 _DRAW_DAYS: Final = _DRAWN.format(
     windows="SELECT unnest(generate_series($first::TIMESTAMP, $last::TIMESTAMP, INTERVAL 1 DAY)) "
     "AS window_start",
-    chance="(1 - (1 - busy) ** 288)",
+    chance=f"(1 - (1 - busy) ** {WINDOWS_PER_DAY})",
     slice="1",
 )
 
 _GRAINS: Final = {"traffic_5m": "5 minutes", "traffic_1h": "1 hour", "traffic_1d": "1 day"}
 _SUMS: Final = ", ".join(f"sum({c.name}) AS {c.name}" for c in TRAFFIC_5M.measures)
-_FAMILY_SUMS: Final = "family, " + ", ".join(
+FAMILY_SUMS: Final = "family, " + ", ".join(
     f"sum({name}) AS {name}"
     for name in ("records", "sampled_packets", "sampled_bytes", "packets", "bytes")
 )

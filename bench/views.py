@@ -31,7 +31,7 @@ import duckdb
 import pyarrow as pa
 
 from bench.compare import machine, say
-from bench.rollout import Connection, Size, enter_input, make
+from bench.rollout import Connection, Size, enter_input, make, row_counts
 from v6share.jobs.steps.check_and_publish import check_and_publish, report_checks
 from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, TRAFFIC_5M
 from v6share.schemas.columns import Table
@@ -352,15 +352,11 @@ def _row(figure: Figure) -> str:
     )
 
 
-def _sizes(root: Path) -> Iterator[str]:
+def _sizes(root: Path) -> list[str]:
     """How much there is."""
     file = Workspace(root).published
-    with duckdb.connect(str(file), read_only=True) as connection:
-        tables = ("traffic_5m", "traffic_1h", "traffic_1d", "exporters_1h", "clients_1d")
-        for table in tables:
-            (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0]
-            yield f"{table} {rows:,} rows"
-    yield f"{file.stat().st_size / (1 << 20):,.0f} MiB"
+    rows = [f"{table} {count:,} rows" for table, count in row_counts(file).items()]
+    return [*rows, f"{file.stat().st_size / (1 << 20):,.0f} MiB"]
 
 
 def _options() -> argparse.Namespace:
