@@ -1,12 +1,13 @@
 """The fragments of inputs that count: where they are, and whether they are what was written."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import duckdb
 
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import live_after
 from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, fragment_file
@@ -17,6 +18,7 @@ from v6share.warehouse.merge.read_fragments import (
     check_size,
     source_of,
 )
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _READERS: Final = 2
@@ -43,6 +45,17 @@ def sources_of_journal(workspace: Workspace) -> list[FragmentSource]:
     live = live_after(entry for entry, _ in journal.read(workspace.journal))
     counted = (one for one in live.values() if one is not None)
     return [source_of(workspace, one.key, one.path, one.fragment) for one in counted]
+
+
+def known_by(source: FragmentSource) -> FragmentFile:
+    """What the file of an undamaged fragment is known by. Raises OSError where it is not there.
+
+    Where an older version committed it and did not say it, that is what the file is now.
+    """
+    if source.written is not None:
+        return source.written
+    whole = storage.read(source.file)
+    return FragmentFile(hashlib.sha256(whole).hexdigest(), len(whole))
 
 
 def find_lost(sources: Iterable[FragmentSource]) -> list[FragmentUnreadable]:

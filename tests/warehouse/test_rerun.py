@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.schemas.outcome import FoundInput, Outcome
-from v6share.warehouse.ledger.journal import Commit, Quarantine, Seen
+from v6share.warehouse.ledger.changes import plan_changes
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Quarantine, Seen
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import (
     Rewritten,
@@ -168,3 +169,34 @@ def test_every_outcome_has_one_fate_and_leaves_one_trace(
     assert sorted(traces) == sorted(
         one.path for one in outcomes if one.status not in UNKNOWN_CONTENT
     )
+
+
+ONE, OTHER = FragmentFile("1" * 64, 100), FragmentFile("2" * 64, 101)
+
+
+@pytest.mark.parametrize(
+    ("files", "changed"),
+    [
+        ([ONE, ONE], False),
+        ([ONE, OTHER], True),
+        ([ONE, OTHER, ONE], False),
+        ([None, ONE], True),  # an older release did not say which file it wrote
+        ([ONE, None], False),
+    ],
+)
+def test_another_file_of_the_same_versions_takes_the_place_of_the_first(
+    files: list[FragmentFile | None], changed: bool
+) -> None:
+    entries = [
+        Commit(
+            "r", AT, (CommittedInput(**vars(KEY), path="/a", size=1, mtime_ns=1, fragment=file),)
+        )
+        for file in files
+    ]
+    (row,) = plan_changes((), entries[:1]).added
+    changes = plan_changes([row], entries[1:])
+    assert ([row.key for row in changes.removed], len(changes.added)) == (
+        ([KEY], 1) if changed else ([], 0)
+    )
+    (now,) = changes.rows[KEY.input_id].values()
+    assert now.fragment == next(file for file in reversed(files) if file is not None)

@@ -112,7 +112,7 @@ def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Changes:
 
 
 def _same(one: FileRow | None, other: FileRow) -> bool:
-    return one is not None and one.key == other.key
+    return one is not None and one.key == other.key and one.fragment == other.fragment
 
 
 def _live(changes: Changes) -> dict[str, FileRow]:
@@ -146,7 +146,7 @@ def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
     changes.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
     versions = changes.rows[one.input_id]
     old = versions.get(one.key)
-    if old is not None and old.status == "committed":
+    if old is not None and old.status == "committed" and not _is_rewritten(old, one):
         return
     for key, row in versions.items():
         if row.status != "superseded":
@@ -164,6 +164,15 @@ def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
         fragment=one.fragment,
     )
     changes.refused[one.input_id] = None
+
+
+def _is_rewritten(old: FileRow, one: CommittedInput) -> bool:
+    """Whether a commit puts another file in the place of the fragment that counts already.
+
+    The versions are the same. That is done where the old file was lost or damaged, and another
+    release of the library that writes fragments lays the same rows out in other bytes.
+    """
+    return one.fragment is not None and one.fragment != old.fragment
 
 
 def _quarantine(changes: Changes, entry: Quarantine) -> None:
