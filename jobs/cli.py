@@ -248,8 +248,9 @@ def run(
     """Count flow files: read, commit, check, publish."""
     _leave_if_held(context, wait)
     from v6share.jobs.commands import run as job
+    from v6share.jobs.steps.begin import Request
 
-    request = job.Request(
+    request = Request(
         paths=tuple(paths),
         since=since,
         until=until,

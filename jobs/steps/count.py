@@ -30,8 +30,6 @@ def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     """Turn inputs into fragments on this machine; one outcome each, by path."""
     if not inputs:
         return []
-    if not run.is_batch:
-        say_catalog_advice(run.configured)
     # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
     from v6share.pipelines.session import Session
 

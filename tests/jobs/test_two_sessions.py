@@ -8,6 +8,7 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 from workspaces import differing, fragments, make_workspace, tables
 
 from v6share.jobs.commands import run
+from v6share.jobs.steps.begin import Request
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 
@@ -37,7 +38,7 @@ def test_two_runs_at_once_in_one_process(tmp_path: Path) -> None:
     def count(root: Path, *, wait: bool) -> ExitCode:
         if wait:
             together.wait(60)
-        return run.main(Invocation(root=root), run.Request((str(flows),)))
+        return run.main(Invocation(root=root), Request((str(flows),)))
 
     for root in alone.values():
         assert count(root, wait=False) is ExitCode.DONE

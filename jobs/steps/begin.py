@@ -1,0 +1,106 @@
+"""How every command begins that counts flow files: it takes its turn and gathers what it needs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from v6share.jobs.steps import report
+from v6share.jobs.steps.find import find
+from v6share.jobs.steps.head_start import head_start
+from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
+from v6share.jobs.terminal import interrupt
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.pipelines.find import Found
+from v6share.render.text import SeveralForm
+from v6share.schemas.dialects import builtin_dialects, dialect_named
+from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Settings
+from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.open import open_warehouse
+from v6share.workspace.catalog_files import read_settings
+from v6share.workspace.configured import read_declared
+from v6share.workspace.find import find_workspace
+from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of one command that counts flow files, as given."""
+
+    paths: tuple[str, ...]
+    since: str | None = None
+    until: str | None = None
+    dialect: str | None = None
+    runner: str = "local"
+    unknown_sampling: str | None = None
+    wait: float = 0
+    threads: int | None = None
+    publish: bool = True
+    include_forgotten: bool = False
+    form: SeveralForm = "table"
+
+    @property
+    def flags(self) -> dict[str, str | int | None]:
+        """The options that stand for settings, by name; None is "not given"."""
+        return {"--unknown-sampling": self.unknown_sampling, "--threads": self.threads}
+
+
+def look(invocation: Invocation, request: Request) -> tuple[Workspace, Settings]:
+    """The workspace and its settings, before anything is changed.
+
+    Raises UserError where a name or a setting is wrong, there is no workspace, or its journal is
+    lost.
+    """
+    if request.dialect is not None:
+        dialect_named(request.dialect, builtin_dialects())
+    if request.runner != "local":
+        raise UserError(
+            f'--runner: found "{request.runner}", expected local, the one runner of this version'
+        )
+    workspace = find_workspace(invocation.root)
+    settings = read_settings(workspace, request.flags)
+    refuse_lost_journal(workspace)
+    return workspace, settings
+
+
+@contextmanager
+def begun(
+    invocation: Invocation, request: Request, *, hashes: bool
+) -> Iterator[tuple[RunContext, Found]]:
+    """Hold the workspace while the block runs; give the run and the inputs that were found.
+
+    hashes: whether all inputs that were never seen are sure to be counted.
+
+    Raises UserError and CatalogError for mistakes in options, settings, catalog or state,
+    WorkspaceBusy where another run holds the workspace, and JobStopped where there is no input.
+    """
+    workspace, settings = look(invocation, request)
+    started_at, clock = utc_now(), time.monotonic()
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, request.wait):
+        found = find(request.paths, workspace)
+        with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+            refuse_lost_runs(connection, workspace)
+            refuse_lost_catalog(connection, workspace)
+            known = known_inputs(connection)
+            with head_start(known.never_seen(found.inputs), hashes=hashes) as ahead:
+                configured = read_declared(workspace, settings)
+                ahead.compile(configured)
+                report.say_what_looks_wrong(configured)
+                run = RunContext(
+                    run_id=new_run_id(started_at),
+                    command=invocation.command,
+                    started_at=started_at,
+                    clock=clock,
+                    configured=configured,
+                    connection=connection,
+                    known=known,
+                    ahead=ahead,
+                    dialect=request.dialect,
+                    include_forgotten=request.include_forgotten,
+                )
+                yield run, found
