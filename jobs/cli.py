@@ -17,6 +17,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation, LogForm
 from v6share.render.text import Form, SeveralForm
 from v6share.schemas.errors import UserError
+from v6share.schemas.reprocess import Reprocess
 
 app = typer.Typer(
     name="v6share",
@@ -264,6 +265,87 @@ def run(
         form=form,
     )
     return job.main(_invocation(context), request)
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet backfill --since 2026-01-01 --until 2026-02-01 flows/
+      v6share -C mynet backfill --since 2026-01-05 --until 2026-01-06 flows/ --dry-run
+      v6share -C mynet backfill --since 2026-01-05 --until 2026-01-06 flows/ --reprocess all
+
+    What is counted is committed in slices of at most 500 inputs and published at the end. Where it
+    was broken off, the same command goes on from the last slice; only what --reprocess all counts
+    again although it is whole is then counted again from the beginning."""
+)
+def backfill(
+    context: typer.Context,
+    paths: PathsArgument,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="T",
+            help="Only inputs with flows at or after T (UTC, 2026-01-31 or 2026-01-31T12:00). "
+            "Chooses inputs, never rows.",
+        ),
+    ],
+    until: Annotated[str, typer.Option(metavar="T", help="Only inputs with flows before T.")],
+    reprocess: Annotated[
+        Reprocess,
+        typer.Option(
+            help="Which of them: missing - not counted by the present rules and catalog; failed - "
+            "also quarantined ones; all - also those that count already: a fragment that is lost "
+            "or damaged is made good, one that is whole stays."
+        ),
+    ] = "missing",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show which inputs would be counted, and why; change nothing, and do not wait.",
+        ),
+    ] = False,
+    dialect: DialectOption = None,
+    runner: Annotated[str, typer.Option(metavar="NAME", help="Where the work is done.")] = "local",
+    unknown_sampling: UnknownSamplingOption = None,
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+    ] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
+    ] = True,
+    include_forgotten: Annotated[
+        bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
+    ] = False,
+    form: SeveralFormOption = "table",
+) -> ExitCode:
+    """Count the flow files of a span of time anew.
+
+    What older rules or an older catalog counted is replaced, and files outside the span keep what
+    they gave.
+    """
+    if not dry_run:
+        _leave_if_held(context, wait)
+    from v6share.jobs.commands import backfill as job
+    from v6share.jobs.steps.begin import Request
+
+    request = Request(
+        paths=tuple(paths),
+        since=since,
+        until=until,
+        dialect=dialect,
+        runner=runner,
+        unknown_sampling=unknown_sampling,
+        wait=wait,
+        threads=threads,
+        publish=publish,
+        include_forgotten=include_forgotten,
+        form=form,
+    )
+    return job.main(_invocation(context), request, reprocess=reprocess, dry_run=dry_run)
 
 
 @app.command(

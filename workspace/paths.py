@@ -1,14 +1,18 @@
 """Where things are in a workspace. Names only: nothing here touches the disk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One directory that holds everything of one installation."""
+    """One directory that holds everything of one installation.
+
+    fragments_folder: the folder below ``state/`` that fragments are read from and written to.
+    """
 
     root: Path
+    fragments_folder: str = "fragments"
 
     @property
     def settings(self) -> Path:
@@ -33,7 +37,12 @@ class Workspace:
     @property
     def fragments(self) -> Path:
         """Immutable aggregates per input."""
-        return self.state / "fragments"
+        return self.state / self.fragments_folder
+
+    @property
+    def recounting(self) -> "Workspace":
+        """The same, with fragments apart from those that count: none of these is overwritten."""
+        return replace(self, fragments_folder="recounted")
 
     def fragment(self, fragment_id: str) -> Path:
         """The file of one fragment."""

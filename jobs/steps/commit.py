@@ -29,17 +29,22 @@ _COMMAND_KEPT: Final = 10_000
 
 
 def commit(
-    run: RunContext, fates: Mapping[Fate, Sequence[FoundInput]], outcomes: Sequence[Outcome]
+    run: RunContext,
+    fates: Mapping[Fate, Sequence[FoundInput]],
+    outcomes: Sequence[Outcome],
+    before: Sorted | None = None,
 ) -> tuple[Run, Sorted]:
     """Commit what was counted, in one transaction, and what the catalog declares now.
 
     Where sums of counters overflow a column, the inputs that fit are committed and the others have
-    failed.
+    failed. before: what this run has committed already, where it commits in slices; the entry and
+    the result are of all slices so far.
     """
     # Made before anything is committed: what it refuses is refused with nothing half done.
     dimensions = dimension_tables(run.configured.catalog, run.configured.settings)
     result = sort_outcomes(outcomes, run.known, include_forgotten=run.include_forgotten)
-    entry = _run_entry(run, fates, result)
+    before = before or Sorted()
+    entry = _run_entry(run, fates, before + result)
     try:
         _record(run, result, entry)
     except SumTooLarge as error:
@@ -48,11 +53,11 @@ def commit(
         ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
         fitting = mark_unfit(outcomes, _commit_what_fits(run, ascending))
         result = sort_outcomes(fitting, run.known, include_forgotten=run.include_forgotten)
-        entry = _run_entry(run, fates, result)
+        entry = _run_entry(run, fates, before + result)
         _record(run, replace(result, committed=[]), entry)
     replace_dimensions(run.connection, dimensions)
     remember_catalog(run.connection, run.configured.catalog)
-    return entry, result
+    return entry, before + result
 
 
 def _record(run: RunContext, result: Sorted, entry: Run) -> None:

@@ -77,6 +77,7 @@ def remove_leftovers(workspace: Workspace) -> None:
     of runs: those of pipelines have other names (``pipelines/engines/follow.py``). Nobody reads
     the outcomes of a killed run: what they say is found out again.
     """
+    storage.remove_folder(workspace.recounting.fragments)
     storage.remove_drafts(workspace.fragments, "*/", _DRAFT_SECONDS)
     for folder in storage.list_folders(workspace.outcomes):
         start = start_of(folder.name)

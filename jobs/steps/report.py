@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any, Final
 
+from v6share.jobs.steps.recount import Recounted
 from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
@@ -32,7 +33,10 @@ _NAMED: Final = 10
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a run, apart from publishing. outside: inputs without flows in the span."""
+    """What came of a run, apart from publishing. outside: inputs without flows in the span.
+
+    again: None where no input was to be counted again that counts already.
+    """
 
     found: Found
     fates: Mapping[Fate, Sequence[FoundInput]]
@@ -40,6 +44,7 @@ class Done:
     outside: Sequence[FoundInput]
     entry: Run
     result: Sorted
+    again: Recounted | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -73,6 +78,8 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     header = read_exporters_header(run.workspace)
     result = done.result
     _warn_of_refused(run, result)
+    if done.again is not None:
+        _warn_of_other_bytes(done.again)
     _warn_of_rewritten(_rewritten(run, done))
     advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
     _warn_of_each(
@@ -160,12 +167,23 @@ def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
         "inputs_outside_the_span": len(done.outside),
         "inputs_still_being_written": len(result.busy),
         "inputs_failed": len(result.failed),
+        **_summary_of_again(done.again),
         "paths_left_out": len(done.found.closed),
         "rows_in": entry.rows_in,
         "rows_counted": entry.rows_counted,
         "rows_rejected": entry.rows_rejected,
         "seconds": round(time.monotonic() - run.clock, 2),
         "published": published,
+    }
+
+
+def _summary_of_again(again: Recounted | None) -> Record:
+    if again is None:
+        return {}
+    return {
+        "counted_again_the_same": len(again.same),
+        "counted_again_otherwise": len(again.kept) + len(again.replaced),
+        "fragments_made_good": again.made_good,
     }
 
 
@@ -201,6 +219,37 @@ def _warn_of_refused(run: RunContext, result: Sorted) -> None:
     )
     if result.refused:
         messages.warn(f"how to try them again: {run.workspace.quarantine}/*.json")
+
+
+def _warn_of_other_bytes(again: Recounted) -> None:
+    """Say which inputs did not come out as they count, and what that means."""
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: counted again, its fragment came out in other bytes; the one that "
+                "counts is whole, so it stays",
+                {"path": one.path},
+            )
+            for one in again.kept
+        ],
+        "more came out in other bytes, and keep their fragments",
+    )
+    _warn_of_each(
+        [
+            (
+                f"{one.path}: its fragment was lost or damaged, and came out in other bytes; the "
+                "new one counts now, and its days were made again",
+                {"path": one.path},
+            )
+            for one in again.replaced
+        ],
+        "more with new fragments",
+    )
+    if again.kept or again.replaced:
+        messages.warn(
+            "other bytes come from another release of the library that writes Parquet than was "
+            "installed when they were counted; where none was, please report it"
+        )
 
 
 def _warn_of_each(found: Sequence[tuple[str, Mapping[str, Any]]], others: str) -> None:

@@ -63,7 +63,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Start here" in done.stdout
 
 
-@pytest.mark.parametrize("command", [["run", "x"], ["forget", "x"], ["rebuild"], ["check"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "x"],
+        ["backfill", "--since", "2026-01-01", "--until", "2026-02-01", "x"],
+        ["forget", "x"],
+        ["rebuild"],
+        ["check"],
+    ],
+)
 def test_a_held_workspace_is_said_before_anything_heavy_is_loaded(
     tmp_path: Path, command: list[str]
 ) -> None:

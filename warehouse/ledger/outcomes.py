@@ -30,6 +30,11 @@ class Sorted:
     busy: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
 
+    def __add__(self, later: "Sorted") -> "Sorted":
+        """These outcomes and later ones of the same run."""
+        theirs = vars(later)
+        return Sorted(**{name: mine + theirs[name] for name, mine in vars(self).items()})
+
 
 def sort_outcomes(
     outcomes: Iterable[Outcome], known: KnownInputs, *, include_forgotten: bool = False

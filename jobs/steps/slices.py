@@ -1,0 +1,59 @@
+"""The step that counts and commits many inputs in slices, so that a kill loses one slice at most.
+
+Each slice is a transaction and has its lines in the journal, and the row of the run says what all
+slices so far did. Whoever runs the same again skips what is committed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from v6share.jobs.steps.commit import commit
+from v6share.jobs.steps.count import count
+from v6share.jobs.steps.run_context import RunContext
+from v6share.jobs.terminal import messages
+from v6share.schemas.outcome import FoundInput
+from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.ledger.outcomes import Sorted
+from v6share.warehouse.ledger.rerun import Fate
+
+SLICE_INPUTS: Final = 500
+# Of flow files; about a minute of counting on two cores.
+SLICE_BYTES: Final = 4 << 30
+
+
+def slices_of(inputs: Iterable[FoundInput]) -> Iterator[list[FoundInput]]:
+    """Inputs cut in their order: of each slice all but the last input are within both limits."""
+    some: list[FoundInput] = []
+    size = 0
+    for one in inputs:
+        some.append(one)
+        size += one.size
+        if len(some) >= SLICE_INPUTS or size >= SLICE_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def count_in_slices(
+    run: RunContext,
+    fates: Mapping[Fate, Sequence[FoundInput]],
+    inputs: Sequence[FoundInput],
+    before: Sorted,
+) -> tuple[Run, Sorted]:
+    """Count inputs and commit them, slice by slice, in the given order.
+
+    before: what this run has committed already; the entry and the result count it, too. Without
+    inputs the run is noted all the same.
+    """
+    slices = list(slices_of(inputs)) or [[]]
+    result = before
+    for number, some in enumerate(slices, 1):
+        if len(slices) > 1:
+            messages.say(f"slice {number:,} of {len(slices):,}", slice=number, slices=len(slices))
+        # What was committed a moment ago is known now: a copy of it is no new input.
+        part = replace(run, known=known_inputs(run.connection))
+        entry, result = commit(part, fates, count(part, some), result)
+    return entry, result
