@@ -26,11 +26,13 @@ from v6share.jobs.steps.choose import LedgerTimes
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.pipelines.find import find_inputs
 from v6share.pipelines.timespan import parse_span
+from v6share.schemas.dialects import builtin_dialects, choose_dialect, dialect_named
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.outcome import FoundInput
 from v6share.warehouse.commit import record
-from v6share.warehouse.ledger.journal import Quarantine
-from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.ledger.changes import plan_changes
+from v6share.warehouse.ledger.journal import Quarantine, read
+from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
 from v6share.warehouse.ledger.times import counted_times
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import configure
@@ -306,7 +308,7 @@ def test_slices_give_what_one_commit_gives(
     """New, changed catalog, copies in another slice, and files of one day in several slices."""
     monkeypatch.setattr(slices, "SLICE_INPUTS", 2)
     flows = many_flows(tmp_path / "flows", 7)
-    (flows / "copy.parquet").write_bytes((flows / "6.parquet").read_bytes())
+    (flows / "copy.parquet").write_bytes((flows / "4.parquet").read_bytes())
     declare(root, "mail")
     run(capsys, root, *(flows / f"{number}.parquet" for number in range(4)))
     declare(root, "post")
@@ -416,6 +418,22 @@ def test_a_kill_loses_at_most_a_slice(
     assert call(capsys, root, "check")[0] is ExitCode.DONE
 
 
+def test_a_kill_takes_back_nothing_of_what_is_made_good(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    flows = many_flows(tmp_path / "flows", 12)
+    run(capsys, root, flows)
+    harmed = [fragment_of(root, flows / f"{number}.parquet") for number in (7, 11)]
+    for file in harmed:
+        file.unlink()
+    words = (*ALL_TIME, flows, "--reprocess", "all")
+    kill_when(("-C", root, "backfill", *words), lambda: all(file.exists() for file in harmed))
+    assert call(capsys, root, "check")[0] is ExitCode.DONE
+    done = backfill(capsys, root, *words)[1]
+    assert (done["counted_again_the_same"], done["fragments_made_good"]) == (12, 0)
+    assert not Workspace(root).recounting.fragments.exists()
+
+
 def test_it_waits_its_turn(capsys: pytest.CaptureFixture[str], root: Path, flows: Path) -> None:
     workspace = Workspace(root)
     words = ("backfill", *ALL_TIME, flows)
@@ -436,6 +454,26 @@ def test_it_waits_its_turn(capsys: pytest.CaptureFixture[str], root: Path, flows
 
 
 # The dry run
+
+
+def test_the_journal_tells_what_the_warehouse_knows(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    """A dry run reads the one, and what it is to foretell the other."""
+    spoil(flows / "bad.parquet")
+    declare(root, "mail")
+    run(capsys, root, flows)
+    call(capsys, root, "forget", flows / "day0.parquet")
+    declare(root, "post")
+    (flows / "copy.parquet").write_bytes((flows / "day1.parquet").read_bytes())
+    run(capsys, root, flows / "day1.parquet", flows / "copy.parquet", flows / "bad.parquet")
+    told = KnownInputs({}, {}, set(), set())
+    told.follow(plan_changes((), (entry for entry, _ in read(Workspace(root).journal))))
+    with hold(Workspace(root), "test"), closing(open_warehouse(Workspace(root))) as connection:
+        known = known_inputs(connection)
+    assert told == known
+    assert (len(known.files), len(known.committed), len(known.forgotten)) == (5, 2, 1)
+    assert len(known.quarantined) == 2
 
 
 @pytest.mark.parametrize("value", ["missing", "failed", "all"])
@@ -523,6 +561,7 @@ def test_a_harmed_fragment_is_made_good_and_whole_ones_stay(
     assert (done["fragments_made_good"], done["inputs_known"]) == (1, 3)
     assert (done["outcome"], done["published"]) == ("no-op", False)
     assert "the fragments of 1 of them are lost or damaged" in err
+    assert err.index("counting 1 inputs") < err.index("counting 2 inputs")  # the harmed one first
     assert fragments(root) == whole
     after = state_of(Workspace(root).fragments)
     name = str(harmed.relative_to(Workspace(root).fragments))
@@ -640,13 +679,17 @@ def test_a_flow_file_that_was_altered_in_secret_is_not_counted_beside_the_old_on
 def test_a_dialect_that_was_named_need_not_be_named_again(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:
-    """The file would be read as another dialect by itself."""
+    """By itself the file would be read as another dialect, of which it has more columns."""
     file = write_flows(tmp_path / "flows.parquet")
     table = pq.read_table(file)
-    both = table.append_column("peer_ip_src", table["exporterIPv4Address"])
-    pq.write_table(both, file)
+    goflow2 = dialect_named("goflow2", builtin_dialects())
+    for name in sorted(goflow2.source_columns):
+        kind = pa.string() if name.endswith("_addr") else pa.int64()
+        table = table.append_column(name, pa.nulls(table.num_rows, kind))
+    pq.write_table(table, file)
+    assert choose_dialect(table.column_names, builtin_dialects()) == goflow2
     code, done, _ = run(capsys, root, file, "--dialect", "ipfix")
-    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 1)
+    assert (code, done["rows_counted"]) == (ExitCode.DONE, 4)
     done = backfill(capsys, root, *ALL_TIME, file, "--reprocess", "all")[1]
     assert (done["counted_again_the_same"], done["inputs_committed"]) == (1, 0)
 
