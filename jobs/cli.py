@@ -396,8 +396,13 @@ def stream(
     threads: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
     ] = None,
+    form: SeveralFormOption = "table",
 ) -> ExitCode:
-    """Follow folders: count, commit, check and publish files as they arrive."""
+    """Follow folders, and publish files as they arrive.
+
+    Each batch is counted, committed, checked and published. Others get their turn of the workspace
+    between two batches, with --wait. What it did is printed at its end.
+    """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import stream as job
 
@@ -412,6 +417,7 @@ def stream(
         unknown_sampling=unknown_sampling,
         wait=wait,
         threads=threads,
+        form=form,
     )
     return job.main(_invocation(context), request)
 

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -32,12 +32,13 @@ from v6share.jobs.steps.stream_catalog import StreamCatalog, first_catalog
 from v6share.jobs.steps.stream_publisher import Publisher
 from v6share.jobs.steps.stream_source import FolderSource, OutcomeSource, Source
 from v6share.jobs.steps.stream_state import StreamState, write_stream_state
-from v6share.jobs.terminal import interrupt, messages, service
+from v6share.jobs.terminal import interrupt, messages, service, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.jobs.terminal.live_line import LiveLine
 from v6share.pipelines.find import is_missing
 from v6share.pipelines.landing import Arrival, age_seconds
+from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
 from v6share.warehouse.database.connect import Connection
@@ -75,6 +76,7 @@ class Request:
     dialect: str | None = None
     threads: int | None = None
     wait: float = 0
+    form: SeveralForm = "table"
 
 
 def main(invocation: Invocation, request: Request) -> ExitCode:
@@ -96,6 +98,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
             ending = stream.follow(threads)
     if ending == "memory":
         service.start_anew()
+    stdout.write_tables({"stream": asdict(stream.state)}, request.form)
     return stream.exit_code()
 
 

@@ -55,8 +55,8 @@ def test_a_flag_may_be_text() -> None:
         ),
         ("[smapling]\n", 'v6share.toml:1: smapling: unknown key; did you mean "sampling"?'),
         (
-            "threads = 1\n",
-            "v6share.toml:1: threads: unknown key; known: sampling, time, kpi, run",
+            "workers = 1\n",
+            "v6share.toml:1: workers: unknown key; known: sampling, time, kpi, run, stream",
         ),
         (
             '[sampling]\nunknown = "rejct"\n',
