@@ -155,7 +155,8 @@ class _Stream:
                 f"no input matched {self.source.described}. Of a directory only *.parquet and "
                 "*.parq are taken",
             )
-        return ExitCode.INPUT_FAILED if self.lost_inputs else ExitCode.DONE
+        is_whole = not (self.lost_inputs or self.source.has_left)
+        return ExitCode.DONE if is_whole else ExitCode.INPUT_FAILED
 
     def follow(self, threads: int) -> Ending:
         """Work until something ends it, and give way meanwhile to whoever waits."""

@@ -35,6 +35,10 @@ class Source(Protocol):
     def is_empty(self) -> bool:
         """Whether nothing was ever there."""
 
+    @property
+    def has_left(self) -> bool:
+        """Whether something stays there that cannot be committed."""
+
     def look(self, known: KnownInputs) -> list[Arrival]:
         """What waits there, the longest waiting first."""
 
@@ -66,6 +70,11 @@ class FolderSource:
     def is_empty(self) -> bool:
         """Whether no flow file was ever there."""
         return self._folders.is_empty
+
+    @property
+    def has_left(self) -> bool:
+        """Never: a file that is refused is quarantined, and known from then on."""
+        return False
 
     def look(self, known: KnownInputs) -> list[Arrival]:
         """The files that the ledger does not know as they are."""
@@ -117,6 +126,11 @@ class OutcomeSource:
     def is_empty(self) -> bool:
         """Never: that no worker has written anything yet is no mistake of the user."""
         return False
+
+    @property
+    def has_left(self) -> bool:
+        """Whether there are files that say what cannot be committed, or cannot be read."""
+        return bool(self._left)
 
     def look(self, known: KnownInputs) -> list[Arrival]:  # noqa: ARG002 - as of every source
         """The files that are whole."""
