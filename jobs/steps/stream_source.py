@@ -114,7 +114,9 @@ class OutcomeSource:
         self._folder = folder
         self._workspace = workspace
         self._files: dict[str, OutcomeFile] = {}
-        # Files that stay where they are, and of which a word was said, with that word.
+        # Files that stay where they are, and why, by name: as they cannot be read whole, which may
+        # change, and as what they say cannot be committed.
+        self._unread: dict[str, str] = {}
         self._left: dict[str, str] = {}
 
     @property
@@ -130,13 +132,16 @@ class OutcomeSource:
     @property
     def has_left(self) -> bool:
         """Whether there are files that say what cannot be committed, or cannot be read."""
-        return bool(self._left)
+        return bool(self._unread or self._left)
 
     def look(self, known: KnownInputs) -> list[Arrival]:  # noqa: ARG002 - as of every source
         """The files that are whole."""
         found = read_outcome_files(self._folder)
-        for path, reason in found.refused:
-            self._leave(str(path), reason)
+        unread = {str(path): reason for path, reason in found.refused}
+        for name, reason in unread.items():
+            if self._unread.get(name) != reason:
+                _say_left(name, reason)
+        self._unread = unread
         self._files = {str(file.path): file for file in found.whole}
         arrivals = []
         for name in self._files:
@@ -153,7 +158,8 @@ class OutcomeSource:
             file = self._files[arrival.name]
             odd = self._odd_in(run, file)
             if odd:
-                self._leave(arrival.name, odd)
+                self._left[arrival.name] = odd
+                _say_left(arrival.name, odd)
             else:
                 files.append(file)
         return distinct_outcomes(files)
@@ -185,7 +191,6 @@ class OutcomeSource:
                     )
         return ""
 
-    def _leave(self, name: str, reason: str) -> None:
-        if self._left.get(name) != reason:
-            self._left[name] = reason
-            messages.warn(f"{name}: left where it is: {reason}", path=name)
+
+def _say_left(name: str, reason: str) -> None:
+    messages.warn(f"{name}: left where it is: {reason}", path=name)
