@@ -103,9 +103,31 @@ LEDGER_RUNS: Final = Table(
     ),
 )
 
+LEDGER_FINAL_DAYS: Final = Table(
+    "ledger_final_days",
+    "Every day that was published as final: what the KPIs had of it then, and after each change.",
+    (
+        Column("day", Kind.DATE, "UTC day"),
+        Column("revision", Kind.BIGINT, "0 as it was first; then the number of the change"),
+        Column("published_at", Kind.TIMESTAMP, "when it was published so, UTC"),
+        Column(
+            "changed_at",
+            Kind.TIMESTAMP,
+            "newest commit or withdrawal of an input whose time covers the day; published_at where "
+            "none came since the row before, as when the catalog changed; UTC",
+        ),
+        Column("records", Kind.HUGEINT, "as in kpi_sums_1d", "records"),
+        Column("bytes", Kind.HUGEINT, "as in kpi_sums_1d", "bytes"),
+        Column("ipv6_bytes", Kind.HUGEINT, "as in kpi_sums_1d", "bytes"),
+        Column("content", Kind.TEXT, "as in kpi_sums_1d; empty where no traffic is left"),
+    ),
+)
+
 # Fragments carry these without input_id: a fragment is one input.
 FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
-LEDGERS: Final = (LEDGER_FILES, LEDGER_FAMILIES, REJECTS, FINDINGS, LEDGER_RUNS)
+# Their rows belong to an input, whose input_id they have.
+INPUT_LEDGERS: Final = (LEDGER_FILES, *FRAGMENT_LEDGERS)
+LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_FINAL_DAYS)
 
 # Why a row is not counted, in order: a row has the first reason that applies to it.
 REJECT_MEANINGS: Final = {

@@ -28,7 +28,7 @@ from typing import Any, Final, Literal, cast, get_args
 import duckdb
 
 from v6share.schemas.aggregates import AGGREGATES
-from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
+from v6share.schemas.ledger import INPUT_LEDGERS, LEDGER_FILES
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.touched import day_spans, forget_unchecked, read_unchecked
@@ -257,12 +257,11 @@ def hide_other_inputs(connection: duckdb.DuckDBPyConnection, inputs: Collection[
         "CREATE TEMP TABLE chosen AS SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
         [sorted(inputs)],
     )
-    for table in LEDGERS:
-        if table is not LEDGER_RUNS:
-            connection.execute(
-                f"CREATE TEMP VIEW {table.name} AS FROM {quoted(database)}.main.{table.name} "
-                "SEMI JOIN temp.chosen USING (input_id)"
-            )
+    for table in INPUT_LEDGERS:
+        connection.execute(
+            f"CREATE TEMP VIEW {table.name} AS FROM {quoted(database)}.main.{table.name} "
+            "SEMI JOIN temp.chosen USING (input_id)"
+        )
 
 
 def run_check(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:

@@ -1,5 +1,5 @@
 # ruff: noqa: DTZ001 - times here are UTC without zone, as in the tables
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,18 @@ from syncs import note_syncs
 
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentFile
-from v6share.schemas.ledger import LEDGER_RUNS
+from v6share.schemas.ledger import LEDGER_FINAL_DAYS, LEDGER_RUNS
 from v6share.warehouse.ledger import journal
-from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Forget, Run, Seen
+from v6share.warehouse.ledger.journal import (
+    Commit,
+    CommittedInput,
+    Entry,
+    FinalDay,
+    FinalDays,
+    Forget,
+    Run,
+    Seen,
+)
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 
 TEXT = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=12)
@@ -20,10 +29,13 @@ TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1))
 NUMBERS = st.integers(0, 2**62)
 FILES = st.none() | st.builds(FragmentFile, TEXT, NUMBERS)
 INPUTS = st.builds(CommittedInput, TEXT, TEXT, NUMBERS, TEXT, TEXT, NUMBERS, NUMBERS, FILES)
+SUMS = st.integers(0, 2**120)
+DAYS = st.builds(FinalDay, st.dates(), NUMBERS, TIMES, SUMS, SUMS, SUMS, TEXT)
 ENTRIES = st.one_of(
     st.builds(Commit, TEXT, TIMES, st.lists(INPUTS, max_size=3).map(tuple)),
     st.builds(Seen, TEXT, NUMBERS, NUMBERS, TEXT),
     st.builds(Forget, TEXT, TIMES, st.lists(TEXT, max_size=3).map(tuple), TEXT),
+    st.builds(FinalDays, TIMES, st.lists(DAYS, max_size=3).map(tuple)),
     st.just(quarantine("x")),
     st.just(Run("r", "c", "0", 1, "c", AT, AT, 1, 2, 3, 4, 5, 6, "committed")),
 )
@@ -38,6 +50,12 @@ def test_an_entry_survives_its_line(entry: Entry) -> None:
 
 def test_run_fields_are_the_columns_of_ledger_runs() -> None:
     assert list(Run.__dataclass_fields__) == ["type", *(c.name for c in LEDGER_RUNS.columns)]
+
+
+def test_fields_of_a_final_day_are_columns_of_its_table() -> None:
+    columns = [column.name for column in LEDGER_FINAL_DAYS.columns]
+    columns.remove("published_at")
+    assert list(FinalDay.__dataclass_fields__) == columns
 
 
 GOLDEN: list[tuple[Entry, str]] = [
@@ -82,6 +100,12 @@ GOLDEN: list[tuple[Entry, str]] = [
         '"2026-04-01T12:00:00.123456", "finished_at": "2026-04-01T12:00:00.123456", '
         '"inputs_committed": 1, "inputs_known": 2, "inputs_quarantined": 3, "rows_in": 40, '
         '"rows_counted": 30, "rows_rejected": 10, "outcome": "committed"}',
+    ),
+    (
+        FinalDays(AT, (FinalDay(date(2026, 3, 1), 1, datetime(2026, 3, 9, 4), 5, 2**70, 7, "ef"),)),
+        '{"type": "final", "at": "2026-04-01T12:00:00.123456", "days": [{"day": "2026-03-01", '
+        '"revision": 1, "changed_at": "2026-03-09T04:00:00.000000", "records": 5, '
+        '"bytes": 1180591620717411303424, "ipv6_bytes": 7, "content": "ef"}]}',
     ),
 ]
 
@@ -187,6 +211,9 @@ def test_long_lines(tmp_path: Path, size: int) -> None:
         b'{"type": "commit", "run_id": "r", "at": "2026-01-01", "inputs": [{"size": 1}]}\n',
         b'{"type": "seen", "path": "x", "size": "1", "mtime_ns": 1, "input_id": "i"}\n',
         b'{"type": "seen", "path": "x", "size": 1, "mtime_ns": 1, "input_id": "i", "more": 1}\n',
+        b'{"type": "final", "at": "2026-01-01", "days": ["2026-01-01"]}\n',
+        b'{"type": "final", "at": "2026-01-01", "days": [{"day": 5, "revision": 0, "changed_at": '
+        b'"2026-01-01", "records": 1, "bytes": 1, "ipv6_bytes": 1, "content": ""}]}\n',
         b'["seen"]\n',
     ],
 )

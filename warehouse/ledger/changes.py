@@ -7,7 +7,7 @@ wins; the same entries a second time change nothing.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Literal
 
 from v6share.schemas.fragment import FragmentFile, FragmentKey
@@ -15,6 +15,8 @@ from v6share.warehouse.ledger.journal import (
     Commit,
     CommittedInput,
     Entry,
+    FinalDay,
+    FinalDays,
     Forget,
     Quarantine,
     Run,
@@ -52,6 +54,7 @@ class Changes:
 
     added, removed: what becomes live and what no longer is, as net effect of all entries.
     refused: the quarantine entry per input that stands quarantined now; None where none does.
+    final_days: by day and revision, what was published and when.
     """
 
     rows: dict[str, dict[FragmentKey, FileRow]] = field(default_factory=lambda: defaultdict(dict))
@@ -60,6 +63,7 @@ class Changes:
     refused: dict[str, Quarantine | None] = field(default_factory=dict)
     seen: dict[str, SeenFile] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
+    final_days: dict[tuple[date, int], tuple[datetime, FinalDay]] = field(default_factory=dict)
 
     @property
     def changes_tables(self) -> bool:
@@ -78,7 +82,7 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
                 named.add(entry.input_id)
             case Forget():
                 named.update(entry.input_ids)
-            case Seen() | Run():
+            case Seen() | Run() | FinalDays():
                 pass
     return named
 
@@ -92,7 +96,7 @@ def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
                 live.update((one.input_id, one) for one in entry.inputs)
             case Forget():
                 live.update(dict.fromkeys(entry.input_ids))
-            case Quarantine() | Seen() | Run():
+            case Quarantine() | Seen() | Run() | FinalDays():
                 pass
     return live
 
@@ -140,6 +144,9 @@ def _apply(changes: Changes, entry: Entry) -> None:
             )
         case Run():
             changes.runs[entry.run_id] = entry
+        case FinalDays():
+            for day in entry.days:
+                changes.final_days.setdefault((day.day, day.revision), (entry.at, day))
 
 
 def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final, Literal
 
@@ -53,10 +53,17 @@ def _format_time(moment: datetime) -> str:
     return utc.isoformat(timespec="microseconds")
 
 
+def _parse_day(value: object) -> date:
+    if not isinstance(value, str):
+        raise ValueError("expected a day as text")
+    return date.fromisoformat(value)
+
+
 # What stands in an entry is taken as it is: "5" is no number, and a number is no time.
 Text = Annotated[str, Strict()]
 Whole = Annotated[int, Strict()]
 Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(_format_time)]
+Day = Annotated[date, BeforeValidator(_parse_day), PlainSerializer(date.isoformat)]
 
 _NO_OTHERS: Final = ConfigDict(extra="forbid")
 
@@ -189,7 +196,37 @@ class Run:
         return {name: value for name, value in vars(self).items() if name != "type"}
 
 
-Entry = Commit | Quarantine | Seen | Forget | Run
+@dataclass(frozen=True)
+class FinalDay:
+    """What the KPIs had of a final day when it was published; what it was before is overwritten.
+
+    revision: 0 when it was published as final for the first time, then one more for each publish
+    that found it changed. The other fields are columns of ledger_final_days.
+    """
+
+    __pydantic_config__ = _NO_OTHERS
+
+    day: Day
+    revision: Whole
+    changed_at: Time
+    records: Whole
+    bytes: Whole
+    ipv6_bytes: Whole
+    content: Text
+
+
+@dataclass(frozen=True)
+class FinalDays:
+    """Days that are published as final for the first time, or changed since; at: when."""
+
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["final"] = field(default="final", kw_only=True)
+    at: Time
+    days: tuple[FinalDay, ...]
+
+
+Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays
 
 _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 

@@ -10,11 +10,16 @@ import pyarrow as pa
 
 from v6share.schemas.columns import Table
 from v6share.schemas.fragment import FragmentFile, FragmentKey
-from v6share.schemas.ledger import LEDGER_FILES, LEDGER_RUNS, LEDGERS
+from v6share.schemas.ledger import (
+    INPUT_LEDGERS,
+    LEDGER_FILES,
+    LEDGER_FINAL_DAYS,
+    LEDGER_RUNS,
+)
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, insert_rows
 from v6share.warehouse.database.state import raise_revision
-from v6share.warehouse.database.touched import note_touched_ids
+from v6share.warehouse.database.touched import note_touched_days, note_touched_ids
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
     Changes,
@@ -77,10 +82,10 @@ def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> Non
     _write_fragments(connection, changes)
     _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in changes.runs.values()])
     _write_seen(connection, list(changes.seen.values()))
+    _write_final_days(connection, changes)
     if changes.changes_tables:
         raise_revision(connection)
-        of_inputs = [table.name for table in LEDGERS if table is not LEDGER_RUNS]
-        note_touched_ids(connection, of_inputs, changes.rows)
+        note_touched_ids(connection, [table.name for table in INPUT_LEDGERS], changes.rows)
     # A run that changed nothing else shows with the next publish.
     note_touched_ids(connection, [LEDGER_RUNS.name], changes.runs)
 
@@ -157,3 +162,24 @@ def _write_seen(connection: duckdb.DuckDBPyConnection, files: Sequence[SeenFile]
     )
     delete_matching(connection, "private.seen", "path", rows.select(["path"]))
     insert_rows(connection, "private.seen", rows)
+
+
+def _write_final_days(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    """Write what was published of final days. A row that is there already stays as it is."""
+    if not changes.final_days:
+        return
+    incoming = pa.Table.from_pylist(
+        [{"published_at": at, **vars(one)} for at, one in changes.final_days.values()],
+        schema=LEDGER_FINAL_DAYS.arrow_schema,
+    )
+    rows = connection.execute(
+        "SELECT day, revision FROM ledger_final_days "
+        "WHERE day IN (SELECT unnest(CAST(? AS DATE[])))",
+        [[day for day, _ in changes.final_days]],
+    ).fetchall()
+    known = set(rows)
+    is_new = [key not in known for key in changes.final_days]
+    insert_rows(connection, LEDGER_FINAL_DAYS.name, incoming.filter(pa.array(is_new)))
+    days = pa.array(sorted({day for day, _ in changes.final_days}), pa.date32())
+    note_touched_days(connection, LEDGER_FINAL_DAYS.name, days)
+    raise_revision(connection)
