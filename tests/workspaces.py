@@ -19,6 +19,7 @@ import pyarrow as pa
 # Fragments hold hashes of clients: equal bytes need equal keys.
 CLIENT_KEY = bytes(range(16))
 # When and by which run is no property of the flows; a path is where a file happened to be.
+_TABLES_OF_THE_RUN = ("ledger_runs", "ledger_final_days")
 _OF_THE_RUN = {"ledger_files": ("run_id", "committed_at", "path")}
 
 
@@ -63,7 +64,7 @@ def read(root: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(root / "published" / "v6share.duckdb"), read_only=True)
 
 
-def tables(root: Path, leave_out: Sequence[str] = ("ledger_runs",)) -> dict[str, pa.Table]:
+def tables(root: Path, leave_out: Sequence[str] = _TABLES_OF_THE_RUN) -> dict[str, pa.Table]:
     """Every table of the snapshot, ORDER BY ALL, as Arrow; of the ledger only what counts now."""
     with read(root) as connection:
         names = connection.execute(

@@ -15,6 +15,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, note_checked, run_checks, what_to_check
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.final_days import record_final_days
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
@@ -95,9 +96,11 @@ def publish_checked(
     connection: Connection, workspace: Workspace, results: Sequence[CheckResult]
 ) -> Published:
     """Replace the snapshot after checks of which none failed. Errors as those of ``publish``."""
+    now = utc_now()
     warned = sum(not result.passed for result in results)
     with noting_damage(connection, workspace):
-        write_snapshot(connection, utc_now(), failed=0, warned=warned)
+        record_final_days(connection, workspace, now)
+        write_snapshot(connection, now, failed=0, warned=warned)
     return publish(connection, workspace)
 
 

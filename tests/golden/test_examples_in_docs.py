@@ -1,14 +1,16 @@
 """The examples of output in the pages are what the sample gives."""
 
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
-from sample_run import Counted
-from workspaces import v6share
+from sample_run import SAMPLE, Counted
+from workspaces import run_json, v6share
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "kpis.md"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,8 @@ def test_a_page_shows_what_the_board_of_the_sample_says(
 ) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     examples = re.findall(r"^```text\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    for begin, example in zip(shown, examples, strict=True):
+    of_the_board = [example for example in examples if not example.startswith("revisions")]
+    for begin, example in zip(shown, of_the_board, strict=True):
         assert example.startswith(begin)
         assert f"\n{example}\n" in f"\n{board}\n"
 
@@ -44,3 +47,25 @@ def test_the_queries_of_the_docs_find_figures_in_the_sample(
     for query in queries:
         (row,) = snapshot.sql(query).fetchall()
         assert all(figure is not None and figure > 0 for figure in row), query
+
+
+def shown_rows(table: str) -> list[dict[str, str]]:
+    """The rows of a table for people, by column; times say only that they are times."""
+    table = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "time", table)
+    titles, *rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[1:]]
+    return [dict(zip(titles, row, strict=True)) for row in rows]
+
+
+def test_the_example_of_days_that_changed_is_what_a_late_file_of_the_sample_does(
+    tmp_path: Path,
+) -> None:
+    root, flows = tmp_path / "ws", tmp_path / "flows"
+    shutil.copytree(SAMPLE / "catalog", root / "catalog")
+    shutil.copytree(SAMPLE / "flows", flows, ignore=shutil.ignore_patterns("*-late.parquet"))
+    (late,) = (SAMPLE / "flows").glob("*-late.parquet")
+    for files in (flows, late):
+        assert run_json(root, files)[0] == 0
+    (example,) = re.findall(r"^```text\n(revisions.*?)^```$", DOCS.read_text(), flags=re.M | re.S)
+    shown = shown_rows(example)
+    found = shown_rows(v6share(root, "kpi", "revisions")[1])[: len(shown)]
+    assert [{name: row[name] for name in shown[0]} for row in found] == shown

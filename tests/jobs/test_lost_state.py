@@ -142,7 +142,7 @@ def test_both_ways_out_of_an_empty_state(
 def test_a_journal_that_was_cut_loses_nothing(
     capsys: pytest.CaptureFixture[str], workspace: Workspace, kept: int, warehouse: str
 ) -> None:
-    """Each run wrote two lines, so each of its entries is cut off once."""
+    """Each run wrote two lines, so each of its entries is cut off once; the last one a third."""
     published = workspace.published.read_bytes()
     cut_journal(workspace, kept)
     if warehouse == "gone":

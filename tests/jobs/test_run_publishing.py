@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calls import call, run
@@ -20,6 +21,41 @@ def test_no_publish(capsys: pytest.CaptureFixture[str], root: Path, flows: Path)
     assert "kpi" not in err  # which would find nothing
     assert "next: the same again without --no-publish" in err
     assert run(capsys, root, flows)[1]["published"] is True
+
+
+def final_days(workspace: Workspace) -> list[dict[str, Any]]:
+    """What the journal says of final days, one publish after the other."""
+    entries = map(json.loads, workspace.journal.read_text().splitlines())
+    return [entry for entry in entries if entry["type"] == "final"]
+
+
+def test_only_what_is_published_is_noted_as_published(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    """Three files, each of the first minutes of a day: the third says that the first is over."""
+    run(capsys, root, flows, "--no-publish")
+    assert final_days(Workspace(root)) == []
+    run(capsys, root, flows)
+    (noted,) = final_days(Workspace(root))
+    assert [day["day"] for day in noted["days"]] == ["2026-01-01"]
+    run(capsys, root, flows)
+    assert final_days(Workspace(root)) == [noted]
+
+
+def test_a_final_day_that_moved_is_explained(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    """4 rows of 1,000 bytes, 1 in 100 sampled, half of them IPv6; then 2 of 500 with one IPv6."""
+    run(capsys, root, flows)
+    late = write_flows(root / "late.parquet", rows=2, octets=500)
+    run(capsys, root, late)
+    *_, first = json.loads(call(capsys, root, "kpi", "revisions", "--format", "json")[1])
+    assert (first["day"], first["changes"]) == ("2026-01-01", 1)
+    assert (first["records_first"], first["records_now"]) == (4, 6)
+    assert (first["bytes_first"], first["bytes_now"]) == (400_000, 500_000)
+    assert (first["share_first"], first["share_now"], first["share_change"]) == (0.5, 0.5, 0.0)
+    (behind,) = json.loads(call(capsys, root, "kpi", "revision_inputs", "--format", "json")[1])
+    assert (behind["path"], behind["committed_at"]) == (str(late), first["last_changed_at"])
 
 
 def test_what_readers_miss_is_said_until_it_is_published(

@@ -1,0 +1,35 @@
+-- what:    what the KPIs have of a day in one row: its sums, and a digest of all that they are made
+--          of. Two rows with the same digest give the same KPIs of that day
+-- unit:    records: records; bytes, ipv6_bytes: bytes
+-- formula: records: all of them; bytes: denominator all; ipv6_bytes: the strict part of it; their
+--          quotient is the strict IPv6 share of the day. content: MD5 of the rows of share_cells_1d
+--          and of the counts of kpi_stage2_daily_clients. What goes into it may not change without
+--          need: every final day would count as changed in the view revisions
+-- source:  share_cells_1d, kpi_stage2_daily_clients
+-- kept:    by day
+CREATE VIEW definitions.kpi_sums_1d AS
+WITH lines AS (
+  SELECT
+    day,
+    concat_ws(chr(9),
+      scope, id, is_loose, in_denominator, strict, wire, service, undecided, enabled,
+      network_capable, records, bytes, bytes_normalised, tcp_opens, variance, error_unknown,
+      offloaded) AS line,
+    CASE WHEN scope = 'app' THEN records END AS records,
+    CASE WHEN scope = 'app' AND in_denominator THEN bytes END AS bytes,
+    CASE WHEN scope = 'app' AND in_denominator AND strict THEN bytes END AS ipv6_bytes
+  FROM main.share_cells_1d
+  UNION ALL
+  SELECT
+    day, concat_ws(chr(9), 'clients', scope, id, unit, family, hashes, theta), NULL, NULL, NULL
+  FROM main.kpi_stage2_daily_clients
+)
+SELECT
+  day,
+  coalesce(sum(records), 0)::HUGEINT AS records,
+  coalesce(sum(bytes), 0)::HUGEINT AS bytes,
+  coalesce(sum(ipv6_bytes), 0)::HUGEINT AS ipv6_bytes,
+  md5(string_agg(line, chr(10) ORDER BY line)) AS content
+FROM lines
+GROUP BY day
+ORDER BY day

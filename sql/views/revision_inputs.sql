@@ -1,0 +1,17 @@
+-- what:    the inputs behind the view revisions: what was counted, counted anew or withdrawn after a
+--          day was first published as final; the newest first
+-- unit:    rows_counted: rows; times: UTC
+-- first:   day, committed_at, status, path, reason
+-- formula: for days that changed: rows of ledger_files with committed_at after first_final_at whose
+--          time (first_start to last_end) covers the day. An input counted anew has two rows of one
+--          committed_at: superseded (the version before) and committed
+-- source:  revisions, ledger_files
+CREATE VIEW definitions.revision_inputs AS
+SELECT
+  r.day, f.committed_at, f.status, f.path, f.reason, f.rows_counted, f.run_id, f.input_id
+FROM main.revisions r
+JOIN main.ledger_files f
+  ON f.committed_at > r.first_final_at
+  AND r.day BETWEEN CAST(f.first_start AS DATE) AND CAST(f.last_end AS DATE)
+WHERE r.changes > 0
+ORDER BY r.day DESC, f.committed_at DESC, f.path, f.status
