@@ -10,9 +10,9 @@ three years, twelve times the rows that are made here. In their place the older 
 *stand-in* per day, app and family in ``traffic_5m`` and ``traffic_1h``, which holds the day's sums.
 So every check holds, and the warehouse can be published as any other.
 
-There is one input that accounts for all rows, and neither a fragment nor a journal: the workspace
-can be read, checked and published; `v6share run` refuses it, as that journal is lost. Where new
-files are to be counted, ``bench.history`` makes one of the newest days.
+There is one input that accounts for all rows, without a fragment, and the journal knows nothing of
+it: the workspace can be read, checked and published, but not rebuilt. Where new files are to be
+counted, ``bench.history`` makes one of the newest days.
 """
 
 import ipaddress

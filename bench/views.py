@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
 from typing import Final
@@ -39,6 +40,7 @@ from v6share.schemas.merge_rows import combine
 from v6share.warehouse.checks import run_checks
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.final_days import record_final_days
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.merge.upsert import upsert_rows
 from v6share.warehouse.open import open_warehouse
@@ -85,6 +87,10 @@ def _check(connection: Connection, _: Workspace) -> None:
     report_checks(run_checks(connection))
 
 
+def _record_final_days(connection: Connection, workspace: Workspace) -> None:
+    record_final_days(connection, workspace, datetime.now(UTC))
+
+
 def _publish(connection: Connection, workspace: Workspace) -> None:
     publish(connection, workspace)
 
@@ -102,6 +108,7 @@ def _refresh(connection: Connection, _: Workspace) -> None:
 STEPS: Final[Mapping[str, Step]] = {
     "bring the kept results up to date": _refresh,
     "the checks alone": _check,
+    "note what is published of final days": _record_final_days,
     "publish alone": _publish,
 }
 
@@ -326,6 +333,9 @@ def measure(root: Path, program: Path, runs: int) -> list[Part]:
     copy.state.mkdir(parents=True)
     try:
         shutil.copyfile(Workspace(root).warehouse, copy.warehouse)
+        # Workspaces that were made before days were noted as published have none.
+        if Workspace(root).journal.exists():
+            shutil.copyfile(Workspace(root).journal, copy.journal)
         return [_apart(name, copy.root, program, runs) for name in PARTS]
     finally:
         shutil.rmtree(copy.root, ignore_errors=True)

@@ -36,7 +36,7 @@ from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Commit, FinalDays, Forget
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import publish
+from v6share.warehouse.publish import needs_publish, publish
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 
@@ -198,6 +198,7 @@ def test_traffic_that_feeds_no_kpi_changes_no_day(home: Home) -> None:
     home.commit(3, file(home.workspace, "late", traffic(**V4 | {"vantage": "core"})))
     home.publish(4)
     assert home.read("FROM revisions") == [UNCHANGED]
+    assert home.read("FROM revision_inputs") == []
 
 
 def test_traffic_of_no_share_changes_the_records_alone(home: Home) -> None:
@@ -332,6 +333,19 @@ def test_entries_that_are_applied_again_change_nothing(home: Home) -> None:
     (day,) = home.noted()[0].days
     record(home.connection, home.workspace, [FinalDays(at(9), (replace(day, bytes=1),))])
     assert_equal(contents(home.connection, (LEDGER_FINAL_DAYS,)), noted)
+    # The same where all of them are applied at once.
+    home.connection.close()
+    rebuild(home.workspace, catalog("edge", "unlisted"))
+    home.connection = open_warehouse(home.workspace)
+    assert_equal(contents(home.connection, (LEDGER_FINAL_DAYS,)), noted)
+
+
+def test_what_is_noted_of_a_day_is_something_to_publish(home: Home) -> None:
+    changed_twice(home)
+    assert not needs_publish(home.connection, home.workspace)
+    (day,) = home.noted()[0].days
+    record(home.connection, home.workspace, [FinalDays(at(9), (replace(day, revision=3),))])
+    assert needs_publish(home.connection, home.workspace)
 
 
 def test_kept_sums_are_what_their_definition_gives(home: Home) -> None:
