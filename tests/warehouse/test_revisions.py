@@ -36,7 +36,7 @@ from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Commit, FinalDays, Forget
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import needs_publish, publish
+from v6share.warehouse.publish import Published, needs_publish, publish
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 
@@ -115,12 +115,12 @@ class Home:
         entry = Forget(f"run{hour}", at(hour), (made.key.input_id,), "by mistake")
         record(self.connection, self.workspace, [entry])
 
-    def publish(self, hour: int) -> None:
+    def publish(self, hour: int) -> Published:
         refresh_results(self.connection)
         moment = at(hour).replace(tzinfo=UTC)
         record_final_days(self.connection, self.workspace, moment)
         write_snapshot(self.connection, moment, failed=0, warned=0)
-        publish(self.connection, self.workspace)
+        return publish(self.connection, self.workspace)
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the published file."""
@@ -309,9 +309,13 @@ def changed_twice(home: Home) -> dict[str, pa.Table]:
     home.commit(3, late)
     home.publish(4)
     home.forget(5, late)
-    home.publish(6)
+    # Only what changed is copied, into the file before.
+    assert not home.publish(6).is_whole
     noted = contents(home.connection, (LEDGER_FINAL_DAYS,))
     assert noted["ledger_final_days"].column("revision").to_pylist() == [0, 1, 2]
+    assert home.read("FROM ledger_final_days ORDER BY ALL") == [
+        tuple(row.values()) for row in noted["ledger_final_days"].to_pylist()
+    ]
     return noted
 
 
