@@ -18,7 +18,7 @@ from fragment_maker import (
 
 from v6share.schemas.aggregates import AGGREGATES, TRAFFIC_1D, TRAFFIC_1H
 from v6share.schemas.columns import Merge
-from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_RUNS, LEDGERS
+from v6share.schemas.ledger import FRAGMENT_LEDGERS, INPUT_LEDGERS
 from v6share.warehouse.checks import (
     Changed,
     CheckResult,
@@ -228,7 +228,7 @@ def test_a_check_of_some_inputs_finds_what_is_wrong_with_them_and_nothing_else(
             there = run_check(connection, checks[name])
             assert all(row["input_id"] in chosen for row in there.sample), (name, harm)
             halves += there.found
-            names = [t.name for t in LEDGERS if t is not LEDGER_RUNS]
+            names = [t.name for t in INPUT_LEDGERS]
             connection.execute("".join(f"DROP VIEW temp.{name};" for name in names))
             connection.execute("DROP TABLE temp.chosen")
         assert halves == whole, (name, harm)
