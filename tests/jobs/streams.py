@@ -50,14 +50,15 @@ class Stream:
 
 @contextmanager
 def streaming(
-    root: Path, *arguments: object, env: Mapping[str, str] | None = None
+    root: Path, landing: Path, *arguments: object, env: Mapping[str, str] | None = None
 ) -> Iterator[Stream]:
-    """A stream on a workspace while the block runs; it has begun to follow when this begins."""
-    number = len(list(root.parent.glob("stream*.log")))
-    log = root.parent / f"stream{number}.log"
+    """A stream that follows a folder while the block runs, which begins once it does."""
+    folder = landing.parent
+    number = len(list(folder.glob("stream*.log")))
+    log = folder / f"stream{number}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command(root, "--log", "json", "stream", *arguments)],
+            [*command(root, "--log", "json", "stream", landing, *arguments)],
             stdout=subprocess.DEVNULL,
             stderr=file,
             env=os.environ | dict(env or {}),
