@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+SPARK  := build/spark-venv
 FLOWS  ?= 8
 RUNS   ?= 3
 RATE   ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint test-wheel test-prism bench lock sample clean
+.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +33,15 @@ $(VENV)/.test: locks/test.txt pyproject.toml
 	@$(call install,locks/test.txt)
 	@touch $@ $(VENV)/.run
 
+$(SPARK)/.spark: VENV := $(SPARK)
+$(SPARK)/.spark: BIN := $(SPARK)/bin
+$(SPARK)/.spark: locks/spark.txt pyproject.toml
+	@echo 'installing v6share, its test tools and Spark into $(SPARK) (once, a few minutes)'
+	@$(call install,locks/spark.txt)
+	@echo 'compiling the kernels into the user cache (once, up to a minute)'
+	@$(BIN)/python -m v6share.pipelines.warm
+	@touch $@
+
 setup: $(VENV)/.run ## install into .venv what a user needs
 
 setup-test: $(VENV)/.test ## install into .venv what the tests need as well
@@ -54,6 +64,9 @@ test-wheel: setup-test ## build the wheel, and count the sample with it in an em
 test-prism: setup-test ## run the Beam pipeline on Prism, batch and stream; needs Go, which builds it into build/
 	@$(BIN)/python -m pytest --quiet tests/prism/test_prism.py
 
+test-spark: $(SPARK)/.spark ## count with Spark, in an environment of its own; Java 17 or newer, or one from there
+	@$(SPARK)/bin/python -m pytest tests/spark
+
 bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
@@ -64,7 +77,8 @@ sample: setup ## make data/sample/ again; the same bytes unless the generator ch
 	@$(BIN)/python -m v6share.pipelines.sample data/sample
 
 lock: ## resolve the lock files again (needs uv)
-	@for extras in 'run:' 'test:--extra test' 'bench:--extra bench'; do \
+	@for extras in 'run:' 'test:--extra test' 'bench:--extra bench' \
+	  'spark:--extra test --extra spark locks/spark.in'; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate $${extras#*:} pyproject.toml locks/build.in -o locks/$${extras%%:*}.txt || exit 1; \
 	done

@@ -63,6 +63,31 @@ DialectOption = Annotated[
         metavar="NAME", help="Read the files as this dialect; default: found from the columns."
     ),
 ]
+RunnerOption = Annotated[
+    str,
+    typer.Option(
+        metavar="local|spark",
+        help="Where the work is done: by this process, or by the workers of a Spark session.",
+    ),
+]
+SparkConfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="A setting of Spark, such as spark.master=local[2]; may be given several times.",
+    ),
+]
+
+
+WaitOption = Annotated[
+    float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
+]
+PublishOption = Annotated[
+    bool, typer.Option(help="Replace the published snapshot when the checks pass.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -212,6 +237,7 @@ def explain(
       v6share -C mynet run flows/
       v6share -C mynet run 'flows/2026-01-*.parquet' --unknown-sampling unsampled
       v6share -C mynet run flows/ --since 2026-01-01 --until 2026-02-01 --wait 60
+      v6share -C mynet run /data/flows/ --runner spark --spark-conf spark.master=yarn
 
     A file that is known already is not opened again: running twice changes nothing."""
 )
@@ -230,17 +256,12 @@ def run(
         str | None, typer.Option(metavar="T", help="Only inputs with flows before T.")
     ] = None,
     dialect: DialectOption = None,
-    runner: Annotated[str, typer.Option(metavar="NAME", help="Where the work is done.")] = "local",
+    runner: RunnerOption = "local",
+    spark_conf: SparkConfOption = None,
     unknown_sampling: UnknownSamplingOption = None,
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
-    ] = None,
-    publish: Annotated[
-        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
-    ] = True,
+    wait: WaitOption = 0,
+    threads: ThreadsOption = None,
+    publish: PublishOption = True,
     include_forgotten: Annotated[
         bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
     ] = False,
@@ -257,6 +278,7 @@ def run(
         until=until,
         dialect=dialect,
         runner=runner,
+        spark_conf=tuple(spark_conf or ()),
         unknown_sampling=unknown_sampling,
         wait=wait,
         threads=threads,
@@ -306,17 +328,12 @@ def backfill(
         ),
     ] = False,
     dialect: DialectOption = None,
-    runner: Annotated[str, typer.Option(metavar="NAME", help="Where the work is done.")] = "local",
+    runner: RunnerOption = "local",
+    spark_conf: SparkConfOption = None,
     unknown_sampling: UnknownSamplingOption = None,
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
-    ] = None,
-    publish: Annotated[
-        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
-    ] = True,
+    wait: WaitOption = 0,
+    threads: ThreadsOption = None,
+    publish: PublishOption = True,
     include_forgotten: Annotated[
         bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
     ] = False,
@@ -338,6 +355,7 @@ def backfill(
         until=until,
         dialect=dialect,
         runner=runner,
+        spark_conf=tuple(spark_conf or ()),
         unknown_sampling=unknown_sampling,
         wait=wait,
         threads=threads,
@@ -390,12 +408,8 @@ def stream(
     ] = None,
     dialect: DialectOption = None,
     unknown_sampling: UnknownSamplingOption = None,
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Threads; 0: one a core.")
-    ] = None,
+    wait: WaitOption = 0,
+    threads: ThreadsOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Follow folders, and publish files as they arrive.
@@ -488,12 +502,8 @@ def forget(
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; stands in the ledger.")
     ] = "withdrawn by the operator",
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
-    publish: Annotated[
-        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
-    ] = True,
+    wait: WaitOption = 0,
+    publish: PublishOption = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Withdraw inputs, such as a file of a router with a wrong clock.
@@ -522,12 +532,8 @@ def forget(
 )
 def rebuild(
     context: typer.Context,
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
-    publish: Annotated[
-        bool, typer.Option(help="Replace the published snapshot when the checks pass.")
-    ] = True,
+    wait: WaitOption = 0,
+    publish: PublishOption = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
@@ -554,9 +560,7 @@ def check(
         typer.Option("--results", help="Compare every kept result with its definition as well."),
     ] = False,
     form: FormOption = "table",
-    wait: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Wait S seconds for another run to end.")
-    ] = 0,
+    wait: WaitOption = 0,
 ) -> ExitCode:
     """Check tables, fragments and journal; exit 3 when a check fails.
 

@@ -29,6 +29,10 @@ class CatalogError(UserError):
         self.file, self.line, self.key, self.problem = file, line, key, problem
 
 
+class EngineFailed(Exception):  # noqa: N818 - what failed is not ours
+    """A runner gave up the work that it was given; the message says why, in one line."""
+
+
 class InputRefused(Exception):  # noqa: N818 - a refusal is an outcome, not a failure of ours
     """An input that cannot be counted; it is quarantined with this reason and detail.
 

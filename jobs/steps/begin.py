@@ -9,12 +9,13 @@ from v6share.jobs.steps import report
 from v6share.jobs.steps.find import find
 from v6share.jobs.steps.head_start import head_start
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
+from v6share.jobs.steps.runner import LOCAL, parse_runner
+from v6share.jobs.steps.spark_engine import engine_of
 from v6share.jobs.terminal import interrupt
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
 from v6share.schemas.dialects import builtin_dialects, dialect_named
-from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
@@ -36,6 +37,7 @@ class Request:
     until: str | None = None
     dialect: str | None = None
     runner: str = "local"
+    spark_conf: tuple[str, ...] = ()
     unknown_sampling: str | None = None
     wait: float = 0
     threads: int | None = None
@@ -57,10 +59,7 @@ def look(invocation: Invocation, request: Request) -> tuple[Workspace, Settings]
     """
     if request.dialect is not None:
         dialect_named(request.dialect, builtin_dialects())
-    if request.runner != "local":
-        raise UserError(
-            f'--runner: found "{request.runner}", expected local, the one runner of this version'
-        )
+    parse_runner(request.runner, request.spark_conf)
     workspace = find_workspace(invocation.root)
     settings = read_settings(workspace, request.flags)
     refuse_lost_journal(workspace)
@@ -79,6 +78,7 @@ def begun(
     WorkspaceBusy where another run holds the workspace, and JobStopped where there is no input.
     """
     workspace, settings = look(invocation, request)
+    runner = parse_runner(request.runner, request.spark_conf)
     started_at, clock = utc_now(), time.monotonic()
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with leaving, hold(workspace, invocation.command, request.wait):
@@ -87,7 +87,9 @@ def begun(
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
-            with head_start(known.never_seen(found.inputs), hashes=hashes) as ahead:
+            # Only what is counted in this process can be begun early here.
+            early = known.never_seen(found.inputs) if runner == LOCAL else ()
+            with head_start(early, hashes=hashes) as ahead, engine_of(runner) as engine:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
                 report.say_what_looks_wrong(configured)
@@ -100,6 +102,7 @@ def begun(
                     connection=connection,
                     known=known,
                     ahead=ahead,
+                    engine=engine,
                     dialect=request.dialect,
                     include_forgotten=request.include_forgotten,
                 )

@@ -27,25 +27,32 @@ _OUTCOMES_KEPT: Final = timedelta(days=1)
 
 
 def count(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
-    """Turn inputs into fragments on this machine; one outcome each, by path."""
+    """Turn inputs into fragments where the run counts; one outcome each, by path.
+
+    Errors of another engine than this process as ``engine_of`` says.
+    """
     if not inputs:
         return []
-    # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
-    from v6share.pipelines.session import Session
-
-    work = _work(run)
-    session = Session(
-        work, run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
-    )
     if not run.is_batch:
         remove_leftovers(run.workspace)
     ordered = sorted(inputs, key=lambda one: one.order_of_work)
+    return _count_here(run, ordered) if run.engine is None else run.engine(ordered, work_of(run))
+
+
+def _count_here(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
+    # Imported when there is something to count: NumPy, Numba and the kernels take a while to load.
+    from v6share.pipelines.session import Session
+
+    work = work_of(run)
+    session = Session(
+        work, run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
+    )
     try:
-        with nullcontext() if run.is_batch else _progress(session.meter, ordered):
-            session.start_early(ordered)
+        with nullcontext() if run.is_batch else _progress(session.meter, inputs):
+            session.start_early(inputs)
             from v6share.pipelines.beam_pipeline import run_local  # here: Beam takes long to load
 
-            return run_local(ordered, session)
+            return run_local(inputs, session)
     finally:
         session.close()
         storage.remove_folder(work.outcomes)
@@ -58,7 +65,8 @@ def say_catalog_advice(configured: Configured) -> None:
         messages.warn(advice)
 
 
-def _work(run: RunContext) -> Work:
+def work_of(run: RunContext) -> Work:
+    """What a run is to do, as it travels to workers."""
     return Work(
         workspace=run.workspace,
         run_id=run.run_id,

@@ -7,6 +7,7 @@ from typing import Final
 
 from v6share.jobs.steps.head_start import HeadStart, Warm
 from v6share.jobs.steps.phases import Phases
+from v6share.jobs.steps.spark_engine import Engine
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.changes import Changes
@@ -24,7 +25,7 @@ class RunContext:
 
     known: what the ledger knew before it. clock: its start, ``time.monotonic()``. is_batch: one of
     many of a stream, which says only what is its own. recorded: what its commits changed. phases:
-    how long its steps took.
+    how long its steps took. engine: counts; None where this process does.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class RunContext:
     connection: Connection
     known: KnownInputs
     ahead: HeadStart | Warm
+    engine: Engine | None = None
     dialect: str | None = None
     include_forgotten: bool = False
     is_batch: bool = False

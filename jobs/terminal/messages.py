@@ -18,6 +18,8 @@ from v6share.schemas.text.plain import printable
 
 _LOG: Final = logging.getLogger("v6share")
 _LEVELS: Final = {-1: logging.ERROR, 0: logging.INFO, 1: logging.DEBUG}
+# Libraries of runners, as they stand in the paths of their modules.
+_OF_RUNNERS: Final = ("apache_beam", "pyspark", "py4j")
 
 _current = Invocation()
 
@@ -62,11 +64,11 @@ def fail(message: str, **fields: Any) -> None:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Beam warns of every cloud library that is not installed, and of being interrupted.
+    """Beam warns of every cloud library that is not installed; it and Spark, of being interrupted.
 
-    Its errors end the run and are told there; here they would stand twice.
+    Their errors end the run and are told there; here they would stand twice.
     """
-    if "apache_beam" not in record.pathname:
+    if not any(library in record.pathname for library in _OF_RUNNERS):
         return True
     wanted = record.levelno >= logging.ERROR and _current.verbosity > 0
     return wanted and not interrupt.was_asked()

@@ -1,6 +1,7 @@
 """Options that are wrong, and workspaces that a run may not have."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from v6share.workspace.paths import Workspace
     ("arguments", "hint"),
     [
         (["--dialect", "ipfx"], 'did you mean "ipfix"'),
-        (["--runner", "spark"], 'found "spark", expected local'),
+        (["--runner", "flink"], 'found "flink", expected local or spark'),
+        (["--spark-conf", "spark.master=yarn"], "found without --runner spark"),
+        (["--runner", "spark", "--spark-conf", "master=yarn"], "expected NAME=VALUE"),
         (["--since", "yesterday"], "expected a day or a time in UTC"),
         (["--since", "2026-01-02", "--until", "2026-01-01"], "is not before"),
         (["--unknown-sampling", "rejct"], 'did you mean "reject"'),
@@ -27,6 +30,19 @@ def test_mistakes_in_options(
     code, out, err = call(capsys, root, "run", root, *arguments)
     assert (code, out) == (ExitCode.USAGE, "")
     assert hint in err
+
+
+def test_spark_that_is_not_installed(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)  # as if it were not, where it is
+    code, out, err = call(capsys, root, "run", flows, "--runner", "spark")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "Spark is not installed" in err
+    assert "pip install 'v6share[spark]'" in err
 
 
 @pytest.mark.parametrize("command", ["init", "run", "status"])
