@@ -1,7 +1,8 @@
 """How things stand: runs, files, rejects, exporters, versions, and what readers do not see yet."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import duckdb
@@ -68,7 +69,9 @@ _RUNS: Final = f"""
     SELECT
       run_id,
       outcome,
-      CASE WHEN outcome <> '{NO_OP}' THEN list_contains($published, run_id) END AS published,
+      CASE WHEN outcome <> '{NO_OP}' THEN list_contains(
+        list_zip(CAST($ids AS VARCHAR[]), CAST($ends AS TIMESTAMP[])), (run_id, finished_at)
+      ) END AS published,
       inputs_committed,
       inputs_quarantined,
       rows_counted,
@@ -176,15 +179,19 @@ def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def status_report(
-    connection: duckdb.DuckDBPyConnection, published: Collection[str]
+    connection: duckdb.DuckDBPyConnection, published: Mapping[str, datetime]
 ) -> StatusReport:
     """How things stand, from the warehouse or from a published file.
 
-    published: the ids of the runs that readers see (``published_runs``).
+    published: the runs that readers see (``published_runs``).
     """
     if not _has_newest_record(connection):
         connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
-    runs = fetch_table(connection, _RUNS, {"published": sorted(published)})
+    runs = fetch_table(
+        connection,
+        _RUNS,
+        {"ids": list(published), "ends": list(published.values())},
+    )
     others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
     return StatusReport(runs=runs, **others)
 
@@ -198,13 +205,15 @@ def _has_newest_record(connection: duckdb.DuckDBPyConnection) -> bool:
     return bool(found.fetchall())
 
 
-def published_runs(snapshot: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The ids of the runs that a published file holds."""
-    rows = snapshot.execute("SELECT run_id FROM ledger_runs").fetchall()
-    return frozenset(run_id for (run_id,) in rows)
+def published_runs(snapshot: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """The runs that a published file holds: when each was last seen to end, UTC, by its id.
+
+    A run that commits in parts, as a stream does, has one row, which each part brings up to date.
+    """
+    return dict(snapshot.execute("SELECT run_id, finished_at FROM ledger_runs").fetchall())
 
 
-def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | None:
+def unpublished_run(workspace: Workspace, published: Mapping[str, datetime]) -> Run | None:
     """The newest run that changed the numbers, where readers do not see it; else None.
 
     The journal says it: it may be read while another process holds the warehouse. published: as
@@ -215,7 +224,8 @@ def unpublished_run(workspace: Workspace, published: Collection[str]) -> Run | N
         return None
     changes = (run for run in runs_backwards(workspace.journal) if run.outcome != NO_OP)
     newest = next(changes, None)
-    return None if newest is None or newest.run_id in published else newest
+    is_seen = newest is not None and published.get(newest.run_id) == newest.finished_at
+    return None if is_seen else newest
 
 
 def newest_catalog_version(connection: duckdb.DuckDBPyConnection) -> str:

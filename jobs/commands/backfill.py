@@ -32,6 +32,7 @@ from v6share.schemas.reprocess import Reprocess
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import plan_changes
+from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog_of_snapshot
 from v6share.warehouse.ledger.outcomes import Sorted
@@ -74,25 +75,25 @@ def _backfill(run: RunContext, found: Found, span: Span, reprocess: Reprocess) -
     left = {one.path for one in again.left}
     known = [one for one in as_they_are["known"] if one in counted and one.path not in left]
     fates: Fates = {**asked, "known": [*asked["known"], *known]}
-    before = _commit_left(run, fates, again)
+    so_far, before = _commit_left(run, fates, again)
     # Each slice makes the days of what it replaces again: in their order, each day few times.
     in_order = sorted(set(chosen) - counted, key=lambda one: (_first_ms(times, one), one))
-    entry, result = count_in_slices(run, fates, in_order, before)
+    entry, result = count_in_slices(run, fates, in_order, so_far, before)
     is_asked = reprocess == "all"
     return report.Done(found, fates, chosen, outside, entry, result, again if is_asked else None)
 
 
-def _commit_left(run: RunContext, fates: Fates, again: Recounted) -> Sorted:
+def _commit_left(run: RunContext, fates: Fates, again: Recounted) -> tuple[Run | None, Sorted]:
     """Commit what came out otherwise than it counts, all at once, and what failed.
 
     All at once, as each must make days again, for which no other fragment may be damaged.
     """
     if not again.left:
-        return Sorted()
+        return None, Sorted()
     replaced = {one.key.input_id for one in again.replaced if one.key is not None}
     others = {name: key for name, key in run.known.committed.items() if name not in replaced}
     part = replace(run, known=replace(run.known, committed=others))
-    return commit(part, fates, again.left)[1]
+    return commit(part, fates, again.left)
 
 
 def _first_ms(times: LedgerTimes, one: FoundInput) -> float:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, cast
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
         stdout.write_table(snapshot.read(name), form, title=snapshot.title(name), limit=limit)
 
 
-def _say_what_is_missing(workspace: Workspace, published: Collection[str]) -> None:
+def _say_what_is_missing(workspace: Workspace, published: Mapping[str, datetime]) -> None:
     """A word where a run is committed that these numbers do not hold."""
     try:
         run = unpublished_run(workspace, published)

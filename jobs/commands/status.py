@@ -1,7 +1,8 @@
 """``v6share status``: how things stand."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.steps.stream_state import read_stream_state
@@ -134,17 +135,19 @@ def _read_snapshot(workspace: Workspace) -> _Found:
         return _look(snapshot, workspace, published_runs(snapshot), "")
 
 
-def _readers_see(workspace: Workspace) -> frozenset[str]:
+def _readers_see(workspace: Workspace) -> dict[str, datetime]:
     """The runs in the published file."""
     try:
         with open_snapshot(workspace.published) as snapshot:
             return published_runs(snapshot)
     except UserError as error:
         messages.detail(str(error))
-        return frozenset()  # whatever is there, nobody can read it
+        return {}  # whatever is there, nobody can read it
 
 
-def _look(connection: Connection, workspace: Workspace, seen: Collection[str], why: str) -> _Found:
+def _look(
+    connection: Connection, workspace: Workspace, seen: Mapping[str, datetime], why: str
+) -> _Found:
     return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
 
 

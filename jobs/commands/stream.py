@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -42,6 +43,7 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.outcomes import Sorted
@@ -56,6 +58,8 @@ from v6share.workspace.paths import Workspace
 _BEHIND_SECONDS: Final = 60.0
 _BATCHES_A_PUBLISH: Final = 5
 _NAP_SECONDS: Final = 0.1
+# A row of the ledger for each batch would be 80,000 a day.
+_RUN_LASTS: Final = timedelta(hours=1)
 # So often who looks at the state of a stream sees that it is alive.
 _STATE_SECONDS: Final = 60.0
 
@@ -135,6 +139,8 @@ class _Stream:
     state: StreamState = field(default_factory=lambda: StreamState(utc_now(), utc_now()))
     # Files that wait, the longest waiting first.
     waiting: deque[Arrival] = field(default_factory=deque)
+    # The entry of the present run in the ledger: batches of an hour are one run.
+    entry: Run | None = None
     batch_at: float = 0.0
     state_at: float = 0.0
     is_behind: bool = False
@@ -241,7 +247,8 @@ class _Stream:
         self.batch_at = time.monotonic()
         few = min(settings.most_files, len(self.waiting))
         batch = [self.waiting.popleft() for _ in range(few)]
-        run = at_work.new_run(self.invocation.command, self.request.dialect)
+        so_far = self._entry(at_work)
+        run = at_work.new_batch(so_far, self.invocation.command, self.request.dialect)
         with run.phases.timed("count"):
             outcomes = self.source.outcomes(run, batch)
         unsettled = {one.path: one for one in outcomes if one.status in ("busy", "failed")}
@@ -249,7 +256,7 @@ class _Stream:
         if len(unsettled) < len(outcomes):
             with run.phases.timed("commit"):
                 fates = sort_out([one.found for one in batch], run.known, run.versions)
-                _, result = commit(run, fates, outcomes)
+                self.entry, result = commit(run, fates, outcomes, so_far)
         report.say_what_needs_a_look_in_batch(run, result)
         for changes in run.recorded:
             at_work.known.follow(changes)
@@ -261,6 +268,13 @@ class _Stream:
         published = self._is_time_to_publish() and at_work.publisher.publish(run.phases)
         self._keep_state(at_work.publisher)
         self._say(batch, result, run.phases, published=published)
+
+    def _entry(self, at_work: "_AtWork") -> Run | None:
+        """The entry that the next batch adds to; None for a new one."""
+        entry, version = self.entry, at_work.catalog.configured.catalog_version
+        if entry is None or entry.catalog_version != version:
+            return None
+        return entry if utc_now() - entry.started_at < _RUN_LASTS else None
 
     def _note(self, committed: Sequence[Arrival], result: Sorted) -> None:
         self.lost_inputs = self.lost_inputs or bool(result.refused or result.failed)
@@ -383,13 +397,13 @@ class _AtWork:
         """As they count now."""
         return self.catalog.settings
 
-    def new_run(self, command: str, dialect: str | None) -> RunContext:
-        """The next batch."""
+    def new_batch(self, so_far: Run | None, command: str, dialect: str | None) -> RunContext:
+        """The next batch, of the run that it goes on with, or of a new one."""
         now = utc_now()
         return RunContext(
-            run_id=new_run_id(now),
+            run_id=new_run_id(now) if so_far is None else so_far.run_id,
             command=command,
-            started_at=now,
+            started_at=now if so_far is None else so_far.started_at,
             clock=time.monotonic(),
             configured=self.catalog.configured,
             connection=self.connection,

@@ -32,19 +32,18 @@ def commit(
     run: RunContext,
     fates: Mapping[Fate, Sequence[FoundInput]],
     outcomes: Sequence[Outcome],
-    before: Sorted | None = None,
+    so_far: Run | None = None,
 ) -> tuple[Run, Sorted]:
     """Commit what was counted, in one transaction, and what the catalog declares now.
 
     Where sums of counters overflow a column, the inputs that fit are committed and the others have
-    failed. before: what this run has committed already, where it commits in slices; the entry and
-    the result are of all slices so far.
+    failed. so_far: the entry of this run as it was, where it commits in parts; what is committed
+    now is added to it. The result is of this part alone.
     """
     # Made before anything is committed: what it refuses is refused with nothing half done.
     dimensions = dimension_tables(run.configured.catalog, run.configured.settings)
     result = sort_outcomes(outcomes, run.known, include_forgotten=run.include_forgotten)
-    before = before or Sorted()
-    entry = _run_entry(run, fates, before + result)
+    entry = _run_entry(run, fates, result, so_far)
     try:
         _record(run, result, entry)
     except SumTooLarge as error:
@@ -53,11 +52,11 @@ def commit(
         ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
         fitting = mark_unfit(outcomes, _commit_what_fits(run, ascending))
         result = sort_outcomes(fitting, run.known, include_forgotten=run.include_forgotten)
-        entry = _run_entry(run, fates, before + result)
+        entry = _run_entry(run, fates, result, so_far)
         _record(run, replace(result, committed=[]), entry)
     replace_dimensions(run.connection, dimensions)
     remember_catalog(run.connection, run.configured.catalog)
-    return entry, before + result
+    return entry, result
 
 
 def _record(run: RunContext, result: Sorted, entry: Run) -> None:
@@ -83,11 +82,16 @@ def _commit_what_fits(run: RunContext, new: Sequence[Outcome]) -> list[Outcome]:
     return unfit
 
 
-def _run_entry(run: RunContext, fates: Mapping[Fate, Sequence[FoundInput]], result: Sorted) -> Run:
+def _run_entry(
+    run: RunContext,
+    fates: Mapping[Fate, Sequence[FoundInput]],
+    result: Sorted,
+    so_far: Run | None,
+) -> Run:
     known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
     again = [*result.copies, *result.refused_copies, *result.refused_again, *result.forgotten]
     outcome = "committed" if result.committed else NO_OP
-    return Run(
+    entry = Run(
         run_id=run.run_id,
         command=cut(run.command, _COMMAND_KEPT),
         code_version=__version__,
@@ -102,4 +106,20 @@ def _run_entry(run: RunContext, fates: Mapping[Fate, Sequence[FoundInput]], resu
         rows_counted=sum(one.rows_counted for one in result.committed),
         rows_rejected=sum(one.rows_rejected for one in result.committed),
         outcome="quarantined-some" if result.refused else outcome,
+    )
+    return entry if so_far is None else _added(so_far, entry, len(again))
+
+
+def _added(so_far: Run, part: Run, known: int) -> Run:
+    """The entry of a run with one more part. known: inputs of the part that were known."""
+    outcomes = (so_far.outcome, part.outcome)
+    return replace(
+        part,
+        inputs_committed=so_far.inputs_committed + part.inputs_committed,
+        inputs_known=so_far.inputs_known + known,
+        inputs_quarantined=so_far.inputs_quarantined + part.inputs_quarantined,
+        rows_in=so_far.rows_in + part.rows_in,
+        rows_counted=so_far.rows_counted + part.rows_counted,
+        rows_rejected=so_far.rows_rejected + part.rows_rejected,
+        outcome=next((o for o in ("quarantined-some", "committed") if o in outcomes), NO_OP),
     )

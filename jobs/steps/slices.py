@@ -41,19 +41,27 @@ def count_in_slices(
     run: RunContext,
     fates: Mapping[Fate, Sequence[FoundInput]],
     inputs: Sequence[FoundInput],
+    so_far: Run | None,
     before: Sorted,
 ) -> tuple[Run, Sorted]:
     """Count inputs and commit them, slice by slice, in the given order.
 
-    before: what this run has committed already; the entry and the result count it, too. Without
-    inputs the run is noted all the same.
+    so_far, before: the entry of this run, and what it has committed already; the entry and the
+    result that are given back count it, too. Without inputs the run is noted all the same.
     """
     slices = list(slices_of(inputs)) or [[]]
-    result = before
-    for number, some in enumerate(slices, 1):
+
+    def commit_slice(number: int, so_far: Run | None) -> tuple[Run, Sorted]:
         if len(slices) > 1:
-            messages.say(f"slice {number:,} of {len(slices):,}", slice=number, slices=len(slices))
+            said = number + 1
+            messages.say(f"slice {said:,} of {len(slices):,}", slice=said, slices=len(slices))
         # What was committed a moment ago is known now: a copy of it is no new input.
         part = replace(run, known=known_inputs(run.connection))
-        entry, result = commit(part, fates, count(part, some), result)
+        return commit(part, fates, count(part, slices[number]), so_far)
+
+    entry, result = commit_slice(0, so_far)
+    result = before + result
+    for number in range(1, len(slices)):
+        entry, more = commit_slice(number, entry)
+        result = result + more
     return entry, result

@@ -61,6 +61,12 @@ def test_a_sweep_counts_what_a_run_counts(
     code, _, err = call(capsys, root, "stream", source, "--once", "--most-files", 5)
     assert code is ExitCode.DONE, err
     assert not differing(tables(root), tables(alone(tmp_path, source)))
+    with duckdb.connect(Workspace(root).published, read_only=True) as published:
+        # The batches of an hour are one run.
+        runs = published.execute(
+            "SELECT inputs_committed, rows_counted, outcome, count(*) OVER () FROM ledger_runs"
+        ).fetchall()
+    assert runs == [(12, 240, "committed", 1)]
     before = (root / "published" / "v6share.duckdb").stat()
     assert call(capsys, root, "stream", source, "--once")[0] is ExitCode.DONE
     assert (root / "published" / "v6share.duckdb").stat() == before

@@ -98,10 +98,13 @@ def test_a_killed_stream_loses_nothing_and_readers_see_no_error(tmp_path: Path) 
     assert v6share(root, "stream", landing, "--once")[0] == 0
     time.sleep(0.5)
     ended.touch()
+    opens = []
     for reader in readers:
         out, err = reader.communicate(timeout=120)
         assert reader.returncode == 0, err
-        assert int(out.split()[0]) > KILLS, out
+        opens.append(int(out.split()[0]))
+    assert min(opens) > 1
+    assert sum(opens) > 2 * KILLS, opens
     other = make_workspace(tmp_path / "other")
     assert run_json(other, landing)[0] == 0
     assert not differing(tables(root), tables(other))

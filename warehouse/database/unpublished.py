@@ -44,12 +44,15 @@ def note_whole(connection: duckdb.DuckDBPyConnection, relations: Iterable[str]) 
 def note_starts(
     connection: duckdb.DuckDBPyConnection, relation: str, starts: pa.Array, length: timedelta
 ) -> None:
-    """Note that a relation may have changed in spans of one length. starts: date32 or timestamp."""
+    """Note that a relation may have changed in spans of one length. starts: date32 or timestamp.
+
+    The last day of the year 9999 ends a microsecond early: Python knows no later time.
+    """
     incoming = pa.table({"since": starts})  # noqa: F841 - the SQL below reads it
     connection.execute(
         "INSERT INTO private.unpublished "
-        "SELECT ?, CAST(since AS TIMESTAMP), CAST(since AS TIMESTAMP) + ?, NULL, false "
-        "FROM incoming",
+        "SELECT ?, CAST(since AS TIMESTAMP), least(CAST(since AS TIMESTAMP) + ?, "
+        "TIMESTAMP '9999-12-31 23:59:59.999999'), NULL, false FROM incoming",
         [relation, length],
     )
 
