@@ -6,7 +6,7 @@ at every file, and finds what was changed in place. Both walk as ``find`` does, 
 same to a stream as to a run.
 
 Decided against: to be told by the system (inotify and the like). It knows nothing of network
-mounts and loses events under load, so a sweep is needed all the same; names take 0.1 s per 100,000.
+mounts and loses events under load, so a sweep is needed all the same; names take 0.2 s per 100,000.
 """
 
 import time

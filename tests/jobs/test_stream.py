@@ -232,7 +232,7 @@ def test_every_command_gets_its_turn_and_a_second_stream_does_not(
             ("run", source / "05.parquet", "--wait", 60),
             ("forget", source / "05.parquet", "--wait", 60),
             ("rebuild", "--wait", 60),
-            ("check", "--wait", 60),
+            ("backfill", "--since", "2026-01-01", "--until", "2027-01-01", landing, "--wait", 60),
         ]
         for number, arguments in enumerate(turns):
             put(source / f"{6 + number:02}.parquet", landing)
