@@ -268,6 +268,7 @@ def run(
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
+    _refuse_odd_span(since, until)
     _leave_if_held(context, wait)
     from v6share.jobs.commands import run as job
     from v6share.jobs.steps.begin import Request
@@ -344,6 +345,7 @@ def backfill(
     What older rules or an older catalog counted is replaced, and files outside the span keep what
     they gave.
     """
+    _refuse_odd_span(since, until)
     if not dry_run:
         _leave_if_held(context, wait)
     from v6share.jobs.commands import backfill as job
@@ -408,7 +410,12 @@ def stream(
     ] = None,
     dialect: DialectOption = None,
     unknown_sampling: UnknownSamplingOption = None,
-    wait: WaitOption = 0,
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="S", help="With --once: wait S seconds for another run to end."
+        ),
+    ] = 0,
     threads: ThreadsOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
@@ -417,7 +424,8 @@ def stream(
     Each batch is counted, committed, checked and published. Others get their turn of the workspace
     between two batches, with --wait. What it did is printed at its end.
     """
-    _leave_if_held(context, wait)
+    if once:
+        _leave_if_held(context, wait)
     from v6share.jobs.commands import stream as job
 
     request = job.Request(
@@ -580,6 +588,14 @@ def _leave_if_held(context: typer.Context, wait: float) -> None:
 
     if not wait:
         refuse_if_held(Workspace(_invocation(context).root))
+
+
+def _refuse_odd_span(since: str | None, until: str | None) -> None:
+    """Raise UserError for what is no span of time: a mistake is said before who holds what."""
+    if since is not None or until is not None:
+        from v6share.pipelines.timespan import parse_span
+
+        parse_span(since, until)
 
 
 def _refuse_lost_directory() -> None:

@@ -51,17 +51,28 @@ class LandingFolders:
         # When a file is looked at again that was busy or failed, by name: a monotonic clock.
         self._later: dict[str, tuple[float, tuple[int, int]]] = {}
         self._gone: set[str] = set()
+        # What had to be left out at the last look, as it cannot be read or has an odd name.
+        self.closed: frozenset[str] = frozenset()
 
     def poll(self) -> list[Arrival]:
         """The files under names that are not settled, the longest waiting first."""
-        return self._arrivals(name for name in self._names() if name not in self._settled)
+        names = self._walk()
+        return self._arrivals(name for name in names if name not in self._settled)
 
     def sweep(self) -> list[Arrival]:
-        """The files that are not as they were settled; forget what is no longer there."""
+        """The files that are not as they were settled."""
+        return self._arrivals(self._walk())
+
+    def _walk(self) -> dict[str, None]:
+        """The names that are there now; what is no longer there is forgotten, for another file may
+        come under its name.
+        """
         names = dict.fromkeys(self._names())
-        self._settled = {name: seen for name, seen in self._settled.items() if name in names}
-        self._later = {name: seen for name, seen in self._later.items() if name in names}
-        return self._arrivals(names)
+        for name in self._settled.keys() - names.keys():
+            del self._settled[name]
+        for name in self._later.keys() - names.keys():
+            del self._later[name]
+        return names
 
     @property
     def is_empty(self) -> bool:
@@ -81,7 +92,7 @@ class LandingFolders:
     def _names(self) -> Iterator[str]:
         search = Search.of(self._excluded, self._warn_once)
         for argument in self._paths:
-            if is_missing(argument):
+            if _is_gone(argument):
                 if argument not in self._gone:
                     self._gone.add(argument)
                     self._warn(f"{argument}: is gone; it is looked for until it is there again")
@@ -90,6 +101,7 @@ class LandingFolders:
                 self._gone.remove(argument)
                 self._warn(f"{argument}: is there again")
             yield from search.expand(argument)
+        self.closed = frozenset(search.closed)
 
     def _arrivals(self, names: Iterable[str]) -> list[Arrival]:
         search = Search.of(self._excluded, self._warn_once)
@@ -115,6 +127,13 @@ class LandingFolders:
         if now - self._warned.get(message, -3600.0) >= 3600.0:
             self._warned[message] = now
             self._warn(message)
+
+
+def _is_gone(argument: str) -> bool:
+    try:
+        return is_missing(argument)
+    except OSError:  # a network mount that does not answer, a folder above that is closed
+        return True
 
 
 def _arrived_ns(name: str) -> int:

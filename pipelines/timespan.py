@@ -1,12 +1,15 @@
 """``--since`` and ``--until``: a half-open span of UTC time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from v6share.schemas.errors import InputRefused, UserError
-from v6share.schemas.outcome import FoundInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from v6share.schemas.outcome import FoundInput
 
 _BATCH_ROWS: Final = 65_536
 
@@ -53,8 +56,8 @@ def _parse_time(option: str, text: str | None) -> int | None:
 
 
 def choose_inputs(
-    inputs: Sequence[FoundInput], span: Span, dialect: str | None
-) -> tuple[list[FoundInput], list[FoundInput]]:
+    inputs: "Sequence[FoundInput]", span: Span, dialect: str | None
+) -> "tuple[list[FoundInput], list[FoundInput]]":
     """The inputs with flows in the span, and the others.
 
     Without --since and --until no file is opened.

@@ -12,6 +12,7 @@ merge; the only difference is what is deleted before it, and which fragments go 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import astuple, dataclass, replace
 from typing import Final
 
@@ -278,14 +279,17 @@ def _merge_folds(
     """
     is_staged = False
     for fold in folds:
-        if fold.table is TRAFFIC_5M:
-            balance.add(fold.rows)
-        if fold.is_last and not is_staged:
-            upsert_rows(connection, fold.table, fold.rows)
-        else:
+        is_weighed = fold.table is TRAFFIC_5M
+        if is_weighed:
+            balance.expect(fold.rows)
+        if is_staged or not fold.is_last:
             stage_rows(connection, fold.table, fold.rows, anew=not is_staged)
-            if fold.is_last:
-                merge_stage(connection, fold.table)
+        if fold.is_last:
+            with balance.weighing(connection) if is_weighed else nullcontext():
+                if is_staged:
+                    merge_stage(connection, fold.table)
+                else:
+                    upsert_rows(connection, fold.table, fold.rows)
         is_staged = not fold.is_last
         # What one fold took is free for the next, and for the checks and the snapshot.
         pa.default_memory_pool().release_unused()

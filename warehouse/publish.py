@@ -8,7 +8,8 @@ to make the next file, and both are as durable, and as whole for whoever reads m
   changed since are copied (``unpublished``). That takes as long as there are such rows.
 - **The whole warehouse** is copied, byte by byte, which takes as long as the disk. What is private
   (journal offset, seen files) is dropped from the copy, and every block of it is compared with its
-  checksum: DuckDB has read only those that a query needed.
+  checksum: DuckDB has read only those that a query needed. So are those of both files whenever all
+  is checked (``drop_damaged``).
 
 The standby is used only where it is surely the one that was left, of the same shape, and no process
 has it open any more: a reader that still holds the file before the present one must not see it
@@ -26,6 +27,7 @@ from typing import Final
 import duckdb
 
 from v6share.schemas.aggregates import AGGREGATES
+from v6share.schemas.errors import NO_ROOM, line_that_says
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import schema_version
@@ -62,8 +64,8 @@ class Published:
     is_whole: bool
 
 
-class _StandbyInUse(Exception):  # noqa: N818 - not an error: the whole is copied then
-    """Somebody still has the file open that was published before."""
+class _StandbyOfNoUse(Exception):  # noqa: N818 - not an error: the whole is copied then
+    """Somebody still has the file open that was published before, or it cannot be changed."""
 
 
 def needs_publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> bool:
@@ -133,7 +135,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Publ
     storage.remove_drafts(workspace.published.parent)
     lacking = read_lacking(connection)
     if _is_standby_of_use(connection, workspace, lacking):
-        with suppress(_StandbyInUse):
+        with suppress(_StandbyOfNoUse):
             return _put_in_place(connection, workspace, lacking)
     return _put_in_place(connection, workspace, None)
 
@@ -145,7 +147,8 @@ def _put_in_place(
 ) -> Published:
     """Make the next file and put it in place of the present one, which stands by from now on.
 
-    lacking: what the standby lacks; None to copy the whole. Raises _StandbyInUse.
+    lacking: what the standby lacks; None to copy the whole. Raises
+    _StandbyOfNoUse.
     """
     target, standby = workspace.published, workspace.standby
     leaves_standby = is_own(connection, workspace) and _has_shape_of_published(connection)
@@ -153,7 +156,7 @@ def _put_in_place(
         if lacking is None:
             _make(connection, workspace, draft)
         else:
-            _bring_up_to_date(connection, workspace, draft, lacking)
+            _bring_up_to_date(connection, draft, lacking)
         write_state(connection, "publishing_file", file_stamp(draft))
         size_bytes = storage.size(draft)
     with transaction(connection):
@@ -188,25 +191,44 @@ def _has_shape_of_published(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _bring_up_to_date(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Workspace,
-    draft: Path,
-    lacking: Mapping[str, Lacking],
+    connection: duckdb.DuckDBPyConnection, draft: Path, lacking: Mapping[str, Lacking]
 ) -> None:
-    """Copy what a standby lacks. Errors as those of ``publish``, and _StandbyInUse."""
+    """Copy what a standby lacks. Raises _StandbyOfNoUse, also where it is damaged.
+
+    Where the warehouse is, the whole copy that follows finds that out.
+    """
     if not storage.nobody_has(draft):
-        raise _StandbyInUse
-    with noting_damage(connection, workspace):
+        raise _StandbyOfNoUse
+    # In the order of the definition, which readers expect of a result.
+    connection.execute("SET preserve_insertion_order = true")
+    try:
         connection.execute("ATTACH ? AS snapshot", [str(draft)])
-        # In the order of the definition, which readers expect of a result.
-        connection.execute("SET preserve_insertion_order = true")
         try:
             with transaction(connection):
                 copy_lacking(connection, "snapshot", lacking)
             connection.execute("CHECKPOINT snapshot")
         finally:
             connection.execute("DETACH snapshot")
-            connection.execute("SET preserve_insertion_order = false")
+    except duckdb.Error as error:
+        if line_that_says(error, NO_ROOM):
+            raise
+        raise _StandbyOfNoUse from error
+    finally:
+        connection.execute("SET preserve_insertion_order = false")
+
+
+def drop_damaged(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Compare every block of the published file and of the standby with its checksum.
+
+    Most blocks of them are years old and were only read when they were copied. A standby that is
+    damaged is removed; a published file is published anew, as a whole, at the next publish.
+    """
+    standby = workspace.standby
+    if storage.exists(standby) and not all_as_written(standby):
+        storage.remove(standby)
+    if is_own(connection, workspace) and not all_as_written(workspace.published):
+        storage.remove(standby)
+        write_state(connection, "published", "")
 
 
 def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Path) -> None:

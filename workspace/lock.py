@@ -92,11 +92,25 @@ def hold(
             os.ftruncate(descriptor, 0)
 
 
+class StreamAtWork(WorkspaceBusy):
+    """Another stream follows for this workspace: one never gives way to another."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(holder)
+        self.args = (
+            f"{holder} follows for this workspace already; end it first, or give it all paths: one "
+            "stream does not give way to another. `v6share run --wait SECONDS` gets its turn",
+        )
+
+
 @contextmanager
 def hold_stream(workspace: Workspace, command: str) -> Iterator[None]:
-    """Be the one stream of a workspace while the block runs. Raises WorkspaceBusy at once."""
+    """Be the one stream of a workspace while the block runs. Raises StreamAtWork soon."""
     with _opened(workspace.stream_lock) as descriptor:
-        _acquire(descriptor, workspace.stream_lock, time.monotonic())
+        try:
+            _acquire(descriptor, workspace.stream_lock, time.monotonic() + _LEAST_WAIT_SECONDS)
+        except WorkspaceBusy as busy:
+            raise StreamAtWork(busy.holder) from None
         _write_holder(descriptor, command, gives_way=True)
         try:
             yield

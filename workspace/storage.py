@@ -263,7 +263,7 @@ def copy_held(source: Path, target: Path) -> None:
     """Copy a file that a database in this process has locked.
 
     To close any descriptor of a file gives up all locks (POSIX) that this process has on it, the
-    database's too. So one descriptor of each such file is kept for the life of the process. What is
+    database's too. So one descriptor of each such file is kept until ``release_held``. What is
     copied goes to the disk meanwhile: a large copy would be waited for twice, for memory first.
     """
     found = source.stat()
@@ -283,6 +283,12 @@ def copy_held(source: Path, target: Path) -> None:
                 on_its_way.result()
                 on_its_way = thread.submit(os.fsync, copy.fileno())
         on_its_way.result()
+
+
+def release_held() -> None:
+    """Close what ``copy_held`` keeps open. No database of this process may be open then."""
+    while _held:
+        os.close(_held.popitem()[1])
 
 
 def sync(path: Path) -> None:

@@ -130,8 +130,9 @@ def _say_what_would_be_done(
     stdout.write_tables({"inputs": _table(chosen, why, times)}, request.form)
     messages.say(
         f"{len(chosen):,} of {len(found.inputs):,} inputs would be counted "
-        f"({bytes_for_people(sum(one.size for one in chosen))}); {len(outside):,} more have no "
-        "flows in the span. Nothing was changed",
+        f"({bytes_for_people(sum(one.size for one in chosen))}); {len(outside):,} have no flows in "
+        f"the span, {len(found.inputs) - len(asked):,} need no counting, whenever their flows are. "
+        "Nothing was changed",
         inputs=len(chosen),
         outside=len(outside),
     )

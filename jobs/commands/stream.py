@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -46,12 +47,13 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
-from v6share.warehouse.ledger.outcomes import Sorted
+from v6share.warehouse.ledger.outcomes import Sorted, sort_outcomes
 from v6share.warehouse.ledger.rerun import sort_out
 from v6share.warehouse.open import open_warehouse
+from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.find import find_workspace
-from v6share.workspace.lock import WorkspaceBusy, hold, hold_stream, is_wanted
+from v6share.workspace.lock import Holder, WorkspaceBusy, hold, hold_stream, is_wanted
 from v6share.workspace.paths import Workspace
 
 # Behind by more, a stream publishes less often, to count more.
@@ -64,6 +66,11 @@ _RUN_LASTS: Final = timedelta(hours=1)
 _STATE_SECONDS: Final = 60.0
 
 Ending = Literal["asked", "wanted", "memory", "swept"]
+_ENDINGS: Final = {
+    "asked": "asked to end",
+    "memory": "started anew, over its limit of memory",
+    "swept": "swept once",
+}
 
 
 @dataclass(frozen=True)
@@ -100,10 +107,12 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         stream = _Stream(invocation, request, workspace, source, flags)
         with stream.line:
             ending = stream.follow(threads)
-    if ending == "memory":
-        service.start_anew()
+        if ending == "memory":
+            interrupt.hold_off()
+            if not interrupt.is_ending():
+                service.start_anew()
     stdout.write_tables({"stream": asdict(stream.state)}, request.form)
-    return stream.exit_code()
+    return stream.exit_code(ending)
 
 
 def _source(request: Request, workspace: Workspace) -> Source:
@@ -148,13 +157,16 @@ class _Stream:
     # In use after the first batch: a limit below it would have the stream start anew for ever.
     least_memory: int = 0
     warned_of_memory: bool = False
+    waited_for: Holder | None = None
 
-    def exit_code(self) -> ExitCode:
+    def exit_code(self, ending: Ending) -> ExitCode:
         """What the process tells its caller. Raises JobStopped where there was nothing to sweep."""
         if self.state.held_back:
             return ExitCode.GATE
         if not self.request.once:
             return ExitCode.DONE
+        if ending != "swept":
+            raise JobStopped(ExitCode.INTERRUPTED, "interrupted before all was swept")
         if self.source.is_empty:
             raise JobStopped(
                 ExitCode.NO_INPUT,
@@ -167,11 +179,13 @@ class _Stream:
     def follow(self, threads: int) -> Ending:
         """Work until something ends it, and give way meanwhile to whoever waits."""
         at_work: _AtWork | None = None
-        while True:
-            wait = self.request.wait if at_work is None else 0.0
+        # Who sweeps for a timer does not wait for ever; who follows has nothing else to do.
+        until = time.monotonic() + (self.request.wait if self.request.once else inf)
+        while not interrupt.is_ending():
+            service.notify("WATCHDOG=1")
             try:
                 with (
-                    hold(self.workspace, self.invocation.command, wait, gives_way=True),
+                    hold(self.workspace, self.invocation.command, gives_way=True),
                     closing(open_warehouse(self.workspace, threads)) as connection,
                 ):
                     at_work = self._opened(connection, at_work)
@@ -180,13 +194,23 @@ class _Stream:
                         self._conclude(at_work, ending)
                         return ending
                     messages.say("another command has its turn", event="turn")
-            except WorkspaceBusy:
-                if at_work is None:
-                    raise
-            while is_wanted(self.workspace):
+            except WorkspaceBusy as busy:
+                self._wait_for(busy.holder, until)
+            finally:
+                storage.release_held()
+            while is_wanted(self.workspace) and not interrupt.is_ending():
+                service.notify("WATCHDOG=1")
                 time.sleep(_NAP_SECONDS)
-            if interrupt.is_ending():
-                return "asked"
+        return "asked"
+
+    def _wait_for(self, holder: Holder, until: float) -> None:
+        """Say once who holds the workspace, and wait. Raises WorkspaceBusy after ``until``."""
+        if time.monotonic() >= until:
+            raise WorkspaceBusy(holder)
+        if holder != self.waited_for:
+            self.waited_for = holder
+            messages.say(f"waiting: the workspace is held by {holder}", event="waiting")
+        time.sleep(_NAP_SECONDS)
 
     def _opened(self, connection: Connection, before: "_AtWork | None") -> "_AtWork":
         """All that is read from the workspace, now that it is ours; again after each turn."""
@@ -197,11 +221,10 @@ class _Stream:
             before.catalog.look_again()
             before.publisher.take(connection)
             return replace(before, connection=connection, known=known)
-        followed = self.source.described
-        catalog = first_catalog(connection, self.workspace, self.flags, followed)
+        catalog = first_catalog(connection, self.workspace, self.flags, self.source.arguments)
         service.notify("READY=1")
         if not self.request.once:
-            messages.say(f"following {followed}", event="following")
+            messages.say(f"following {self.source.described}", event="following")
         return _AtWork(connection, known, catalog, Publisher(self.workspace, connection))
 
     def _work(self, at_work: "_AtWork") -> Ending:
@@ -228,7 +251,7 @@ class _Stream:
         """Nothing to count: publish what readers do not see yet, and wait."""
         at_work.publisher.publish(Phases())
         if time.monotonic() - self.state_at >= _STATE_SECONDS:
-            self._keep_state(at_work.publisher)
+            self._keep_state(at_work)
         self._show()
         self._nap_until(time.monotonic() + at_work.settings.stream.interval_seconds)
 
@@ -252,7 +275,7 @@ class _Stream:
         with run.phases.timed("count"):
             outcomes = self.source.outcomes(run, batch)
         unsettled = {one.path: one for one in outcomes if one.status in ("busy", "failed")}
-        result = Sorted()
+        result = sort_outcomes(outcomes, run.known)
         if len(unsettled) < len(outcomes):
             with run.phases.timed("commit"):
                 fates = sort_out([one.found for one in batch], run.known, run.versions)
@@ -262,11 +285,11 @@ class _Stream:
             at_work.known.follow(changes)
         unsettled |= {one.path: one for one in result.failed}
         self.source.settle(batch, unsettled)
-        committed = [one for one in batch if one.found.path not in unsettled]
-        at_work.publisher.note(committed)
-        self._note(committed, result)
+        settled = [one for one in batch if one.found.path not in unsettled]
+        at_work.publisher.note(self.source.changing(settled, result))
+        self._note(settled, result)
         published = self._is_time_to_publish() and at_work.publisher.publish(run.phases)
-        self._keep_state(at_work.publisher)
+        self._keep_state(at_work)
         self._say(batch, result, run.phases, published=published)
 
     def _entry(self, at_work: "_AtWork") -> Run | None:
@@ -276,13 +299,13 @@ class _Stream:
             return None
         return entry if utc_now() - entry.started_at < _RUN_LASTS else None
 
-    def _note(self, committed: Sequence[Arrival], result: Sorted) -> None:
+    def _note(self, settled: Sequence[Arrival], result: Sorted) -> None:
         self.lost_inputs = self.lost_inputs or bool(result.refused or result.failed)
         oldest = age_seconds(self.waiting[0], time.time_ns()) if self.waiting else 0.0
         self.state = replace(
             self.state,
             batches=self.state.batches + 1,
-            files=self.state.files + len(committed),
+            files=self.state.files + len(settled),
             rows=self.state.rows + sum(one.rows_counted for one in result.committed),
             backlog=len(self.waiting),
             oldest_seconds=round(oldest, 1),
@@ -299,13 +322,15 @@ class _Stream:
     def _is_time_to_publish(self) -> bool:
         return not self.is_behind or self.state.batches % _BATCHES_A_PUBLISH == 0
 
-    def _keep_state(self, publisher: Publisher) -> None:
+    def _keep_state(self, at_work: "_AtWork") -> None:
+        publisher = at_work.publisher
         self.state_at = time.monotonic()
         self.state = replace(
             self.state,
             at=utc_now(),
             lag_seconds=publisher.lag_seconds,
             held_back=publisher.held_back,
+            catalog=at_work.catalog.pending,
         )
         write_stream_state(self.workspace, self.state)
 
@@ -316,18 +341,27 @@ class _Stream:
         self._show()
         if self.line.is_drawn:
             return
-        rows, refused = sum(one.rows_counted for one in result.committed), len(result.refused)
+        rows = sum(one.rows_counted for one in result.committed)
         lag = self.state.lag_seconds if published else None
-        parts = [f"{len(batch):,} files", f"{rows:,} rows"]
-        parts += [f"{refused:,} quarantined"] if refused else []
-        parts += [] if lag is None else [f"{lag:.1f} s from arrival to published"]
-        parts += [f"{self.state.backlog:,} wait"] if self.state.backlog else []
+        known = (result.copies, result.refused_copies, result.refused_again, result.forgotten)
+        became = {
+            "counted": len(result.committed),
+            "quarantined": len(result.refused),
+            "known": sum(map(len, known)),
+            "busy": len(result.busy),
+            "failed": len(result.failed),
+        }
+        said = [f"{count:,} {what}" for what, count in became.items() if count]
+        said = [f"{len(batch):,} file{'' if len(batch) == 1 else 's'}: {', '.join(said)}"]
+        said += [f"{rows:,} rows"] if rows else []
+        said += [] if lag is None else [f"{lag:.1f} s from arrival to published"]
+        said += [f"{self.state.backlog:,} wait"] if self.state.backlog else []
+        moment = f"{self.state.at:%Y-%m-%dT%H:%M:%SZ} " if messages.current().log == "text" else ""
         messages.say(
-            ", ".join(parts),
+            moment + ", ".join(said),
             event="batch",
             found=len(batch),
-            counted=len(result.committed),
-            quarantined=refused,
+            **became,
             rows=rows,
             phases={name: round(seconds, 4) for name, seconds in phases.seconds.items()},
             lag_seconds=lag,
@@ -372,10 +406,12 @@ class _Stream:
         service.notify("STOPPING=1")
         publisher = at_work.publisher
         minutes = at_work.settings.stream.full_check_minutes
-        if (publisher.unchecked and ending == "asked") or publisher.is_check_due(minutes):
+        is_over = ending == "asked" and publisher.is_anything_unchecked
+        if is_over or publisher.is_check_due(minutes):
             publisher.check_all()
         publisher.publish(Phases())
-        self._keep_state(publisher)
+        self.state = replace(self.state, ended=_ENDINGS[ending])
+        self._keep_state(at_work)
         messages.say(
             f"ended after {self.state.batches:,} batches: {self.state.files:,} files, "
             f"{self.state.rows:,} rows counted",

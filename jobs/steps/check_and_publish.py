@@ -21,6 +21,7 @@ from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
     FAILED_CHECKS,
     Published,
+    drop_damaged,
     needs_publish,
     note_unpublished,
     noting_damage,
@@ -78,6 +79,8 @@ def refresh_and_check(
                 changed = replace(changed, replaced=True)
             results = run_checks(connection, changed)
             note_results(connection, now, results, whole=changed is None)
+            if changed is None:
+                drop_damaged(connection, workspace)
     messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
     return results
 

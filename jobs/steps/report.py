@@ -5,7 +5,7 @@ Data goes to stdout, everything else to stderr; nothing here changes anything.
 
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any, Final
@@ -121,8 +121,14 @@ def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
         ],
         "more files failed",
     )
-    for one in result.busy:
-        messages.detail(f"{one.path}: {one.detail}; looked at again soon", path=one.path)
+    _warn_of_each(
+        [
+            (f"{one.path}: {one.detail}; looked at again soon", {"path": one.path})
+            for one in result.busy
+        ],
+        "more files are busy",
+        messages.say,
+    )
 
 
 def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
@@ -252,14 +258,18 @@ def _warn_of_other_bytes(again: Recounted) -> None:
         )
 
 
-def _warn_of_each(found: Sequence[tuple[str, Mapping[str, Any]]], others: str) -> None:
+def _warn_of_each(
+    found: Sequence[tuple[str, Mapping[str, Any]]],
+    others: str,
+    say: Callable[..., None] = messages.warn,
+) -> None:
     """Say the first ten messages, with their fields, and how many others there are: a log must
     stay readable.
     """
     for message, fields in found[:_NAMED]:
-        messages.warn(message, **fields)
+        say(message, **fields)
     if len(found) > _NAMED:
-        messages.warn(f"{len(found) - _NAMED:,} {others}")
+        say(f"{len(found) - _NAMED:,} {others}")
 
 
 def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:

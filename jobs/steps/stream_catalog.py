@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 class StreamCatalog:
     """The catalog that counts now, with its settings and its plan.
 
-    flags: of the command line, over the settings. followed: what is followed, for a command that
-    the user is told. stamp: of the files, as they were last read; None: they are to be read.
+    flags: of the command line, over the settings. arguments: of a ``v6share run`` over what is
+    followed. stamp: of the files, as they were last read; None: they are to be read.
     """
 
     workspace: Workspace
     flags: dict[str, Any]
-    followed: str
+    arguments: str
     configured: Configured
     plan: "Plan"
     stamp: tuple[object, ...] | None = None
     warned_of: set[str] = field(default_factory=set)
+    # What keeps the files as they are now from being taken over; empty where nothing does.
+    pending: str = ""
 
     @property
     def settings(self) -> Settings:
@@ -62,8 +64,10 @@ class StreamCatalog:
             settings = read_settings(self.workspace, self.flags)
             configured = read_declared(self.workspace, settings)
         except UserError as error:
-            messages.warn(f"{error}. The stream goes on with the catalog as it was")
+            self.pending = str(error)
+            messages.warn(f"{error}. The stream goes on with catalog and settings as they were")
             return
+        self.pending = ""
         present = self.configured
         if (configured.catalog, configured.settings) == (present.catalog, present.settings):
             return
@@ -75,27 +79,37 @@ class StreamCatalog:
             self.configured = configured
             declare(connection, configured)
             messages.say("the catalog or the settings changed; taken over", event="catalog")
-        elif configured.catalog_version not in self.warned_of:
+            return
+        self.pending = "flows would count otherwise: to be counted anew by a run or a backfill"
+        if configured.catalog_version not in self.warned_of:
             self.warned_of.add(configured.catalog_version)
             messages.warn(
                 "the catalog or the settings changed so that flows count otherwise; the stream "
-                f"goes on with the version before. `v6share run --wait 600 {self.followed}` counts "
-                "all files there anew, `v6share backfill --wait 600 --since T --until T PATH` "
-                "those of a time; the stream takes the new version over then",
+                f"goes on with the version before. `v6share run --wait 600 {self.arguments}` "
+                "counts all files there anew, `v6share backfill --wait 600 --since T --until T "
+                f"{self.arguments}` those of a time; the stream takes the new version over then",
                 event="catalog",
             )
 
 
 def first_catalog(
-    connection: Connection, workspace: Workspace, flags: dict[str, Any], followed: str
+    connection: Connection, workspace: Workspace, flags: dict[str, Any], arguments: str
 ) -> StreamCatalog:
     """The catalog that a stream begins with. Raises CatalogError and UserError."""
     refuse_lost_catalog(connection, workspace)
     configured = read_declared(workspace, read_settings(workspace, flags))
     report.say_what_looks_wrong(configured)
     say_catalog_advice(configured)
+    newest = newest_catalog_version(connection)
+    if newest not in ("", configured.catalog_version):
+        messages.warn(
+            "the catalog or the settings changed since the newest run, so that flows count "
+            "otherwise: files that come now are counted with them, and those before keep what they "
+            f"were counted with until `v6share run --wait 600 {arguments}` counts them anew",
+            event="catalog",
+        )
     say_if_cold()
-    catalog = StreamCatalog(workspace, flags, followed, configured, compile_now(configured))
+    catalog = StreamCatalog(workspace, flags, arguments, configured, compile_now(configured))
     declare(connection, configured)
     return catalog
 

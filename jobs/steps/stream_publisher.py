@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Final
 
 from v6share.jobs.steps.check_and_publish import (
@@ -22,7 +23,7 @@ from v6share.jobs.terminal import messages
 from v6share.pipelines.landing import Arrival, age_seconds
 from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
 from v6share.warehouse.database.connect import Connection
-from v6share.warehouse.publish import needs_publish
+from v6share.warehouse.publish import drop_damaged, needs_publish
 from v6share.workspace.paths import Workspace
 
 _MINUTE: Final = 60.0
@@ -42,8 +43,8 @@ class Publisher:
     lag_seconds: float | None = None
     # Files that are committed and not published yet.
     unpublished: list[Arrival] = field(default_factory=list)
-    # When all was last checked, and whether anything was committed since; where it is being
-    # checked now, what is left of that, and since when.
+    # When all was last checked, and whether anything was committed since that began; where it is
+    # being checked now, what is left of that, and since when.
     checked_at: float = field(default_factory=time.monotonic)
     unchecked: bool = False
     parts: Iterator[list[CheckResult]] | None = None
@@ -51,14 +52,22 @@ class Publisher:
     warned_of: set[str] = field(default_factory=set)
 
     def take(self, connection: Connection) -> None:
-        """Go on with another connection to the same warehouse."""
+        """Go on with another connection, after another command had its turn.
+
+        It published what was committed by then. Where the numbers were held back, it may have
+        mended them: all is checked at once. A check of all that was under way begins again.
+        """
         self.connection = connection
-        self.parts = None
+        self.unpublished = []
+        if self.held_back:
+            self.checked_at = -inf
+        if self.parts is not None:
+            self.parts, self.unchecked = None, True
 
     def note(self, committed: Sequence[Arrival]) -> None:
         """Take note of files that are committed now."""
         self.unpublished += committed
-        self.unchecked = True
+        self.unchecked = self.unchecked or bool(committed)
 
     def publish(self, phases: Phases) -> bool:
         """Check what changed, and publish what readers do not see yet; whether it was."""
@@ -75,29 +84,35 @@ class Publisher:
             if self.held_back:
                 self.check_all()
                 return
-            self.checked_at, self.unchecked = time.monotonic(), False
+            self.unchecked = False
             self.parts, self.parts_began = run_checks_in_parts(self.connection), utc_now()
         if self.parts is None:
             return
         results = next(self.parts, None)
         if results is None:
-            self.parts = None
+            self.parts, self.checked_at = None, time.monotonic()
             note_checked_whole(self.connection, self.parts_began)
+            drop_damaged(self.connection, self.workspace)
             messages.detail("all is checked", event="checked")
         elif any(result.blocks for result in results):
-            self.parts = None
+            self.parts, self.checked_at = None, time.monotonic()
             note_results(self.connection, utc_now(), results, whole=False)
             self._is_held_back(results)
 
     def is_check_due(self, every_minutes: int) -> bool:
-        """Whether all is to be checked, also what did not change."""
-        is_late = time.monotonic() - self.checked_at >= _MINUTE * every_minutes
-        return is_late and (self.unchecked or bool(self.held_back))
+        """Whether all is to be checked, also where nothing changed: a disk may be damaged."""
+        return time.monotonic() - self.checked_at >= _MINUTE * every_minutes
+
+    @property
+    def is_anything_unchecked(self) -> bool:
+        """Whether something was committed since all was checked, or that is not done yet."""
+        return self.unchecked or self.parts is not None
 
     def check_all(self) -> None:
         """Check all at once; publish, again where it was held back, if all passes."""
+        results = refresh_and_check(self.connection, self.workspace, whole=True)
         self.checked_at, self.unchecked, self.parts = time.monotonic(), False, None
-        self._publish_unless(refresh_and_check(self.connection, self.workspace, whole=True))
+        self._publish_unless(results)
 
     def _publish_unless(self, results: Sequence[CheckResult], phases: Phases | None = None) -> bool:
         """Publish unless a check keeps it back; whether it was."""

@@ -4,6 +4,8 @@ From a folder, an input is counted here. A file of outcomes says what workers of
 counted elsewhere (``pipelines/outcome_files.py``); here it is only committed.
 """
 
+import hashlib
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +16,10 @@ from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages
 from v6share.pipelines.landing import Arrival, LandingFolders
 from v6share.pipelines.outcome_files import OutcomeFile, distinct_outcomes, read_outcome_files
+from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.known_inputs import KnownInputs
+from v6share.warehouse.ledger.outcomes import Sorted
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -30,6 +34,10 @@ class Source(Protocol):
     @property
     def described(self) -> str:
         """It, for people."""
+
+    @property
+    def arguments(self) -> str:
+        """What a ``v6share run`` is given that counts the same files."""
 
     @property
     def is_empty(self) -> bool:
@@ -50,6 +58,9 @@ class Source(Protocol):
         path.
         """
 
+    def changing(self, settled: Sequence[Arrival], result: Sorted) -> list[Arrival]:
+        """What of a batch changed what is published: a copy does not, so it has no lag."""
+
 
 class FolderSource:
     """Landing folders. Names are looked at each time, sizes and times of all files every minute."""
@@ -67,14 +78,22 @@ class FolderSource:
         return ", ".join(self._paths)
 
     @property
+    def arguments(self) -> str:
+        """The paths, for a shell."""
+        return shlex.join(self._paths)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no flow file was ever there."""
         return self._folders.is_empty
 
     @property
     def has_left(self) -> bool:
-        """Never: a file that is refused is quarantined, and known from then on."""
-        return False
+        """Whether something cannot be read, or has a name that no ledger can hold.
+
+        A file that is refused does not count: it is quarantined, and known from then on.
+        """
+        return bool(self._folders.closed)
 
     def look(self, known: KnownInputs) -> list[Arrival]:
         """The files that the ledger does not know as they are."""
@@ -105,6 +124,11 @@ class FolderSource:
                 is_busy = left.status == "busy"
                 self._folders.retry(arrival, _BUSY_SECONDS if is_busy else _SWEEP_SECONDS)
 
+    def changing(self, settled: Sequence[Arrival], result: Sorted) -> list[Arrival]:
+        """Files whose content was committed or refused now."""
+        new = {one.path for one in (*result.committed, *result.refused)}
+        return [one for one in settled if one.found.path in new]
+
 
 class OutcomeSource:
     """A folder of files of outcomes. A file is removed once all that it says is committed."""
@@ -118,11 +142,17 @@ class OutcomeSource:
         # change, and as what they say cannot be committed.
         self._unread: dict[str, str] = {}
         self._left: dict[str, str] = {}
+        self._left_at = 0.0
 
     @property
     def described(self) -> str:
         """The folder."""
         return f"the outcomes in {self._folder}"
+
+    @property
+    def arguments(self) -> str:
+        """The flow files are the pipeline's business."""
+        return "PATH"
 
     @property
     def is_empty(self) -> bool:
@@ -142,11 +172,15 @@ class OutcomeSource:
             if self._unread.get(name) != reason:
                 _say_left(name, reason)
         self._unread = unread
+        # The catalog that counts may be theirs by now, or the fragment have come.
+        is_due = time.monotonic() - self._left_at >= _SWEEP_SECONDS
+        if is_due:
+            self._left_at = time.monotonic()
         self._files = {str(file.path): file for file in found.whole}
         arrivals = []
         for name in self._files:
             status = storage.status(Path(name))
-            if status is not None and name not in self._left:
+            if status is not None and (is_due or name not in self._left):
                 as_input = FoundInput(name, status.size, status.mtime_ns)
                 arrivals.append(Arrival(as_input, name, status.mtime_ns))
         return arrivals
@@ -157,18 +191,23 @@ class OutcomeSource:
         for arrival in batch:
             file = self._files[arrival.name]
             odd = self._odd_in(run, file)
-            if odd:
+            if not odd:
+                self._left.pop(arrival.name, None)
+                files.append(file)
+            elif self._left.get(arrival.name) != odd:
                 self._left[arrival.name] = odd
                 _say_left(arrival.name, odd)
-            else:
-                files.append(file)
         return distinct_outcomes(files)
 
     def settle(self, batch: Sequence[Arrival], unsettled: dict[str, Outcome]) -> None:  # noqa: ARG002
-        """Remove the files. What was busy or failed comes again, where it is followed."""
+        """Remove the files. What was busy or failed a ``run`` over the flow files finds."""
         for arrival in batch:
             if arrival.name not in self._left:
                 storage.remove(Path(arrival.name))
+
+    def changing(self, settled: Sequence[Arrival], result: Sorted) -> list[Arrival]:
+        """All of them, where anything was committed or refused now."""
+        return list(settled) if result.committed or result.refused else []
 
     def _odd_in(self, run: RunContext, file: OutcomeFile) -> str:
         """Why a file cannot be committed; empty where it can."""
@@ -179,17 +218,26 @@ class OutcomeSource:
             if (one.key.rules_version, one.key.catalog_version) != ours:
                 return (
                     f"found {one.path} counted with another version of the rules or the catalog; "
-                    "start the pipeline again, which counts with the present ones, and remove this "
-                    "file"
+                    "start the pipeline again, which counts with the present ones; this file is "
+                    "taken once its version is the present one, else remove it"
                 )
             if one.fragment is not None:
-                status = storage.status(self._workspace.fragment(one.key.fragment_id))
-                if status is None or status.size != one.fragment.size:
+                fragment = self._workspace.fragment(one.key.fragment_id)
+                if not _is_as_written(fragment, one.fragment):
                     return (
-                        f"the fragment of {one.path} is not in {self._workspace.fragments}, or has "
-                        "not the size that was written; workers must write to this workspace"
+                        f"{fragment}, the fragment of {one.path}, is not there or not as it was "
+                        "written; workers must write to this workspace. Where it was damaged, "
+                        "`v6share run` over the flow file makes it again"
                     )
         return ""
+
+
+def _is_as_written(file: Path, written: FragmentFile) -> bool:
+    status = storage.status(file)
+    if status is None or status.size != written.size:
+        return False
+    with storage.open_file(file) as whole:
+        return hashlib.file_digest(whole, "sha256").hexdigest() == written.sha256
 
 
 def _say_left(name: str, reason: str) -> None:

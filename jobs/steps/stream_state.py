@@ -15,7 +15,9 @@ class StreamState:
     at: when this was written, UTC. batches, files, rows: since it started. lag_seconds: from the
     arrival of a file to its publication, the longest of the last published batches; None before
     any. backlog: files that wait. oldest_seconds: how long the first of them has waited.
-    held_back: why nothing is published; empty where it is.
+    held_back: why nothing is published; empty where it is. catalog: what keeps a changed catalog
+    from being taken over; empty where it is. ended: how it ended; empty while it is at work, and
+    where it was killed.
     """
 
     at: datetime
@@ -27,6 +29,8 @@ class StreamState:
     backlog: int = 0
     oldest_seconds: float = 0.0
     held_back: str = ""
+    catalog: str = ""
+    ended: str = ""
 
 
 def write_stream_state(workspace: Workspace, state: StreamState) -> None:

@@ -23,6 +23,9 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 GRACE_SECONDS: Final = 3.0
 NOTHING_HALF_DONE: Final = "nothing is half done, the next run goes on from here"
 
+# SIGHUP comes when the terminal of a job is closed.
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _asked = threading.Event()
 _leaving = threading.Lock()
 _left = ""
@@ -33,9 +36,16 @@ _ending: bool = False
 
 def install() -> None:
     """Handle the signals of this process. What the caller had us ignore stays ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    # A process that started itself anew holds them off until here: see ``hold_off``.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def hold_off() -> None:
+    """Keep signals waiting, for the program that takes the place of this one."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
 def forget() -> None:

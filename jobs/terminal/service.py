@@ -36,7 +36,8 @@ def memory_bytes() -> int:
 def start_anew() -> NoReturn:
     """Become a new process of the same number with the same arguments.
 
-    Locks and files that are open go with the old one: close them before.
+    Locks and files that are open go with the old one: close them before. A signal that comes in
+    between waits for the new one.
     """
     sys.stdout.flush()
     sys.stderr.flush()

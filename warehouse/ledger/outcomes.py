@@ -41,7 +41,7 @@ def sort_outcomes(
 ) -> Sorted:
     """Sort outcomes, in the order of their paths; of equal contents the first path counts."""
     result = Sorted()
-    committed, refused = set(known.committed.values()), set[FragmentKey]()
+    committed, refused = set[FragmentKey](), set[FragmentKey]()
     withdrawn = set[str]() if include_forgotten else known.forgotten
     for one in sorted(outcomes, key=lambda outcome: outcome.path):
         if one.status == "busy":
@@ -54,7 +54,8 @@ def sort_outcomes(
             _refusals(result, _key(one), known, refused).append(one)
             refused.add(_key(one))
         else:
-            again = one.status == "known" or _key(one) in committed
+            is_known = known.committed.get(_key(one).input_id) == _key(one)
+            again = one.status == "known" or is_known or _key(one) in committed
             (result.copies if again else result.committed).append(one)
             committed.add(_key(one))
     return result

@@ -1,25 +1,31 @@
 """Conservation of one commit: what ``traffic_5m`` gains is what the ledger gains, to the byte.
 
 The check of the same name sums up both tables, which takes longer the more history there is. Here
-only what a commit adds is summed up, before the transaction ends.
+the hours that a commit touches are summed up, before and after, within its transaction.
 """
 
+# ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
+
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from v6share.schemas.errors import UserError
 
 _MEASURES: Final = ("records", "packets", "bytes", "sampled_packets", "sampled_bytes")
-_LOW_BITS: Final = 32
-
-Sums = dict[tuple[str, str], int]
+_SUMS: Final = ", ".join(f"CAST(sum({name}) AS HUGEINT)" for name in _MEASURES)
+# The last window of an hour begins earlier. (An hour later there may be no time, in 9999.)
+_WITHIN_THE_HOUR: Final = timedelta(minutes=59)
 
 
 class NotConserved(UserError):  # noqa: N818 - a name for what is found
-    """New fragments whose traffic is not what their ledgers say; nothing was committed."""
+    """What traffic_5m would gain is not what the ledger would; nothing was committed."""
 
 
 class Balance:
@@ -27,26 +33,40 @@ class Balance:
 
     def __init__(self, ledger_families: pa.Table | None) -> None:
         """Take the gain of the ledger: rows of ``ledger_families`` of new inputs; None for none."""
-        self._left: Sums = defaultdict(int)
+        self._left: dict[tuple[str, str], int] = defaultdict(int)
+        self._hours = pa.array([], pa.timestamp("us"))
         for row in [] if ledger_families is None else ledger_families.to_pylist():
             if row["disposition"] == "counted":
                 for measure in _MEASURES:
                     name = "rows" if measure == "records" else measure
                     self._left[row["family"], measure] += int(row[name])
 
-    def add(self, traffic: pa.Table) -> None:
-        """Take a gain of traffic: rows of ``traffic_5m``."""
-        # 64 bits may not hold a sum, and Arrow would not say so: the halves are summed up.
-        halves = {"family": traffic.column("family")}
-        for name in _MEASURES:
-            column = traffic.column(name)
-            halves[f"{name} high"] = pc.shift_right(column, _LOW_BITS)
-            halves[f"{name} low"] = pc.bit_wise_and(column, (1 << _LOW_BITS) - 1)
-        sums = pa.table(halves).group_by("family").aggregate([(n, "sum") for n in list(halves)[1:]])
-        for row in sums.to_pylist():
-            for name in _MEASURES:
-                gained = (row[f"{name} high_sum"] << _LOW_BITS) + row[f"{name} low_sum"]
-                self._left[row["family"], name] -= gained
+    def expect(self, rows: pa.Table) -> None:
+        """Note the hours of rows that are to be merged into ``traffic_5m``."""
+        hours = pc.unique(pc.floor_temporal(rows.column("window_start"), unit="hour"))
+        self._hours = pc.unique(pa.concat_arrays([self._hours, hours.cast(self._hours.type)]))
+
+    @contextmanager
+    def weighing(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Take what ``traffic_5m`` gains in the block, in the hours that were noted."""
+        self._add(connection, 1)
+        yield
+        self._add(connection, -1)
+
+    def _add(self, connection: duckdb.DuckDBPyConnection, sign: int) -> None:
+        if not len(self._hours):
+            return
+        span = pc.min_max(self._hours).as_py()
+        hours = pa.table({"hour": self._hours})  # noqa: F841 - the SQL below reads it
+        # The span is given as values, so that what lies outside it is never read.
+        found = connection.execute(
+            f"SELECT family, {_SUMS} FROM traffic_5m WHERE window_start BETWEEN ? AND ? "
+            "AND date_trunc('hour', window_start) IN (SELECT hour FROM hours) GROUP BY family",
+            [span["min"], span["max"] + _WITHIN_THE_HOUR],
+        ).fetchall()
+        for family, *sums in found:
+            for measure, total in zip(_MEASURES, sums, strict=True):
+                self._left[family, measure] += sign * total
 
     def check(self) -> None:
         """Raise NotConserved where the gains differ."""
@@ -54,7 +74,7 @@ class Balance:
             if left:
                 raise NotConserved(
                     f"of family {family} the ledger would gain {left:,} {measure} more than "
-                    "traffic_5m (negative: fewer); expected the same, so nothing was committed. A "
-                    "fragment contradicts itself: please report it, and run the files again one "
-                    "at a time to find which"
+                    "traffic_5m (negative: fewer); expected the same, so nothing was committed. "
+                    "Please report it, and run the files again one at a time to find which one "
+                    "does it"
                 )

@@ -92,7 +92,10 @@ def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
         restore = f"the file{digest}"
         these = "the input, at once with all others whose fragments `v6share check` finds damaged"
     return (
-        f"Put {restore} back from a backup. Where there is none, withdraw {these}: `v6share forget "
+        f"Put {restore} back from a backup. Where there is none, and the flow files are still "
+        "there, `v6share backfill --reprocess all --since T --until T "
+        f"{paths}{more}`, with the time of their flows, makes it again. Where that cannot be, "
+        f"withdraw {these}: `v6share forget "
         f"{ids}{more}`, and run the flow files again, these alone, for others that are withdrawn "
         f"would count again, too: `v6share run {paths}{more} --include-forgotten`. Where a flow "
         "file is gone, its numbers are lost"
