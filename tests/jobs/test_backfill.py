@@ -512,7 +512,7 @@ def test_a_dry_run_is_data_in_every_form(
     assert code is ExitCode.DONE
     assert str(flows / "day1.parquet") in out
     assert "1 of 3 inputs would be counted" in err
-    assert "2 more have no flows in the span" in err
+    assert "2 have no flows in the span" in err
 
 
 # Counting again what counts
