@@ -34,7 +34,7 @@ from v6share.jobs.steps.stream_catalog import StreamCatalog, first_catalog
 from v6share.jobs.steps.stream_publisher import Publisher
 from v6share.jobs.steps.stream_source import FolderSource, OutcomeSource, Source
 from v6share.jobs.steps.stream_state import StreamState, write_stream_state
-from v6share.jobs.terminal import interrupt, messages, service, stdout
+from v6share.jobs.terminal import interrupt, messages, process, service, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.jobs.terminal.live_line import LiveLine
@@ -240,6 +240,7 @@ class _Stream:
             at_work.publisher.check_some(at_work.settings.stream.full_check_minutes)
             if self.waiting:
                 self._batch(at_work)
+                process.collect_garbage()
                 if self._needs_memory(at_work.settings):
                     return "memory"
             elif self.request.once:

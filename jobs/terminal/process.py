@@ -51,6 +51,17 @@ def tune() -> None:
     _share_heaps()
 
 
+def collect_garbage() -> None:
+    """Collect what a batch has left, in a process that runs for days.
+
+    A pipeline of Beam is made of circles, which only this frees. At the first call all that was
+    loaded is set apart, so that it is not looked through each time.
+    """
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
+
+
 def _share_heaps() -> None:
     """Have threads share two heaps a core, where the C library (glibc) has eight of them.
 
