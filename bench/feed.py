@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bench.generate import SCHEMA as GENERATED
 from bench.prefixes import MAPPED, U64, binary_addresses
 from v6share.schemas.catalog.models import Catalog
 
@@ -27,21 +28,12 @@ HOSTS: Final = 1 << 16
 # Odd, so that the hosts of up to so many files differ.
 HOSTS_APART: Final = 4_099
 USUAL_INTERVAL: Final = 1_000  # of exporters for which the catalog states none
+# The columns of bench.generate, with round-trip times, and exporters of both families.
 SCHEMA: Final = pa.schema(
     [
-        ("flowStartMilliseconds", pa.timestamp("ms")),
-        ("flowEndMilliseconds", pa.timestamp("ms")),
-        ("sourceIPAddress", pa.binary(16)),
-        ("destinationIPAddress", pa.binary(16)),
-        ("protocolIdentifier", pa.uint8()),
-        ("sourceTransportPort", pa.uint16()),
-        ("destinationTransportPort", pa.uint16()),
-        ("octetDeltaCount", pa.uint64()),
-        ("packetDeltaCount", pa.uint64()),
-        ("samplingInterval", pa.uint32()),
-        ("tcpControlBits", pa.uint16()),
-        ("rttClientMicroseconds", pa.uint32()),
-        ("exporterIPAddress", pa.string()),
+        *(field for field in GENERATED if field.name != "exporterIPv4Address"),
+        pa.field("rttClientMicroseconds", pa.uint32()),
+        pa.field("exporterIPAddress", pa.string()),
     ]
 )
 

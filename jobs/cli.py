@@ -89,6 +89,10 @@ PublishOption = Annotated[
     bool, typer.Option(help="Replace the published snapshot when the checks pass.")
 ]
 
+IncludeForgottenOption = Annotated[
+    bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
+]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -262,9 +266,7 @@ def run(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
-    include_forgotten: Annotated[
-        bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
-    ] = False,
+    include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
@@ -335,9 +337,7 @@ def backfill(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
-    include_forgotten: Annotated[
-        bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
-    ] = False,
+    include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Count the flow files of a span of time anew.

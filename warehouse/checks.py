@@ -31,7 +31,13 @@ from v6share.schemas.aggregates import AGGREGATES
 from v6share.schemas.ledger import INPUT_LEDGERS, LEDGER_FILES
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.state import read_state, write_state
-from v6share.warehouse.database.touched import day_spans, forget_unchecked, read_unchecked
+from v6share.warehouse.database.touched import (
+    MOST_DAYS,
+    MOST_INPUTS,
+    day_spans,
+    forget_unchecked,
+    read_unchecked,
+)
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.unpublished import Lacking, read_lacking
 from v6share.warehouse.database.views import quoted
@@ -40,9 +46,6 @@ Severity = Literal["fail", "warn"]
 Scope = Literal["days", "inputs", "replacements", ""]
 
 SAMPLE_ROWS = 5
-# More changed days, or inputs, are checked with all others.
-MOST_DAYS: Final = 62
-MOST_INPUTS: Final = 20_000
 _SCOPES: Final = ", ".join(filter(None, get_args(Scope)))
 # So often all days are checked, whatever changed.
 WHOLE_EVERY: Final = timedelta(hours=24)

@@ -33,6 +33,7 @@ from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.touched import MOST_DAYS, MOST_INPUTS
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.unpublished import (
     Lacking,
@@ -48,11 +49,6 @@ from v6share.workspace.paths import Workspace
 # How the reasons begin that are noted where something was to be published and was not.
 FAILED_CHECKS: Final = "failed checks"
 _DAMAGED: Final = "the warehouse is damaged"
-
-
-# What changed on more days, or in more inputs, is copied with all the rest.
-_MOST_DAYS: Final = 62
-_MOST_IDS: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -179,7 +175,7 @@ def _is_standby_of_use(
     if any(what.is_all for name, what in lacking.items() if name in aggregates):
         return False
     return _has_shape_of_published(connection) and all(
-        what.length <= timedelta(_MOST_DAYS) and len(what.ids) <= _MOST_IDS
+        what.length <= timedelta(MOST_DAYS) and len(what.ids) <= MOST_INPUTS
         for what in lacking.values()
     )
 

@@ -24,7 +24,7 @@ from v6share.schemas.outcome import Outcome
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
-from v6share.warehouse.ledger.rerun import sort_out
+from v6share.warehouse.ledger.rerun import passed_over, sort_out
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import configure
 from v6share.workspace.find import find_workspace
@@ -60,7 +60,7 @@ def count_and_commit(session: SparkSession, root: Path, flows: list[str]) -> lis
                 found = find_inputs(flows, (workspace.state, workspace.published.parent)).inputs
                 fates = sort_out(found, run.known, run.versions, include_forgotten=False)
                 outcomes = count_in_spark(session, fates["todo"], work_of(run))
-                commit(run, fates, outcomes)
+                commit(run, outcomes, passed_over(fates))
             check_and_publish(connection, workspace, wanted=True)
     return outcomes
 

@@ -37,7 +37,7 @@ from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog_of_snapshot
 from v6share.warehouse.ledger.outcomes import Sorted
 from v6share.warehouse.ledger.reprocess import ask_again, why_counted
-from v6share.warehouse.ledger.rerun import Fate, Versions, sort_out
+from v6share.warehouse.ledger.rerun import Fate, Versions, passed_over, sort_out
 from v6share.warehouse.ledger.times import counted_times, published_times
 from v6share.workspace import storage
 from v6share.workspace.configured import configure, configure_for_reading
@@ -75,15 +75,15 @@ def _backfill(run: RunContext, found: Found, span: Span, reprocess: Reprocess) -
     left = {one.path for one in again.left}
     known = [one for one in as_they_are["known"] if one in counted and one.path not in left]
     fates: Fates = {**asked, "known": [*asked["known"], *known]}
-    so_far, before = _commit_left(run, fates, again)
+    before = _commit_left(run, again, passed_over(fates))
     # Each slice makes the days of what it replaces again: in their order, each day few times.
     in_order = sorted(set(chosen) - counted, key=lambda one: (_first_ms(times, one), one))
-    entry, result = count_in_slices(run, fates, in_order, so_far, before)
+    entry, result = count_in_slices(run, in_order, passed_over(fates), *before)
     is_asked = reprocess == "all"
     return report.Done(found, fates, chosen, outside, entry, result, again if is_asked else None)
 
 
-def _commit_left(run: RunContext, fates: Fates, again: Recounted) -> tuple[Run | None, Sorted]:
+def _commit_left(run: RunContext, again: Recounted, passed_over: int) -> tuple[Run | None, Sorted]:
     """Commit what came out otherwise than it counts, all at once, and what failed.
 
     All at once, as each must make days again, for which no other fragment may be damaged.
@@ -93,7 +93,7 @@ def _commit_left(run: RunContext, fates: Fates, again: Recounted) -> tuple[Run |
     replaced = {one.key.input_id for one in again.replaced if one.key is not None}
     others = {name: key for name, key in run.known.committed.items() if name not in replaced}
     part = replace(run, known=replace(run.known, committed=others))
-    return commit(part, fates, again.left)
+    return commit(part, again.left, passed_over)
 
 
 def _first_ms(times: LedgerTimes, one: FoundInput) -> float:

@@ -8,7 +8,7 @@ from v6share.jobs.steps.finish import finish
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.pipelines.timespan import choose_inputs, parse_span
-from v6share.warehouse.ledger.rerun import sort_out
+from v6share.warehouse.ledger.rerun import passed_over, sort_out
 
 
 def main(invocation: Invocation, request: Request) -> ExitCode:
@@ -22,6 +22,6 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         if chosen:
             say_catalog_advice(run.configured)
         outcomes = count(run, chosen)
-        entry, result = commit(run, fates, outcomes)
+        entry, result = commit(run, outcomes, passed_over(fates))
         done = report.Done(found, fates, chosen, outside, entry, result)
         return finish(run, done, publish=request.publish, form=request.form)

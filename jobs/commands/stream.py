@@ -48,7 +48,6 @@ from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.outcomes import Sorted, sort_outcomes
-from v6share.warehouse.ledger.rerun import sort_out
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_settings
@@ -276,11 +275,11 @@ class _Stream:
         with run.phases.timed("count"):
             outcomes = self.source.outcomes(run, batch)
         unsettled = {one.path: one for one in outcomes if one.status in ("busy", "failed")}
-        result = sort_outcomes(outcomes, run.known)
-        if len(unsettled) < len(outcomes):
+        if len(unsettled) == len(outcomes):
+            result = sort_outcomes(outcomes, run.known)
+        else:
             with run.phases.timed("commit"):
-                fates = sort_out([one.found for one in batch], run.known, run.versions)
-                self.entry, result = commit(run, fates, outcomes, so_far)
+                self.entry, result = commit(run, outcomes, so_far=so_far)
         report.say_what_needs_a_look_in_batch(run, result)
         for changes in run.recorded:
             at_work.known.follow(changes)

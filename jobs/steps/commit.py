@@ -1,6 +1,6 @@
 """The step that commits: outcomes become journal entries and rows of the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,7 +9,7 @@ from v6share.jobs.steps.run_context import RunContext, utc_now
 from v6share.jobs.terminal import messages
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.ledger import NO_OP
-from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.outcome import Outcome
 from v6share.schemas.text.plain import cut
 from v6share.warehouse.commit import SumTooLarge, record
 from v6share.warehouse.dimensions import replace_dimensions
@@ -22,7 +22,6 @@ from v6share.warehouse.ledger.outcomes import (
     mark_unfit,
     sort_outcomes,
 )
-from v6share.warehouse.ledger.rerun import Fate
 
 # One that names a thousand files would else be kept, whole, at every run.
 _COMMAND_KEPT: Final = 10_000
@@ -30,20 +29,21 @@ _COMMAND_KEPT: Final = 10_000
 
 def commit(
     run: RunContext,
-    fates: Mapping[Fate, Sequence[FoundInput]],
     outcomes: Sequence[Outcome],
+    passed_over: int = 0,
     so_far: Run | None = None,
 ) -> tuple[Run, Sorted]:
     """Commit what was counted, in one transaction, and what the catalog declares now.
 
     Where sums of counters overflow a column, the inputs that fit are committed and the others have
-    failed. so_far: the entry of this run as it was, where it commits in parts; what is committed
-    now is added to it. The result is of this part alone.
+    failed. passed_over: inputs that this run found and did not count, as the ledger knew them.
+    so_far: the entry of this run as it was, where it commits in parts; what is committed now is
+    added to it, and passed_over is in it already. The result is of this part alone.
     """
     # Made before anything is committed: what it refuses is refused with nothing half done.
     dimensions = dimension_tables(run.configured.catalog, run.configured.settings)
     result = sort_outcomes(outcomes, run.known, include_forgotten=run.include_forgotten)
-    entry = _run_entry(run, fates, result, so_far)
+    entry = _run_entry(run, result, passed_over, so_far)
     try:
         _record(run, result, entry)
     except SumTooLarge as error:
@@ -52,7 +52,7 @@ def commit(
         ascending = sorted(result.committed, key=lambda one: (one.largest_sum, one.path))
         fitting = mark_unfit(outcomes, _commit_what_fits(run, ascending))
         result = sort_outcomes(fitting, run.known, include_forgotten=run.include_forgotten)
-        entry = _run_entry(run, fates, result, so_far)
+        entry = _run_entry(run, result, passed_over, so_far)
         _record(run, replace(result, committed=[]), entry)
     replace_dimensions(run.connection, dimensions)
     remember_catalog(run.connection, run.configured.catalog)
@@ -82,13 +82,7 @@ def _commit_what_fits(run: RunContext, new: Sequence[Outcome]) -> list[Outcome]:
     return unfit
 
 
-def _run_entry(
-    run: RunContext,
-    fates: Mapping[Fate, Sequence[FoundInput]],
-    result: Sorted,
-    so_far: Run | None,
-) -> Run:
-    known = [*fates["known"], *fates["refused"], *fates["forgotten"]]
+def _run_entry(run: RunContext, result: Sorted, passed_over: int, so_far: Run | None) -> Run:
     again = [*result.copies, *result.refused_copies, *result.refused_again, *result.forgotten]
     outcome = "committed" if result.committed else NO_OP
     entry = Run(
@@ -100,7 +94,7 @@ def _run_entry(
         started_at=run.started_at,
         finished_at=utc_now(),
         inputs_committed=len(result.committed),
-        inputs_known=len(known) + len(again),
+        inputs_known=passed_over + len(again),
         inputs_quarantined=len(result.refused),
         rows_in=sum(one.rows_in for one in result.committed),
         rows_counted=sum(one.rows_counted for one in result.committed),

@@ -4,7 +4,7 @@ Each slice is a transaction and has its lines in the journal, and the row of the
 slices so far did. Whoever runs the same again skips what is committed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,6 @@ from v6share.schemas.outcome import FoundInput
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.outcomes import Sorted
-from v6share.warehouse.ledger.rerun import Fate
 
 SLICE_INPUTS: Final = 500
 # Of flow files; about a minute of counting on two cores.
@@ -39,25 +38,30 @@ def slices_of(inputs: Iterable[FoundInput]) -> Iterator[list[FoundInput]]:
 
 def count_in_slices(
     run: RunContext,
-    fates: Mapping[Fate, Sequence[FoundInput]],
     inputs: Sequence[FoundInput],
+    passed_over: int,
     so_far: Run | None,
     before: Sorted,
 ) -> tuple[Run, Sorted]:
     """Count inputs and commit them, slice by slice, in the given order.
 
-    so_far, before: the entry of this run, and what it has committed already; the entry and the
-    result that are given back count it, too. Without inputs the run is noted all the same.
+    passed_over: as for ``commit``. so_far, before: the entry of this run, and what it has committed
+    already; the entry and the result that are given back count it, too. Without inputs the run is
+    noted all the same.
     """
     slices = list(slices_of(inputs)) or [[]]
+    # A copy of what was committed a moment ago is no new input.
+    known = known_inputs(run.connection)
 
     def commit_slice(number: int, so_far: Run | None) -> tuple[Run, Sorted]:
         if len(slices) > 1:
             said = number + 1
             messages.say(f"slice {said:,} of {len(slices):,}", slice=said, slices=len(slices))
-        # What was committed a moment ago is known now: a copy of it is no new input.
-        part = replace(run, known=known_inputs(run.connection))
-        return commit(part, fates, count(part, slices[number]), so_far)
+        part = replace(run, known=known, recorded=[])
+        committed = commit(part, count(part, slices[number]), passed_over, so_far)
+        for changes in part.recorded:
+            known.follow(changes)
+        return committed
 
     entry, result = commit_slice(0, so_far)
     result = before + result

@@ -4,7 +4,6 @@ From a folder, an input is counted here. A file of outcomes says what workers of
 counted elsewhere (``pipelines/outcome_files.py``); here it is only committed.
 """
 
-import hashlib
 import shlex
 import time
 from collections.abc import Sequence
@@ -16,10 +15,11 @@ from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages
 from v6share.pipelines.landing import Arrival, LandingFolders
 from v6share.pipelines.outcome_files import OutcomeFile, distinct_outcomes, read_outcome_files
-from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.warehouse.fragment_damage import find_damaged
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import Sorted
+from v6share.warehouse.merge.read_fragments import source_of
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -222,22 +222,14 @@ class OutcomeSource:
                     "taken once its version is the present one, else remove it"
                 )
             if one.fragment is not None:
-                fragment = self._workspace.fragment(one.key.fragment_id)
-                if not _is_as_written(fragment, one.fragment):
+                source = source_of(self._workspace, one.key, one.path, one.fragment)
+                for damaged in find_damaged([source]):
                     return (
-                        f"{fragment}, the fragment of {one.path}, is not there or not as it was "
-                        "written; workers must write to this workspace. Where it was damaged, "
-                        "`v6share run` over the flow file makes it again"
+                        f"the fragment of {one.path}, {source.file}, cannot be used: "
+                        f"{damaged.problem}. Workers must write to this workspace; where it was "
+                        "damaged, `v6share run` over the flow file makes it again"
                     )
         return ""
-
-
-def _is_as_written(file: Path, written: FragmentFile) -> bool:
-    status = storage.status(file)
-    if status is None or status.size != written.size:
-        return False
-    with storage.open_file(file) as whole:
-        return hashlib.file_digest(whole, "sha256").hexdigest() == written.sha256
 
 
 def _say_left(name: str, reason: str) -> None:

@@ -20,6 +20,10 @@ from v6share.warehouse.database import unpublished
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+# What changed on more days, or in more inputs, is not worth telling apart: it is checked, and
+# published, with all there is.
+MOST_DAYS: Final = 62
+MOST_INPUTS: Final = 20_000
 
 
 @dataclass(frozen=True)

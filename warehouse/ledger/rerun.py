@@ -8,7 +8,7 @@ A file is left out at the first of these places that knows enough:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +67,11 @@ def sort_out(
         fate = _fate(input_id, known, refused, versions, include_forgotten=include_forgotten)
         sorted_out[fate].append(one)
     return sorted_out
+
+
+def passed_over(fates: Mapping[Fate, Sequence[FoundInput]]) -> int:
+    """How many of the found files need no counting."""
+    return sum(len(inputs) for fate, inputs in fates.items() if fate != "todo")
 
 
 def _fate(
