@@ -111,6 +111,7 @@ class LandingFolders:
                 found = search.look_at(name)
             except UserError as error:
                 self._warn_once(str(error))
+                self.closed |= {name}
                 continue
             if found is not None and not self._is_known(name, found):
                 arrivals[found.path] = Arrival(found, name, _arrived_ns(name))

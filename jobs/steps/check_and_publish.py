@@ -96,13 +96,22 @@ def note_results(
 
 
 def publish_checked(
-    connection: Connection, workspace: Workspace, results: Sequence[CheckResult]
+    connection: Connection,
+    workspace: Workspace,
+    results: Sequence[CheckResult],
+    *,
+    files_wait: bool = False,
 ) -> Published:
-    """Replace the snapshot after checks of which none failed. Errors as those of ``publish``."""
+    """Replace the snapshot after checks of which none failed. Errors as those of ``publish``.
+
+    files_wait: more is known to come at once, so that no day is noted as published as final yet:
+    a history that is loaded batch by batch would make a revision of each batch.
+    """
     now = utc_now()
     warned = sum(not result.passed for result in results)
     with noting_damage(connection, workspace):
-        record_final_days(connection, workspace, now)
+        if not files_wait:
+            record_final_days(connection, workspace, now)
         write_snapshot(connection, now, failed=0, warned=warned)
     return publish(connection, workspace)
 

@@ -43,6 +43,8 @@ class Publisher:
     lag_seconds: float | None = None
     # Files that are committed and not published yet.
     unpublished: list[Arrival] = field(default_factory=list)
+    # Whether what is published was published while files waited.
+    owes_final_days: bool = False
     # When all was last checked, and whether anything was committed since that began; where it is
     # being checked now, what is left of that, and since when.
     checked_at: float = field(default_factory=time.monotonic)
@@ -69,14 +71,17 @@ class Publisher:
         self.unpublished += committed
         self.unchecked = self.unchecked or bool(committed)
 
-    def publish(self, phases: Phases) -> bool:
-        """Check what changed, and publish what readers do not see yet; whether it was."""
-        if self.held_back or not needs_publish(self.connection, self.workspace):
+    def publish(self, phases: Phases, *, files_wait: bool = False) -> bool:
+        """Check what changed, and publish what readers do not see yet; whether it was.
+
+        files_wait: as for ``publish_checked``.
+        """
+        if self.held_back or not self._is_due(files_wait=files_wait):
             return False
         results = refresh_and_check(
             self.connection, self.workspace, trusts_commits=True, phases=phases
         )
-        return self._publish_unless(results, phases)
+        return self._publish_unless(results, phases, files_wait=files_wait)
 
     def check_some(self, every_minutes: int) -> None:
         """Where all is to be checked, check the next day: no file waits for a check of all."""
@@ -114,17 +119,29 @@ class Publisher:
         self.checked_at, self.unchecked, self.parts = time.monotonic(), False, None
         self._publish_unless(results)
 
-    def _publish_unless(self, results: Sequence[CheckResult], phases: Phases | None = None) -> bool:
+    def _publish_unless(
+        self,
+        results: Sequence[CheckResult],
+        phases: Phases | None = None,
+        *,
+        files_wait: bool = False,
+    ) -> bool:
         """Publish unless a check keeps it back; whether it was."""
-        if self._is_held_back(results) or not needs_publish(self.connection, self.workspace):
+        if self._is_held_back(results) or not self._is_due(files_wait=files_wait):
             return False
         with (phases or Phases()).timed("publish"):
-            publish_checked(self.connection, self.workspace, results)
+            publish_checked(self.connection, self.workspace, results, files_wait=files_wait)
+        self.owes_final_days = files_wait
         now = time.time_ns()
         if self.unpublished:
             self.lag_seconds = round(max(age_seconds(one, now) for one in self.unpublished), 2)
             self.unpublished = []
         return True
+
+    def _is_due(self, *, files_wait: bool) -> bool:
+        """Whether readers lack something, or it was left open which days are final."""
+        is_owed = self.owes_final_days and not files_wait
+        return is_owed or needs_publish(self.connection, self.workspace)
 
     def _is_held_back(self, results: Sequence[CheckResult]) -> bool:
         """Say what the checks found, warnings once; whether one of them keeps the numbers back."""

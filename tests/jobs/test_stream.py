@@ -109,6 +109,23 @@ def test_where_files_wait_long_every_fifth_batch_is_published(
     assert not differing(tables(root), tables(other))
 
 
+def test_a_history_that_comes_in_many_batches_makes_no_revisions(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, source: Path
+) -> None:
+    """The first day is final with the first file of it, and has two; the last batch is a copy."""
+    root = make_workspace(tmp_path / "ws")
+    shutil.copyfile(source / "03.parquet", source / "copy.parquet")
+
+    def revisions() -> list[tuple[object, ...]]:
+        assert call(capsys, root, "stream", source, "--once", "--most-files", 1)[0] == 0
+        with duckdb.connect(Workspace(root).published, read_only=True) as published:
+            return published.execute("SELECT day::VARCHAR, changes FROM revisions").fetchall()
+
+    assert revisions() == [("2026-01-01", 0)]
+    write_flows(source / "late.parquet", start_ms=JANUARY_1, rows=5)
+    assert revisions() == [("2026-01-01", 1)]
+
+
 def test_when_a_check_fails_files_are_committed_and_none_is_published(
     capsys: pytest.CaptureFixture[str], root: Path, landing: Path, source: Path
 ) -> None:
