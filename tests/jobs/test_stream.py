@@ -1,5 +1,6 @@
 """``v6share stream``, as its users see it: what arrives is published, and others get their turn."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,16 +8,18 @@ import signal
 import socket
 import subprocess
 import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import duckdb
 import pytest
 from calls import call, run
 from flow_files import DAY_MS, JANUARY_1, spoil, write_flows
-from streams import published_paths, put, streaming
+from streams import PATIENCE_SECONDS, published_paths, put, streaming
 from workspaces import command, differing, make_workspace, run_json, tables, v6share
 
 from v6share.jobs.commands import stream as job
+from v6share.jobs.steps import run_context
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
@@ -80,7 +83,8 @@ def test_a_sweep_says_what_it_met_by_its_exit_code(
         return call(capsys, root, "stream", *arguments, "--once")[0]
 
     assert swept(landing) is ExitCode.NO_INPUT
-    assert swept(landing / "none") is ExitCode.USAGE
+    assert swept(landing / "none") is ExitCode.NO_INPUT
+    assert swept(landing, landing / "none") is ExitCode.USAGE
     assert swept() is ExitCode.USAGE
     assert swept(landing, "--from-outcomes", tmp_path) is ExitCode.USAGE
     write_flows(landing / "good.parquet")
@@ -205,6 +209,55 @@ def test_a_folder_that_vanishes_and_comes_back_is_followed_on(
         assert any("is there again" in line["message"] for line in stream.said)
         assert stream.end(signal.SIGINT) == ExitCode.DONE
     assert published_paths(root) == {"00.parquet", "01.parquet"}
+
+
+def test_a_clock_that_is_set_back_loses_and_doubles_nothing(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By three days, between two of twelve batches."""
+    root = make_workspace(tmp_path / "ws")
+    asked = itertools.count()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            is_back = next(asked) > 40
+            return super().now(tz) - timedelta(days=3 * is_back)
+
+    monkeypatch.setattr(run_context, "datetime", Clock)
+    code, _, err = call(capsys, root, "stream", source, "--once", "--most-files", 1)
+    assert code is ExitCode.DONE, err
+    assert next(asked) > 80
+    assert not differing(tables(root), tables(alone(tmp_path, source)))
+    monkeypatch.undo()
+    assert call(capsys, root, "check", "--results")[0] is ExitCode.DONE
+    assert call(capsys, root, "stream", source, "--once")[0] is ExitCode.DONE
+    assert len(published_paths(root)) == 12
+
+
+def test_where_nobody_reads_the_log_any_more_the_work_goes_on(
+    tmp_path: Path, landing: Path, source: Path
+) -> None:
+    root = make_workspace(tmp_path / "ws")
+    with subprocess.Popen(
+        command(root, "stream", landing), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as stream:
+        assert stream.stderr is not None
+        while b"following" not in stream.stderr.readline():
+            pass
+        stream.stderr.close()
+        until = time.monotonic() + PATIENCE_SECONDS
+        for number in range(2):
+            name = put(source / f"{number:02}.parquet", landing).name
+            while name not in published_paths(root):
+                assert stream.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        stream.terminate()
+        assert stream.wait(PATIENCE_SECONDS) == ExitCode.DONE
 
 
 def test_a_second_signal_ends_it_at_once_and_nothing_is_half_done(

@@ -82,7 +82,7 @@ def test_a_killed_stream_loses_nothing_and_readers_see_no_error(tmp_path: Path) 
     root, landing, ended = make_workspace(tmp_path / "ws"), tmp_path / "landing", tmp_path / "end"
     landing.mkdir()
     published = root / "published" / "v6share.duckdb"
-    arguments = [str(published), str(ended), str(min(30, KILLS / 20))]
+    arguments = [str(published), str(ended), str(min(30, KILLS * 3 / 20))]
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, *arguments, str(number)],
