@@ -333,9 +333,13 @@ def test_two_that_wait_at_once_both_get_their_turn(
             for n in (4, 5)
         ]
         assert [one.wait(100) for one in waiting] == [0, 0]
+        # What they counted is known to the stream now, also where it comes as a copy.
+        put(source / "04.parquet", landing)
         put(source / "01.parquet", landing)
         stream.wait_until(lambda: len(published_paths(root)) == 4, "four files")
         assert stream.end() == 0
+    put(source / "05.parquet", landing)
+    assert not differing(tables(root), tables(alone(tmp_path, landing)))
 
 
 def test_a_catalog_that_changes(tmp_path: Path, landing: Path, source: Path) -> None:

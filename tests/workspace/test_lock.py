@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from v6share.workspace.lock import WorkspaceBusy, hold, refuse_if_held
+from v6share.workspace.lock import (
+    StreamAtWork,
+    WorkspaceBusy,
+    hold,
+    hold_stream,
+    is_wanted,
+    refuse_if_held,
+    stream_at_work,
+)
 from v6share.workspace.paths import Workspace
 
 HOLDER = """
@@ -83,6 +91,50 @@ def test_waiting(workspace: Workspace) -> None:
     with hold(workspace, "second", wait_seconds=10):
         pass
     thread.join()
+
+
+def test_who_waits_leaves_a_mark_and_keeps_no_other_from_waiting(workspace: Workspace) -> None:
+    """One waits for long, another for an instant; a look, and a stream that waits, leave none."""
+    assert not is_wanted(workspace)
+    with hold(workspace, "v6share stream", gives_way=True):
+        with pytest.raises(WorkspaceBusy, match="it is a stream"), hold(workspace, "at once"):
+            pass
+        waiting = threading.Thread(target=lambda: _hold_once(workspace, 60))
+        waiting.start()
+        until = time.monotonic() + 30
+        while not is_wanted(workspace):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        start = time.monotonic()
+        with pytest.raises(WorkspaceBusy), hold(workspace, "third", wait_seconds=0.3):
+            pass
+        assert time.monotonic() - start < 5
+        assert is_wanted(workspace), "the second one waits still"
+        with pytest.raises(WorkspaceBusy), hold(workspace, "other", 0.3, gives_way=True):
+            pass
+    waiting.join()
+    assert not is_wanted(workspace)
+
+
+def _hold_once(workspace: Workspace, wait_seconds: float) -> None:
+    with hold(workspace, "waiting", wait_seconds):
+        pass
+
+
+def test_there_is_one_stream(workspace: Workspace) -> None:
+    assert stream_at_work(workspace) is None
+    with hold_stream(workspace, "v6share stream flows/"):
+        holder = stream_at_work(workspace)
+        assert holder is not None
+        assert (holder.command, holder.gives_way) == ("v6share stream flows/", True)
+        with (
+            pytest.raises(StreamAtWork, match="one stream does not give way to another"),
+            hold_stream(workspace, "another"),
+        ):
+            pass
+        with hold(workspace, "run"):
+            pass
+    assert stream_at_work(workspace) is None
 
 
 def test_a_holder_that_has_not_written_its_name(workspace: Workspace) -> None:
