@@ -235,6 +235,10 @@ def test_a_check_of_some_inputs_finds_what_is_wrong_with_them_and_nothing_else(
         connection.execute("ROLLBACK")
         found[name] += 1
     assert found.keys() == {name for name, check in checks.items() if check.scope == "inputs"}
+    connection.execute("UPDATE ledger_files SET rows_in = rows_in + 1 WHERE input_id = ?", ids[:1])
+    for chosen, is_found in ((ids[:1], True), (ids[1:], False)):
+        results = run_checks(connection, Changed(inputs=frozenset(chosen)))
+        assert any(r.name == "input_rows" and r.blocks for r in results) == is_found
     connection.close()
 
 
