@@ -61,8 +61,8 @@ def test_many_batches_come_to_what_one_run_comes_to(
     ways: list[bool] = []
     publish = stream_publisher.publish_checked
 
-    def watched(connection: Connection, workspace, checked) -> Published:
-        published = publish(connection, workspace, checked)
+    def watched(connection: Connection, workspace, checked, **how: bool) -> Published:
+        published = publish(connection, workspace, checked, **how)
         ways.append(published.is_whole)
         copy = tmp_path / f"copy{len(ways)}.duckdb"
         shutil.copyfile(workspace.published, copy)
