@@ -270,7 +270,7 @@ def test_in_parts_the_checks_find_what_they_find_at_once(workspace: Workspace) -
     record(connection, workspace, [commit(*made)])
     make_results(connection)
     rng = random.Random(3)
-    for name, harm in rng.sample(HARMS, 25):
+    for name, harm in rng.sample(HARMS, 15):
         connection.execute(harm)
         at_once = {result.name: result.found for result in run_checks(connection)}
         in_parts: Counter[str] = Counter()
