@@ -128,7 +128,9 @@ def _source(request: Request, workspace: Workspace) -> Source:
         raise UserError("expected a PATH to follow, or --from-outcomes DIR")
     missing = [path for path in request.paths if is_missing(path)]
     if missing:
-        said = f"{', '.join(missing)}: no such file or directory; make it before a stream follows it"
+        said = (
+            f"{', '.join(missing)}: no such file or directory; make it before a stream follows it"
+        )
         if len(missing) == len(request.paths):
             raise JobStopped(ExitCode.NO_INPUT, said)
         raise UserError(said)
