@@ -212,6 +212,7 @@ class OutcomeSource:
     def _odd_in(self, run: RunContext, file: OutcomeFile) -> str:
         """Why a file cannot be committed; empty where it can."""
         ours = (run.versions.rules_version, run.versions.catalog_version)
+        sources = []
         for one in file.outcomes:
             if one.key is None:
                 continue
@@ -222,14 +223,16 @@ class OutcomeSource:
                     "taken once its version is the present one, else remove it"
                 )
             if one.fragment is not None:
-                source = source_of(self._workspace, one.key, one.path, one.fragment)
-                for damaged in find_damaged([source]):
-                    return (
-                        f"the fragment of {one.path}, {source.file}, cannot be used: "
-                        f"{damaged.problem}. Workers must write to this workspace; where it was "
-                        "damaged, `v6share run` over the flow file makes it again"
-                    )
-        return ""
+                sources.append(source_of(self._workspace, one.key, one.path, one.fragment))
+        damaged = find_damaged(sources)
+        if not damaged:
+            return ""
+        source = damaged[0].source
+        return (
+            f"the fragment of {source.path}, {source.file}, cannot be used: {damaged[0].problem}. "
+            "Workers must write to this workspace; where it was damaged, `v6share run` over the "
+            "flow file makes it again"
+        )
 
 
 def _say_left(name: str, reason: str) -> None:
