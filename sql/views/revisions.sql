@@ -4,13 +4,14 @@
 --          ipv6_bytes_first, ipv6_bytes_now: bytes; share_first, share_now: share 0 to 1;
 --          share_change: points; times: UTC
 -- first:   day, changes, first_final_at, last_changed_at, share_first, share_now, share_change
--- formula: first: as the day was when it was first published as final; now: as it is. changes: how
---          many publishes since found it changed in anything that the KPIs are made of, also where
---          the sums are the same. last_changed_at: the newest commit or withdrawal of an input of
---          the day before the last of them (the publish itself where there was none, as when the
---          catalog changed); NULL where nothing changed. share = ipv6_bytes / bytes, strict, of
---          denominator all. final: false where the day lost so much traffic, or got so little
---          beside other days, that it is not final any more. revision_inputs names the files
+-- formula: first: as the day was when it was first published as final (by a stream: with no file
+--          waiting any more); now: as it is. changes: how many publishes since found it changed in
+--          anything that the KPIs are made of, also where the sums are the same. last_changed_at:
+--          the newest commit or withdrawal of an input of the day before the last of them (the
+--          publish itself where there was none, as when the catalog changed); NULL where nothing
+--          changed. share = ipv6_bytes / bytes, strict, of denominator all. final: false where the
+--          day lost so much traffic, or got so little beside other days, that it is not final any
+--          more. revision_inputs names the files
 -- source:  ledger_final_days, kpi_sums_1d, final_days
 CREATE VIEW definitions.revisions AS
 WITH newest AS (
