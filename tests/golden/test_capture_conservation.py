@@ -6,11 +6,14 @@ below with the reason.
 """
 
 import json
+import os
+import shutil
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
@@ -275,25 +278,42 @@ def test_rows_without_addresses_are_unknown_in_traffic(
 # -- what cannot be read --------------------------------------------------------------------------
 
 
+class Refused(NamedTuple):
+    ran: Ran
+    folders: list[Path]
+    bad: list[Path]
+    contents: set[str]
+
+
+def aged_copy(folder: Path, into: Path) -> Path:
+    """A copy whose files look a day old: what is unreadable and young counts as being written."""
+    copy = shutil.copytree(folder, into / folder.name)
+    yesterday = time.time() - 86_400
+    for path in copy.rglob("*.parquet"):
+        os.utime(path, (yesterday, yesterday))
+    return copy
+
+
 @pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, list[Path], set[str]]:
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Refused:
     """A run over files of no dialect and damaged ones, with one good file among them."""
     root = make_workspace(tmp_path_factory.mktemp("refused") / "ws")
     folders = [CAPTURES / folder for folder in OTHERS]
     bad = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
     if CORPORA.exists():
-        folders.append(CORPORA)
-        bad += sorted(path for path in CORPORA.rglob("*.parquet") if path.name[0] not in "_.")
+        corpora = aged_copy(CORPORA, tmp_path_factory.mktemp("corpora"))
+        folders.append(corpora)
+        bad += sorted(path for path in corpora.rglob("*.parquet") if path.name[0] not in "_.")
     good = CAPTURES / "goflow2" / "all_goflow2.parquet"
     code, data, said = run_json(root, "--unknown-sampling", "unsampled", good, *folders)
     contents = {path.read_bytes().hex() for path in bad}
-    return Ran(root, code, data.get("run", {}), {}, said), bad, contents
+    return Refused(Ran(root, code, data.get("run", {}), {}, said), folders, bad, contents)
 
 
 def test_bad_files_are_quarantined_and_the_good_one_counts(
-    refused: tuple[Ran, list[Path], set[str]],
+    refused: Refused,
 ) -> None:
-    ran, bad, contents = refused
+    ran, _, bad, contents = refused
     assert ran.code == 1, ran.said
     assert ran.run["outcome"] == "quarantined-some"
     assert ran.run["inputs_committed"] == 1
@@ -315,9 +335,9 @@ def told(ran: Ran) -> dict[str, dict[str, Any]]:
     [("nfdump-csv", ("sa", "da", "ibyt")), ("nfdump-json", ("src4_addr", "in_bytes", "proto"))],
 )
 def test_a_file_of_no_dialect_is_told_what_is_missing(
-    refused: tuple[Ran, list[Path], set[str]], folder: str, columns: tuple[str, ...]
+    refused: Refused, folder: str, columns: tuple[str, ...]
 ) -> None:
-    ran, bad, _ = refused
+    ran, _, bad, _ = refused
     refusals = {path: one for path, one in told(ran).items() if f"/{folder}/" in path}
     assert len(refusals) >= len([path for path in bad if path.parent.name == folder]) - 5
     for path, one in refusals.items():
@@ -334,12 +354,12 @@ def test_a_file_of_no_dialect_is_told_what_is_missing(
 
 @needs_corpora
 def test_damaged_files_are_refused_with_a_reason(
-    refused: tuple[Ran, list[Path], set[str]],
+    refused: Refused,
 ) -> None:
-    ran, _, _ = refused
+    ran, folders, _, _ = refused
     reasons: Counter[str] = Counter()
     for path, one in told(ran).items():
-        if path.startswith(str(CORPORA)):
+        if path.startswith(str(folders[-1])):
             reasons[one["reason"]] += 1
             assert one["detail"]
             assert one["reason"] != "unexpected", one
@@ -348,13 +368,11 @@ def test_damaged_files_are_refused_with_a_reason(
 
 
 def test_the_next_run_skips_what_was_refused(
-    refused: tuple[Ran, list[Path], set[str]],
+    refused: Refused,
 ) -> None:
-    ran, bad, contents = refused
+    ran, folders, bad, contents = refused
     before = told(ran)
     entries = len(journal(ran.root))
-    folders = [CAPTURES / folder for folder in OTHERS]
-    folders += [CORPORA] if CORPORA.exists() else []
     code, data, said = run_json(ran.root, "--unknown-sampling", "unsampled", *folders)
     assert code == 0, said
     run = data["run"]
