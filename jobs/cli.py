@@ -88,6 +88,13 @@ ThreadsOption = Annotated[
 PublishOption = Annotated[
     bool, typer.Option(help="Replace the published snapshot when the checks pass.")
 ]
+GateOption = Annotated[
+    bool,
+    typer.Option(
+        help="Have Great Expectations judge whether the numbers are plausible. Without, that is "
+        "said in the published file."
+    ),
+]
 
 IncludeForgottenOption = Annotated[
     bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
@@ -266,6 +273,7 @@ def run(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
+    gate: GateOption = True,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
@@ -286,6 +294,7 @@ def run(
         wait=wait,
         threads=threads,
         publish=publish,
+        gate=gate,
         include_forgotten=include_forgotten,
         form=form,
     )
@@ -337,6 +346,7 @@ def backfill(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
+    gate: GateOption = True,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
@@ -362,6 +372,7 @@ def backfill(
         wait=wait,
         threads=threads,
         publish=publish,
+        gate=gate,
         include_forgotten=include_forgotten,
         form=form,
     )
@@ -417,6 +428,7 @@ def stream(
         ),
     ] = 0,
     threads: ThreadsOption = None,
+    gate: GateOption = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Follow folders, and publish files as they arrive.
@@ -439,6 +451,7 @@ def stream(
         unknown_sampling=unknown_sampling,
         wait=wait,
         threads=threads,
+        gate=gate,
         form=form,
     )
     return job.main(_invocation(context), request)
@@ -512,6 +525,7 @@ def forget(
     ] = "withdrawn by the operator",
     wait: WaitOption = 0,
     publish: PublishOption = True,
+    gate: GateOption = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Withdraw inputs, such as a file of a router with a wrong clock.
@@ -529,6 +543,7 @@ def forget(
         reason=reason,
         wait=wait,
         publish=publish,
+        gate=gate,
         form=form,
     )
 
@@ -542,6 +557,7 @@ def rebuild(
     context: typer.Context,
     wait: WaitOption = 0,
     publish: PublishOption = True,
+    gate: GateOption = True,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
@@ -551,7 +567,7 @@ def rebuild(
     _leave_if_held(context, wait)
     from v6share.jobs.commands import rebuild as job
 
-    return job.main(_invocation(context), wait=wait, publish=publish, form=form)
+    return job.main(_invocation(context), wait=wait, publish=publish, gate=gate, form=form)
 
 
 @app.command(

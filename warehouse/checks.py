@@ -74,7 +74,11 @@ class Changed:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found: how many offending rows, and the first few of them."""
+    """What a check found: how many offending rows, and the first few of them.
+
+    judged: the rows that an expectation of the gate looked at, None for checks of the tables. error:
+    why it could not be carried out; it blocks then.
+    """
 
     name: str
     what: str
@@ -82,11 +86,13 @@ class CheckResult:
     severity: Severity
     found: int
     sample: tuple[dict[str, Any], ...]
+    judged: int | None = None
+    error: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether nothing was found."""
-        return not self.found
+        return not (self.found or self.error)
 
     @property
     def example(self) -> str:
@@ -97,7 +103,16 @@ class CheckResult:
     @property
     def blocks(self) -> bool:
         """Whether it must keep the numbers from being published."""
-        return bool(self.found) and self.severity == "fail"
+        return bool(self.error) or (bool(self.found) and self.severity == "fail")
+
+    @property
+    def outcome(self) -> str:
+        """In a word or two: ok, warning, failed, error, or that there was nothing to judge."""
+        if self.error:
+            return "error"
+        if self.found:
+            return "failed" if self.blocks else "warning"
+        return "not judged" if self.judged == 0 else "ok"
 
 
 def _in_words(value: object) -> str:

@@ -25,6 +25,11 @@ class Workspace:
         return self.root / "catalog"
 
     @property
+    def quality(self) -> Path:
+        """What the numbers are expected to look like, optional."""
+        return self.root / "quality"
+
+    @property
     def state(self) -> Path:
         """Everything private."""
         return self.root / "state"

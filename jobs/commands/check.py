@@ -105,19 +105,13 @@ def _as_table(results: list[CheckResult]) -> pa.Table:
     return pa.table(
         {
             "check": pa.array([r.name for r in results], pa.string()),
-            "result": pa.array([_verdict(r) for r in results], pa.string()),
+            "result": pa.array([r.outcome for r in results], pa.string()),
             "rows": pa.array([r.found for r in results], pa.int64()),
             "what": pa.array([r.what for r in results], pa.string()),
-            "found": pa.array([None if r.passed else r.example for r in results], pa.string()),
+            "found": pa.array([None if r.passed else r.error or r.example for r in results], pa.string()),
             "example": pa.array([_example(r) for r in results], pa.string()),
         }
     )
-
-
-def _verdict(result: CheckResult) -> str:
-    if result.passed:
-        return "ok"
-    return "failed" if result.blocks else "warning"
 
 
 def _example(result: CheckResult) -> str | None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.damage import damage_table
+from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.steps.run_context import new_run_id, utc_now
 from v6share.jobs.terminal import interrupt, messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
@@ -54,6 +55,7 @@ def main(
     reason: str,
     wait: float,
     publish: bool,
+    gate: bool,
     form: SeveralForm,
 ) -> ExitCode:
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
@@ -64,7 +66,11 @@ def main(
     configured = configure(invocation.root)
     workspace = configured.workspace
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
-    with leaving, hold(workspace, invocation.command, wait):
+    with (
+        leaving,
+        hold(workspace, invocation.command, wait),
+        job_gate(workspace, wanted=gate) as judge,
+    ):
         try:
             connection = open_warehouse(workspace, configured.settings.run.threads)
         except (FragmentUnreadable, DamagedFile) as error:
@@ -80,7 +86,7 @@ def main(
             record(connection, workspace, entries)
             write_tables({"withdrawn": _table(meant.values())}, form)
             _say_what_copies_lose(meant.values())
-            check_and_publish(connection, workspace, wanted=publish)
+            check_and_publish(connection, workspace, judge, wanted=publish)
         finally:
             connection.close()
     messages.say("`v6share run` leaves them out from now on; --include-forgotten counts them again")

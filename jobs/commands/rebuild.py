@@ -1,6 +1,7 @@
 """``v6share rebuild``: the warehouse from fragments and journal."""
 
 from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.terminal import interrupt, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -21,7 +22,9 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 
 
-def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralForm) -> ExitCode:
+def main(
+    invocation: Invocation, *, wait: float, publish: bool, gate: bool, form: SeveralForm
+) -> ExitCode:
     """Make the warehouse anew, say what it holds, check it, publish it."""
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
@@ -34,7 +37,11 @@ def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralFor
     threads = configured.settings.run.threads
     dimensions = dimension_tables(configured.catalog, configured.settings)
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
-    with leaving, hold(workspace, invocation.command, wait):
+    with (
+        leaving,
+        hold(workspace, invocation.command, wait),
+        job_gate(workspace, wanted=gate) as judge,
+    ):
         refuse_lost_catalog_of_snapshot(workspace)
         before = remembered(workspace)
         applied = rebuild(workspace, dimensions, threads)
@@ -47,7 +54,7 @@ def main(invocation: Invocation, *, wait: float, publish: bool, form: SeveralFor
         connection = open_warehouse(workspace, threads)
         try:
             remember_catalog(connection, configured.catalog, before)
-            check_and_publish(connection, workspace, wanted=publish)
+            check_and_publish(connection, workspace, judge, wanted=publish)
         finally:
             connection.close()
     return ExitCode.DONE

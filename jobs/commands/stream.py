@@ -27,6 +27,7 @@ from typing import Any, Final, Literal
 from v6share.jobs.steps import report
 from v6share.jobs.steps.commit import commit
 from v6share.jobs.steps.count import remove_leftovers
+from v6share.jobs.steps.gate import JobGate, job_gate
 from v6share.jobs.steps.head_start import Warm
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
@@ -86,6 +87,7 @@ class Request:
     dialect: str | None = None
     threads: int | None = None
     wait: float = 0
+    gate: bool = True
     form: SeveralForm = "table"
 
 
@@ -102,8 +104,12 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
     threads = read_settings(workspace, flags).run.threads
     source = _source(request, workspace)
     refuse_lost_journal(workspace)
-    with hold_stream(workspace, invocation.command), interrupt.ending_softly():
-        stream = _Stream(invocation, request, workspace, source, flags)
+    with (
+        hold_stream(workspace, invocation.command),
+        interrupt.ending_softly(),
+        job_gate(workspace, wanted=request.gate) as gate,
+    ):
+        stream = _Stream(invocation, request, workspace, source, gate, flags)
         with stream.line:
             ending = stream.follow(threads)
         if ending == "memory":
@@ -145,6 +151,7 @@ class _Stream:
     request: Request
     workspace: Workspace
     source: Source
+    gate: JobGate
     flags: dict[str, Any]
     line: LiveLine = field(default_factory=LiveLine)
     state: StreamState = field(default_factory=lambda: StreamState(utc_now(), utc_now()))
@@ -224,10 +231,12 @@ class _Stream:
             before.publisher.take(connection)
             return replace(before, connection=connection, known=known)
         catalog = first_catalog(connection, self.workspace, self.flags, self.source.arguments)
+        if not self.request.once:
+            self.gate.begin()
         service.notify("READY=1")
         if not self.request.once:
             messages.say(f"following {self.source.described}", event="following")
-        return _AtWork(connection, known, catalog, Publisher(self.workspace, connection))
+        return _AtWork(connection, known, catalog, Publisher(self.workspace, connection, self.gate))
 
     def _work(self, at_work: "_AtWork") -> Ending:
         while True:
@@ -450,6 +459,7 @@ class _AtWork:
             connection=self.connection,
             known=self.known,
             ahead=Warm(self.catalog.plan),
+            gate=self.publisher.gate,
             dialect=dialect,
             is_batch=True,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from v6share.jobs.steps import report
 from v6share.jobs.steps.find import find
+from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.steps.head_start import head_start
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
 from v6share.jobs.steps.runner import LOCAL, parse_runner
@@ -42,6 +43,7 @@ class Request:
     wait: float = 0
     threads: int | None = None
     publish: bool = True
+    gate: bool = True
     include_forgotten: bool = False
     form: SeveralForm = "table"
 
@@ -81,14 +83,21 @@ def begun(
     runner = parse_runner(request.runner, request.spark_conf)
     started_at, clock = utc_now(), time.monotonic()
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
-    with leaving, hold(workspace, invocation.command, request.wait):
+    with (
+        leaving,
+        hold(workspace, invocation.command, request.wait),
+        job_gate(workspace, wanted=request.gate) as gate,
+    ):
         found = find(request.paths, workspace)
         with closing(open_warehouse(workspace, settings.run.threads)) as connection:
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
             # Only what is counted in this process can be begun early here.
-            early = known.never_seen(found.inputs) if runner == LOCAL else ()
+            new = known.never_seen(found.inputs)
+            early = new if runner == LOCAL else ()
+            if new:
+                gate.begin()
             with head_start(early, hashes=hashes) as ahead, engine_of(runner) as engine:
                 configured = read_declared(workspace, settings)
                 ahead.compile(configured)
@@ -102,6 +111,7 @@ def begun(
                     connection=connection,
                     known=known,
                     ahead=ahead,
+                    gate=gate,
                     engine=engine,
                     dialect=request.dialect,
                     include_forgotten=request.include_forgotten,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from v6share.jobs.steps.damage import say_if_altered
+from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
@@ -30,7 +31,9 @@ from v6share.warehouse.publish import (
 from v6share.workspace.paths import Workspace
 
 
-def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: bool) -> bool:
+def check_and_publish(
+    connection: Connection, workspace: Workspace, gate: JobGate, *, wanted: bool
+) -> bool:
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
     wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
@@ -40,7 +43,7 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
-    results = refresh_and_check(connection, workspace)
+    results = refresh_and_check(connection, workspace, gate)
     report_checks(results)
     if not wanted:
         note_unpublished(connection, "--no-publish was given")
@@ -57,12 +60,13 @@ def check_and_publish(connection: Connection, workspace: Workspace, *, wanted: b
 def refresh_and_check(
     connection: Connection,
     workspace: Workspace,
+    gate: JobGate,
     *,
     whole: bool = False,
     trusts_commits: bool = False,
     phases: Phases | None = None,
 ) -> list[CheckResult]:
-    """Bring the results up to date, run the checks, and note for ``status`` when one fails.
+    """Bring the results up to date, run the checks and the gate, and note it when one fails.
 
     whole: check all there is, whatever changed. trusts_commits: leave out what each commit proved
     of itself, which takes the longer the more there is. phases: notes how long the steps take.
@@ -78,6 +82,10 @@ def refresh_and_check(
             if changed is not None and not trusts_commits:
                 changed = replace(changed, replaced=True)
             results = run_checks(connection, changed)
+        with phases.timed("gate"):
+            # What is wrong in itself need not be judged as plausible.
+            if not any(result.blocks for result in results):
+                results += gate.judge(connection, changed, now)
             note_results(connection, now, results, whole=changed is None)
             if changed is None:
                 drop_damaged(connection, workspace)
@@ -135,6 +143,8 @@ def report_checks(results: Sequence[CheckResult]) -> None:
 
 def described(result: CheckResult) -> str:
     """What a check found, as a sentence."""
+    if result.error:
+        return f"check {result.name}: could not be carried out: {result.error}"
     more = result.found - 1
     others = f"; and {more:,} more such row{'s' if more > 1 else ''}" if more else ""
     return f"check {result.name}: expected that {result.what}, but {result.example}{others}"

@@ -14,7 +14,7 @@ def finish(run: RunContext, done: report.Done, *, publish: bool, form: SeveralFo
     """
     report.say_what_needs_a_look(run, done)
     try:
-        published = check_and_publish(run.connection, run.workspace, wanted=publish)
+        published = check_and_publish(run.connection, run.workspace, run.gate, wanted=publish)
     except Exception:
         # What was counted is committed all the same, so it is said before the failure is.
         report.write_summary(run, done, form, published=False)

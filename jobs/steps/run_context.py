@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.head_start import HeadStart, Warm
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.spark_engine import Engine
@@ -36,6 +37,7 @@ class RunContext:
     connection: Connection
     known: KnownInputs
     ahead: HeadStart | Warm
+    gate: JobGate
     engine: Engine | None = None
     dialect: str | None = None
     include_forgotten: bool = False

@@ -17,6 +17,7 @@ from v6share.jobs.steps.check_and_publish import (
     publish_checked,
     refresh_and_check,
 )
+from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
@@ -39,6 +40,7 @@ class Publisher:
 
     workspace: Workspace
     connection: Connection
+    gate: JobGate
     held_back: str = ""
     lag_seconds: float | None = None
     # Files that are committed and not published yet.
@@ -79,7 +81,7 @@ class Publisher:
         if self.held_back or not self._is_due(files_wait=files_wait):
             return False
         results = refresh_and_check(
-            self.connection, self.workspace, trusts_commits=True, phases=phases
+            self.connection, self.workspace, self.gate, trusts_commits=True, phases=phases
         )
         return self._publish_unless(results, phases, files_wait=files_wait)
 
@@ -115,7 +117,7 @@ class Publisher:
 
     def check_all(self) -> None:
         """Check all at once; publish, again where it was held back, if all passes."""
-        results = refresh_and_check(self.connection, self.workspace, whole=True)
+        results = refresh_and_check(self.connection, self.workspace, self.gate, whole=True)
         self.checked_at, self.unchecked, self.parts = time.monotonic(), False, None
         self._publish_unless(results)
 

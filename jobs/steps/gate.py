@@ -1,0 +1,98 @@
+"""The gate of a job: whether what it is about to publish is plausible.
+
+Great Expectations judges in a process of its own (``quality/``), which is begun as soon as a job
+knows that it will change numbers. Where it cannot judge, nothing is published.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.quality.gate import Gate, GateFailed
+from v6share.quality.messages import Verdict
+from v6share.quality.suites import Expectation, Suite, read_suites
+from v6share.warehouse.checks import Changed, CheckResult
+from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.evidence import Question, gather_evidence
+from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
+from v6share.workspace.paths import Workspace
+
+
+@dataclass(frozen=True)
+class JobGate:
+    """The gate of one job. gate: None where it was told to do without (``--no-gate``)."""
+
+    suites: Mapping[str, Suite]
+    gate: Gate | None
+
+    def begin(self) -> None:
+        """Load what judges, beside what else is done: numbers will change."""
+        if self.gate is not None:
+            self.gate.begin()
+
+    def judge(
+        self,
+        connection: Connection,
+        changed: Changed | None,
+        now: datetime,
+        docs: Path | None = None,
+    ) -> list[CheckResult]:
+        """What the expectations found; none where the job does without the gate.
+
+        changed: what did since it was last judged; None: all is judged. docs: a folder for Data
+        Docs. Raises JobStopped where the gate cannot judge.
+        """
+        if self.gate is None:
+            return []
+        days = None if changed is None else changed.days
+        inputs = None if changed is None else changed.inputs
+        evidence = gather_evidence(connection, Question(now, days, inputs))
+        try:
+            verdicts = self.gate.validate(self.suites, evidence, docs)
+        except GateFailed as failure:
+            note_unpublished(connection, f"{FAILED_CHECKS}: the gate could not judge")
+            raise JobStopped(
+                ExitCode.GATE,
+                f"the gate could not judge the numbers: {failure}; nothing was published, readers "
+                "see the state before. Run again, or `v6share check` to see more; `--no-gate` "
+                "publishes without",
+            ) from None
+        expectations = {
+            (name, one.name): one for name, suite in self.suites.items() for one in suite.expectations
+        }
+        return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
+
+
+def _result(verdict: Verdict, expectation: Expectation) -> CheckResult:
+    return CheckResult(
+        name=f"{verdict.suite}.{verdict.name}",
+        what=expectation.what,
+        in_words="{row}",
+        severity=expectation.severity,
+        found=verdict.unexpected if verdict.outcome == "failed" else 0,
+        sample=tuple(_rows_in_words(verdict)),
+        judged=verdict.judged,
+        error=verdict.observed if verdict.outcome == "errored" else "",
+    )
+
+
+def _rows_in_words(verdict: Verdict) -> Sequence[dict[str, str]]:
+    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in verdict.sample]
+    return [{"row": row} for row in rows or [f"found {verdict.observed}"]]
+
+
+@contextmanager
+def job_gate(workspace: Workspace, *, wanted: bool) -> Iterator[JobGate]:
+    """The gate of a job while the block runs. wanted: False for a job that does without.
+
+    Raises UserError where a suite of the workspace holds a mistake.
+    """
+    suites = read_suites(workspace)
+    if not wanted:
+        yield JobGate(suites, None)
+        return
+    with Gate() as gate:
+        yield JobGate(suites, gate)

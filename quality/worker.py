@@ -1,0 +1,164 @@
+"""The gate process: the only place that knows Great Expectations.
+
+To import it takes seconds, so it is done once, in a process of its own, while a run counts; a
+stream keeps it. It validates what it is sent and knows no file and no database. Started as::
+
+    python -m v6share.quality.worker
+
+It ends when its input does.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+# Before it is imported: it would tell its makers what it is used for.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import great_expectations as gx
+import pyarrow as pa
+from great_expectations.core import ExpectationSuite
+from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+from v6share.quality.messages import Outcome, Verdict, receive, receive_frame, send
+from v6share.schemas.evidence import Evidence
+
+_SAMPLE_ROWS: Final = 5
+_SEVERITIES: Final = {"fail": "critical", "warn": "warning"}
+Suites = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def main() -> int:
+    """Answer requests from stdin on stdout, until stdin ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # What a library prints must not stand between the answers.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    judge = Judge()
+    send(answers, {"ready": gx.__version__})
+    while (request := receive(sys.stdin.buffer)) is not None:
+        frames = _receive_frames(sys.stdin.buffer, request["frames"])
+        docs = request.get("docs")
+        try:
+            verdicts = judge.validate(request["suites"], frames, docs and Path(docs))
+            answer = {"verdicts": [vars(one) for one in verdicts]}
+        except Exception:  # whatever it is, it must not end without a word
+            answer = {"error": traceback.format_exc()}
+        send(answers, answer)
+    return 0
+
+
+def _receive_frames(pipe: IO[bytes], keys: Mapping[str, Sequence[str]]) -> dict[str, Evidence]:
+    return {name: Evidence(receive_frame(pipe), tuple(key)) for name, key in keys.items()}
+
+
+class Judge:
+    """Great Expectations, in memory: nothing of it is kept between two requests but the import."""
+
+    def validate(
+        self, suites: Suites, frames: Mapping[str, Evidence], docs: Path | None = None
+    ) -> list[Verdict]:
+        """What became of each expectation, in order. docs: a folder for Data Docs.
+
+        Raises ValueError where a suite cannot be made of what it was given.
+        """
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        source = context.data_sources.add_pandas("evidence")
+        found: list[Verdict] = []
+        for name, frame in frames.items():
+            expectations = suites[name]
+            if not expectations:
+                continue
+            suite = context.suites.add(_suite(name, expectations))
+            batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+            definition = gx.ValidationDefinition(data=batch, suite=suite, name=name)
+            rows = frame.rows.to_pandas()
+            result = definition.run(
+                batch_parameters={"dataframe": rows},
+                result_format={
+                    "result_format": "SUMMARY",
+                    "partial_unexpected_count": _SAMPLE_ROWS,
+                    "unexpected_index_column_names": list(frame.key),
+                },
+            )
+            found += _verdicts(name, expectations, result.results, frame.rows)
+        return found
+
+
+def _suite(name: str, expectations: Sequence[Mapping[str, Any]]) -> ExpectationSuite:
+    suite = ExpectationSuite(name=name)
+    for one in expectations:
+        suite.add_expectation_configuration(
+            ExpectationConfiguration(
+                type=one["type"],
+                kwargs=dict(one["kwargs"]),
+                meta={"name": one["name"]},
+                notes=one["what"],
+                severity=_SEVERITIES[one["severity"]],
+            )
+        )
+    # It drops what it does not know, with no more than a line on its output.
+    if len(suite.expectations) != len(expectations):
+        raise ValueError(f"{name}: an expectation was not taken")
+    return suite
+
+
+def _verdicts(
+    suite: str,
+    expectations: Sequence[Mapping[str, Any]],
+    results: Sequence[ExpectationValidationResult],
+    rows: pa.Table,
+) -> Iterator[Verdict]:
+    by_name = {one.expectation_config.meta["name"]: one for one in results}
+    for expectation in expectations:
+        name = expectation["name"]
+        result = by_name.get(name)
+        if result is None:
+            yield Verdict(suite, name, "errored", 0, 0, "no result came back for it")
+        else:
+            yield _verdict(suite, name, result, rows)
+
+
+def _verdict(suite: str, name: str, result: ExpectationValidationResult, rows: pa.Table) -> Verdict:
+    error = _error_in(result.exception_info)
+    if error:
+        return Verdict(suite, name, "errored", 0, 0, error)
+    found = result.result
+    judged = int(found.get("element_count", rows.num_rows)) - int(found.get("missing_count", 0))
+    outcome: Outcome = "passed" if result.success else "failed"
+    if result.success and judged <= 0:
+        outcome = "not judged"
+    unexpected = int(found.get("unexpected_count", not result.success))
+    return Verdict(
+        suite, name, outcome, max(judged, 0), unexpected, _observed(found), tuple(_sample(found))
+    )
+
+
+def _error_in(info: Mapping[str, Any]) -> str:
+    """The message of what was raised while the expectation was carried out, or empty."""
+    infos = [info] if "raised_exception" in info else list(info.values())
+    for one in infos:
+        if one.get("raised_exception"):
+            return str(one.get("exception_message") or "an exception")
+    return ""
+
+
+def _observed(found: Mapping[str, Any]) -> str:
+    if "observed_value" in found:
+        return str(found["observed_value"])
+    values = [str(value) for value in found.get("partial_unexpected_list", [])]
+    return ", ".join(values[:_SAMPLE_ROWS])
+
+
+def _sample(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for row in found.get("partial_unexpected_index_list") or []:
+        yield {name: value if isinstance(value, int) else str(value) for name, value in row.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
