@@ -7,7 +7,38 @@ from v6share.schemas.columns import Column, Kind, Table
 from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.ledger import LEDGERS
 
-PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS)
+CHECKS: Final = Table(
+    "checks",
+    "What was checked before this file was published.",
+    (
+        Column("name", Kind.TEXT, "the check; an expectation of the gate is suite.expectation"),
+        Column("kind", Kind.TEXT, "invariant: holds by construction; plausibility: is expected"),
+        Column("severity", Kind.TEXT, "fail: keeps the numbers from being published; or warn"),
+        Column("what", Kind.TEXT, "what holds where all is well"),
+    ),
+)
+
+CHECK_RESULTS: Final = Table(
+    "check_results",
+    "What the checks found before this file was published: one row for each of them.",
+    (
+        Column("run_id", Kind.TEXT, "the newest run then; empty before any"),
+        Column("name", Kind.TEXT, "as in checks"),
+        Column("checked_at", Kind.TIMESTAMP, "when the file was checked, UTC"),
+        Column("outcome", Kind.TEXT, "ok, warning, or not judged where there was nothing to judge"),
+        Column(
+            "judged",
+            Kind.BIGINT,
+            "rows that an expectation looked at; NULL for an invariant",
+            "rows",
+            nullable=True,
+        ),
+        Column("found", Kind.BIGINT, "rows that are not as they should be", "rows"),
+        Column("example", Kind.TEXT, "one of them, in words; empty where there is none"),
+    ),
+)
+
+PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS, CHECKS, CHECK_RESULTS)
 
 # In the schema ``results``.
 SNAPSHOT: Final = Table(
@@ -32,5 +63,6 @@ SNAPSHOT: Final = Table(
             "checks",
         ),
         Column("checks_warned", Kind.BIGINT, "checks that found something to look at", "checks"),
+        Column("gate", Kind.TEXT, "how many expectations were met; not run where --no-gate was given"),
     ),
 )

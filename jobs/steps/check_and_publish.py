@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from v6share.jobs.steps.damage import say_if_altered
-from v6share.jobs.steps.gate import JobGate
+from v6share.jobs.steps.gate import JobGate, gate_in_words
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
@@ -17,6 +17,7 @@ from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, note_checked, run_checks, what_to_check
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.final_days import record_final_days
+from v6share.warehouse.kept.check_results import write_check_results
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
@@ -51,7 +52,8 @@ def check_and_publish(
         return False
     published = publish_checked(connection, workspace, results)
     messages.say(
-        f"published {published.path} ({bytes_for_people(published.size_bytes)})",
+        f"published {published.path} ({bytes_for_people(published.size_bytes)}); "
+        f"the gate: {gate_in_words(results)}",
         published=published.path,
     )
     return True
@@ -120,7 +122,8 @@ def publish_checked(
     with noting_damage(connection, workspace):
         if not files_wait:
             record_final_days(connection, workspace, now)
-        write_snapshot(connection, now, failed=0, warned=warned)
+        write_check_results(connection, now, results)
+        write_snapshot(connection, now, failed=0, warned=warned, gate=gate_in_words(results))
     return publish(connection, workspace)
 
 

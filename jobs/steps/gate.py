@@ -84,6 +84,19 @@ def _rows_in_words(verdict: Verdict) -> Sequence[dict[str, str]]:
     return [{"row": row} for row in rows or [f"found {verdict.observed}"]]
 
 
+def gate_in_words(results: Sequence[CheckResult]) -> str:
+    """What the gate says of the numbers, given what all checks found; none of them failed."""
+    judged = [one for one in results if one.judged is not None]
+    if not judged:
+        return "not run"
+    warned = sum(not one.passed for one in judged)
+    idle = sum(one.outcome == "not judged" for one in judged)
+    said = [f"{len(judged) - warned - idle} expectations met"]
+    said += [f"{warned} not met, to look at"] if warned else []
+    said += [f"{idle} had nothing to judge"] if idle else []
+    return ", ".join(said)
+
+
 @contextmanager
 def job_gate(workspace: Workspace, *, wanted: bool) -> Iterator[JobGate]:
     """The gate of a job while the block runs. wanted: False for a job that does without.

@@ -13,11 +13,17 @@ from v6share.warehouse.database.unpublished import note_whole
 
 
 def write_snapshot(
-    connection: duckdb.DuckDBPyConnection, created_at: datetime, *, failed: int, warned: int
+    connection: duckdb.DuckDBPyConnection,
+    created_at: datetime,
+    *,
+    failed: int,
+    warned: int,
+    gate: str = "",
 ) -> None:
     """Put the row of the snapshot that is published next into ``results.snapshot``.
 
-    created_at: with its zone. failed, warned: how many checks found something.
+    created_at: with its zone. failed, warned: how many checks found something. gate: what the gate
+    says of it, in words.
     """
     moment = created_at.astimezone(UTC).replace(tzinfo=None)
     snapshot_id = f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -27,7 +33,7 @@ def write_snapshot(
         connection.execute(
             "INSERT INTO results.snapshot SELECT $id, $created_at, (SELECT as_of FROM main.as_of), "
             "$code, $rules, coalesce((SELECT max_by(catalog_version, (started_at, run_id)) "
-            "FROM main.ledger_runs), ''), $schema, $failed, $warned",
+            "FROM main.ledger_runs), ''), $schema, $failed, $warned, $gate",
             {
                 "id": snapshot_id,
                 "created_at": moment,
@@ -36,5 +42,6 @@ def write_snapshot(
                 "schema": schema_version(connection),
                 "failed": failed,
                 "warned": warned,
+                "gate": gate,
             },
         )

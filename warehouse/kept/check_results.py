@@ -1,0 +1,52 @@
+"""The tables that say what was checked before a file was published, and what that found."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+
+from v6share.schemas.published import CHECK_RESULTS, CHECKS
+from v6share.warehouse.checks import CheckResult
+from v6share.warehouse.database.transaction import transaction
+from v6share.warehouse.database.unpublished import note_whole
+
+
+def write_check_results(
+    connection: duckdb.DuckDBPyConnection, checked_at: datetime, results: Sequence[CheckResult]
+) -> None:
+    """Replace both tables by what the checks of the next published file found.
+
+    checked_at: with its zone.
+    """
+    moment = checked_at.astimezone(UTC).replace(tzinfo=None)
+    run_id = connection.execute(
+        "SELECT coalesce(max_by(run_id, (started_at, run_id)), '') FROM main.ledger_runs"
+    ).fetchall()[0][0]
+    checks = [
+        {
+            "name": one.name,
+            "kind": "invariant" if one.judged is None else "plausibility",
+            "severity": one.severity,
+            "what": one.what,
+        }
+        for one in results
+    ]
+    found = [
+        {
+            "run_id": run_id,
+            "name": one.name,
+            "checked_at": moment,
+            "outcome": one.outcome,
+            "judged": one.judged,
+            "found": one.found,
+            "example": "" if one.passed else one.example,
+        }
+        for one in results
+    ]
+    with transaction(connection):
+        for table, rows in ((CHECKS, checks), (CHECK_RESULTS, found)):
+            incoming = pa.Table.from_pylist(rows, table.arrow_schema)  # noqa: F841 - read by the SQL
+            note_whole(connection, [f"main.{table.name}"])
+            connection.execute(f"DELETE FROM main.{table.name}")  # noqa: S608 - a name of ours
+            connection.execute(f"INSERT INTO main.{table.name} FROM incoming")  # noqa: S608
