@@ -91,8 +91,8 @@ PublishOption = Annotated[
 GateOption = Annotated[
     bool,
     typer.Option(
-        help="Have Great Expectations judge whether the numbers are plausible. Without, that is "
-        "said in the published file."
+        help="Have Great Expectations judge whether the numbers are plausible; a run without says "
+        "so in the published file."
     ),
 ]
 
@@ -575,6 +575,7 @@ def rebuild(
     Examples:
       v6share -C mynet check
       v6share -C mynet check --results
+      v6share -C mynet check --docs reports/
       v6share -C mynet check --format json"""
 )
 def check(
@@ -583,6 +584,15 @@ def check(
         bool,
         typer.Option("--results", help="Compare every kept result with its definition as well."),
     ] = False,
+    gate: GateOption = True,
+    docs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write Data Docs of the gate into a folder: pages for people, which load fonts "
+            "and styles from the net.",
+        ),
+    ] = None,
     form: FormOption = "table",
     wait: WaitOption = 0,
 ) -> ExitCode:
@@ -594,7 +604,9 @@ def check(
     _leave_if_held(context, wait)
     from v6share.jobs.commands import check as job
 
-    return job.main(_invocation(context), results=results, form=form, wait=wait)
+    return job.main(
+        _invocation(context), results=results, gate=gate, docs=docs, form=form, wait=wait
+    )
 
 
 def _leave_if_held(context: typer.Context, wait: float) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
@@ -27,6 +28,11 @@ _LAST_WORDS_BYTES: Final = 2000
 
 class GateFailed(Exception):  # noqa: N818 - a name for what happened
     """The gate could not say whether the numbers are plausible, so they are not published."""
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 class Gate:
@@ -68,7 +74,7 @@ class Gate:
             # Ctrl-C in a terminal is for the run, which ends this process by closing its input.
             start_new_session=True,
         )
-        self._ready = self._reader.submit(self._receive)
+        self._ready = self._reader.submit(self._receive, self._process)
 
     def validate(
         self,
@@ -84,11 +90,10 @@ class Gate:
         if self._ready is not None:
             self._await(self._ready, self._start_seconds)
             self._ready = None
-        answer = self._await(
-            self._reader.submit(self._ask, suites, frames, docs), self._answer_seconds
-        )
+        asked = self._reader.submit(self._ask, suites, frames, docs)
+        answer = self._await(asked, self._answer_seconds)
         if "error" in answer:
-            raise GateFailed(f"it failed: {str(answer['error']).strip().splitlines()[-1]}")
+            raise GateFailed(f"it failed: {_last_line(str(answer['error']))}")
         verdicts = [
             Verdict(**{**one, "sample": tuple(one["sample"])}) for one in answer["verdicts"]
         ]
@@ -100,7 +105,9 @@ class Gate:
     def _ask(
         self, suites: Mapping[str, Suite], frames: Mapping[str, Evidence], docs: Path | None
     ) -> dict[str, Any]:
-        pipe = cast("IO[bytes]", self._running.stdin)
+        process = self._process
+        assert process is not None, "validate begins it"
+        pipe = cast("IO[bytes]", process.stdin)
         try:
             asked = {name: suites[name].model_dump()["expectations"] for name in frames}
             keys = {name: frame.key for name, frame in frames.items()}
@@ -108,21 +115,16 @@ class Gate:
             for frame in frames.values():
                 send_frame(pipe, frame.rows)
         except BrokenPipeError:
-            raise GateFailed(self._how_it_ended()) from None
-        return self._receive()
+            raise GateFailed(self._how_it_ended(process)) from None
+        return self._receive(process)
 
-    @property
-    def _running(self) -> "subprocess.Popen[bytes]":
-        assert self._process is not None, "begin it first"
-        return self._process
-
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
         try:
-            answer = receive(cast("IO[bytes]", self._running.stdout))
+            answer = receive(cast("IO[bytes]", process.stdout))
         except ValueError as error:
             raise GateFailed(f"it answered something else: {error}") from None
         if answer is None:
-            raise GateFailed(self._how_it_ended())
+            raise GateFailed(self._how_it_ended(process))
         return answer
 
     def _await(self, answer: "Future[dict[str, Any]]", seconds: float) -> dict[str, Any]:
@@ -131,26 +133,32 @@ class Gate:
         except Late:
             self.close()
             raise GateFailed(f"it did not answer within {seconds:.0f} s") from None
+        except GateFailed:
+            self.close()
+            raise
 
-    def _how_it_ended(self) -> str:
+    def _how_it_ended(self, process: "subprocess.Popen[bytes]") -> str:
         """Why the process is gone, with its last words."""
-        code = self._running.wait()
+        code = process.wait()
         words = ""
         if self._said is not None:
             self._said.seek(0)
             words = self._said.read()[-_LAST_WORDS_BYTES:].decode(errors="replace").strip()
-        last = words.splitlines()[-1] if words else "it said nothing"
-        return f"its process ended with {code}: {last}"
+        return f"its process ended with {code}: {_last_line(words)}"
 
     def close(self) -> None:
-        """End the process, if there is one."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
+        """End the process, if there is one; it is started again where it is needed again."""
+        process, self._process, self._ready = self._process, None, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        # Whoever reads from it meets its end now.
+        self._reader.shutdown(cancel_futures=True)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="v6share-gate")
+        for pipe in (process.stdin, process.stdout):
+            with suppress(BrokenPipeError):
                 cast("IO[bytes]", pipe).close()
         if self._said is not None:
             self._said.close()
             self._said = None
-        self._reader.shutdown(wait=False, cancel_futures=True)

@@ -20,15 +20,16 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
 import pyarrow as pa
+from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.core import ExpectationSuite
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from v6share.quality.messages import Outcome, Verdict, receive, receive_frame, send
 from v6share.schemas.evidence import Evidence
 
 _SAMPLE_ROWS: Final = 5
+_SITE: Final = "docs"
 _SEVERITIES: Final = {"fail": "critical", "warn": "warning"}
 Suites = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -67,6 +68,8 @@ class Judge:
         Raises ValueError where a suite cannot be made of what it was given.
         """
         context = gx.get_context(mode="ephemeral")
+        if docs is not None:
+            context.add_data_docs_site(_SITE, _site_in(docs))
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         source = context.data_sources.add_pandas("evidence")
         found: list[Verdict] = []
@@ -77,31 +80,56 @@ class Judge:
             suite = context.suites.add(_suite(name, expectations))
             batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
             definition = gx.ValidationDefinition(data=batch, suite=suite, name=name)
-            rows = frame.rows.to_pandas()
-            result = definition.run(
-                batch_parameters={"dataframe": rows},
-                result_format={
-                    "result_format": "SUMMARY",
-                    "partial_unexpected_count": _SAMPLE_ROWS,
-                    "unexpected_index_column_names": list(frame.key),
-                },
-            )
+            result_format = {
+                "result_format": "SUMMARY",
+                "partial_unexpected_count": _SAMPLE_ROWS,
+                "unexpected_index_column_names": list(frame.key),
+            }
+            parameters = {"dataframe": frame.rows.to_pandas()}
+            if docs is None:
+                result = definition.run(
+                    batch_parameters=parameters, result_format=result_format
+                )
+            else:
+                context.validation_definitions.add(definition)
+                checkpoint = gx.Checkpoint(
+                    name=name,
+                    validation_definitions=[definition],
+                    actions=[UpdateDataDocsAction(name="docs", site_names=[_SITE])],
+                    result_format=result_format,
+                )
+                (result,) = checkpoint.run(batch_parameters=parameters).run_results.values()
             found += _verdicts(name, expectations, result.results, frame.rows)
         return found
 
 
+def _site_in(folder: Path) -> dict[str, Any]:
+    """Data Docs in a folder: pages of HTML, which load fonts and styles from the net."""
+    return {
+        "class_name": "SiteBuilder",
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(folder),
+        },
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+
+
 def _suite(name: str, expectations: Sequence[Mapping[str, Any]]) -> ExpectationSuite:
-    suite = ExpectationSuite(name=name)
-    for one in expectations:
-        suite.add_expectation_configuration(
-            ExpectationConfiguration(
-                type=one["type"],
-                kwargs=dict(one["kwargs"]),
-                meta={"name": one["name"]},
-                notes=one["what"],
-                severity=_SEVERITIES[one["severity"]],
-            )
-        )
+    # Not added one by one: one of the same kind for the same column would replace the other.
+    suite = ExpectationSuite(
+        name=name,
+        expectations=[
+            {
+                "type": one["type"],
+                "kwargs": dict(one["kwargs"]),
+                "meta": {"name": one["name"]},
+                "notes": one["what"],
+                "severity": _SEVERITIES[one["severity"]],
+            }
+            for one in expectations
+        ],
+    )
     # It drops what it does not know, with no more than a line on its output.
     if len(suite.expectations) != len(expectations):
         raise ValueError(f"{name}: an expectation was not taken")

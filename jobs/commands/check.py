@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
+from v6share.jobs.steps.gate import JobGate, job_gate
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -32,10 +34,19 @@ from v6share.workspace.paths import Workspace
 FRAGMENTS: Final = "fragments"
 
 
-def main(invocation: Invocation, *, results: bool, form: Form, wait: float) -> ExitCode:
+def main(
+    invocation: Invocation,
+    *,
+    results: bool,
+    gate: bool,
+    docs: Path | None,
+    form: Form,
+    wait: float,
+) -> ExitCode:
     """Run the checks on the warehouse, the fragments and the journal; print what each found.
 
-    results: compare every kept result with its definition as well.
+    results: compare every kept result with its definition as well. gate: judge what is plausible,
+    too. docs: a folder for Data Docs of that.
 
     Raises UserError where the journal is damaged.
     """
@@ -43,11 +54,16 @@ def main(invocation: Invocation, *, results: bool, form: Form, wait: float) -> E
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
-    with hold(workspace, invocation.command, wait):
+    with (
+        hold(workspace, invocation.command, wait),
+        job_gate(workspace, wanted=gate) as judge,
+    ):
+        judge.begin()
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail)
-        found = [*_of_warehouse(workspace, damaged, results=results), _of_fragments(damaged)]
+        of_warehouse = _of_warehouse(workspace, damaged, judge, docs, results=results)
+        found = [*of_warehouse, _of_fragments(damaged)]
     table = _as_table(found)
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
@@ -68,7 +84,12 @@ def _what_mends(failed: Sequence[str]) -> str:
 
 
 def _of_warehouse(
-    workspace: Workspace, damaged: Sequence[FragmentUnreadable], *, results: bool
+    workspace: Workspace,
+    damaged: Sequence[FragmentUnreadable],
+    judge: JobGate,
+    docs: Path | None,
+    *,
+    results: bool,
 ) -> list[CheckResult]:
     """What the checks of the tables found; nothing where damage keeps these from being made."""
     try:
@@ -83,8 +104,10 @@ def _of_warehouse(
         refuse_lost_runs(connection, workspace)
         say_if_altered(connection, workspace)
         refresh_results(connection)
+        now = datetime.now(UTC)
         found = run_checks(connection)
-        note_checked(connection, datetime.now(UTC), found, whole=True)
+        found += judge.judge(connection, None, now, docs)
+        note_checked(connection, now, found, whole=True)
         return [*found, *compare_results(connection)] if results else found
     finally:
         connection.close()

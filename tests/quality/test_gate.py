@@ -1,0 +1,139 @@
+"""The gate process: what it answers, and that whatever goes wrong with it is never a pass."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from v6share.quality import gate as under_test
+from v6share.quality.gate import Gate, GateFailed
+from v6share.quality.suites import Suite, parse_suite
+from v6share.schemas.evidence import Evidence
+
+ROWS = Evidence(
+    pa.table({"exporter": ["r1", "r2", "r3"], "pauses": [1, 20, None], "hours": [1, 30, 9]}),
+    ("exporter",),
+)
+WITHIN = {"column": "pauses", "max_value": 12}
+LONG = {"type": "comparison", "column": {"name": "hours"}, "operator": ">=", "parameter": 6}
+
+
+def suite(**kwargs: object) -> Suite:
+    """Expectations of one column each, by name: its arguments, and "type" where it is another."""
+    found = [
+        {
+            "name": name,
+            "severity": "warn",
+            "what": "all is well",
+            "type": given.pop("type", "expect_column_values_to_be_between"),
+            "kwargs": given,
+        }
+        for name, given in ((name, dict(value)) for name, value in kwargs.items())  # type: ignore[call-overload]
+    ]
+    return Suite.model_validate({"expectations": found})
+
+
+@pytest.fixture(scope="module")
+def gate() -> Iterator[Gate]:
+    with Gate() as opened:
+        yield opened
+
+
+def test_each_expectation_has_a_verdict_of_its_own(gate: Gate) -> None:
+    suites = {
+        "exporters": suite(
+            silent=WITHIN,
+            fine={"column": "pauses", "max_value": 99},
+            nothing={**WITHIN, "row_condition": {**LONG, "parameter": 99}},
+            gone={"column": "nosuch", "max_value": 1},
+            table={"type": "expect_table_row_count_to_be_between", "max_value": 2},
+        )
+    }
+    found = gate.validate(suites, {"exporters": ROWS})
+    assert [(one.name, one.outcome, one.judged, one.unexpected) for one in found] == [
+        ("silent", "failed", 2, 1),
+        ("fine", "passed", 2, 0),
+        ("nothing", "not judged", 0, 0),
+        ("gone", "errored", 0, 0),
+        ("table", "failed", 3, 1),
+    ]
+    assert found[0].sample == ({"pauses": "20.0", "exporter": "r2"},)
+    assert "nosuch" in found[3].observed
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"column": "pauses", "nosuch": 1}, {}, {"type": "expect_nothing_at_all", "column": "pauses"}],
+)
+def test_a_suite_that_cannot_be_made_is_no_pass(gate: Gate, kwargs: dict[str, object]) -> None:
+    with pytest.raises(GateFailed, match="it failed: "):
+        gate.validate({"exporters": suite(odd=kwargs)}, {"exporters": ROWS})
+    # It goes on with the next one.
+    assert gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+
+
+def test_a_process_that_dies_is_no_pass_and_is_started_again(gate: Gate) -> None:
+    suites = {"exporters": suite(fine=WITHIN)}
+    gate.validate(suites, {"exporters": ROWS})
+    assert gate._process is not None
+    os.kill(gate._process.pid, signal.SIGKILL)
+    with pytest.raises(GateFailed, match="its process ended with -9"):
+        gate.validate(suites, {"exporters": ROWS})
+    assert gate.validate(suites, {"exporters": ROWS})
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("import sys; sys.exit('no such module')", "its process ended with 1: no such module"),
+        ("import sys; sys.exit(0)", "its process ended with 0: it said nothing"),
+        ("print('something else', flush=True)", "it answered something else"),
+        ("import time; time.sleep(60)", "it did not answer within 1 s"),
+        (
+            "import sys; print('{}', flush=True); sys.stdin.buffer.readline(); "
+            "print('{\"verdicts\": []}', flush=True); sys.stdin.buffer.read()",
+            "it answered 0 of 1 expectations",
+        ),
+    ],
+)
+def test_another_process_in_its_place_is_no_pass(
+    monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    popen = under_test.subprocess.Popen
+
+    def other(words: list[str], **how: object) -> object:
+        return popen([words[0], "-c", script], **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(under_test.subprocess, "Popen", other)
+    began = time.monotonic()
+    with Gate(start_seconds=1, answer_seconds=10) as gate, pytest.raises(GateFailed, match=said):
+        gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+    assert time.monotonic() - began < 30
+
+
+def test_nothing_is_left_of_it() -> None:
+    with Gate() as gate:
+        gate.begin()
+        assert gate._process is not None
+        process = gate._process
+    assert process.poll() is not None
+
+
+def test_it_asks_nobody_on_the_net(gate: Gate, tmp_path: object) -> None:
+    """All that it has open are its pipes and files of this machine."""
+    gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+    assert gate._process is not None
+    folder = f"/proc/{gate._process.pid}/fd"
+    kinds = {os.readlink(f"{folder}/{name}").partition(":")[0] for name in os.listdir(folder)}
+    assert "socket" not in kinds
+
+
+def test_a_row_condition_is_data() -> None:
+    text = b"""{"expectations": [{"name": "a", "severity": "warn", "what": "b",
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "c", "row_condition": "@__import__('os').system('x')"}}]}"""
+    with pytest.raises(Exception, match=r"quality/exporters.json: .*row_condition"):
+        parse_suite("quality/exporters.json", text)
