@@ -39,18 +39,17 @@ def gather_evidence(
     connection: duckdb.DuckDBPyConnection, question: Question
 ) -> dict[str, Evidence]:
     """All evidence by name; the kept results must be up to date."""
-    with connection.cursor() as cursor:
-        _ask(cursor, question)
-        return {
-            name: Evidence(fetch_table(cursor, query.sql), query.key)
-            for name, query in _queries().items()
-        }
+    _ask(connection, question)
+    return {
+        name: Evidence(fetch_table(connection, query.sql), query.key)
+        for name, query in _queries().items()
+    }
 
 
-def _ask(cursor: duckdb.DuckDBPyConnection, question: Question) -> None:
+def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
     if question.days is None:
         query = "SELECT min(day), max(day) FROM main.data_days"
-        ((first, last),) = cursor.execute(query).fetchall()
+        ((first, last),) = connection.execute(query).fetchall()
     else:
         first, last = min(question.days, default=None), max(question.days, default=None)
     moment = question.now.astimezone(UTC).replace(tzinfo=None)
@@ -60,13 +59,13 @@ def _ask(cursor: duckdb.DuckDBPyConnection, question: Question) -> None:
         ("last_day", last, "DATE"),
         ("now", moment, "TIMESTAMP"),
     ):
-        cursor.execute(f"SET VARIABLE {name} = CAST(? AS {kind})", [value])
+        connection.execute(f"SET VARIABLE {name} = CAST(? AS {kind})", [value])
     chosen = "SELECT input_id FROM main.ledger_files WHERE status = 'committed'"
     if question.inputs is None:
-        cursor.execute(f"CREATE TEMP TABLE new_inputs AS {chosen}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE new_inputs AS {chosen}")
     else:
-        cursor.execute(
-            "CREATE TEMP TABLE new_inputs AS SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE new_inputs AS SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
             [sorted(question.inputs)],
         )
 

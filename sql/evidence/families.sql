@@ -1,8 +1,8 @@
 -- what: IPv4 and IPv6 of every exporter, app and network on the days in question, beside the seven
 --       days of data before
 -- key:  kind, id, family, day
--- expected_records: the day's records of both families, times the family's part of them before;
--- usual_days: days before on which it had any.
+-- expected_records: the records of the other family, times this family's by the other's before;
+-- usual_days: days before on which this one had any.
 WITH days AS (
   SELECT day FROM main.data_days
   WHERE is_data AND day BETWEEN getvariable('first_day') - 7 AND getvariable('last_day')
@@ -30,7 +30,7 @@ sums AS (
 ),
 by_family AS (
   SELECT kind, id, day, f.family, coalesce(CASE f.family WHEN 'v4' THEN v4 ELSE v6 END, 0) AS records,
-    coalesce(v4, 0) + coalesce(v6, 0) AS all_records
+    coalesce(CASE f.family WHEN 'v4' THEN v6 ELSE v4 END, 0) AS other_records
   FROM sums
   CROSS JOIN (VALUES ('v4'), ('v6')) AS f(family)
 ),
@@ -38,7 +38,7 @@ beside AS (
   SELECT
     *,
     sum(records) OVER before AS records_before,
-    sum(all_records) OVER before AS all_before,
+    sum(other_records) OVER before AS other_before,
     count(*) FILTER (records > 0) OVER before AS usual_days
   FROM by_family
   WINDOW before AS (
@@ -47,8 +47,8 @@ beside AS (
   )
 )
 SELECT
-  kind, id, family, day, records::BIGINT AS records, all_records::BIGINT AS all_records, usual_days,
-  all_records * records_before / nullif(all_before, 0) AS expected_records
+  kind, id, family, day, records::BIGINT AS records, other_records::BIGINT AS other_records,
+  usual_days, other_records * records_before / nullif(other_before, 0) AS expected_records
 FROM beside
 WHERE day BETWEEN getvariable('first_day') AND getvariable('last_day')
 ORDER BY kind, id, family, day
