@@ -1,8 +1,8 @@
 """The gate: evidence goes to a process of its own, and what that says of it comes back.
 
 The process is started as soon as it is known that it will be needed, and loads Great Expectations
-meanwhile. Whatever goes wrong with it (it dies, hangs, or answers something else) is ``GateFailed``,
-and never a pass.
+meanwhile. Whatever goes wrong with it (it dies, hangs, or answers something else) is a
+``GateFailed``, and never a pass.
 """
 
 import subprocess
@@ -65,7 +65,7 @@ class Gate:
         """Start the process, unless it is there, and go on meanwhile."""
         if self._process is not None:
             return
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - until ``close``
         self._process = subprocess.Popen(
             [sys.executable, "-m", "v6share.quality.worker"],
             stdin=subprocess.PIPE,
@@ -105,8 +105,7 @@ class Gate:
     def _ask(
         self, suites: Mapping[str, Suite], frames: Mapping[str, Evidence], docs: Path | None
     ) -> dict[str, Any]:
-        process = self._process
-        assert process is not None, "validate begins it"
+        process = cast("subprocess.Popen[bytes]", self._process)
         pipe = cast("IO[bytes]", process.stdin)
         try:
             asked = {name: suites[name].model_dump()["expectations"] for name in frames}

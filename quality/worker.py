@@ -20,9 +20,10 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
 import pyarrow as pa
-from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.checkpoint.actions import UpdateDataDocsAction
 from great_expectations.core import ExpectationSuite
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from v6share.quality.messages import Outcome, Verdict, receive, receive_frame, send
@@ -46,7 +47,7 @@ def main() -> int:
         docs = request.get("docs")
         try:
             verdicts = judge.validate(request["suites"], frames, docs and Path(docs))
-            answer = {"verdicts": [vars(one) for one in verdicts]}
+            answer: dict[str, Any] = {"verdicts": [vars(one) for one in verdicts]}
         except Exception:  # whatever it is, it must not end without a word
             answer = {"error": traceback.format_exc()}
         send(answers, answer)
@@ -87,9 +88,7 @@ class Judge:
             }
             parameters = {"dataframe": frame.rows.to_pandas()}
             if docs is None:
-                result = definition.run(
-                    batch_parameters=parameters, result_format=result_format
-                )
+                result = definition.run(batch_parameters=parameters, result_format=result_format)
             else:
                 context.validation_definitions.add(definition)
                 checkpoint = gx.Checkpoint(
@@ -103,7 +102,7 @@ class Judge:
         return found
 
 
-def _site_in(folder: Path) -> dict[str, Any]:
+def _site_in(folder: Path) -> DataDocsSiteConfigTypedDict:
     """Data Docs in a folder: pages of HTML, which load fonts and styles from the net."""
     return {
         "class_name": "SiteBuilder",
@@ -142,7 +141,8 @@ def _verdicts(
     results: Sequence[ExpectationValidationResult],
     rows: pa.Table,
 ) -> Iterator[Verdict]:
-    by_name = {one.expectation_config.meta["name"]: one for one in results}
+    configs = [(one.expectation_config, one) for one in results]
+    by_name = {config.meta["name"]: one for config, one in configs if config is not None}
     for expectation in expectations:
         name = expectation["name"]
         result = by_name.get(name)

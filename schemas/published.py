@@ -63,6 +63,8 @@ SNAPSHOT: Final = Table(
             "checks",
         ),
         Column("checks_warned", Kind.BIGINT, "checks that found something to look at", "checks"),
-        Column("gate", Kind.TEXT, "how many expectations were met; not run where --no-gate was given"),
+        Column(
+            "gate", Kind.TEXT, "how many expectations were met; not run where --no-gate was given"
+        ),
     ),
 )

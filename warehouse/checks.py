@@ -76,8 +76,8 @@ class Changed:
 class CheckResult:
     """What a check found: how many offending rows, and the first few of them.
 
-    judged: the rows that an expectation of the gate looked at, None for checks of the tables. error:
-    why it could not be carried out; it blocks then.
+    judged: the rows that an expectation of the gate looked at, None for checks of the tables.
+    error: why it could not be carried out; it blocks then.
     """
 
     name: str

@@ -65,7 +65,8 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE new_inputs AS {chosen}")
     else:
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE new_inputs AS SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
+            "CREATE OR REPLACE TEMP TABLE new_inputs AS "
+            "SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
             [sorted(question.inputs)],
         )
 

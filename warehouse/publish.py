@@ -82,9 +82,23 @@ def was_altered(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> 
     return bool(read_state(connection, "published_file")) and not is_own(connection, workspace)
 
 
-def note_unpublished(connection: duckdb.DuckDBPyConnection, why: str) -> None:
-    """Keep why the published file misses something, for who looks later; empty: it does not."""
+def note_unpublished(connection: duckdb.DuckDBPyConnection, workspace: Workspace, why: str) -> None:
+    """Keep why the published file misses something, for who looks later; empty: it does not.
+
+    Beside the published file, too: who reads that may not read the warehouse.
+    """
     write_state(connection, "unpublished", why)
+    if why:
+        storage.write(workspace.held_back, f"{why}\n".encode())
+    else:
+        storage.remove(workspace.held_back)
+
+
+def why_held_back(workspace: Workspace) -> str:
+    """What stands beside the published file; empty where it misses nothing. Raises OSError."""
+    if not storage.exists(workspace.held_back):
+        return ""
+    return storage.read(workspace.held_back).decode(errors="replace").strip()
 
 
 @contextmanager
@@ -98,7 +112,7 @@ def noting_damage(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
             yield
     except DamagedFile:
         with suppress(duckdb.Error):
-            note_unpublished(connection, _DAMAGED)
+            note_unpublished(connection, workspace, _DAMAGED)
         raise
 
 
@@ -160,7 +174,7 @@ def _put_in_place(
         write_state(connection, "published_file", file_stamp(target))
         write_state(connection, "standby_file", file_stamp(standby) if leaves_standby else "")
         note_published(connection)
-        note_unpublished(connection, "")
+    note_unpublished(connection, workspace, "")
     return Published(target, size_bytes, is_whole=lacking is None)
 
 

@@ -99,6 +99,11 @@ class Workspace:
         return self.root / "published" / ".standby.duckdb"
 
     @property
+    def held_back(self) -> Path:
+        """Why the published file misses something, for who reads it; mostly not there."""
+        return self.root / "published" / "held_back.txt"
+
+    @property
     def published(self) -> Path:
         """The snapshot that readers open."""
         return self.root / "published" / "v6share.duckdb"

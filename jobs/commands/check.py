@@ -131,7 +131,9 @@ def _as_table(results: list[CheckResult]) -> pa.Table:
             "result": pa.array([r.outcome for r in results], pa.string()),
             "rows": pa.array([r.found for r in results], pa.int64()),
             "what": pa.array([r.what for r in results], pa.string()),
-            "found": pa.array([None if r.passed else r.error or r.example for r in results], pa.string()),
+            "found": pa.array(
+                [None if r.passed else r.error or r.example for r in results], pa.string()
+            ),
             "example": pa.array([_example(r) for r in results], pa.string()),
         }
     )

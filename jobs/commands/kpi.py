@@ -20,6 +20,7 @@ from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.views import read_views
+from v6share.warehouse.publish import why_held_back
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage
@@ -65,14 +66,17 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
 def _say_what_is_missing(workspace: Workspace, published: Mapping[str, datetime]) -> None:
     """A word where a run is committed that these numbers do not hold."""
     try:
+        why = why_held_back(workspace)
         run = unpublished_run(workspace, published)
     except OSError:
         return  # who may read the published file need not be one who may read the state
     if run is not None:
+        told = f" ({why})" if why else ""
         messages.warn(
             f"run {run.run_id}, committed at {iso_time(run.finished_at)}, is not in these "
-            "numbers: it is not published. `v6share status` says why",
+            f"numbers: it is not published{told}. `v6share status` says what helps",
             run_id=run.run_id,
+            why=why,
         )
 
 

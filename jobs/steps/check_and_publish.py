@@ -47,7 +47,7 @@ def check_and_publish(
     results = refresh_and_check(connection, workspace, gate)
     report_checks(results)
     if not wanted:
-        note_unpublished(connection, "--no-publish was given")
+        note_unpublished(connection, workspace, "--no-publish was given")
         messages.say("not published, as --no-publish says")
         return False
     published = publish_checked(connection, workspace, results)
@@ -88,7 +88,7 @@ def refresh_and_check(
             # What is wrong in itself need not be judged as plausible.
             if not any(result.blocks for result in results):
                 results += gate.judge(connection, changed, now)
-            note_results(connection, now, results, whole=changed is None)
+            note_results(connection, workspace, now, results, whole=changed is None)
             if changed is None:
                 drop_damaged(connection, workspace)
     messages.detail(f"results made again: {', '.join(made_again) or 'none'}")
@@ -96,13 +96,18 @@ def refresh_and_check(
 
 
 def note_results(
-    connection: Connection, now: datetime, results: Sequence[CheckResult], *, whole: bool
+    connection: Connection,
+    workspace: Workspace,
+    now: datetime,
+    results: Sequence[CheckResult],
+    *,
+    whole: bool,
 ) -> None:
     """Note what the checks found, for the next ones and for ``status``. As ``note_checked``."""
     note_checked(connection, now, results, whole=whole)
     failed = ", ".join(result.name for result in results if result.blocks)
     if failed:
-        note_unpublished(connection, f"{FAILED_CHECKS}: {failed}")
+        note_unpublished(connection, workspace, f"{FAILED_CHECKS}: {failed}")
 
 
 def publish_checked(

@@ -25,6 +25,7 @@ from v6share.workspace.paths import Workspace
 class JobGate:
     """The gate of one job. gate: None where it was told to do without (``--no-gate``)."""
 
+    workspace: Workspace
     suites: Mapping[str, Suite]
     gate: Gate | None
 
@@ -53,7 +54,9 @@ class JobGate:
         try:
             verdicts = self.gate.validate(self.suites, evidence, docs)
         except GateFailed as failure:
-            note_unpublished(connection, f"{FAILED_CHECKS}: the gate could not judge")
+            note_unpublished(
+                connection, self.workspace, f"{FAILED_CHECKS}: the gate could not judge"
+            )
             raise JobStopped(
                 ExitCode.GATE,
                 f"the gate could not judge the numbers: {failure}; nothing was published, readers "
@@ -61,7 +64,9 @@ class JobGate:
                 "publishes without",
             ) from None
         expectations = {
-            (name, one.name): one for name, suite in self.suites.items() for one in suite.expectations
+            (name, one.name): one
+            for name, suite in self.suites.items()
+            for one in suite.expectations
         }
         return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
 
@@ -105,7 +110,7 @@ def job_gate(workspace: Workspace, *, wanted: bool) -> Iterator[JobGate]:
     """
     suites = read_suites(workspace)
     if not wanted:
-        yield JobGate(suites, None)
+        yield JobGate(workspace, suites, None)
         return
     with Gate() as gate:
-        yield JobGate(suites, gate)
+        yield JobGate(workspace, suites, gate)

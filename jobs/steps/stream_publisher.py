@@ -103,7 +103,7 @@ class Publisher:
             messages.detail("all is checked", event="checked")
         elif any(result.blocks for result in results):
             self.parts, self.checked_at = None, time.monotonic()
-            note_results(self.connection, utc_now(), results, whole=False)
+            note_results(self.connection, self.workspace, utc_now(), results, whole=False)
             self._is_held_back(results)
 
     def is_check_due(self, every_minutes: int) -> bool:

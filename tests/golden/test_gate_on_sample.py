@@ -28,7 +28,8 @@ HARMS = {
     f"AND window_start > {NEWEST} - INTERVAL 20 HOUR",
     "exporters.sampling_changed": "UPDATE exporters_1h SET sampling_max = 2 * sampling_max "
     f"WHERE exporter = '192.0.2.1' AND window_start > {NEWEST} - INTERVAL 12 HOUR",
-    "families.vanished": f"DELETE FROM traffic_1d WHERE app = 'video' AND family = 'v6' AND {ON_LAST}",
+    "families.vanished": "DELETE FROM traffic_1d "
+    f"WHERE app = 'video' AND family = 'v6' AND {ON_LAST}",
     "days.volume": f"UPDATE results.share_cells_1d SET bytes = 5 * bytes WHERE {OF_LAST}",
     "days.unclassified_rise": "UPDATE results.share_cells_1d SET is_loose = true "
     f"WHERE {OF_LAST} AND id = 'video' AND scope = 'app'",
@@ -76,9 +77,7 @@ def gate(counted: Counted) -> Iterator[JobGate]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    counted: Counted, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Connection]:
+def warehouse(counted: Counted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A copy that may be harmed."""
     root = tmp_path_factory.mktemp("harmed") / "ws"
     shutil.copytree(counted.root, root)
@@ -128,13 +127,12 @@ def test_each_expectation_finds_its_harm(gate: JobGate, warehouse: Connection) -
             warehouse.execute("ROLLBACK")
         odd = {one.name for one in found.values() if not one.passed}
         assert odd - BESIDE.get(name, set()) == {name}, name
-        assert found[name].found and not found[name].error
+        assert found[name].found
+        assert not found[name].error
         assert found[name].example
 
 
-def test_live_data_that_stopped_are_seen_by_the_clock(
-    gate: JobGate, warehouse: Connection
-) -> None:
+def test_live_data_that_stopped_are_seen_by_the_clock(gate: JobGate, warehouse: Connection) -> None:
     ((newest,),) = warehouse.execute(f"SELECT {NEWEST}").fetchall()
     for hours, passes in ((25, True), (27, False)):
         now = newest.replace(tzinfo=UTC) + timedelta(hours=hours)

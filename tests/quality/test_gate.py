@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -126,8 +127,8 @@ def test_it_asks_nobody_on_the_net(gate: Gate, tmp_path: object) -> None:
     """All that it has open are its pipes and files of this machine."""
     gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
     assert gate._process is not None
-    folder = f"/proc/{gate._process.pid}/fd"
-    kinds = {os.readlink(f"{folder}/{name}").partition(":")[0] for name in os.listdir(folder)}
+    folder = Path(f"/proc/{gate._process.pid}/fd")
+    kinds = {str(one.readlink()).partition(":")[0] for one in folder.iterdir()}
     assert "socket" not in kinds
 
 

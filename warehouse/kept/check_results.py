@@ -49,4 +49,4 @@ def write_check_results(
             incoming = pa.Table.from_pylist(rows, table.arrow_schema)  # noqa: F841 - read by the SQL
             note_whole(connection, [f"main.{table.name}"])
             connection.execute(f"DELETE FROM main.{table.name}")  # noqa: S608 - a name of ours
-            connection.execute(f"INSERT INTO main.{table.name} FROM incoming")  # noqa: S608
+            connection.execute(f"INSERT INTO main.{table.name} FROM incoming")
