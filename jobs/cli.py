@@ -89,10 +89,11 @@ PublishOption = Annotated[
     bool, typer.Option(help="Replace the published snapshot when the checks pass.")
 ]
 GateOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
+        "--gate/--no-gate",
         help="Have Great Expectations judge whether the numbers are plausible; a run without says "
-        "so in the published file."
+        "so in the published file.",
     ),
 ]
 
@@ -273,7 +274,7 @@ def run(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
-    gate: GateOption = True,
+    gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
@@ -346,7 +347,7 @@ def backfill(
     wait: WaitOption = 0,
     threads: ThreadsOption = None,
     publish: PublishOption = True,
-    gate: GateOption = True,
+    gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
@@ -428,7 +429,7 @@ def stream(
         ),
     ] = 0,
     threads: ThreadsOption = None,
-    gate: GateOption = True,
+    gate: GateOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Follow folders, and publish files as they arrive.
@@ -525,7 +526,7 @@ def forget(
     ] = "withdrawn by the operator",
     wait: WaitOption = 0,
     publish: PublishOption = True,
-    gate: GateOption = True,
+    gate: GateOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Withdraw inputs, such as a file of a router with a wrong clock.
@@ -557,7 +558,7 @@ def rebuild(
     context: typer.Context,
     wait: WaitOption = 0,
     publish: PublishOption = True,
-    gate: GateOption = True,
+    gate: GateOption = None,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
@@ -584,7 +585,7 @@ def check(
         bool,
         typer.Option("--results", help="Compare every kept result with its definition as well."),
     ] = False,
-    gate: GateOption = True,
+    gate: GateOption = None,
     docs: Annotated[
         Path | None,
         typer.Option(

@@ -8,7 +8,7 @@ meanwhile. Whatever goes wrong with it (it dies, hangs, or answers something els
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from contextlib import suppress
@@ -39,9 +39,14 @@ class Gate:
     """The gate process, from its start to its end. Use it as a context manager."""
 
     def __init__(
-        self, start_seconds: float = START_SECONDS, answer_seconds: float = ANSWER_SECONDS
+        self,
+        python: Sequence[Path] = (),
+        *,
+        start_seconds: float = START_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """Start nothing yet."""
+        """Start nothing yet. python: files that define more expectations, which it runs."""
+        self._python = tuple(python)
         self._start_seconds = start_seconds
         self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,8 +71,8 @@ class Gate:
         if self._process is not None:
             return
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - until ``close``
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "v6share.quality.worker"],
+        self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "v6share.quality.worker", *map(str, self._python)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

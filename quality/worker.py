@@ -3,15 +3,16 @@
 To import it takes seconds, so it is done once, in a process of its own, while a run counts; a
 stream keeps it. It validates what it is sent and knows no file and no database. Started as::
 
-    python -m v6share.quality.worker
+    python -m v6share.quality.worker [FILE.py]...
 
-It ends when its input does.
+where the files define expectations of one's own. It ends when its input does.
 """
 
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -40,6 +41,8 @@ def main() -> int:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not stand between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for file in sys.argv[1:]:
+        _load(Path(file))
     judge = Judge()
     send(answers, {"ready": gx.__version__})
     while (request := receive(sys.stdin.buffer)) is not None:
@@ -52,6 +55,16 @@ def main() -> int:
             answer = {"error": traceback.format_exc()}
         send(answers, answer)
     return 0
+
+
+def _load(file: Path) -> None:
+    """Run a file that defines expectations: to define one makes it known by its name."""
+    name = f"v6share_expectations_{file.stem}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file}: cannot be loaded as Python")
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
 
 
 def _receive_frames(pipe: IO[bytes], keys: Mapping[str, Sequence[str]]) -> dict[str, Evidence]:

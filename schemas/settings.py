@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StrictStr,
     StringConstraints,
@@ -114,6 +116,26 @@ class Stream(Section):
     memory_limit_mib: Annotated[StrictInt, Field(ge=256, le=1_048_576)] = 2048
 
 
+def _refuse_other_places(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.py", name):
+            raise mistake(f"found {found(name)}, expected the name of a file.py in quality/")
+    return names
+
+
+class Quality(Section):
+    """How what is published is judged.
+
+    gate: whether Great Expectations judges if numbers are plausible. python: files in ``quality/``
+    that define expectations of one's own; no other file there is ever run.
+    """
+
+    gate: StrictBool = True
+    python: Annotated[
+        tuple[StrictStr, ...], BeforeValidator(_parse_list), AfterValidator(_refuse_other_places)
+    ] = ()
+
+
 class Settings(BaseModel):
     """All settings, with the defaults of an empty file."""
 
@@ -124,6 +146,7 @@ class Settings(BaseModel):
     kpi: Kpi = Kpi()
     run: Run = Run()
     stream: Stream = Stream()
+    quality: Quality = Quality()
 
 
 _KEYS: Final = {
@@ -139,6 +162,7 @@ _FLAGS: Final = {
     "--interval": "stream.interval_seconds",
     "--most-files": "stream.most_files",
     "--full-check-minutes": "stream.full_check_minutes",
+    "--gate": "quality.gate",
 }
 
 
@@ -194,9 +218,11 @@ def _looks_like_a_setting(name: str) -> bool:
 
 
 def _from_text(text: str) -> Any:
-    """The value that a text stands for: a whole number, a TOML list, or the text itself."""
+    """The value that a text stands for: a whole number, true or false, a TOML list, or the text."""
     if _NUMBER.fullmatch(text.strip()):
         return int(text)
+    if text.strip() in ("true", "false"):
+        return text.strip() == "true"
     if not text.strip().startswith("["):
         return text.strip()
     try:

@@ -27,6 +27,7 @@ from v6share.warehouse.ledger.lost_state import (
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
+from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
@@ -38,7 +39,7 @@ def main(
     invocation: Invocation,
     *,
     results: bool,
-    gate: bool,
+    gate: bool | None,
     docs: Path | None,
     form: Form,
     wait: float,
@@ -56,7 +57,7 @@ def main(
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
     with (
         hold(workspace, invocation.command, wait),
-        job_gate(workspace, wanted=gate) as judge,
+        job_gate(workspace, read_settings(workspace, {"--gate": gate}).quality) as judge,
     ):
         judge.begin()
         # First: it reads the whole journal, and needs no warehouse that can be opened.

@@ -55,7 +55,7 @@ def main(
     reason: str,
     wait: float,
     publish: bool,
-    gate: bool,
+    gate: bool | None,
     form: SeveralForm,
 ) -> ExitCode:
     """Withdraw the named inputs: all of them, or none where one name is not clear."""
@@ -63,13 +63,13 @@ def main(
     refuse_lost_journal(found)  # before a key is made
     if not storage.exists(found.journal):
         raise UserError(f"{found.root}: nothing is counted here, so nothing can be withdrawn")
-    configured = configure(invocation.root)
+    configured = configure(invocation.root, {"--gate": gate})
     workspace = configured.workspace
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with (
         leaving,
         hold(workspace, invocation.command, wait),
-        job_gate(workspace, wanted=gate) as judge,
+        job_gate(workspace, configured.settings.quality) as judge,
     ):
         try:
             connection = open_warehouse(workspace, configured.settings.run.threads)

@@ -1,7 +1,6 @@
 """``v6share init``: a commented starter workspace."""
 
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from shlex import quote
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
+from v6share.quality.suites import default_suites
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.errors import UserError
@@ -47,17 +47,18 @@ def _targets(workspace: Workspace) -> dict[str, Path]:
     return {
         SETTINGS_FILE: workspace.settings,
         **{name: workspace.catalog / name for name in CATALOG_FILES},
+        **{name: workspace.quality / name for name in default_suites()},
     }
 
 
-def _starter(name: str) -> Traversable:
-    return files("v6share.jobs") / "starter" / name
+def _starter(name: str) -> bytes:
+    suite = default_suites().get(name)
+    return suite or (files("v6share.jobs") / "starter" / name).read_bytes()
 
 
 def _add(name: str, target: Path) -> bool:
     """Write one starter file unless something has its name; whether it was written."""
-    starter = _starter(name).read_bytes()
-    return storage.create(target, starter)
+    return storage.create(target, _starter(name))
 
 
 def _next_steps(workspace: Workspace) -> str:

@@ -23,7 +23,7 @@ from v6share.workspace.lock import hold
 
 
 def main(
-    invocation: Invocation, *, wait: float, publish: bool, gate: bool, form: SeveralForm
+    invocation: Invocation, *, wait: float, publish: bool, gate: bool | None, form: SeveralForm
 ) -> ExitCode:
     """Make the warehouse anew, say what it holds, check it, publish it."""
     workspace = find_workspace(invocation.root)
@@ -33,14 +33,14 @@ def main(
             f"{workspace.journal}: not there. Either nothing is counted here yet, or it is lost: "
             "then restore it from a backup, for it says which fragments count"
         )
-    configured = configure(invocation.root)
+    configured = configure(invocation.root, {"--gate": gate})
     threads = configured.settings.run.threads
     dimensions = dimension_tables(configured.catalog, configured.settings)
     leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
     with (
         leaving,
         hold(workspace, invocation.command, wait),
-        job_gate(workspace, wanted=gate) as judge,
+        job_gate(workspace, configured.settings.quality) as judge,
     ):
         refuse_lost_catalog_of_snapshot(workspace)
         before = remembered(workspace)

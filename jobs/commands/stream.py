@@ -87,7 +87,7 @@ class Request:
     dialect: str | None = None
     threads: int | None = None
     wait: float = 0
-    gate: bool = True
+    gate: bool | None = None
     form: SeveralForm = "table"
 
 
@@ -100,18 +100,19 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         "--full-check-minutes": request.full_check_minutes,
         "--unknown-sampling": request.unknown_sampling,
         "--threads": request.threads,
+        "--gate": request.gate,
     }
-    threads = read_settings(workspace, flags).run.threads
+    settings = read_settings(workspace, flags)
     source = _source(request, workspace)
     refuse_lost_journal(workspace)
     with (
         hold_stream(workspace, invocation.command),
         interrupt.ending_softly(),
-        job_gate(workspace, wanted=request.gate) as gate,
+        job_gate(workspace, settings.quality) as gate,
     ):
         stream = _Stream(invocation, request, workspace, source, gate, flags)
         with stream.line:
-            ending = stream.follow(threads)
+            ending = stream.follow(settings.run.threads)
         if ending == "memory":
             interrupt.hold_off()
             if not interrupt.is_ending():

@@ -43,14 +43,18 @@ class Request:
     wait: float = 0
     threads: int | None = None
     publish: bool = True
-    gate: bool = True
+    gate: bool | None = None
     include_forgotten: bool = False
     form: SeveralForm = "table"
 
     @property
-    def flags(self) -> dict[str, str | int | None]:
+    def flags(self) -> dict[str, str | int | bool | None]:
         """The options that stand for settings, by name; None is "not given"."""
-        return {"--unknown-sampling": self.unknown_sampling, "--threads": self.threads}
+        return {
+            "--unknown-sampling": self.unknown_sampling,
+            "--threads": self.threads,
+            "--gate": self.gate,
+        }
 
 
 def look(invocation: Invocation, request: Request) -> tuple[Workspace, Settings]:
@@ -86,7 +90,7 @@ def begun(
     with (
         leaving,
         hold(workspace, invocation.command, request.wait),
-        job_gate(workspace, wanted=request.gate) as gate,
+        job_gate(workspace, settings.quality) as gate,
     ):
         found = find(request.paths, workspace)
         with closing(open_warehouse(workspace, settings.run.threads)) as connection:

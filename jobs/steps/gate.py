@@ -14,10 +14,13 @@ from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
+from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Quality
 from v6share.warehouse.checks import Changed, CheckResult
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.evidence import Question, gather_evidence
 from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
+from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 
@@ -103,14 +106,19 @@ def gate_in_words(results: Sequence[CheckResult]) -> str:
 
 
 @contextmanager
-def job_gate(workspace: Workspace, *, wanted: bool) -> Iterator[JobGate]:
-    """The gate of a job while the block runs. wanted: False for a job that does without.
+def job_gate(workspace: Workspace, settings: Quality) -> Iterator[JobGate]:
+    """The gate of a job while the block runs; none where the settings say so.
 
-    Raises UserError where a suite of the workspace holds a mistake.
+    Raises UserError where a suite of the workspace holds a mistake, or a file that the settings
+    name is not there.
     """
     suites = read_suites(workspace)
-    if not wanted:
+    if not settings.gate:
         yield JobGate(workspace, suites, None)
         return
-    with Gate() as gate:
+    python = [workspace.quality / name for name in settings.python]
+    for file in python:
+        if not storage.is_file(file):
+            raise UserError(f"{file}: no such file, and [quality] python names it")
+    with Gate(python) as gate:
         yield JobGate(workspace, suites, gate)

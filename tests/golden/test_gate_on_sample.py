@@ -13,6 +13,7 @@ from sample_run import Counted
 
 from v6share.jobs.steps.gate import JobGate, job_gate
 from v6share.quality.suites import default_suites, parse_suite
+from v6share.schemas.settings import Quality
 from v6share.warehouse.checks import Changed, CheckResult
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.open import open_warehouse
@@ -72,7 +73,7 @@ BESIDE = {
 
 @pytest.fixture(scope="module")
 def gate(counted: Counted) -> Iterator[JobGate]:
-    with job_gate(Workspace(counted.root), wanted=True) as opened:
+    with job_gate(Workspace(counted.root), Quality()) as opened:
         yield opened
 
 

@@ -115,6 +115,31 @@ def test_another_process_in_its_place_is_no_pass(
     assert time.monotonic() - began < 30
 
 
+OWN = """
+from great_expectations.expectations.core import ExpectColumnValuesToBeInSet
+
+KNOWN = ["r1", "r2"]
+
+
+class ExpectExportersOfOurs(ExpectColumnValuesToBeInSet):
+    column: str = "exporter"
+    value_set: list = KNOWN
+"""
+
+
+def test_a_file_may_define_an_expectation_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    suites = {"exporters": suite(ours={"type": "expect_exporters_of_ours"})}
+    with Gate([tmp_path / "own.py"]) as gate:
+        (found,) = gate.validate(suites, {"exporters": ROWS})
+    assert (found.outcome, found.unexpected) == ("failed", 1)
+    assert found.sample == ({"exporter": "r3"},)
+    (tmp_path / "own.py").write_text("import nosuch")
+    said = "No module named 'nosuch'"
+    with Gate([tmp_path / "own.py"]) as gate, pytest.raises(GateFailed, match=said):
+        gate.validate(suites, {"exporters": ROWS})
+
+
 def test_nothing_is_left_of_it() -> None:
     with Gate() as gate:
         gate.begin()

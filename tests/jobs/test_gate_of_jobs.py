@@ -1,0 +1,212 @@
+"""What jobs do with the verdict of the gate: publish and say so, or keep what readers see."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from calls import call, run
+from flow_files import DAY_MS, JANUARY_1, write_flows
+from streams import published_paths
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.quality.gate import Gate
+from v6share.workspace.paths import Workspace
+
+NOTHING_HOLDS = {
+    "name": "never",
+    "severity": "fail",
+    "what": "no exporter is there",
+    "type": "expect_table_row_count_to_equal",
+    "kwargs": {"value": 0},
+}
+
+
+@pytest.fixture(autouse=True)
+def gate_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("V6SHARE_QUALITY__GATE", "true")
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    """Two days, of which the first is final."""
+    for day in range(2):
+        write_flows(
+            tmp_path / "flows" / f"{day}.parquet",
+            start_ms=JANUARY_1 + day * DAY_MS,
+            octets=1000 + day,
+            rows=40,
+        )
+    return tmp_path / "flows"
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
+    """The gates that were started."""
+    found: list[Gate] = []
+    begin = Gate.begin
+
+    def noted(self: Gate) -> None:
+        found.append(self)
+        begin(self)
+
+    monkeypatch.setattr(Gate, "begin", noted)
+    return found
+
+
+def snapshot(root: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(Workspace(root).published, read_only=True) as published:
+        return published.execute(query).fetchall()
+
+
+def expect(root: Path, *expectations: dict[str, Any]) -> None:
+    (root / "quality").mkdir(exist_ok=True)
+    text = json.dumps({"expectations": expectations})
+    (root / "quality" / "exporters.json").write_text(text)
+
+
+def test_what_it_found_is_in_the_published_file(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, begun: list[Gate]
+) -> None:
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert "the gate: " in err
+    assert begun
+    kinds = "SELECT kind, count(*) FROM checks JOIN check_results USING (name) GROUP BY kind"
+    found = dict(snapshot(root, kinds))
+    assert found["plausibility"] > 15
+    assert found["invariant"] > 15
+    ((said,),) = snapshot(root, "SELECT gate FROM results.snapshot")
+    assert "expectations met" in said
+    # A run that has nothing new does not start it.
+    begun.clear()
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    assert begun == []
+
+
+def test_where_an_expectation_fails_readers_keep_what_they_have(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    expect(root, NOTHING_HOLDS)
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.GATE
+    assert "check exporters.never: expected that no exporter is there" in err
+    assert published_paths(root) == {"0.parquet"}
+    for command in ("kpi", "status"):
+        code, _, err = call(capsys, root, command)
+        assert code is ExitCode.DONE
+        assert "failed checks: exporters.never" in err
+    assert call(capsys, root, "check")[0] is ExitCode.GATE
+    # Told to do without, it publishes, and says so; made to warn, as well.
+    code, _, err = call(capsys, root, "run", flows, "--no-gate")
+    assert code is ExitCode.DONE
+    assert snapshot(root, "SELECT gate FROM results.snapshot") == [("not run",)]
+    assert published_paths(root) == {"0.parquet", "1.parquet"}
+    expect(root, NOTHING_HOLDS | {"severity": "warn"})
+    write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.DONE
+    assert "1 not met, to look at" in err
+    assert call(capsys, root, "kpi")[2].count("failed checks") == 0
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda gate: os.kill(gate._process.pid, signal.SIGKILL),
+        lambda gate: os.kill(gate._process.pid, signal.SIGSTOP),
+    ],
+    ids=["dead", "hung"],
+)
+def test_a_gate_that_cannot_judge_is_no_pass(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Gate], None],
+) -> None:
+    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    validate = Gate.validate
+
+    def harmed(self: Gate, *arguments: Any) -> Any:
+        self.begin()
+        harm(self)
+        self._start_seconds = self._answer_seconds = 1
+        return validate(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Gate, "validate", harmed)
+        code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.GATE
+    assert "the gate could not judge the numbers: its process ended" in err or (
+        "the gate could not judge the numbers: it did not answer" in err
+    )
+    assert published_paths(root) == {"0.parquet"}
+    assert "the gate could not judge" in call(capsys, root, "kpi")[2]
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    assert published_paths(root) == {"0.parquet", "1.parquet"}
+
+
+def test_an_expectation_that_cannot_be_carried_out_fails_whatever_its_severity(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    expect(
+        root,
+        NOTHING_HOLDS
+        | {
+            "severity": "warn",
+            "type": "expect_column_values_to_be_between",
+            "kwargs": {"column": "nosuch", "max_value": 1},
+        },
+    )
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.GATE
+    assert "check exporters.never: could not be carried out" in err
+    assert not Workspace(root).published.exists()
+
+
+def test_a_mistake_in_a_suite_is_said_before_anything_is_counted(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    expect(root, NOTHING_HOLDS | {"severity": "critical"})
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "quality/exporters.json: expectations.[0].severity" in err
+    assert not Workspace(root).warehouse.exists()
+    (root / "quality" / "exporters.json").unlink()
+    (root / "quality" / "exporter.json").write_text("{}")
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "there is no such evidence" in err
+    (root / "quality" / "exporter.json").unlink()
+    (root / "v6share.toml").write_text('[quality]\npython = ["own.py"]\n')
+    code, _, err = call(capsys, root, "run", flows)
+    assert code is ExitCode.USAGE
+    assert "own.py: no such file" in err
+
+
+def test_a_stream_is_judged_batch_by_batch(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    code, _, err = call(capsys, root, "stream", flows, "--once", "--most-files", 1)
+    assert code is ExitCode.DONE, err
+    assert snapshot(root, "SELECT count(*) FROM check_results WHERE judged > 0")[0][0] > 5
+    expect(root, NOTHING_HOLDS)
+    write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
+    code, _, err = call(capsys, root, "stream", flows, "--once")
+    assert code is ExitCode.GATE
+    assert published_paths(root) == {"0.parquet", "1.parquet"}
+
+
+def test_data_docs(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, tmp_path: Path
+) -> None:
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    code, _, err = call(capsys, root, "check", "--docs", tmp_path / "docs")
+    assert code is ExitCode.DONE, err
+    assert (tmp_path / "docs" / "index.html").exists()
