@@ -4,7 +4,7 @@ Only the columns that the file's dialect knows are read. Whatever is wrong with 
 ``InputRefused``. The file is read, never mapped: a mapped file that shrinks kills the process.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,7 +60,7 @@ class FlowFile:
         """The dialect's name."""
         return self.definition.name
 
-    def read(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[FlowBatch]:
+    def read(self, row_groups: Sequence[int], batch_rows: int) -> Generator[FlowBatch, None, None]:
         """The flows of some row groups, in order, at most ``batch_rows`` a batch.
 
         The reverse halves of a batch's biflows follow it as a batch of their own. Raises

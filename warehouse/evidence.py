@@ -46,6 +46,16 @@ def gather_evidence(
     }
 
 
+def sampled_inputs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Paths and dialects of the inputs in question, as ``gather_evidence`` was last asked; the
+    newest first.
+    """
+    return connection.execute(
+        "SELECT path, dialect FROM main.ledger_files SEMI JOIN temp.new_inputs USING (input_id) "
+        "WHERE status = 'committed' ORDER BY committed_at DESC, path"
+    ).fetchall()
+
+
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
     if question.days is None:
         query = "SELECT min(day), max(day) FROM main.data_days"

@@ -302,7 +302,7 @@ class _Stream:
         at_work.publisher.note(self.source.changing(settled, result))
         self._note(settled, result)
         published = self._is_time_to_publish() and at_work.publisher.publish(
-            run.phases, files_wait=bool(self.waiting)
+            run.phases, at_work.catalog.plan, files_wait=bool(self.waiting)
         )
         self._keep_state(at_work)
         self._say(batch, result, run.phases, published=published)

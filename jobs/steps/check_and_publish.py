@@ -6,6 +6,7 @@ The kept results are brought up to date, the checks are run, and the published s
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from v6share.jobs.steps.damage import say_if_altered
 from v6share.jobs.steps.gate import JobGate, gate_in_words
@@ -31,20 +32,29 @@ from v6share.warehouse.publish import (
 )
 from v6share.workspace.paths import Workspace
 
+if TYPE_CHECKING:
+    from v6share.pipelines.kernels.plan import Plan
+
 
 def check_and_publish(
-    connection: Connection, workspace: Workspace, gate: JobGate, *, wanted: bool
+    connection: Connection,
+    workspace: Workspace,
+    gate: JobGate,
+    *,
+    wanted: bool,
+    plan: "Plan | None" = None,
 ) -> bool:
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
-    wanted: False checks only. Returns whether a snapshot was published. Raises JobStopped (GATE)
-    when a check fails, and DamagedFile where one meets damage; the old snapshot stays.
+    wanted: False checks only. plan: with which new inputs were counted here, if any were. Returns
+    whether a snapshot was published. Raises JobStopped (GATE) when a check fails, and DamagedFile
+    where one meets damage; the old snapshot stays.
     """
     say_if_altered(connection, workspace)
     if not needs_publish(connection, workspace):
         messages.detail(f"{workspace.published} is up to date")
         return False
-    results = refresh_and_check(connection, workspace, gate)
+    results = refresh_and_check(connection, workspace, gate, plan=plan)
     report_checks(results)
     if not wanted:
         note_unpublished(connection, workspace, "--no-publish was given")
@@ -66,13 +76,14 @@ def refresh_and_check(
     *,
     whole: bool = False,
     trusts_commits: bool = False,
+    plan: "Plan | None" = None,
     phases: Phases | None = None,
 ) -> list[CheckResult]:
     """Bring the results up to date, run the checks and the gate, and note it when one fails.
 
     whole: check all there is, whatever changed. trusts_commits: leave out what each commit proved
-    of itself, which takes the longer the more there is. phases: notes how long the steps take.
-    Raises DamagedFile.
+    of itself, which takes the longer the more there is. plan: as for ``check_and_publish``.
+    phases: notes how long the steps take. Raises DamagedFile.
     """
     phases = phases or Phases()
     now = utc_now()
@@ -87,7 +98,7 @@ def refresh_and_check(
         with phases.timed("gate"):
             # What is wrong in itself need not be judged as plausible.
             if not any(result.blocks for result in results):
-                results += gate.judge(connection, changed, now)
+                results += gate.judge(connection, changed, now, plan=plan)
             note_results(connection, workspace, now, results, whole=changed is None)
             if changed is None:
                 drop_damaged(connection, workspace)

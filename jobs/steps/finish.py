@@ -13,8 +13,15 @@ def finish(run: RunContext, done: report.Done, *, publish: bool, form: SeveralFo
     publish: False checks only. Raises JobStopped (GATE) when a check fails.
     """
     report.say_what_needs_a_look(run, done)
+    counted_here = bool(done.result.committed) and run.engine is None
     try:
-        published = check_and_publish(run.connection, run.workspace, run.gate, wanted=publish)
+        published = check_and_publish(
+            run.connection,
+            run.workspace,
+            run.gate,
+            wanted=publish,
+            plan=run.ahead.plan(run.configured) if counted_here else None,
+        )
     except Exception:
         # What was counted is committed all the same, so it is said before the failure is.
         report.write_summary(run, done, form, published=False)

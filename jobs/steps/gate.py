@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
 from v6share.schemas.errors import UserError
+from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
 from v6share.warehouse.checks import Changed, CheckResult
 from v6share.warehouse.database.connect import Connection
-from v6share.warehouse.evidence import Question, gather_evidence
+from v6share.warehouse.evidence import Question, gather_evidence, sampled_inputs
 from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from v6share.pipelines.kernels.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,24 @@ class JobGate:
         changed: Changed | None,
         now: datetime,
         docs: Path | None = None,
+        plan: "Plan | None" = None,
     ) -> list[CheckResult]:
         """What the expectations found; none where the job does without the gate.
 
         changed: what did since it was last judged; None: all is judged. docs: a folder for Data
-        Docs. Raises JobStopped where the gate cannot judge.
+        Docs. plan: with which new inputs were counted, where there are any. Raises JobStopped where
+        the gate cannot judge.
         """
         if self.gate is None:
             return []
         days = None if changed is None else changed.days
         inputs = None if changed is None else changed.inputs
         evidence = gather_evidence(connection, Question(now, days, inputs))
+        if plan is not None:
+            from v6share.pipelines.flow_sample import sample_flows  # here: Numba is slow to load
+
+            sample = sample_flows(sampled_inputs(connection), plan)
+            evidence["flows"] = Evidence(sample, ("path", "row"))
         try:
             verdicts = self.gate.validate(self.suites, evidence, docs)
         except GateFailed as failure:

@@ -44,9 +44,10 @@ class HeadStart:
             self._threads.submit(import_module, "v6share.pipelines.beam_pipeline")
 
     def plan(self, configured: Configured) -> "Plan":
-        """Give the compiled plan. Raises CatalogError."""
-        begun, self._compiling = self._compiling, None
-        return compile_now(configured) if begun is None else begun.result()
+        """Give the compiled plan, the same each time. Raises CatalogError."""
+        if self._compiling is None:
+            self._compiling = self._threads.submit(compile_now, configured)
+        return self._compiling.result()
 
     def end(self) -> None:
         """Begin nothing more; what is under way ends by itself."""

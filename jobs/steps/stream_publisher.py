@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from v6share.jobs.steps.check_and_publish import (
     described,
@@ -26,6 +26,9 @@ from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import drop_damaged, needs_publish
 from v6share.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from v6share.pipelines.kernels.plan import Plan
 
 _MINUTE: Final = 60.0
 
@@ -73,15 +76,22 @@ class Publisher:
         self.unpublished += committed
         self.unchecked = self.unchecked or bool(committed)
 
-    def publish(self, phases: Phases, *, files_wait: bool = False) -> bool:
+    def publish(
+        self, phases: Phases, plan: "Plan | None" = None, *, files_wait: bool = False
+    ) -> bool:
         """Check what changed, and publish what readers do not see yet; whether it was.
 
-        files_wait: as for ``publish_checked``.
+        plan: with which files were counted, if any were. files_wait: as for ``publish_checked``.
         """
         if self.held_back or not self._is_due(files_wait=files_wait):
             return False
         results = refresh_and_check(
-            self.connection, self.workspace, self.gate, trusts_commits=True, phases=phases
+            self.connection,
+            self.workspace,
+            self.gate,
+            trusts_commits=True,
+            plan=plan,
+            phases=phases,
         )
         return self._publish_unless(results, phases, files_wait=files_wait)
 
