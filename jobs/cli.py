@@ -610,6 +610,33 @@ def check(
     )
 
 
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet doctor
+      v6share -C mynet doctor --repair
+      v6share -C mynet doctor --format json"""
+)
+def doctor(
+    context: typer.Context,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what can be mended without losing anything."),
+    ] = False,
+    wait: WaitOption = 0,
+    form: SeveralFormOption = "table",
+) -> ExitCode:
+    """Look for damage of state, published file and settings, and say what mends it.
+
+    Reads every byte of journal, fragments, warehouse and published file. Exit 2 where something is
+    damaged or lost.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import doctor as job
+
+    return job.main(_invocation(context), repair=repair, wait=wait, form=form)
+
+
 def _leave_if_held(context: typer.Context, wait: float) -> None:
     """Answer at once where another run is at work: loading a job takes far longer."""
     from v6share.workspace.lock import refuse_if_held

@@ -19,7 +19,7 @@ import pyarrow as pa
 # Fragments hold hashes of clients: equal bytes need equal keys.
 CLIENT_KEY = bytes(range(16))
 # When and by which run is no property of the flows; a path is where a file happened to be.
-_TABLES_OF_THE_RUN = ("ledger_runs", "ledger_final_days")
+_TABLES_OF_THE_RUN = ("ledger_runs", "ledger_final_days", "checks", "check_results")
 _OF_THE_RUN = {"ledger_files": ("run_id", "committed_at", "path")}
 
 

@@ -1,0 +1,112 @@
+"""``v6share doctor``: what is damaged, what that means for the numbers, and what mends it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.gate import job_gate
+from v6share.jobs.terminal import messages, stdout
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.quality.suites import read_suites
+from v6share.render.text import SeveralForm
+from v6share.schemas.catalog.dimension_rows import dimension_tables
+from v6share.schemas.errors import UserError
+from v6share.warehouse.diagnose import Finding, diagnose
+from v6share.warehouse.ledger.lost_catalog import remember_catalog, remembered
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.publish import drop_damaged
+from v6share.warehouse.rebuild import rebuild
+from v6share.workspace import storage
+from v6share.workspace.client_key import read_client_key
+from v6share.workspace.configured import configure, configure_for_reading
+from v6share.workspace.find import find_workspace
+from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
+
+
+def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm) -> ExitCode:
+    """Look at every part of the workspace; with ``repair``, mend what can be without a loss."""
+    workspace = find_workspace(invocation.root)
+    with hold(workspace, invocation.command, wait):
+        found = _look(invocation.root, workspace)
+        if repair and any(one.repair for one in found):
+            _repair(invocation.root, workspace, found)
+            found = _look(invocation.root, workspace)
+    stdout.write_tables({"parts": _as_table(found)}, form)
+    odd = [one for one in found if one.is_amiss]
+    for one in odd:
+        advice = one.mends or "`v6share doctor --repair` mends it, and loses nothing"
+        messages.fail(f"{one.part}: {one.found}. {one.means}. {advice}", part=one.part)
+    if odd:
+        return ExitCode.USAGE
+    messages.say("nothing is damaged")
+    return ExitCode.DONE
+
+
+def _look(root: Path, workspace: Workspace) -> list[Finding]:
+    return [_settings(root, workspace), _key(workspace), *diagnose(workspace)]
+
+
+def _settings(root: Path, workspace: Workspace) -> Finding:
+    try:
+        configure_for_reading(root)
+        read_suites(workspace)
+    except UserError as error:
+        means = "no command runs until it is mended; what is published stays"
+        return Finding("settings, catalog and suites", "damaged", str(error), means, "edit it")
+    return Finding("settings, catalog and suites", "ok", "all can be read")
+
+
+def _key(workspace: Workspace) -> Finding:
+    if not storage.exists(workspace.journal) and not storage.exists(workspace.client_key):
+        return Finding("client key", "missing", "nothing is counted yet")
+    try:
+        read_client_key(workspace)
+    except UserError as error:
+        means = "clients of other days could not be recognised; nothing is counted until it is back"
+        return Finding("client key", "lost", str(error), means, "put it back from a backup")
+    return Finding("client key", "ok", "16 bytes")
+
+
+def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
+    """Do what loses nothing, in an order in which each finds what it needs."""
+    wanted = {one.repair for one in found}
+    blocked = [one for one in found if one.is_amiss and not one.repair]
+    if "remove standby" in wanted:
+        storage.remove(workspace.standby)
+        messages.say("removed the standby; the next publish copies the whole")
+    if not wanted & {"rebuild", "publish"}:
+        return
+    if blocked:
+        parts = ", ".join(one.part for one in blocked)
+        messages.warn(f"not made anew: {parts} must be mended first")
+        return
+    configured = configure(root)
+    settings = configured.settings
+    if "rebuild" in wanted:
+        before = remembered(workspace)
+        rebuild(workspace, dimension_tables(configured.catalog, settings), settings.run.threads)
+        messages.say("made the warehouse anew from the journal and the fragments")
+        connection = open_warehouse(workspace, settings.run.threads)
+        remember_catalog(connection, configured.catalog, before)
+    else:
+        connection = open_warehouse(workspace, settings.run.threads)
+    try:
+        # A published file whose bytes rot looks as it did.
+        drop_damaged(connection, workspace)
+        with job_gate(workspace, settings.quality) as gate:
+            check_and_publish(connection, workspace, gate, wanted=True)
+        # The one before, which stands by now.
+        drop_damaged(connection, workspace)
+    finally:
+        connection.close()
+
+
+def _as_table(found: Sequence[Finding]) -> pa.Table:
+    names = ("part", "condition", "found", "means", "mends")
+    return pa.table(
+        {name: pa.array([getattr(one, name) for one in found], pa.string()) for name in names}
+    )

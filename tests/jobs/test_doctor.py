@@ -1,0 +1,155 @@
+"""Every kind of damage is found, said with what it means, and mended where that loses nothing."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calls import call, run
+from flow_files import DAY_MS, JANUARY_1, write_flows
+from workspaces import differing, tables
+
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.paths import Workspace
+
+
+@pytest.fixture
+def counted(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path) -> Workspace:
+    """Four days, published three times, so that there is a standby; and an older warehouse."""
+    workspace = Workspace(root)
+    for day in range(4):
+        write_flows(
+            tmp_path / "flows" / f"{day}.parquet",
+            start_ms=JANUARY_1 + day * DAY_MS,
+            octets=1000 + day,
+        )
+    for part in ("0", "1", "[23]"):
+        if workspace.warehouse.exists():
+            shutil.copyfile(workspace.warehouse, tmp_path / "older")
+        assert run(capsys, root, tmp_path / "flows" / f"{part}.parquet")[0] is ExitCode.DONE
+    return workspace
+
+
+def doctor(
+    capsys: pytest.CaptureFixture[str], workspace: Workspace, *arguments: object
+) -> tuple[ExitCode, dict[str, str], str]:
+    """Exit code, the condition of each part, stderr."""
+    code, out, err = call(capsys, workspace.root, "doctor", *arguments, "--format", "json")
+    parts = {one["part"]: one["condition"] for one in json.loads(out)["parts"]}
+    return code, parts, err
+
+
+def flip(path: Path, at: float = 0.5) -> None:
+    """Change one byte as bit rot does: size and time stay."""
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def a_fragment(workspace: Workspace) -> Path:
+    return min(workspace.fragments.glob("*/*.parquet"))
+
+
+def test_a_healthy_workspace_has_nothing_amiss(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.DONE, err
+    assert set(parts.values()) == {"ok"}
+    after = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    assert {path for path in before if before[path] != after.get(path)} <= {counted.lock}
+
+
+def test_an_empty_workspace_is_not_ill(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    code, parts, _ = doctor(capsys, Workspace(root))
+    assert code is ExitCode.DONE
+    assert parts["journal"] == "missing"
+
+
+MENDED: dict[str, tuple[Callable[[Workspace], object], str]] = {
+    "a flipped byte of the warehouse": (lambda w: flip(w.warehouse), "warehouse"),
+    "a warehouse cut off": (lambda w: os.truncate(w.warehouse, 300_000), "warehouse"),
+    "no warehouse": (lambda w: w.warehouse.unlink(), "warehouse"),
+    "a flipped byte of the published file": (lambda w: flip(w.published), "published file"),
+    "no published file": (lambda w: w.published.unlink(), "published file"),
+    "another published file": (
+        lambda w: shutil.copyfile(w.warehouse, w.published), "published file",
+    ),
+    "a flipped byte of the standby": (lambda w: flip(w.standby), "standby"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", MENDED)
+def test_what_loses_nothing_is_mended(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path, harm: str
+) -> None:
+    wanted = tables(root)
+    do, part = MENDED[harm]
+    do(counted)
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.USAGE
+    assert parts[part] in ("damaged", "missing")
+    assert f"{part}: " in err
+    code, parts, err = doctor(capsys, counted, "--repair")
+    assert code is ExitCode.DONE, err
+    assert set(parts.values()) == {"ok"}
+    assert not differing(tables(root), wanted)
+
+
+LOST: dict[str, tuple[Callable[[Workspace], object], str, str]] = {
+    "a flipped byte of a fragment": (
+        lambda w: flip(a_fragment(w)), "fragments", "v6share backfill --reprocess all",
+    ),
+    "no fragment": (
+        lambda w: a_fragment(w).unlink(), "fragments", "v6share backfill --reprocess all",
+    ),
+    "a changed line of the journal": (lambda w: flip(w.journal, 0.2), "journal", "backup"),
+    "no journal": (lambda w: w.journal.unlink(), "journal", "backup"),
+    "a cut key": (lambda w: w.client_key.write_bytes(b"short"), "client key", "backup"),
+    "no key": (lambda w: w.client_key.unlink(), "client key", "backup"),
+    "a mistake in the settings": (
+        lambda w: w.settings.write_text("[run]\nthread = 1\n"), "settings, catalog and suites",
+        "edit it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", LOST)
+def test_what_cannot_be_mended_is_said_with_what_helps(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, harm: str
+) -> None:
+    do, part, helps = LOST[harm]
+    do(counted)
+    for arguments in ([], ["--repair"]):
+        code, parts, err = doctor(capsys, counted, *arguments)
+        assert code is ExitCode.USAGE
+        assert parts[part] in ("damaged", "lost")
+        assert helps in err
+
+
+def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path, tmp_path: Path
+) -> None:
+    wanted = tables(root)
+    shutil.copyfile(tmp_path / "older", counted.warehouse)
+    code, parts, _ = doctor(capsys, counted)
+    assert parts["warehouse"] == "behind"
+    assert code in (ExitCode.DONE, ExitCode.USAGE)
+    assert doctor(capsys, counted, "--repair")[0] is ExitCode.DONE
+    assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
+    assert not differing(tables(root), wanted)
+
+
+def test_a_torn_last_line_of_the_journal_is_nothing_amiss(
+    capsys: pytest.CaptureFixture[str], counted: Workspace
+) -> None:
+    """As a crash leaves it: it was never part of the journal, and the next entry cuts it off."""
+    with counted.journal.open("ab") as file:
+        file.write(b'{"type": "run", "run')
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.DONE, err
+    assert parts["journal"] == "ok"

@@ -1,0 +1,178 @@
+"""What is damaged in state and published file, what that means for the numbers, and what mends it.
+
+Nothing is changed: the warehouse is read as it lies there, without what a run would do to it first.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import duckdb
+
+from v6share.schemas.errors import UserError
+from v6share.warehouse.database.blocks import all_as_written
+from v6share.warehouse.database.connect import DamagedFile, UnopenedFile, open_snapshot
+from v6share.warehouse.database.migrate import read_migrations, schema_version
+from v6share.warehouse.database.stamp import is_own
+from v6share.warehouse.database.state import read_state
+from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.lost_state import lost_journal, refuse_lost_entries
+from v6share.warehouse.ledger.seals import Mark
+from v6share.warehouse.merge.read_fragments import what_helps
+from v6share.workspace import storage
+from v6share.workspace.paths import Workspace
+
+Condition = Literal["ok", "behind", "missing", "damaged", "lost"]
+REBUILD: Final = "v6share rebuild"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one part of a workspace is. means: for the numbers; mends: the command or what to do.
+
+    repair: what ``--repair`` does about it, which loses nothing; empty where that is nothing.
+    """
+
+    part: str
+    condition: Condition
+    found: str = ""
+    means: str = ""
+    mends: str = ""
+    repair: Literal["", "rebuild", "publish", "remove standby"] = ""
+
+    @property
+    def is_amiss(self) -> bool:
+        """Whether something is to be done about it."""
+        return self.condition in ("damaged", "lost") or bool(self.repair)
+
+
+def diagnose(workspace: Workspace) -> list[Finding]:
+    """Each part of state and published file, in the order in which they depend on each other.
+
+    Hold the workspace.
+    """
+    looks = (_journal, _fragments, _warehouse, _published, _standby, _ledgers)
+    return [look(workspace) for look in looks]
+
+
+def _journal(workspace: Workspace) -> Finding:
+    lost = lost_journal(workspace)
+    if lost:
+        means = "what was counted cannot be told any more; nothing is counted on until it is back"
+        return Finding("journal", "lost", lost, means, "put state/ back from a backup")
+    if not storage.exists(workspace.journal):
+        return Finding("journal", "missing", "nothing is counted yet")
+    try:
+        entries = sum(1 for _ in journal.read(workspace.journal))
+    except UserError as error:
+        means = "entries behind the damage cannot be trusted; no command writes on"
+        return Finding("journal", "damaged", str(error), means, "put it back from a backup")
+    return Finding("journal", "ok", f"{entries:,} entries, each sealed")
+
+
+def _fragments(workspace: Workspace) -> Finding:
+    try:
+        sources = sources_of_journal(workspace)
+    except UserError:
+        return Finding("fragments", "lost", "the journal, which names them, cannot be read")
+    damaged = find_damaged(sources)
+    if not damaged:
+        return Finding("fragments", "ok", f"{len(sources):,}, each as it was written")
+    return Finding(
+        "fragments",
+        "damaged",
+        f"{len(damaged):,} of {len(sources):,}; the first: {damaged[0].found}",
+        "the tables hold their numbers; they cannot be made anew without them",
+        what_helps(damaged),
+    )
+
+
+def _warehouse(workspace: Workspace) -> Finding:
+    path = workspace.warehouse
+    if not storage.exists(path):
+        if not storage.exists(workspace.journal):
+            return Finding("warehouse", "missing", "nothing is counted yet")
+        means = "nothing is lost: journal and fragments hold it all"
+        return Finding("warehouse", "missing", f"{path}: not there", means, REBUILD, "rebuild")
+    damaged = "its tables cannot be trusted; journal and fragments hold all that is in them"
+    try:
+        with open_snapshot(path) as connection:
+            version, behind = schema_version(connection), _behind(connection, workspace)
+    except (DamagedFile, duckdb.Error) as error:
+        return Finding("warehouse", "damaged", str(error), damaged, REBUILD, "rebuild")
+    except UnopenedFile as error:
+        means = "it cannot be looked at; nothing says that it is damaged"
+        return Finding("warehouse", "lost", str(error), means, REBUILD, "rebuild")
+    if not all_as_written(path):
+        found = f"{path}: a block is not as it was written"
+        return Finding("warehouse", "damaged", found, damaged, REBUILD, "rebuild")
+    if version < len(read_migrations()):
+        found = f"schema {version}, this version has {len(read_migrations())}"
+        return Finding("warehouse", "behind", found, "the next command brings it up to date")
+    if behind:
+        return Finding("warehouse", "behind", behind, "the next command applies them")
+    return Finding("warehouse", "ok", f"schema {version}, every block as it was written")
+
+
+def _behind(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> str:
+    """What of the journal the warehouse has not applied, as of an older one from a backup."""
+    offset = int(read_state(connection, "journal_offset", "0"))
+    mark = Mark(offset, read_state(connection, "journal_seal"))
+    try:
+        entries = sum(1 for _ in journal.read(workspace.journal, mark))
+    except UserError:
+        return "it was made from another journal, or from more than is there now"
+    return f"{entries:,} entries of the journal are not applied" if entries else ""
+
+
+def _published(workspace: Workspace) -> Finding:
+    path = workspace.published
+    if not storage.exists(path):
+        if not storage.exists(workspace.warehouse):
+            return Finding("published file", "missing", "nothing is counted yet")
+        means = "readers find nothing"
+        return Finding("published file", "missing", f"{path}: not there", means, "", "publish")
+    means = "readers may meet an error, or numbers that nobody published"
+    try:
+        with open_snapshot(path) as connection:
+            connection.execute("SELECT count(*) FROM ledger_files").fetchall()
+    except (DamagedFile, UnopenedFile, duckdb.Error) as error:
+        return Finding("published file", "damaged", str(error), means, "", "publish")
+    if not all_as_written(path):
+        found = f"{path}: a block is not as it was written"
+        return Finding("published file", "damaged", found, means, "", "publish")
+    if not _is_ours(workspace):
+        found = f"{path}: not the file that was published here last"
+        return Finding("published file", "damaged", found, means, "", "publish")
+    return Finding("published file", "ok", "the one that was published last, every block whole")
+
+
+def _is_ours(workspace: Workspace) -> bool:
+    try:
+        with open_snapshot(workspace.warehouse) as connection:
+            return is_own(connection, workspace)
+    except (UserError, duckdb.Error):
+        return True  # nobody can tell; the warehouse is the matter then
+
+
+def _standby(workspace: Workspace) -> Finding:
+    path = workspace.standby
+    if not storage.exists(path):
+        return Finding("standby", "ok", "none; the next publish copies the whole")
+    if all_as_written(path):
+        return Finding("standby", "ok", "every block as it was written")
+    found = f"{path}: a block is not as it was written"
+    means = "none yet: it would be published next"
+    return Finding("standby", "damaged", found, means, "", "remove standby")
+
+
+def _ledgers(workspace: Workspace) -> Finding:
+    """Whether one of the finished files holds what the journal does not know."""
+    if not storage.exists(workspace.journal):
+        return Finding("ledgers", "ok", "none yet")
+    try:
+        refuse_lost_entries(workspace)
+    except UserError as error:
+        means = "numbers are published that could not be made again"
+        return Finding("ledgers", "lost", str(error), means, "put the right state/ back")
+    return Finding("ledgers", "ok", "the journal knows all that warehouse and published file hold")
