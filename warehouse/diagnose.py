@@ -22,7 +22,7 @@ from v6share.warehouse.merge.read_fragments import what_helps
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
-Condition = Literal["ok", "behind", "missing", "damaged", "lost"]
+Condition = Literal["ok", "behind", "missing", "strange", "damaged", "lost"]
 REBUILD: Final = "v6share rebuild"
 
 
@@ -142,8 +142,9 @@ def _published(workspace: Workspace) -> Finding:
         found = f"{path}: a block is not as it was written"
         return Finding("published file", "damaged", found, means, "", "publish")
     if not _is_ours(workspace):
-        found = f"{path}: not the file that was published here last"
-        return Finding("published file", "damaged", found, means, "", "publish")
+        found = f"{path}: not the file that was published here last (copied, restored or changed)"
+        means = "readers see numbers that this warehouse may not have"
+        return Finding("published file", "strange", found, means, "", "publish")
     return Finding("published file", "ok", "the one that was published last, every block whole")
 
 
