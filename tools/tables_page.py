@@ -28,7 +28,7 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.columns import Column, Table
 from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.ledger import LEDGERS, REJECT_MEANINGS
-from v6share.schemas.published import SNAPSHOT
+from v6share.schemas.published import CHECK_RESULTS, CHECKS, SNAPSHOT
 from v6share.warehouse.database.views import View, read_views
 
 _OPENING: Final = """# Tables and views
@@ -74,6 +74,8 @@ def tables_page() -> str:
         *(_section(table) for table in LEDGERS),
         "## Dimensions: what the catalog declared, as of the last run\n",
         *(_section(table) for table in DIMENSIONS),
+        "## Checks: what was looked at before the file was published\n",
+        *(_section(table) for table in (CHECKS, CHECK_RESULTS)),
         "## What the file is\n",
         "In the schema `results`, beside the kept results of the views.\n",
         _section(SNAPSHOT),
