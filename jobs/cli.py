@@ -637,6 +637,23 @@ def doctor(
     return job.main(_invocation(context), repair=repair, wait=wait, form=form)
 
 
+@app.command(
+    epilog="""\b
+    Examples:
+      v6share -C mynet reconcile flows/
+      v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
+)
+def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
+    """Count raw files by plain SQL, and compare with the published ledger.
+
+    Rows, packets and bytes of each file, by family; exit 3 where one differs or is not counted. It
+    shares nothing with the way of a run, so it is of use after an incident.
+    """
+    from v6share.jobs.commands import reconcile as job
+
+    return job.main(_invocation(context), tuple(paths), form=form)
+
+
 def _leave_if_held(context: typer.Context, wait: float) -> None:
     """Answer at once where another run is at work: loading a job takes far longer."""
     from v6share.workspace.lock import refuse_if_held
