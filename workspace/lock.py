@@ -135,8 +135,8 @@ def stream_at_work(workspace: Workspace) -> Holder | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    storage.make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    storage.make_private(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield descriptor
     finally:

@@ -26,6 +26,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 _DRAFT: Final = ".draft"
 _READABLE: Final = 0o644
+_PRIVATE_FOLDER: Final = 0o700
 _SECOND_NS: Final = 1_000_000_000
 # Of a copy. Larger ones take longer: what is read leaves the cache of the processor before it is
 # written.
@@ -119,6 +120,19 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         _sync_folder(path.parent)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that its owner alone may enter; one that is there becomes so, if it is ours.
+
+    Else any user of the machine could hold a lock in it for ever, or read what is private.
+    """
+    make_folder(folder.parent)
+    folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(_PRIVATE_FOLDER)
+    _sync_folder(folder.parent)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -121,6 +121,14 @@ def _hold_once(workspace: Workspace, wait_seconds: float) -> None:
         pass
 
 
+def test_nobody_else_may_enter_the_state(workspace: Workspace) -> None:
+    """Also where an older version made it for all."""
+    workspace.state.mkdir(mode=0o755)
+    with hold(workspace, "run"):
+        assert workspace.state.stat().st_mode & 0o777 == 0o700
+        assert workspace.lock.stat().st_mode & 0o777 == 0o600
+
+
 def test_there_is_one_stream(workspace: Workspace) -> None:
     assert stream_at_work(workspace) is None
     with hold_stream(workspace, "v6share stream flows/"):
