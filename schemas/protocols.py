@@ -87,12 +87,15 @@ PROTOCOL_NUMBERS: Final[dict[str, int]] = {
     "nsh": 145,
 }
 MAX_PROTOCOL: Final = 255
+_MOST_DIGITS: Final = 3
 
 
 def parse_protocol(text: str) -> int | None:
     """The protocol number that a name or a decimal number (0 to 255) stands for; else None."""
     word = text.strip().lower()
     if word.isascii() and word.isdecimal():
-        number = int(word)
+        # Python refuses to read a number of thousands of digits.
+        digits = word.lstrip("0") or "0"
+        number = int(digits) if len(digits) <= _MOST_DIGITS else MAX_PROTOCOL + 1
         return number if number <= MAX_PROTOCOL else None
     return PROTOCOL_NUMBERS.get(word)

@@ -32,7 +32,7 @@ SETTINGS_FILE: Final = "v6share.toml"
 _PREFIX: Final = "V6SHARE_"
 _ENVIRONMENT: Final = "environment"
 _COMMAND_LINE: Final = "command line"
-_NUMBER: Final = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?\d{1,100}", re.ASCII)
 _MAX_INTERVAL: Final = 2**32
 
 

@@ -49,6 +49,11 @@ def read_toml(file: str, data: bytes) -> TomlText:
         values = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(file, text, str(error)) from None
+    except RecursionError:
+        problem = "found lists or tables nested hundreds deep, expected a few levels"
+        raise CatalogError(file, None, "", problem) from None
+    except ValueError:  # the only one that is left: Python reads no number of so many digits
+        raise CatalogError(file, None, "", "found a number of thousands of digits") from None
     return TomlText(file, text, values)
 
 

@@ -22,6 +22,8 @@ from v6share.schemas.protocols import PROTOCOL_NUMBERS, parse_protocol
         ("٣", None),
         ("", None),
         ("nonsense", None),
+        ("0" * 5000 + "6", 6),
+        ("9" * 5000, None),
     ],
 )
 def test_names_and_numbers(text: str, number: int | None) -> None:

@@ -98,6 +98,15 @@ def test_a_mistake_in_the_environment_names_the_variable() -> None:
     )
 
 
+def test_what_python_does_not_read_is_a_mistake_like_any_other() -> None:
+    digits = "9" * 5000
+    for text in (f"[run]\nthreads = {digits}\n", "[run]\nthreads = " + "[" * 5000 + "]" * 5000):
+        with pytest.raises(CatalogError, match=r"v6share\.toml: found "):
+            parse_settings(text, {}, {})
+    with pytest.raises(CatalogError, match="V6SHARE_RUN__THREADS"):
+        parse_settings(None, {"V6SHARE_RUN__THREADS": digits}, {})
+
+
 def test_other_variables_are_not_ours() -> None:
     environ = {"V6SHARE_SHARED": "/x", "V6SHARE": "1", "OTHER__KEY": "1"}
     assert parse_settings(None, environ, {}) == Settings()
