@@ -1,4 +1,4 @@
-"""No cell refuses a file: whatever a text holds, the row counts or is rejected; all others count."""
+"""No cell refuses a file: whatever a text holds, only its own row may be rejected."""
 
 from pathlib import Path
 
