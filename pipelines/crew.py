@@ -19,12 +19,12 @@ from typing import Final
 import pyarrow as pa
 
 from v6share.pipelines.flow_file import open_flow_file
-from v6share.pipelines.identity import Identities
+from v6share.pipelines.identity import Identities, Identity
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.fragment_tables import Sums, merge_accumulators
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.meter import Meter
-from v6share.pipelines.refusals import busy, changed, failed, refused, unexpected
+from v6share.pipelines.refusals import busy, failed, refused, unexpected
 from v6share.pipelines.shared_input import BATCHES_OF_A_LANE, SharedInput
 from v6share.pipelines.work import Work
 from v6share.pipelines.write_fragment import fragment_table, write_fragment
@@ -118,21 +118,23 @@ class Crew:
 
     def _open(self, found: FoundInput, result: "Future[Outcome]") -> SharedInput | Outcome:
         try:
-            input_id = self._identities.of(found)
+            identity = self._identities.of(found)
             file = open_flow_file(found.path, self._work.dialect)
         except InputRefused as why:
-            return refused(self._work, found, input_id, why)
+            return refused(self._work, found, identity, why)
         except OSError as error:
             return failed(found, error)
-        key = self._work.key(input_id, file.dialect)
-        if self._committed.get(input_id) == key:
+        key = self._work.key(identity.input_id, file.dialect)
+        if self._committed.get(identity.input_id) == key:
+            if not identity.is_still_that_of(found):
+                return busy(found)
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
         most = min(
             self._work.threads,
             file.rows // (BATCHES_OF_A_LANE * self._batch_rows),
             file.row_groups * _LANES_OF_A_GROUP,
         )
-        return SharedInput(found, key, file, result, self._batch_rows, most, file.rows)
+        return SharedInput(found, identity, key, file, result, self._batch_rows, most, file.rows)
 
     def _run_lane(self, opened: SharedInput) -> None:
         """Count batches until none is left; the last lane to end writes the fragment."""
@@ -158,7 +160,7 @@ class Crew:
                     raise opened.failure
                 self._done(self._write(opened, lanes), opened.result)
             except BaseException as error:
-                self._finish_failed(opened.found, opened.result, error, opened.key)
+                self._finish_failed(opened.found, opened.result, error, opened.identity)
 
     def _lane_for(self, opened: SharedInput) -> Accumulator | None:
         try:
@@ -170,7 +172,7 @@ class Crew:
         except BaseException as error:
             # Nobody else would end this input, and the run would wait for it for ever.
             if not opened.joined:
-                self._finish_failed(opened.found, opened.result, unexpected(error), opened.key)
+                self._finish_failed(opened.found, opened.result, unexpected(error), opened.identity)
             return None
 
     def _help_later(self, opened: SharedInput) -> None:
@@ -196,7 +198,7 @@ class Crew:
             raise
         except Exception as error:
             raise unexpected(error) from error
-        if changed(opened.found):
+        if not opened.identity.is_still_that_of(opened.found):
             return busy(opened.found)
         written = write_fragment(table, self._work.workspace.fragment(opened.key.fragment_id))
         if next(self._written) % _RELEASED_AFTER == 0:
@@ -209,11 +211,11 @@ class Crew:
         found: FoundInput,
         result: "Future[Outcome]",
         error: BaseException,
-        key: FragmentKey | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """End an input that failed: refused input is an outcome, anything else ends the run."""
-        if isinstance(error, InputRefused) and key is not None:
-            self._done(refused(self._work, found, key.input_id, error), result)
+        if isinstance(error, InputRefused) and identity is not None:
+            self._done(refused(self._work, found, identity, error), result)
         else:
             result.set_exception(error)
 

@@ -4,9 +4,9 @@ A file that is refused is kept aside with its reason; a busy or failed one is tr
 """
 
 import time
-from pathlib import Path
 from typing import Final
 
+from v6share.pipelines.identity import Identity
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import InputRefused
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -15,7 +15,7 @@ _SECOND_NS: Final = 1_000_000_000
 _MAY_BE_HALF_WRITTEN: Final = ("unreadable", "empty_file")
 
 
-def refused(work: Work, found: FoundInput, input_id: str, why: InputRefused) -> Outcome:
+def refused(work: Work, found: FoundInput, identity: Identity, why: InputRefused) -> Outcome:
     """Decide about a file that cannot be counted: quarantined, or busy where it may be half
     written.
     """
@@ -23,14 +23,15 @@ def refused(work: Work, found: FoundInput, input_id: str, why: InputRefused) -> 
     age_ns = abs(time.time_ns() - found.mtime_ns)
     young = age_ns < work.settings.run.settle_seconds * _SECOND_NS
     # A half-written file cannot be read; one that can be read will not change its columns.
-    if changed(found) or (young and why.reason in _MAY_BE_HALF_WRITTEN):
+    has_changed = not identity.is_still_that_of(found)
+    if has_changed or (young and why.reason in _MAY_BE_HALF_WRITTEN):
         return busy(found)
     return Outcome(
         found.path,
         found.size,
         found.mtime_ns,
         "quarantined",
-        work.refusal_key(input_id),
+        work.refusal_key(identity.input_id),
         reason=why.reason,
         detail=why.detail,
     )
@@ -44,15 +45,6 @@ def unexpected(error: BaseException) -> InputRefused:
     place = "" if where is None else f" at {where.tb_frame.f_code.co_name}:{where.tb_lineno}"
     # The error's own text may quote a row, and rows hold addresses.
     return InputRefused("unexpected", f"{type(error).__name__}{place}; please report it")
-
-
-def changed(found: FoundInput) -> bool:
-    """Tell whether the file is no longer the one that was found."""
-    try:
-        now = Path(found.path).stat()
-    except OSError:
-        return True
-    return (now.st_size, now.st_mtime_ns) != (found.size, found.mtime_ns)
 
 
 def busy(found: FoundInput, why: str = "it is still being written") -> Outcome:

@@ -27,6 +27,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Final
 
 from v6share.pipelines.flow_file import FlowFile
+from v6share.pipelines.identity import Identity
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.flow_batch import FlowBatch
 from v6share.pipelines.kernels.plan import Plan
@@ -49,6 +50,7 @@ class SharedInput:
     """
 
     found: FoundInput
+    identity: Identity
     key: FragmentKey
     file: FlowFile
     result: "Future[Outcome]"

@@ -56,7 +56,7 @@ def main(invocation: Invocation, paths: tuple[str, ...], *, form: Form) -> ExitC
 
 def _differences(connection: Connection, found: FoundInput) -> Iterator[dict[str, object]]:
     path = storable(found.path)
-    ledger = count_in_ledger(connection, Identities().of(found))
+    ledger = count_in_ledger(connection, Identities().of(found).input_id)
     try:
         raw = count_raw(found.path, open_flow_file(found.path).definition)
     except InputRefused as refused:

@@ -1,6 +1,8 @@
 """An input's identity is the SHA-256 of its bytes, whether it was begun ahead or not."""
 
 import hashlib
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -22,10 +24,10 @@ def test_alone_and_ahead_agree(tmp_path: Path, size: int) -> None:
     one = found_at(tmp_path / "one", data)
     expected = hashlib.sha256(data).hexdigest()
     identities = Identities()
-    assert identities.of(one) == expected
+    assert identities.of(one).input_id == expected
     with ThreadPoolExecutor(1) as thread:
         identities.hash_early([one], thread)
-    assert identities.of(one) == expected
+    assert identities.of(one).input_id == expected
 
 
 def test_what_was_not_begun_in_time_is_done_at_once(tmp_path: Path) -> None:
@@ -34,7 +36,7 @@ def test_what_was_not_begun_in_time_is_done_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(free.wait)
         identities.hash_early([one], thread)
-        assert identities.of(one) == hashlib.sha256(b"flows").hexdigest()
+        assert identities.of(one).input_id == hashlib.sha256(b"flows").hexdigest()
         free.set()
 
 
@@ -45,3 +47,27 @@ def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path: Path) -> None:
         identities.hash_early([one], thread)
     with pytest.raises(FileNotFoundError):
         identities.of(one)
+
+
+def test_a_change_shows_even_where_size_and_time_are_as_they_were(tmp_path: Path) -> None:
+    """In place, and by another file in its place."""
+    path = tmp_path / "one"
+    path.write_bytes(b"flows")
+    status = path.stat()
+    one = FoundInput(str(path), status.st_size, status.st_mtime_ns)
+    identity = Identities().of(one)
+    assert identity.is_still_that_of(one)
+    times = (status.st_atime_ns, status.st_mtime_ns)
+    time.sleep(0.01)
+    path.write_bytes(b"FLOWS")
+    os.utime(path, ns=times)
+    assert not identity.is_still_that_of(one)
+    identity = Identities().of(one)
+    other = tmp_path / "other"
+    other.write_bytes(b"flowz")
+    os.utime(other, ns=times)
+    other.rename(path)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (one.size, one.mtime_ns)
+    assert not identity.is_still_that_of(one)
+    path.unlink()
+    assert not identity.is_still_that_of(one)
