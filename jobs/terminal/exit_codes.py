@@ -30,12 +30,13 @@ _MEANINGS: Final = {
     "are), settings or "
     "catalog, a path that may not be made, read or written, or a state that is damaged or lost; "
     "the message says where",
-    ExitCode.GATE: "a check failed; nothing was published",
+    ExitCode.GATE: "a check failed, or the gate could not judge; nothing was published",
     ExitCode.LOCKED: "another run holds the workspace",
     ExitCode.NO_INPUT: "no input matched at all",
     ExitCode.INTERNAL: "a full disk, or an error that v6share did not expect; "
     "`v6share -v ...` shows where",
-    ExitCode.INTERRUPTED: "interrupted; no workspace is left half done",
+    ExitCode.INTERRUPTED: "interrupted by SIGINT, SIGTERM, or SIGHUP as of a terminal that is closed; "
+    "no workspace is left half done",
 }
 
 

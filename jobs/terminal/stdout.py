@@ -51,7 +51,9 @@ def write_table(
     elif form == "table" and on_terminal:
         _write_rich(shown, title, whole)
     else:
-        write(text_of(shown, form, title=title))
+        text = text_of(shown, form, title=title)
+        # As data a name is what it is; on a terminal it must not move the cursor.
+        write(printable(text) if on_terminal else text)
     if shown.num_rows < table.num_rows and form in ("table", "markdown"):
         left = table.num_rows - shown.num_rows
         write(f"... {left:,} more rows; --limit 0 shows all\n")
