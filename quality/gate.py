@@ -46,7 +46,7 @@ class Gate:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         """Start nothing yet. python: files that define more expectations, which it runs."""
-        self._python = tuple(python)
+        self.python = tuple(python)
         self._start_seconds = start_seconds
         self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,7 +72,7 @@ class Gate:
             return
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - until ``close``
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "v6share.quality.worker", *map(str, self._python)],
+            [sys.executable, "-m", "v6share.quality.worker", *map(str, self.python)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from v6share.jobs.steps import report
 from v6share.jobs.steps.find import find
@@ -100,7 +100,7 @@ def begun(
             # Only what is counted in this process can be begun early here.
             new = known.never_seen(found.inputs)
             early = new if runner == LOCAL else ()
-            if new:
+            if early:
                 gate.begin()
             with head_start(early, hashes=hashes) as ahead, engine_of(runner) as engine:
                 configured = read_declared(workspace, settings)
@@ -115,7 +115,7 @@ def begun(
                     connection=connection,
                     known=known,
                     ahead=ahead,
-                    gate=gate,
+                    gate=replace(gate, engine=engine),
                     engine=engine,
                     dialect=request.dialect,
                     include_forgotten=request.include_forgotten,

@@ -26,16 +26,22 @@ from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
+    from v6share.jobs.steps.spark_engine import SparkEngine
     from v6share.pipelines.kernels.plan import Plan
 
 
 @dataclass(frozen=True)
 class JobGate:
-    """The gate of one job. gate: None where it was told to do without (``--no-gate``)."""
+    """The gate of one job.
+
+    gate: None where it was told to do without (``--no-gate``). engine: what counts, where that is
+    Spark; it judges, too, where it has counted something.
+    """
 
     workspace: Workspace
     suites: Mapping[str, Suite]
     gate: Gate | None
+    engine: "SparkEngine | None" = None
 
     def begin(self) -> None:
         """Load what judges, beside what else is done: numbers will change."""
@@ -67,7 +73,7 @@ class JobGate:
             sample = sample_flows(sampled_inputs(connection), plan)
             evidence["flows"] = Evidence(sample, ("path", "row"))
         try:
-            verdicts = self.gate.validate(self.suites, evidence, docs)
+            verdicts = self._validate(self.gate, evidence, docs)
         except GateFailed as failure:
             note_unpublished(
                 connection, self.workspace, f"{FAILED_CHECKS}: the gate could not judge"
@@ -84,6 +90,15 @@ class JobGate:
             for one in suite.expectations
         }
         return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
+
+    def _validate(
+        self, gate: Gate, evidence: Mapping[str, Evidence], docs: Path | None
+    ) -> list[Verdict]:
+        if self.engine is None or not self.engine.sessions:
+            return gate.validate(self.suites, evidence, docs)
+        from v6share.quality.in_spark import validate_in_spark  # here: only Spark needs it
+
+        return validate_in_spark(self.engine.sessions[0], self.suites, evidence, docs, gate.python)
 
 
 def _result(verdict: Verdict, expectation: Expectation) -> CheckResult:

@@ -8,7 +8,7 @@ from typing import Final
 from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.head_start import HeadStart, Warm
 from v6share.jobs.steps.phases import Phases
-from v6share.jobs.steps.spark_engine import Engine
+from v6share.jobs.steps.spark_engine import SparkEngine
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.changes import Changes
@@ -38,7 +38,7 @@ class RunContext:
     known: KnownInputs
     ahead: HeadStart | Warm
     gate: JobGate
-    engine: Engine | None = None
+    engine: SparkEngine | None = None
     dialect: str | None = None
     include_forgotten: bool = False
     is_batch: bool = False

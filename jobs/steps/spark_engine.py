@@ -1,6 +1,6 @@
 """Counting in Spark: one session for a whole run, begun when there is something to count."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,21 +13,19 @@ from v6share.pipelines.work import Work
 from v6share.schemas.errors import EngineFailed
 from v6share.schemas.outcome import FoundInput, Outcome
 
-Engine = Callable[[Sequence[FoundInput], Work], list[Outcome]]
-
 
 @contextmanager
-def engine_of(runner: Runner) -> Iterator[Engine | None]:
+def engine_of(runner: Runner) -> "Iterator[SparkEngine | None]":
     """What counts for a run while the block lasts; None where this process itself does."""
     if runner.name == "local":
         yield None
         return
     with ExitStack() as until_end:
-        yield _SparkEngine(runner, until_end)
+        yield SparkEngine(runner, until_end)
 
 
 @dataclass
-class _SparkEngine:
+class SparkEngine:
     """Counts in a session that lasts as long as the run. sessions: it, once it is begun."""
 
     runner: Runner

@@ -35,7 +35,7 @@ _MEANINGS: Final = {
     ExitCode.NO_INPUT: "no input matched at all",
     ExitCode.INTERNAL: "a full disk, or an error that v6share did not expect; "
     "`v6share -v ...` shows where",
-    ExitCode.INTERRUPTED: "interrupted by SIGINT, SIGTERM, or SIGHUP as of a terminal that is closed; "
+    ExitCode.INTERRUPTED: "interrupted by SIGINT, SIGTERM or SIGHUP, as of a closed terminal; "
     "no workspace is left half done",
 }
 
