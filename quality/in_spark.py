@@ -3,6 +3,7 @@
 A session lives in one process, so Great Expectations is loaded in this one.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,10 @@ def validate_in_spark(
     python: files that define more expectations, which it runs.
     """
     try:
-        from v6share.quality.judge import Judge, load_expectations  # here: slow to load
+        with warnings.catch_warnings():
+            # Of versions of pandas, which is not used here.
+            warnings.simplefilter("ignore")
+            from v6share.quality.judge import Judge, load_expectations  # here: slow to load
 
         for file in python:
             load_expectations(file)

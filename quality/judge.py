@@ -154,14 +154,20 @@ def _verdict(suite: str, name: str, result: ExpectationValidationResult, rows: p
     if error:
         return Verdict(suite, name, "errored", 0, 0, error)
     found = result.result
-    judged = int(found.get("element_count", rows.num_rows)) - int(found.get("missing_count", 0))
+    # Of no row at all Spark gives no count.
+    judged = _count(found, "element_count", rows.num_rows) - _count(found, "missing_count", 0)
     outcome: Outcome = "passed" if result.success else "failed"
     if result.success and judged <= 0:
         outcome = "not judged"
-    unexpected = int(found.get("unexpected_count", not result.success))
+    unexpected = _count(found, "unexpected_count", int(not result.success))
     return Verdict(
         suite, name, outcome, max(judged, 0), unexpected, _observed(found), tuple(_sample(found))
     )
+
+
+def _count(found: Mapping[str, Any], name: str, otherwise: int) -> int:
+    """A count of a result; otherwise: where the expectation gives none."""
+    return int(found.get(name, otherwise) or 0)
 
 
 def _error_in(info: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ from v6share.schemas.text.plain import printable
 
 _LOG: Final = logging.getLogger("v6share")
 _LEVELS: Final = {-1: logging.ERROR, 0: logging.INFO, 1: logging.DEBUG}
-# Libraries of runners, as they stand in the paths of their modules.
-_OF_RUNNERS: Final = ("apache_beam", "pyspark", "py4j")
+# Libraries that say more than our users want, as they stand in the paths of their modules.
+_TALKATIVE: Final = ("apache_beam", "pyspark", "py4j", "great_expectations")
 
 _current = Invocation()
 
@@ -68,7 +68,7 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 
     Their errors end the run and are told there; here they would stand twice.
     """
-    if not any(library in record.pathname for library in _OF_RUNNERS):
+    if not any(library in record.pathname for library in _TALKATIVE):
         return True
     wanted = record.levelno >= logging.ERROR and _current.verbosity > 0
     return wanted and not interrupt.was_asked()
