@@ -52,6 +52,7 @@ from bench.rollout import (
 )
 from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.gate import JobGate
 from v6share.schemas.aggregates import SIDES, THETA_MAX, THETA_SIZE
 from v6share.schemas.fragment import RULES_VERSION, FragmentFile, FragmentKey
 from v6share.warehouse.database.state import write_state
@@ -61,9 +62,9 @@ from v6share.warehouse.ledger.changes import plan_changes
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Run
 from v6share.warehouse.ledger.rows import write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
-from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.configured import read_declared
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 # The rollout, of which the history is the newest days.
 ROLLOUT: Final = Size()
@@ -135,7 +136,7 @@ def make(root: Path, history: History) -> None:
                 end = _commit_day(connection, workspace, files, version, end)
             say(f"{day}: {time.perf_counter() - began:.1f} s, {number + 1} of {history.days} days")
         say("checking and publishing")
-        check_and_publish(connection, workspace, wanted=True)
+        check_and_publish(connection, workspace, JobGate(workspace), wanted=True)
 
 
 def _fill_day(connection: Connection, history: History, day: date) -> list[File]:

@@ -27,6 +27,7 @@ import duckdb
 import pyarrow as pa
 
 from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.gate import JobGate
 from v6share.schemas.aggregates import THETA_MAX, THETA_SIZE, TRAFFIC_5M
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.columns import Table
@@ -38,8 +39,9 @@ from v6share.warehouse.database.touched import note_touched
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.open import open_warehouse
-from v6share.workspace.catalog_files import read_catalog, read_settings
+from v6share.workspace.catalog_files import read_catalog
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 LAST_DAY: Final = date(2026, 5, 31)
 APPS: Final = 30
@@ -79,7 +81,8 @@ def make(root: Path, size: Size) -> None:
     """Make the workspace and publish it. Raises FileExistsError where something is at its place."""
     with closing(open_empty(root, size)) as connection:
         fill(connection, size)
-        check_and_publish(connection, Workspace(root), wanted=True)
+        workspace = Workspace(root)
+        check_and_publish(connection, workspace, JobGate(workspace), wanted=True)
 
 
 def open_empty(root: Path, size: Size) -> Connection:

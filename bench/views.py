@@ -34,6 +34,7 @@ import pyarrow as pa
 from bench.compare import machine, say
 from bench.rollout import Connection, Size, enter_input, make, row_counts
 from v6share.jobs.steps.check_and_publish import check_and_publish, report_checks
+from v6share.jobs.steps.gate import JobGate
 from v6share.schemas.aggregates import CLIENTS_1D, EXPORTERS_1H, TRAFFIC_5M
 from v6share.schemas.columns import Table
 from v6share.schemas.merge_rows import combine
@@ -96,8 +97,8 @@ def _publish(connection: Connection, workspace: Workspace) -> None:
 
 
 def _check_and_publish(connection: Connection, workspace: Workspace) -> None:
-    """All that a run does once its rows are committed."""
-    check_and_publish(connection, workspace, wanted=True)
+    """All that a run does once its rows are committed, but for the gate."""
+    check_and_publish(connection, workspace, JobGate(workspace), wanted=True)
 
 
 def _refresh(connection: Connection, _: Workspace) -> None:

@@ -626,10 +626,10 @@ def doctor(
     wait: WaitOption = 0,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
-    """Look for damage of state, published file and settings, and say what mends it.
+    """Look for damage in the workspace, and say what mends it.
 
-    Reads every byte of journal, fragments, warehouse and published file. Exit 2 where something is
-    damaged or lost.
+    Reads every byte of journal, fragments, warehouse and published file, and the settings. Exit 2
+    where something is damaged or lost.
     """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import doctor as job
@@ -644,7 +644,7 @@ def doctor(
       v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
 )
 def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
-    """Count raw files by plain SQL, and compare with the published ledger.
+    """Count raw files by plain SQL, and compare with the ledger.
 
     Rows, packets and bytes of each file, by family; exit 3 where one differs or is not counted. It
     shares nothing with the way of a run, so it is of use after an incident.

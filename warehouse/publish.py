@@ -44,6 +44,7 @@ from v6share.warehouse.database.unpublished import (
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace import storage
+from v6share.workspace.held_back import say_held_back
 from v6share.workspace.paths import Workspace
 
 # How the reasons begin that are noted where something was to be published and was not.
@@ -88,17 +89,7 @@ def note_unpublished(connection: duckdb.DuckDBPyConnection, workspace: Workspace
     Beside the published file, too: who reads that may not read the warehouse.
     """
     write_state(connection, "unpublished", why)
-    if why:
-        storage.write(workspace.held_back, f"{why}\n".encode())
-    else:
-        storage.remove(workspace.held_back)
-
-
-def why_held_back(workspace: Workspace) -> str:
-    """What stands beside the published file; empty where it misses nothing. Raises OSError."""
-    if not storage.exists(workspace.held_back):
-        return ""
-    return storage.read(workspace.held_back).decode(errors="replace").strip()
+    say_held_back(workspace, why)
 
 
 @contextmanager

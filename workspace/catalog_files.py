@@ -1,14 +1,11 @@
-"""The files that the operator writes: catalog and settings, read and not yet understood."""
+"""The catalog files, which the operator writes: read, and not yet understood."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import CATALOG_FILES, exporters_header, parse_catalog
 from v6share.schemas.errors import CatalogError, UserError
-from v6share.schemas.settings import Settings, parse_settings
 from v6share.schemas.text.wording import nearest
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -51,19 +48,3 @@ def read_exporters_header(workspace: Workspace) -> tuple[str, ...]:
         return tuple(exporters_header(storage.read(workspace.catalog / "exporters.csv")))
     except (OSError, CatalogError):
         return ()  # only advice is made from it; the run reads the file and says what is wrong
-
-
-def read_settings(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
-    """``v6share.toml``, the environment and the flags; the last one wins. Raises CatalogError."""
-    return parse_settings(read_settings_text(workspace), os.environ, flags or {})
-
-
-def read_settings_text(workspace: Workspace) -> str | None:
-    """The text of ``v6share.toml``; None where there is none. Raises UserError."""
-    path = workspace.settings
-    try:
-        return storage.read(path).decode()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None

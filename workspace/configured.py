@@ -19,12 +19,11 @@ from v6share.workspace import storage
 from v6share.workspace.catalog_files import (
     read_catalog,
     read_catalog_texts,
-    read_settings,
-    read_settings_text,
 )
 from v6share.workspace.client_key import KEY_BYTES, key_id, read_client_key
 from v6share.workspace.find import find_workspace
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings, read_settings_text
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.commit import commit
 from v6share.jobs.steps.count import work_of
+from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.steps.head_start import head_start
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
 from v6share.pipelines.engines.spark import count_in_spark
@@ -61,7 +62,8 @@ def count_and_commit(session: SparkSession, root: Path, flows: list[str]) -> lis
                 fates = sort_out(found, run.known, run.versions, include_forgotten=False)
                 outcomes = count_in_spark(session, fates["todo"], work_of(run))
                 commit(run, outcomes, passed_over(fates))
-            check_and_publish(connection, workspace, wanted=True)
+            with job_gate(workspace, configured.settings.quality) as gate:
+                check_and_publish(connection, workspace, gate, wanted=True)
     return outcomes
 
 

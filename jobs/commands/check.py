@@ -27,10 +27,10 @@ from v6share.warehouse.ledger.lost_state import (
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
-from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 FRAGMENTS: Final = "fragments"
 

@@ -20,11 +20,11 @@ from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.views import read_views
-from v6share.warehouse.publish import why_held_back
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
+from v6share.workspace.held_back import why_held_back
 from v6share.workspace.lock import present_holder
 from v6share.workspace.paths import Workspace
 

@@ -22,11 +22,11 @@ from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.open import open_warehouse
-from v6share.workspace.catalog_files import read_settings
 from v6share.workspace.configured import read_declared
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 
 @dataclass(frozen=True)

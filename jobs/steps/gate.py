@@ -6,7 +6,7 @@ knows that it will change numbers. Where it cannot judge, nothing is published.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +39,8 @@ class JobGate:
     """
 
     workspace: Workspace
-    suites: Mapping[str, Suite]
-    gate: Gate | None
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    gate: Gate | None = None
     engine: "SparkEngine | None" = None
 
     def begin(self) -> None:
@@ -141,7 +141,7 @@ def job_gate(workspace: Workspace, settings: Quality) -> Iterator[JobGate]:
     """
     suites = read_suites(workspace)
     if not settings.gate:
-        yield JobGate(workspace, suites, None)
+        yield JobGate(workspace, suites)
         return
     python = [workspace.quality / name for name in settings.python]
     for file in python:

@@ -14,9 +14,10 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog, remember_catalog
 from v6share.warehouse.status import newest_catalog_version
-from v6share.workspace.catalog_files import declared_stamp, read_settings
+from v6share.workspace.catalog_files import declared_stamp
 from v6share.workspace.configured import Configured, read_declared
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 if TYPE_CHECKING:
     from v6share.pipelines.kernels.plan import Plan

@@ -8,15 +8,20 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from sample_run import Counted
+from sample_run import SAMPLE, Counted
 
 from v6share.jobs.steps.gate import JobGate, job_gate
+from v6share.pipelines.compile_plan import compile_plan
+from v6share.pipelines.flow_sample import sample_flows
 from v6share.quality.suites import default_suites, parse_suite
+from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
 from v6share.warehouse.checks import Changed, CheckResult
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.open import open_warehouse
+from v6share.workspace.configured import configure_for_reading
 from v6share.workspace.paths import Workspace
 
 LAST = date(2026, 3, 28)
@@ -61,6 +66,15 @@ HARMS = {
     f"WHERE {OF_LAST} AND id = 'video'",
     "ranking.places": "UPDATE results.share_cells_1d SET bytes = 100 * bytes "
     f"WHERE day > DATE '{LAST}' - 7 AND id = (SELECT app FROM top_apps ORDER BY rank DESC LIMIT 1)",
+}
+# What is to be found in the sample of flows, and the value that a column is given for it.
+HARMED_FLOWS: dict[str, tuple[str, object]] = {
+    "families": ("family", "v5"),
+    "ip_classes": ("ip_class", "native_v5"),
+    "packet_sizes": ("bytes_per_packet", 19.0),
+    "durations": ("duration_ms", 3_600_001),
+    "sampling": ("sampling_interval", 1_000_001),
+    "exporters": ("exporter", ""),
 }
 # What else the same harm shows, and rightly.
 BESIDE = {
@@ -117,7 +131,8 @@ def test_each_expectation_finds_its_harm(gate: JobGate, warehouse: Connection) -
         for name, text in default_suites().items()
         for one in parse_suite(name, text).expectations
     }
-    assert wanted == {*HARMS, "exporters.silent_by_the_clock"}
+    of_flows = {f"flows.{name}" for name in HARMED_FLOWS}
+    assert wanted == {*HARMS, *of_flows, "exporters.silent_by_the_clock"}
     quiet = judged(gate, warehouse, LAST - timedelta(6), LAST)
     assert [name for name, one in quiet.items() if not one.passed] == []
     for name, harm in HARMS.items():
@@ -131,6 +146,28 @@ def test_each_expectation_finds_its_harm(gate: JobGate, warehouse: Connection) -
         assert found[name].found
         assert not found[name].error
         assert found[name].example
+
+
+def test_each_expectation_of_flows_finds_its_harm(gate: JobGate, counted: Counted) -> None:
+    """Of a sample of every file; two in a hundred rows are harmed."""
+    configured = configure_for_reading(counted.root, {})
+    plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
+    flows = sample_flows([(str(path), "") for path in sorted(SAMPLE.glob("flows/*"))], plan)
+    assert flows.num_rows > 1_000
+
+    def not_passed(rows: pa.Table) -> set[str]:
+        frames = {"flows": Evidence(rows, ("path", "row"))}
+        assert gate.gate is not None
+        verdicts = gate.gate.validate(gate.suites, frames)
+        return {one.name for one in verdicts if one.outcome != "passed"}
+
+    assert not_passed(flows) == set()
+    for name, (column, value) in HARMED_FLOWS.items():
+        values = flows[column].to_pylist()
+        values[::50] = [value] * len(values[::50])
+        at = flows.column_names.index(column)
+        harmed = flows.set_column(at, column, pa.array(values, flows.schema.field(at).type))
+        assert not_passed(harmed) == {name}
 
 
 def test_live_data_that_stopped_are_seen_by_the_clock(gate: JobGate, warehouse: Connection) -> None:

@@ -99,10 +99,19 @@ def test_a_held_workspace_is_said_before_anything_heavy_is_loaded(
 def test_who_only_reads_loads_neither_what_counts_nor_what_knows_the_catalog(
     counted: Path, command: str, more: tuple[str, ...]
 ) -> None:
-    needless = ("apache_beam", "numba", "rich", "v6share.pipelines", "v6share.schemas.catalog")
+    needless = (
+        "apache_beam",
+        "pandas",
+        "numba",
+        "rich",
+        "v6share.pipelines",
+        "v6share.schemas.catalog",
+    )
     program = (
         "import sys\n"
         "from v6share.jobs import cli\n"
+        "from v6share.jobs.terminal import process\n"
+        "process.tune()\n"
         f"code = cli.call(['-q', '-C', sys.argv[1], {command!r}])\n"
         f"sys.stderr.write(repr([m for m in {(*needless, *more)!r} if m in sys.modules]))\n"
         "sys.exit(code)\n"

@@ -14,7 +14,7 @@ def test_a_starter_workspace_is_valid(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     files = json.loads(said.out)["files"]
     assert all(row["written"] and Path(row["path"]).is_file() for row in files)
-    assert len(files) == 17
+    assert len(files) == 18
     assert "Next:" in said.err
     configured.configure(tmp_path / "net")
 

@@ -13,6 +13,7 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 from streams import published_paths
 
 from v6share.jobs.steps.check_and_publish import publish_checked, refresh_and_check
+from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.stream_publisher import Publisher
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -51,7 +52,7 @@ def check_to_the_end(publisher: Publisher) -> int:
 
 
 def test_all_days_are_checked_one_by_one(workspace: Workspace, connection: Connection) -> None:
-    publisher = Publisher(workspace, connection)
+    publisher = Publisher(workspace, connection, JobGate(workspace))
     publisher.check_some(60)
     assert publisher.parts is None, "not due yet"
     # Ten days, what is not by day, and the end.
@@ -69,8 +70,8 @@ def test_damage_of_a_day_that_did_not_change_is_found_in_time_and_keeps_all_back
     connection.execute(
         "UPDATE traffic_1h SET bytes = bytes + 1 WHERE CAST(window_start AS DATE) = '2026-01-04'"
     )
-    publisher = Publisher(workspace, connection)
-    results = refresh_and_check(connection, workspace, trusts_commits=True)
+    publisher = Publisher(workspace, connection, JobGate(workspace))
+    results = refresh_and_check(connection, workspace, JobGate(workspace), trusts_commits=True)
     assert not [result.name for result in results if result.blocks], "outside of what changed"
     assert check_to_the_end(publisher) == 4
     assert set(publisher.held_back.split(", ")) == {"roll_up_day", "roll_up_hour"}
@@ -86,7 +87,7 @@ def test_damage_of_a_day_that_did_not_change_is_found_in_time_and_keeps_all_back
 def test_a_check_that_is_broken_off_is_not_done(
     workspace: Workspace, connection: Connection
 ) -> None:
-    publisher = Publisher(workspace, connection)
+    publisher = Publisher(workspace, connection, JobGate(workspace))
     publisher.check_some(0)
     publisher.check_some(0)
     assert publisher.parts is not None
@@ -101,7 +102,7 @@ def test_a_check_that_is_broken_off_is_not_done(
 def test_after_another_command_numbers_held_back_are_checked_at_once(
     workspace: Workspace, connection: Connection
 ) -> None:
-    publisher = Publisher(workspace, connection, held_back="roll_up_day")
+    publisher = Publisher(workspace, connection, JobGate(workspace), held_back="roll_up_day")
     publisher.check_some(60)
     assert publisher.held_back
     publisher.take(connection)
@@ -116,7 +117,7 @@ def test_a_damaged_block_of_a_published_file_is_found_with_the_check_of_all(
     """As bit rot leaves it: size and time are as they were."""
     path = workspace.published if which == "published" else workspace.standby
     spoil_block(path)
-    publisher = Publisher(workspace, connection)
+    publisher = Publisher(workspace, connection, JobGate(workspace))
     check_to_the_end(publisher)
     assert not workspace.standby.exists()
     assert publisher.publish(Phases()) == (which == "published")
@@ -130,7 +131,7 @@ def test_a_standby_that_cannot_be_read_is_replaced_by_a_whole_copy(
     for place in range(10):
         spoil_block(workspace.standby, place)
     connection.execute("UPDATE private.state SET value = '99999' WHERE key = 'revision'")
-    results = refresh_and_check(connection, workspace)
+    results = refresh_and_check(connection, workspace, JobGate(workspace))
     assert publish_checked(connection, workspace, results).is_whole
     assert all_blocks_fit(workspace.published)
 

@@ -302,6 +302,7 @@ def test_the_snapshot_says_what_it_is(
         "created_at": datetime(2026, 8, 1, 12, 30, 1), "as_of": as_of,
         "code_version": __version__, "rules_version": RULES_VERSION, "catalog_version": "",
         "schema_version": len(read_migrations()), "checks_failed": 0, "checks_warned": 3,
+        "gate": "",
     }  # fmt: skip
 
 
