@@ -127,8 +127,13 @@ def _suite(name: str, expectations: Sequence[Mapping[str, Any]]) -> ExpectationS
         ],
     )
     # It drops what it does not know, with no more than a line on its output.
-    if len(suite.expectations) != len(expectations):
-        raise ValueError(f"{name}: an expectation was not taken")
+    taken = {one.meta["name"] for one in suite.expectations if one.meta}
+    lost = [one["type"] for one in expectations if one["name"] not in taken]
+    if lost:
+        raise ValueError(
+            f"quality/{name}.json: no expectation is called {', '.join(lost)}; one of your own is "
+            "known once [quality] python in the settings names its file"
+        )
     return suite
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.quality.gate import Gate
 from v6share.workspace.paths import Workspace
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
 NOTHING_HOLDS = {
     "name": "never",
     "severity": "fail",
@@ -210,3 +212,24 @@ def test_data_docs(
     code, _, err = call(capsys, root, "check", "--docs", tmp_path / "docs")
     assert code is ExitCode.DONE, err
     assert (tmp_path / "docs" / "index.html").exists()
+
+
+def test_the_example_of_an_own_expectation_judges(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flows: Path
+) -> None:
+    """As its README says: loaded where the settings name it, and it finds a stranger."""
+    root = tmp_path / "ws"
+    write_flows(flows / "strange.parquet", exporter="198.51.100.1", rows=40)
+    (root / "quality").mkdir(parents=True)
+    for file in (EXAMPLES / "ours.py", EXAMPLES / "exporters.json"):
+        shutil.copy(file, root / "quality")
+    code, _, said = run(capsys, root, flows)
+    assert code == ExitCode.GATE, "not named in the settings, it is not known"
+    assert "expect_exporters_of_ours" in said
+    (root / "v6share.toml").write_text('[quality]\npython = ["ours.py"]\n')
+    code, _, said = run(capsys, root, flows)
+    assert code == ExitCode.GATE
+    assert "every exporter is one of ours" in said
+    own = root / "quality/ours.py"
+    own.write_text(own.read_text().replace('"192.0.2.4"', '"192.0.2.4", "198.51.100.1"'))
+    assert run(capsys, root, flows)[0] == ExitCode.DONE
