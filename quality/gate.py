@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
 
+from pydantic import TypeAdapter, ValidationError
+
 from v6share.quality.messages import Verdict, receive, send, send_frame
 from v6share.quality.suites import Suite
 from v6share.schemas.evidence import Evidence
@@ -24,6 +26,7 @@ from v6share.schemas.evidence import Evidence
 START_SECONDS: Final = 300.0
 ANSWER_SECONDS: Final = 300.0
 _LAST_WORDS_BYTES: Final = 2000
+_VERDICTS: Final = TypeAdapter[list[Verdict]](list[Verdict])
 
 
 class GateFailed(Exception):  # noqa: N818 - a name for what happened
@@ -68,11 +71,14 @@ class Gate:
 
     def begin(self) -> None:
         """Start the process, unless it is there, and go on meanwhile."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it died while nothing was asked of it
         if self._process is not None:
             return
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - until ``close``
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "v6share.quality.worker", *map(str, self.python)],
+            # -P: nothing is imported from the folder that the command was called in.
+            [sys.executable, "-P", "-m", "v6share.quality.worker", *map(str, self.python)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -93,15 +99,19 @@ class Gate:
         """
         self.begin()
         if self._ready is not None:
-            self._await(self._ready, self._start_seconds)
+            said = self._await(self._ready, self._start_seconds)
+            if "ready" not in said:
+                self.close()
+                raise GateFailed(f"it answered something else: {str(said)[:100]}")
             self._ready = None
         asked = self._reader.submit(self._ask, suites, frames, docs)
         answer = self._await(asked, self._answer_seconds)
         if "error" in answer:
             raise GateFailed(f"it failed: {_last_line(str(answer['error']))}")
-        verdicts = [
-            Verdict(**{**one, "sample": tuple(one["sample"])}) for one in answer["verdicts"]
-        ]
+        try:
+            verdicts = _VERDICTS.validate_python(answer.get("verdicts"))
+        except ValidationError as error:
+            raise GateFailed(f"it answered something else: {error.errors()[0]['msg']}") from None
         wanted = [(name, one.name) for name in frames for one in suites[name].expectations]
         if [(one.suite, one.name) for one in verdicts] != wanted:
             raise GateFailed(f"it answered {len(verdicts)} of {len(wanted)} expectations")

@@ -4,9 +4,12 @@ Suites and evidence go in, verdicts come out; nothing of it is kept between two 
 imported.
 """
 
+import operator
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from html import escape
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +19,7 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
 import pyarrow as pa
+import pyarrow.compute as pc
 from great_expectations.checkpoint.actions import UpdateDataDocsAction
 from great_expectations.core import ExpectationSuite
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -31,6 +35,16 @@ if TYPE_CHECKING:
 VERSION: Final = gx.__version__
 _SAMPLE_ROWS: Final = 5
 _SITE: Final = "docs"
+# What is written in a row condition, as Arrow has it.
+_COMBINED: Final[Mapping[str, Callable[..., Any]]] = {"and": operator.and_, "or": operator.or_}
+_COMPARED: Final[Mapping[str, Callable[..., Any]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _SEVERITIES: Final = {"fail": "critical", "warn": "warning"}
 Suites = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -79,7 +93,9 @@ class Judge:
                 "partial_unexpected_count": _SAMPLE_ROWS,
                 "unexpected_index_column_names": list(frame.key),
             }
-            parameters = {"dataframe": self._frame_of(frame.rows)}
+            # Pages show values as they stand, and a name of a flow file may be any text.
+            rows = frame.rows if docs is None else _without_markup(frame.rows)
+            parameters = {"dataframe": self._frame_of(rows)}
             if docs is None:
                 result = definition.run(batch_parameters=parameters, result_format=result_format)
             else:
@@ -97,6 +113,15 @@ class Judge:
     def _frame_of(self, rows: pa.Table) -> Any:
         """The rows as what the source of evidence takes."""
         return rows.to_pandas() if self._session is None else self._session.createDataFrame(rows)
+
+
+def _without_markup(rows: pa.Table) -> pa.Table:
+    """The rows with `<` and `>` of their text written as HTML writes them."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            text = pc.replace_substring(rows.column(place), "<", "&lt;")
+            rows = rows.set_column(place, field, pc.replace_substring(text, ">", "&gt;"))
+    return rows
 
 
 def _site_in(folder: Path) -> DataDocsSiteConfigTypedDict:
@@ -120,7 +145,7 @@ def _suite(name: str, expectations: Sequence[Mapping[str, Any]]) -> ExpectationS
                 "type": one["type"],
                 "kwargs": dict(one["kwargs"]),
                 "meta": {"name": one["name"]},
-                "notes": one["what"],
+                "notes": escape(one["what"]),
                 "severity": _SEVERITIES[one["severity"]],
             }
             for one in expectations
@@ -151,16 +176,31 @@ def _verdicts(
         if result is None:
             yield Verdict(suite, name, "errored", 0, 0, "no result came back for it")
         else:
-            yield _verdict(suite, name, result, rows)
+            yield _verdict(suite, name, result, _rows_in_question(rows, expectation))
 
 
-def _verdict(suite: str, name: str, result: ExpectationValidationResult, rows: pa.Table) -> Verdict:
+def _rows_in_question(rows: pa.Table, expectation: Mapping[str, Any]) -> int:
+    """How many rows meet the row condition of an expectation: not each one counts them itself."""
+    condition = expectation["kwargs"].get("row_condition")
+    return int((rows if condition is None else rows.filter(_meeting(condition))).num_rows)
+
+
+def _meeting(condition: Mapping[str, Any]) -> pc.Expression:
+    if condition["type"] in _COMBINED:
+        return reduce(_COMBINED[condition["type"]], map(_meeting, condition["conditions"]))
+    column = pc.field(condition["column"]["name"])
+    if condition["type"] == "nullity":
+        return column.is_null() if condition["is_null"] else column.is_valid()
+    return _COMPARED[condition["operator"]](column, condition["parameter"])
+
+
+def _verdict(suite: str, name: str, result: ExpectationValidationResult, rows: int) -> Verdict:
     error = _error_in(result.exception_info)
     if error:
         return Verdict(suite, name, "errored", 0, 0, error)
     found = result.result
     # Of no row at all Spark gives no count.
-    judged = _count(found, "element_count", rows.num_rows) - _count(found, "missing_count", 0)
+    judged = _count(found, "element_count", rows) - _count(found, "missing_count", 0)
     outcome: Outcome = "passed" if result.success else "failed"
     if result.success and judged <= 0:
         outcome = "not judged"

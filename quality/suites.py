@@ -42,6 +42,12 @@ from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+# They would run SQL of their own, ask the net for a schema, or look at another table.
+_NOT_TAKEN: Final = (
+    "expect_query_results_to_match_comparison",
+    "expect_column_values_to_match_json_schema",
+    "expect_table_row_count_to_equal_other_table",
+)
 # They would have code run, or change the form of what comes back.
 _NOT_GIVEN: Final = ("condition_parser", "result_format", "catch_exceptions", "batch_id", "meta")
 
@@ -93,6 +99,8 @@ class Expectation(_Closed):
 
     @model_validator(mode="after")
     def _is_data_alone(self) -> "Expectation":
+        if self.type in _NOT_TAKEN:
+            raise ValueError(f"type: found {self.type}, which looks at more than the evidence")
         for name in _NOT_GIVEN:
             if name in self.kwargs:
                 raise ValueError(f"kwargs.{name}: found one, expected none; v6share sets it")
@@ -102,11 +110,6 @@ class Expectation(_Closed):
             except ValidationError as error:
                 raise ValueError(f"kwargs.row_condition: {_first(error)}") from None
         return self
-
-    @property
-    def column(self) -> str:
-        """The column that it judges; empty where it judges more than one."""
-        return str(self.kwargs.get("column", ""))
 
 
 class Suite(_Closed):

@@ -46,6 +46,7 @@ Severity = Literal["fail", "warn"]
 Scope = Literal["days", "inputs", "replacements", ""]
 
 SAMPLE_ROWS = 5
+NOT_JUDGED: Final = "not judged"
 _SCOPES: Final = ", ".join(filter(None, get_args(Scope)))
 # So often all days are checked, whatever changed.
 WHOLE_EVERY: Final = timedelta(hours=24)
@@ -112,7 +113,7 @@ class CheckResult:
             return "error"
         if self.found:
             return "failed" if self.blocks else "warning"
-        return "not judged" if self.judged == 0 else "ok"
+        return NOT_JUDGED if self.judged == 0 else "ok"
 
 
 def _in_words(value: object) -> str:
@@ -161,7 +162,7 @@ def what_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> Chang
     telling apart.
     """
     checked, _, checks = read_state(connection, "checked_whole").partition(" ")
-    if checks != _digest() or not _is_recent(datetime.fromisoformat(checked), now):
+    if checks != _digest() or not is_recent(datetime.fromisoformat(checked), now):
         return None
     changed = read_unchecked(connection)
     touched = [changed[table.name] for table in AGGREGATES if table.name in changed]
@@ -175,7 +176,8 @@ def what_to_check(connection: duckdb.DuckDBPyConnection, now: datetime) -> Chang
     return Changed(days, frozenset(inputs.ids), bool(read_state(connection, "replaced")))
 
 
-def _is_recent(checked: datetime, now: datetime) -> bool:
+def is_recent(checked: datetime, now: datetime) -> bool:
+    """Whether a check of all at that moment is good enough still."""
     return timedelta(0) <= now - checked < WHOLE_EVERY
 
 

@@ -165,7 +165,8 @@ def _put_in_place(
         write_state(connection, "published_file", file_stamp(target))
         write_state(connection, "standby_file", file_stamp(standby) if leaves_standby else "")
         note_published(connection)
-    note_unpublished(connection, workspace, "")
+        write_state(connection, "unpublished", "")
+    say_held_back(workspace, "")
     return Published(target, size_bytes, is_whole=lacking is None)
 
 

@@ -107,7 +107,7 @@ def _of_warehouse(
         refresh_results(connection)
         now = datetime.now(UTC)
         found = run_checks(connection)
-        found += judge.judge(connection, None, now, docs)
+        found += judge.judge_due(connection, None, now, docs)
         note_checked(connection, now, found, whole=True)
         return [*found, *compare_results(connection)] if results else found
     finally:

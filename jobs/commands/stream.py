@@ -116,6 +116,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         if ending == "memory":
             interrupt.hold_off()
             if not interrupt.is_ending():
+                gate.end()
                 service.start_anew()
     stdout.write_tables({"stream": asdict(stream.state)}, request.form)
     return stream.exit_code(ending)
@@ -262,7 +263,7 @@ class _Stream:
 
     def _idle(self, at_work: "_AtWork") -> None:
         """Nothing to count: publish what readers do not see yet, and wait."""
-        at_work.publisher.publish(Phases())
+        at_work.publisher.publish(Phases(), lambda: at_work.catalog.plan)
         if time.monotonic() - self.state_at >= _STATE_SECONDS:
             self._keep_state(at_work)
         self._show()
@@ -302,7 +303,7 @@ class _Stream:
         at_work.publisher.note(self.source.changing(settled, result))
         self._note(settled, result)
         published = self._is_time_to_publish() and at_work.publisher.publish(
-            run.phases, at_work.catalog.plan, files_wait=bool(self.waiting)
+            run.phases, lambda: at_work.catalog.plan, files_wait=bool(self.waiting)
         )
         self._keep_state(at_work)
         self._say(batch, result, run.phases, published=published)

@@ -3,7 +3,7 @@
 The kept results are brought up to date, the checks are run, and the published snapshot is replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -42,11 +42,11 @@ def check_and_publish(
     gate: JobGate,
     *,
     wanted: bool,
-    plan: "Plan | None" = None,
+    plan: "Callable[[], Plan] | None" = None,
 ) -> bool:
     """Check the warehouse and replace the snapshot where readers would see a difference.
 
-    wanted: False checks only. plan: with which new inputs were counted here, if any were. Returns
+    wanted: False checks only. plan: gives that with which inputs were counted. Returns
     whether a snapshot was published. Raises JobStopped (GATE) when a check fails, and DamagedFile
     where one meets damage; the old snapshot stays.
     """
@@ -76,7 +76,7 @@ def refresh_and_check(
     *,
     whole: bool = False,
     trusts_commits: bool = False,
-    plan: "Plan | None" = None,
+    plan: "Callable[[], Plan] | None" = None,
     phases: Phases | None = None,
 ) -> list[CheckResult]:
     """Bring the results up to date, run the checks and the gate, and note it when one fails.
@@ -98,7 +98,7 @@ def refresh_and_check(
         with phases.timed("gate"):
             # What is wrong in itself need not be judged as plausible.
             if not any(result.blocks for result in results):
-                results += gate.judge(connection, changed, now, plan=plan)
+                results += gate.judge_due(connection, changed, now, plan=plan)
             note_results(connection, workspace, now, results, whole=changed is None)
             if changed is None:
                 drop_damaged(connection, workspace)

@@ -1,5 +1,7 @@
 """How every command ends that counts flow files: check, publish, and say what it did."""
 
+from functools import partial
+
 from v6share.jobs.steps import report
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.run_context import RunContext
@@ -13,14 +15,13 @@ def finish(run: RunContext, done: report.Done, *, publish: bool, form: SeveralFo
     publish: False checks only. Raises JobStopped (GATE) when a check fails.
     """
     report.say_what_needs_a_look(run, done)
-    counted_here = bool(done.result.committed) and run.engine is None
     try:
         published = check_and_publish(
             run.connection,
             run.workspace,
             run.gate,
             wanted=publish,
-            plan=run.ahead.plan(run.configured) if counted_here else None,
+            plan=partial(run.ahead.plan, run.configured),
         )
     except Exception:
         # What was counted is committed all the same, so it is said before the failure is.

@@ -4,13 +4,16 @@ Great Expectations judges in a process of its own (``quality/``), which is begun
 knows that it will change numbers. Where it cannot judge, nothing is published.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from v6share import __version__
+from v6share.jobs.steps.head_start import compile_now
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.messages import Verdict
@@ -18,11 +21,14 @@ from v6share.quality.suites import Expectation, Suite, read_suites
 from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
-from v6share.warehouse.checks import Changed, CheckResult
+from v6share.warehouse.checks import Changed, CheckResult, is_recent
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, sampled_inputs
 from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
 from v6share.workspace import storage
+from v6share.workspace.configured import configure_for_reading
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -48,29 +54,70 @@ class JobGate:
         if self.gate is not None:
             self.gate.begin()
 
+    def end(self) -> None:
+        """End the process that judges; it is begun again where it is needed again."""
+        if self.gate is not None:
+            self.gate.close()
+
+    def judge_due(
+        self,
+        connection: Connection,
+        changed: Changed | None,
+        now: datetime,
+        docs: Path | None = None,
+        plan: "Callable[[], Plan] | None" = None,
+    ) -> list[CheckResult]:
+        """Judge what changed, as ``judge``, and keep in mind what was not judged.
+
+        All is judged once a day, with other expectations, and where numbers changed since that were
+        not judged: without the gate, or for it failed, or something kept them back.
+        """
+        since = read_state(connection, "judged_whole")
+        # Until they are judged: whatever ends this job must not count as a pass.
+        with transaction(connection):
+            write_state(connection, "judged_whole", "")
+        if self.gate is None:
+            return []
+        moment, _, suites = since.partition(" ")
+        if suites != self._digest or not is_recent(datetime.fromisoformat(moment), now):
+            changed = None
+        results = self.judge(connection, changed, now, docs, plan)
+        if not any(result.blocks for result in results):
+            judged = f"{now.isoformat()} {self._digest}" if changed is None else since
+            with transaction(connection):
+                write_state(connection, "judged_whole", judged)
+        return results
+
+    @property
+    def _digest(self) -> str:
+        """Of the expectations: what others passed is not known to pass these."""
+        texts = [suite.model_dump_json() for suite in self.suites.values()]
+        files = [] if self.gate is None else [storage.read(file) for file in self.gate.python]
+        return sha256("".join([__version__, *texts]).encode() + b"".join(files)).hexdigest()
+
     def judge(
         self,
         connection: Connection,
         changed: Changed | None,
         now: datetime,
         docs: Path | None = None,
-        plan: "Plan | None" = None,
+        plan: "Callable[[], Plan] | None" = None,
     ) -> list[CheckResult]:
         """What the expectations found; none where the job does without the gate.
 
         changed: what did since it was last judged; None: all is judged. docs: a folder for Data
-        Docs. plan: with which new inputs were counted, where there are any. Raises JobStopped where
-        the gate cannot judge.
+        Docs. plan: gives that with which inputs were counted; without, it is compiled where there
+        are inputs to take a sample of. Raises JobStopped where the gate cannot judge.
         """
         if self.gate is None:
             return []
         days = None if changed is None else changed.days
         inputs = None if changed is None else changed.inputs
         evidence = gather_evidence(connection, Question(now, days, inputs))
-        if plan is not None:
+        if new := sampled_inputs(connection):
             from v6share.pipelines.flow_sample import sample_flows  # here: Numba is slow to load
 
-            sample = sample_flows(sampled_inputs(connection), plan)
+            sample = sample_flows(new, (plan or self._plan)())
             evidence["flows"] = Evidence(sample, ("path", "row"))
         try:
             verdicts = self._validate(self.gate, evidence, docs)
@@ -90,6 +137,9 @@ class JobGate:
             for one in suite.expectations
         }
         return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
+
+    def _plan(self) -> "Plan":
+        return compile_now(configure_for_reading(self.workspace.root, {}))
 
     def _validate(
         self, gate: Gate, evidence: Mapping[str, Evidence], docs: Path | None

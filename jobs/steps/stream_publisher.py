@@ -5,7 +5,7 @@ again after the time of a full check, and where it passes then, publishing goes 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -21,6 +21,7 @@ from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
+from v6share.jobs.terminal.exit_codes import JobStopped
 from v6share.pipelines.landing import Arrival, age_seconds
 from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
 from v6share.warehouse.database.connect import Connection
@@ -56,6 +57,8 @@ class Publisher:
     unchecked: bool = False
     parts: Iterator[list[CheckResult]] | None = None
     parts_began: datetime = field(default_factory=utc_now)
+    # When to look again whether the gate can judge; never while it can.
+    again_at: float = inf
     warned_of: set[str] = field(default_factory=set)
 
     def take(self, connection: Connection) -> None:
@@ -77,22 +80,15 @@ class Publisher:
         self.unchecked = self.unchecked or bool(committed)
 
     def publish(
-        self, phases: Phases, plan: "Plan | None" = None, *, files_wait: bool = False
+        self, phases: Phases, plan: "Callable[[], Plan] | None" = None, *, files_wait: bool = False
     ) -> bool:
         """Check what changed, and publish what readers do not see yet; whether it was.
 
-        plan: with which files were counted, if any were. files_wait: as for ``publish_checked``.
+        plan: gives that with which files were counted. files_wait: as for ``publish_checked``.
         """
         if self.held_back or not self._is_due(files_wait=files_wait):
             return False
-        results = refresh_and_check(
-            self.connection,
-            self.workspace,
-            self.gate,
-            trusts_commits=True,
-            plan=plan,
-            phases=phases,
-        )
+        results = self._checked(trusts_commits=True, plan=plan, phases=phases)
         return self._publish_unless(results, phases, files_wait=files_wait)
 
     def check_some(self, every_minutes: int) -> None:
@@ -118,7 +114,8 @@ class Publisher:
 
     def is_check_due(self, every_minutes: int) -> bool:
         """Whether all is to be checked, also where nothing changed: a disk may be damaged."""
-        return time.monotonic() - self.checked_at >= _MINUTE * every_minutes
+        now = time.monotonic()
+        return now >= self.again_at or now - self.checked_at >= _MINUTE * every_minutes
 
     @property
     def is_anything_unchecked(self) -> bool:
@@ -127,19 +124,53 @@ class Publisher:
 
     def check_all(self) -> None:
         """Check all at once; publish, again where it was held back, if all passes."""
-        results = refresh_and_check(self.connection, self.workspace, self.gate, whole=True)
+        self.again_at = inf
+        results = self._checked(whole=True)
         self.checked_at, self.unchecked, self.parts = time.monotonic(), False, None
         self._publish_unless(results)
 
+    def _checked(
+        self,
+        *,
+        whole: bool = False,
+        trusts_commits: bool = False,
+        plan: "Callable[[], Plan] | None" = None,
+        phases: Phases | None = None,
+    ) -> list[CheckResult] | None:
+        """What ``refresh_and_check`` found; None where the gate could not judge.
+
+        Files go on being counted then, and all is checked again after a minute.
+        """
+        try:
+            return refresh_and_check(
+                self.connection,
+                self.workspace,
+                self.gate,
+                whole=whole,
+                trusts_commits=trusts_commits,
+                plan=plan,
+                phases=phases,
+            )
+        except JobStopped as stopped:
+            messages.fail(
+                f"{stopped}; it is tried again in a minute, and files are counted as before"
+            )
+            self.held_back, self.again_at = "the gate could not judge", time.monotonic() + _MINUTE
+            return None
+
     def _publish_unless(
         self,
-        results: Sequence[CheckResult],
+        results: Sequence[CheckResult] | None,
         phases: Phases | None = None,
         *,
         files_wait: bool = False,
     ) -> bool:
         """Publish unless a check keeps it back; whether it was."""
-        if self._is_held_back(results) or not self._is_due(files_wait=files_wait):
+        if (
+            results is None
+            or self._is_held_back(results)
+            or not self._is_due(files_wait=files_wait)
+        ):
             return False
         with (phases or Phases()).timed("publish"):
             publish_checked(self.connection, self.workspace, results, files_wait=files_wait)
@@ -156,10 +187,11 @@ class Publisher:
         return is_owed or needs_publish(self.connection, self.workspace)
 
     def _is_held_back(self, results: Sequence[CheckResult]) -> bool:
-        """Say what the checks found, warnings once; whether one of them keeps the numbers back."""
+        """Say what the checks found, each warning once a day; whether one must keep it back."""
         for result in results:
-            if not result.passed and not result.blocks and result.name not in self.warned_of:
-                self.warned_of.add(result.name)
+            said = f"{utc_now():%F} {result.name}"
+            if not result.passed and not result.blocks and said not in self.warned_of:
+                self.warned_of.add(said)
                 messages.warn(described(result), check=result.name)
         failed = [result for result in results if result.blocks]
         for result in failed:

@@ -41,4 +41,5 @@ def start_anew() -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "v6share", *sys.argv[1:]])  # noqa: S606 - ourselves
+    # -P: nothing is imported from the folder that it was called in.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "v6share", *sys.argv[1:]])  # noqa: S606 - ourselves

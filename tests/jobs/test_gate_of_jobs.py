@@ -15,7 +15,7 @@ from flow_files import DAY_MS, JANUARY_1, write_flows
 from streams import published_paths
 
 from v6share.jobs.terminal.exit_codes import ExitCode
-from v6share.quality.gate import Gate
+from v6share.quality.gate import Gate, GateFailed
 from v6share.workspace.paths import Workspace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
@@ -233,3 +233,86 @@ def test_the_example_of_an_own_expectation_judges(
     own = root / "quality/ours.py"
     own.write_text(own.read_text().replace('"192.0.2.4"', '"192.0.2.4", "198.51.100.1"'))
     assert run(capsys, root, flows)[0] == ExitCode.DONE
+
+
+def expect_of(root: Path, evidence: str, *expectations: dict[str, Any]) -> None:
+    (root / "quality").mkdir(exist_ok=True)
+    text = json.dumps({"expectations": expectations})
+    (root / "quality" / f"{evidence}.json").write_text(text)
+
+
+def test_to_run_again_does_not_pass_flows_that_failed(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    """Whatever command is next: their inputs are not published, so they are judged again."""
+    expect_of(root, "flows", NOTHING_HOLDS)
+    for words in (
+        ("run", flows),
+        ("run", flows),
+        ("stream", flows, "--once"),
+        ("rebuild",),
+        ("check",),
+    ):
+        code, _, err = call(capsys, root, *words)
+        assert code is ExitCode.GATE, (words, err)
+        assert "flows.never" in err, words
+        assert not Workspace(root).published.exists()
+    # To withdraw what failed is a way out.
+    (flows / "1.parquet").unlink()
+    assert call(capsys, root, "forget", flows / "0.parquet", "--no-publish")[0] is ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    "past_the_gate",
+    [("check", "--no-gate"), ("rebuild", "--no-gate", "--no-publish")],
+    ids=["check", "rebuild"],
+)
+def test_what_was_not_judged_is_judged_before_it_is_published(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, past_the_gate: tuple[str, ...]
+) -> None:
+    """That all other checks passed is not the gate's word."""
+    expect_of(root, "values", NOTHING_HOLDS | {"kwargs": {"value": -1}})
+    for _ in range(2):
+        assert run(capsys, root, flows)[0] is ExitCode.GATE
+    assert call(capsys, root, *past_the_gate)[0] is ExitCode.DONE
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.GATE
+    assert "values.never" in err
+
+
+def test_other_expectations_judge_all_there_is(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    names = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "path"}}
+    none = {**NOTHING_HOLDS, **names}
+    none["kwargs"] = {"column": "path", "value_set": [str(flows / "2.parquet")]}
+    expect_of(root, "inputs", none)
+    write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
+    code, _, err = run(capsys, root, flows)
+    assert code is ExitCode.GATE
+    assert "0.parquet" in err, "an input of before"
+
+
+def test_a_stream_outlives_its_gate(
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that cannot judge holds the numbers back; files are counted, and it is asked again."""
+    validate, times = Gate.validate, [0]
+
+    def broken(self: Gate, *arguments: Any) -> Any:
+        times[0] += 1
+        if times[0] == 1:
+            raise GateFailed("it is not itself")
+        return validate(self, *arguments)
+
+    monkeypatch.setattr(Gate, "validate", broken)
+    monkeypatch.setattr("v6share.jobs.steps.stream_publisher._MINUTE", 0.0)
+    code, _, err = call(capsys, root, "stream", flows, "--once", "--most-files", 1)
+    assert code is ExitCode.DONE, err
+    assert "it is not itself" in err
+    assert "publishing goes on" in err
+    assert published_paths(root) == {"0.parquet", "1.parquet"}

@@ -1,5 +1,6 @@
 """The gate process: what it answers, and that whatever goes wrong with it is never a pass."""
 
+import json
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ import pytest
 from v6share.quality import gate as under_test
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.suites import Suite, parse_suite
+from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 
 ROWS = Evidence(
@@ -94,7 +96,7 @@ def test_a_process_that_dies_is_no_pass_and_is_started_again(gate: Gate) -> None
         ("print('something else', flush=True)", "it answered something else"),
         ("import time; time.sleep(60)", "it did not answer within 1 s"),
         (
-            "import sys; print('{}', flush=True); sys.stdin.buffer.readline(); "
+            'import sys; print(\'{"ready": "1"}\', flush=True); sys.stdin.buffer.readline(); '
             "print('{\"verdicts\": []}', flush=True); sys.stdin.buffer.read()",
             "it answered 0 of 1 expectations",
         ),
@@ -163,3 +165,82 @@ def test_a_row_condition_is_data() -> None:
         "kwargs": {"column": "c", "row_condition": "@__import__('os').system('x')"}}]}"""
     with pytest.raises(Exception, match=r"quality/exporters.json: .*row_condition"):
         parse_suite("quality/exporters.json", text)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["{}", '{"verdicts": 3}', '{"verdicts": [{}]}', '{"verdicts": [{"outcome": "maybe"}]}'],
+)
+def test_an_answer_of_another_form_is_no_pass(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    said = f"import sys; print('{{\"ready\": \"1\"}}', flush=True); print('{answer}', flush=True)"
+    popen = under_test.subprocess.Popen
+
+    def other(words: list[str], **how: object) -> object:
+        return popen([words[0], "-c", f"{said}; sys.stdin.read()"], **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(under_test.subprocess, "Popen", other)
+    with Gate() as gate, pytest.raises(GateFailed, match="something else"):
+        gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+
+
+def test_a_process_that_died_while_idle_is_started_anew(gate: Gate) -> None:
+    suites = {"exporters": suite(fine={"column": "pauses", "max_value": 99})}
+    gate.validate(suites, {"exporters": ROWS})
+    assert gate._process is not None
+    os.kill(gate._process.pid, signal.SIGKILL)
+    gate._process.wait()
+    (found,) = gate.validate(suites, {"exporters": ROWS})
+    assert found.outcome == "passed"
+
+
+def test_nothing_is_imported_from_the_folder_that_one_is_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "scipy.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    with Gate() as gate:
+        gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("expect_column_sum_to_be_between", {"min_value": 0}),
+        ("expect_column_unique_value_count_to_be_between", {"min_value": 0}),
+        ("expect_column_distinct_values_to_be_in_set", {"value_set": [1, 20]}),
+    ],
+)
+def test_what_looks_at_a_whole_column_counts_the_rows_that_it_looked_at(
+    gate: Gate, kind: str, more: dict[str, object]
+) -> None:
+    judged = {}
+    for hours in (6, 99):
+        condition = {**LONG, "parameter": hours}
+        both = {"type": "and", "conditions": [condition, {**LONG, "parameter": 0}]}
+        given = suite(one={"type": kind, "column": "pauses", "row_condition": both, **more})
+        (found,) = gate.validate({"exporters": given}, {"exporters": ROWS})
+        judged[hours] = (found.outcome, found.judged)
+    assert judged == {6: ("passed", 2), 99: ("not judged", 0)}
+
+
+def test_pages_show_names_as_text(gate: Gate, tmp_path: Path) -> None:
+    rows = pa.table({"exporter": ["<script>alert(3)</script>"]})
+    given = suite(ours={"type": "expect_column_values_to_be_in_set", "column": "exporter",
+                        "value_set": ["r1"]})  # fmt: skip
+    gate.validate({"exporters": given}, {"exporters": Evidence(rows, ("exporter",))}, tmp_path)
+    pages = "".join(page.read_text() for page in tmp_path.rglob("*.html"))
+    assert "alert(3)" in pages
+    assert "<script>alert(3)" not in pages
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["expect_query_results_to_match_comparison", "expect_column_values_to_match_json_schema"],
+)
+def test_what_would_look_elsewhere_is_refused(kind: str) -> None:
+    text = json.dumps({"expectations": [
+        {"name": "one", "severity": "warn", "what": "it", "type": kind, "kwargs": {}}
+    ]})  # fmt: skip
+    with pytest.raises(UserError, match="looks at more than the evidence"):
+        parse_suite("quality/inputs.json", text.encode())

@@ -17,6 +17,7 @@ Key = Literal[
     "declared",
     "unpublished",
     "checked_whole",
+    "judged_whole",
     "replaced",
 ]
 

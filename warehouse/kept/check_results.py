@@ -7,7 +7,8 @@ import duckdb
 import pyarrow as pa
 
 from v6share.schemas.published import CHECK_RESULTS, CHECKS
-from v6share.warehouse.checks import CheckResult
+from v6share.warehouse.checks import NOT_JUDGED, CheckResult
+from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.unpublished import note_whole
 
@@ -15,9 +16,9 @@ from v6share.warehouse.database.unpublished import note_whole
 def write_check_results(
     connection: duckdb.DuckDBPyConnection, checked_at: datetime, results: Sequence[CheckResult]
 ) -> None:
-    """Replace both tables by what the checks of the next published file found.
+    """Bring both tables up to what the checks of the next published file found.
 
-    checked_at: with its zone.
+    What had nothing to judge this time keeps what it found before. checked_at: with its zone.
     """
     moment = checked_at.astimezone(UTC).replace(tzinfo=None)
     run_id = connection.execute(
@@ -45,6 +46,15 @@ def write_check_results(
         for one in results
     ]
     with transaction(connection):
+        idle = [one.name for one in results if one.outcome == NOT_JUDGED]
+        before = fetch_table(
+            connection,
+            "FROM main.check_results WHERE list_contains(CAST($idle AS VARCHAR[]), name) "
+            "AND outcome <> $not_judged",
+            {"idle": idle, "not_judged": NOT_JUDGED},
+        )
+        kept = {row["name"]: row for row in before.to_pylist()}
+        found = [kept.get(row["name"], row) for row in found]
         for table, rows in ((CHECKS, checks), (CHECK_RESULTS, found)):
             incoming = pa.Table.from_pylist(rows, table.arrow_schema)  # noqa: F841 - read by the SQL
             note_whole(connection, [f"main.{table.name}"])
