@@ -2,9 +2,11 @@
 --          clock is years off are counted like all others, but they say nothing of what is final
 -- unit:    records, usual_records: records that start on the day; one row per UTC day that has any
 -- formula: usual_records: the median of the days' records, each day weighed by the square root of
---          its records, rounded down; of two middle days the one with more. is_data: the day has
---          at least 1 % of that. Weighed so, neither many days with a stray record each become the
---          usual day, nor one day that has a hundred times the records of all others
+--          its records, rounded down; of two middle days the one with more. Weighed so, neither
+--          many days with a stray record each become the usual day, nor one day that has a hundred
+--          times the records of all others. is_data: the day has at least 1 % of that, and no gap
+--          of more than 731 days without such a day divides it from the bulk: of the stretches
+--          between such gaps the one with the most records, of equal ones the earliest
 -- source:  share_cells_1d: all rows of traffic_1d of the vantages that feed the KPIs
 -- kept:    whole
 CREATE VIEW definitions.data_days AS
@@ -23,8 +25,29 @@ busiest_first AS (
 ),
 usual AS (
   SELECT max(records) AS records FROM busiest_first WHERE 2 * so_far >= total
+),
+enough AS (
+  SELECT d.day, d.records, d.day - lag(d.day) OVER (ORDER BY d.day) AS days_since
+  FROM days d
+  JOIN usual u ON 100 * d.records >= u.records
+),
+-- Views make a row for every day between the first and the last day of data. A gap of a wrong
+-- clock may be thousands of years wide.
+stretches AS (
+  SELECT day, records, count(*) FILTER (days_since > 731) OVER (ORDER BY day) AS stretch
+  FROM enough
+),
+bulk AS (
+  SELECT min(day) AS first_day, max(day) AS last_day
+  FROM stretches
+  GROUP BY stretch
+  ORDER BY sum(records) DESC, first_day
+  LIMIT 1
 )
-SELECT d.day, d.records, u.records AS usual_records, 100 * d.records >= u.records AS is_data
+SELECT
+  d.day, d.records, u.records AS usual_records,
+  100 * d.records >= u.records AND d.day BETWEEN b.first_day AND b.last_day AS is_data
 FROM days d
 CROSS JOIN usual u
+CROSS JOIN bulk b
 ORDER BY d.day

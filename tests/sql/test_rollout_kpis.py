@@ -1,9 +1,9 @@
 """Golden cases of time, stages 1 and 2, attainment and headline, computed by hand."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
-from kpi_warehouse import Warehouse
+from kpi_warehouse import Warehouse, view_files
 
 from v6share.render.board import BOARD_VIEWS, board
 from v6share.schemas.ledger import LEDGER_FILES, REJECTS
@@ -133,6 +133,31 @@ def test_growth_and_gaps_leave_no_day_out(w: Warehouse) -> None:
         w.traffic(date(2022, 1, 1) + timedelta(days=7 * week), records=100 + 17 * min(week, 60))
     assert w.one("SELECT count(*), bool_and(is_data) FROM data_days") == (106, True)
     assert w.one("SELECT first_day, stray_records FROM as_of") == (date(2022, 1, 1), 0)
+
+
+def a_day_of_data(w: Warehouse, day: date, records: int) -> None:
+    w.traffic(day, records=records)
+    w.heard(datetime.combine(day, time()), datetime.combine(day, time(23)))
+
+
+@pytest.mark.parametrize(("gap", "stray"), [(731, 0), (732, 24)])
+def test_what_lies_more_than_two_years_off_the_bulk_is_no_data(
+    w: Warehouse, gap: int, stray: int
+) -> None:
+    a_day_of_data(w, D, 100)
+    a_day_of_data(w, D - gap * ONE, 24)
+    assert w.one("SELECT last_day, stray_records FROM as_of") == (D, stray)
+
+
+def test_a_day_of_the_year_9999_fills_no_view_with_empty_days(w: Warehouse) -> None:
+    """Of two days one is half of the data: nothing but the gap says that its clock is wrong."""
+    w.exporter("e1")
+    for day in (D, date(9999, 12, 30)):
+        a_day_of_data(w, day, 1)
+    assert w.one("SELECT first_day, last_day, stray_records FROM as_of") == (D, D, 1)
+    assert w.one("SELECT moment FROM newest_record") == (at("2024-05-14 23:00"),)
+    rows = {name: w.one(f"SELECT count(*) FROM {name}")[0] for name in view_files()}
+    assert {name for name in rows if rows[name] > 1000} == set()
 
 
 def test_one_day_of_a_hundred_times_the_records_is_not_the_usual_day(w: Warehouse) -> None:
