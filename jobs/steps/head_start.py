@@ -83,11 +83,20 @@ def head_start(new: Sequence[FoundInput], *, hashes: bool) -> Iterator[HeadStart
 
 
 def say_if_cold() -> None:
-    """Say that the first job after an installation compiles the kernels, where this is it.
+    """Say that this job compiles the kernels, where it does: the first after an installation, and
+    each where others may write to the place of kept ones.
 
     Loads nothing heavy. Raises UserError where compiled kernels cannot be kept.
     """
-    if kernel_cache.is_cold():
+    distrusted = kernel_cache.why_distrusted()
+    if distrusted:
+        messages.warn(
+            f"{distrusted}. Kept kernels are code, so those in {kernel_cache.kernel_cache()} are "
+            "not used, and this process compiles its own, which takes up to a minute. Remove that "
+            "folder and let nobody else write to its place, or set NUMBA_CACHE_DIR to a folder of "
+            "your own"
+        )
+    elif kernel_cache.is_cold():
         if not kernel_cache.can_be_kept():
             raise UserError(
                 f"{kernel_cache.kernel_cache()}: cannot be written, and compiled kernels are "
