@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SPARK  := build/spark-venv
+AUDIT  := build/audit-venv
 FLOWS  ?= 8
 RUNS   ?= 3
 RATE   ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark bench lock sample clean
+.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark audit bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +43,12 @@ $(SPARK)/.spark: locks/spark.txt pyproject.toml
 	@$(BIN)/python -m v6share.pipelines.warm
 	@touch $@
 
+$(AUDIT)/.audit: locks/audit.txt
+	@echo 'installing pip-audit and cyclonedx-py into $(AUDIT) (once)'
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/audit.txt
+	@touch $@
+
 setup: $(VENV)/.run ## install into .venv what a user needs
 
 setup-test: $(VENV)/.test ## install into .venv what the tests need as well
@@ -67,6 +74,9 @@ test-prism: setup-test ## run the Beam pipeline on Prism, batch and stream; need
 test-spark: $(SPARK)/.spark ## count with Spark, in an environment of its own; Java 17 or newer, or one from there
 	@$(SPARK)/bin/python -m pytest tests/spark
 
+audit: $(AUDIT)/.audit ## look for known vulnerabilities of all that is locked, and write bills of materials into build/bills/
+	@$(AUDIT)/bin/python -m tools.audit $(AUDIT)/bin
+
 bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
@@ -82,6 +92,8 @@ lock: ## resolve the lock files again (needs uv)
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate $${extras#*:} pyproject.toml locks/build.in -o locks/$${extras%%:*}.txt || exit 1; \
 	done
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate locks/audit.in -o locks/audit.txt
 	@for version in 1.5.0 1.5.3; do \
 	  echo "duckdb==$$version" | uv pip compile --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate - -o locks/client-$$version.txt || exit 1; \
