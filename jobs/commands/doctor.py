@@ -15,7 +15,11 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import UserError
 from v6share.warehouse.diagnose import Finding, diagnose
-from v6share.warehouse.ledger.lost_catalog import remember_catalog, remembered
+from v6share.warehouse.ledger.lost_catalog import (
+    refuse_lost_catalog_of_snapshot,
+    remember_catalog,
+    remembered,
+)
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import drop_damaged
 from v6share.warehouse.rebuild import rebuild
@@ -87,6 +91,7 @@ def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
     configured = configure(root)
     settings = configured.settings
     if "rebuild" in wanted:
+        refuse_lost_catalog_of_snapshot(workspace)
         before = remembered(workspace)
         rebuild(workspace, dimension_tables(configured.catalog, settings), settings.run.threads)
         messages.say("made the warehouse anew from the journal and the fragments")

@@ -36,6 +36,11 @@ def dimension_tables(catalog: Catalog, settings: Settings) -> dict[str, pa.Table
     return {name: _table_of(table, rows) for name, (table, rows) in tables.items()}
 
 
+def default_targets() -> pa.Table:
+    """The rows of ``dim_targets`` where no targets.toml is there."""
+    return _table_of(dimensions.DIM_TARGETS, _target_rows(Targets()))
+
+
 def _app_rows(apps: Iterable[App]) -> Iterator[tuple[Any, ...]]:
     for position, app in enumerate(apps):
         yield position, app.id, app.name, app.product or UNCLASSIFIED, app.owner

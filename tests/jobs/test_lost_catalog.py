@@ -103,6 +103,37 @@ def test_files_without_a_table_are_remembered_too(
     assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
 
 
+def test_lost_targets_stop_what_would_judge_by_others(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    file, flows = counted / "catalog" / "targets.toml", counted.parent / "flows"
+    file.write_text("[stage1]\napps = 9\n[stage3]\nshare = 0.5\n")
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+    file.unlink()
+    before = Workspace(counted).published.read_bytes()
+    for command in (("run", flows), ("rebuild",), ("forget", flows / "a.parquet")):
+        code, err = call(capsys, counted, *command)
+        assert code is ExitCode.USAGE
+        assert "targets.toml not there, but the last run had it (targets: 2)" in err
+    assert Workspace(counted).published.read_bytes() == before
+    # The usual targets, written down, are a wish; and without them nothing is lost any more.
+    assert call(capsys, counted, "init")[0] is ExitCode.DONE
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+    file.unlink()
+    assert call(capsys, counted, "run", flows)[0] is ExitCode.DONE
+
+
+def test_a_repair_stops_at_a_lost_catalog_as_a_rebuild_does(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    (counted / "catalog" / "apps.toml").unlink()
+    Workspace(counted).warehouse.unlink()
+    code, err = call(capsys, counted, "doctor", "--repair")
+    assert code is ExitCode.USAGE
+    assert "apps.toml not there" in err
+    assert not Workspace(counted).warehouse.exists()
+
+
 def test_an_empty_catalog_that_is_written_down_is_a_wish(
     capsys: pytest.CaptureFixture[str], counted: Path
 ) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from v6share.schemas.catalog.dimension_rows import default_targets
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_TARGETS, DIM_VANTAGES
 from v6share.schemas.errors import UserError
+from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.connect import Connection, DamagedFile, open_snapshot
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.state import read_state, write_state
@@ -89,17 +91,18 @@ def _refuse(workspace: Workspace, declared: dict[str, int]) -> None:
     files = ", ".join(_FILE_OF[name] for name in lost)
     raise UserError(
         f"{workspace.catalog}: {files} not there, but the last run had it ({known}); without it "
-        "flows would be counted again, as unclassified or unknown, and KPIs lose their rows. "
-        f"Restore it from a backup. To go on without it, `v6share init {workspace.root}` writes an "
-        "empty one"
+        "flows would be counted again, as unclassified or unknown, and KPIs would lose their rows "
+        "or be held against the usual targets. Restore it from a backup. To go on without it, "
+        f"`v6share init {workspace.root}` writes one that declares nothing"
     )
 
 
 def declared_rows(connection: Connection) -> dict[str, int]:
     """What the catalog of the last run declared: rows by the table's name, without empty ones.
 
-    From the warehouse, a published file, or another database that stands in its place. Vantages and
-    targets have rows without a catalog, too, so they say nothing.
+    From the warehouse, a published file, or another database that stands in its place. Vantages
+    have rows without a catalog, too, so they say nothing. So have targets: of these, the rows that
+    are not as they are without a file.
     """
     tables = connection.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
@@ -111,4 +114,12 @@ def declared_rows(connection: Connection) -> dict[str, int]:
         for table in CATALOG_DIMENSIONS
         if table not in (DIM_VANTAGES, DIM_TARGETS) and (table.name,) in tables
     }
+    if (DIM_TARGETS.name,) in tables:
+        counts["targets"] = _targets_of_file(connection)
     return {name: rows for name, rows in counts.items() if rows}
+
+
+def _targets_of_file(connection: Connection) -> int:
+    usual = default_targets().to_pylist()
+    rows = fetch_table(connection, f"FROM {DIM_TARGETS.name}").to_pylist()
+    return sum(row not in usual for row in rows)
