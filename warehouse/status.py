@@ -1,7 +1,7 @@
 """How things stand: runs, files, rejects, exporters, versions, and what readers do not see yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
@@ -22,12 +22,16 @@ class StatusReport:
     runs: the newest first; ``published``: whether readers see what it did, null where it did
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
-    exporter. exporters: hours with data out of the hours between its first record and the newest
-    of all, and how far it is behind. unlisted: exporters with traffic that the catalog does not
-    list. both_directions: exporters that sent egress records among others and that the catalog
-    does not declare. versions: committed inputs by version; ``current`` marks the versions of the
-    newest run. quarantined: refusals with their reason, without those of inputs that the same
-    versions count by another dialect.
+    exporter. exporters: hours with data out of the hours between its first record and the newest of
+    all, and how far it is behind, those first that are furthest. unlisted: exporters with traffic
+    that the catalog does not list. both_directions: exporters that sent egress records among others
+    and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
+    the versions of the newest run. quarantined: refusals with their reason, without those of inputs
+    that the same versions count by another dialect.
+
+    A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
+    there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
+    older version than the newest run's.
     """
 
     runs: pa.Table
@@ -39,13 +43,26 @@ class StatusReport:
     both_directions: pa.Table
     versions: pa.Table
     quarantined: pa.Table
+    left_out: Mapping[str, int]
+    inputs_of_old_versions: int
 
     @property
-    def inputs_of_old_versions(self) -> int:
-        """Committed inputs that keep an older version than the newest run's."""
-        rows = self.versions.to_pylist()
-        return sum(row["inputs"] for row in rows if not row["current"])
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables by name, in the order of reading."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: part for name, part in parts.items() if isinstance(part, pa.Table)}
 
+
+MOST_ROWS: Final = 100
+# Where a part of the report has more rows than it shows: the table that has them all.
+WHOLE: Final = {
+    "findings": "ledger_findings",
+    "exporters": "exporters_1h",
+    "unlisted": "exporters_1h",
+    "both_directions": "ledger_findings",
+    "versions": "ledger_files",
+    "quarantined": "ledger_files",
+}
 
 _BOTH_DIRECTIONS: Final = f"""
     WITH egress AS (
@@ -134,7 +151,7 @@ _STATUS: Final = {
             date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest GROUP BY exporter ORDER BY exporter""",
+        FROM exporters_1h, newest GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
     "unlisted": """
         SELECT
           exporter,
@@ -192,8 +209,22 @@ def status_report(
         _RUNS,
         {"ids": list(published), "ends": list(published.values())},
     )
-    others = {part: fetch_table(connection, sql) for part, sql in _STATUS.items()}
-    return StatusReport(runs=runs, **others)
+    parts, left_out = {}, {}
+    for part, sql in _STATUS.items():
+        parts[part] = fetch_table(connection, f"{sql} LIMIT {MOST_ROWS}")
+        if parts[part].num_rows == MOST_ROWS:
+            count = f"SELECT count(*) FROM ({sql})"  # noqa: S608 - SQL of ours
+            left_out[part] = connection.execute(count).fetchall()[0][0] - MOST_ROWS
+    ((old,),) = connection.execute(
+        f"SELECT CAST(coalesce(sum(inputs), 0) AS BIGINT) FROM ({_STATUS['versions']}) "  # noqa: S608
+        "WHERE NOT current"
+    ).fetchall()
+    return StatusReport(
+        runs=runs,
+        **parts,
+        left_out={part: count for part, count in left_out.items() if count},
+        inputs_of_old_versions=old,
+    )
 
 
 def _has_newest_record(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -1,8 +1,9 @@
 """``v6share status``: how things stand."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.steps.stream_state import read_stream_state
@@ -19,11 +20,21 @@ from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import what_publishes, why_unpublished
-from v6share.warehouse.status import StatusReport, published_runs, status_report, unpublished_run
+from v6share.warehouse.status import (
+    MOST_ROWS,
+    WHOLE,
+    StatusReport,
+    published_runs,
+    status_report,
+    unpublished_run,
+)
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
@@ -33,11 +44,18 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
-    tables = {part.name: getattr(report, part.name) for part in fields(report)}
+    tables: dict[str, pa.Table | Record] = {**report.tables}
+    left_out = dict(report.left_out)
     if found.lost is not None:
-        tables["damaged_fragments"] = damage_table(found.lost)
+        tables["damaged_fragments"] = damage_table(found.lost[:MOST_ROWS])
+        left_out |= _more("damaged_fragments", len(found.lost))
     stream = _stream(workspace)
-    stdout.write_tables({"stream": stream, **tables} if stream else tables, form)
+    if stream:
+        tables = {"stream": stream, **tables}
+    if form == "json" and left_out:
+        tables["left_out"] = left_out
+    notes = {part: _in_words(part, count) for part, count in left_out.items()}
+    stdout.write_tables(tables, form, notes=notes)
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
     if report.both_directions.num_rows:
@@ -49,6 +67,18 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             inputs_of_old_versions=report.inputs_of_old_versions,
         )
     return ExitCode.DONE
+
+
+def _more(part: str, count: int) -> dict[str, int]:
+    """How many rows of a part are not shown, where that is so."""
+    return {part: count - MOST_ROWS} if count > MOST_ROWS else {}
+
+
+def _in_words(part: str, left_out: int) -> str:
+    """What stands below a table that has more rows, and where they are."""
+    whole = WHOLE.get(part)
+    place = "" if whole is None else f"; `v6share kpi {whole} --format csv` has them all"
+    return f"... and {left_out:,} more{place}"
 
 
 def _stream(workspace: Workspace) -> Record | None:

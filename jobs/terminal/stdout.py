@@ -66,12 +66,14 @@ def write_tables(
     titles: Mapping[str, str] | None = None,
     limit: int | None = 0,
     whole: str = "--format json",
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Print several small tables: one after the other, or as one JSON object.
 
     tables: by name. A Record is one thing with named values: two columns for people, an object in
     JSON. titles: by name; else ``reject_reasons`` gets the title "Reject reasons". limit, whole: as
-    in ``write_table``; a ``{name}`` in whole becomes that of the table.
+    in ``write_table``; a ``{name}`` in whole becomes that of the table. notes: a line for people
+    below a table, by its name.
     """
     if form == "json":
         parts = (f"{json.dumps(name)}: {_json_part(part, limit)}" for name, part in tables.items())
@@ -85,6 +87,8 @@ def write_tables(
         if table.num_rows:
             hint = whole.format(name=name)
             write_table(table, form, title=title, limit=limit, whole=hint)
+            if notes and name in notes:
+                write(f"{notes[name]}\n")
         else:
             write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from calls import call, run
+from flow_files import write_flows
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.lock import hold
@@ -34,6 +35,23 @@ def test_a_long_command_is_cut_for_people_and_whole_for_machines(
     told = json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"][0]
     assert len(told["command"]) == 10_000
     assert call(capsys, root, "kpi", "ledger_runs", "--format", "csv")[1].count("day0") == 50
+
+
+def test_what_a_status_leaves_out_is_said_with_where_it_stands(
+    capsys: pytest.CaptureFixture[str],
+    counted: Path,
+    flows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_flows(flows / "other.parquet", exporter="192.0.2.2", octets=7)
+    assert run(capsys, counted, flows)[0] is ExitCode.DONE
+    assert "more; `v6share" not in call(capsys, counted, "status")[1]
+    monkeypatch.setattr("v6share.warehouse.status.MOST_ROWS", 1)
+    said = "... and 1 more; `v6share kpi exporters_1h --format csv` has them all"
+    assert call(capsys, counted, "status")[1].splitlines().count(said) == 2
+    told = json.loads(call(capsys, counted, "status", "--format", "json")[1])
+    assert told["left_out"] == {"findings": 1, "exporters": 1, "unlisted": 1}
+    assert len(told["exporters"]) == 1
 
 
 def test_who_may_only_read_sees_what_was_published(

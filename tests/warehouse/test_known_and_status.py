@@ -29,7 +29,7 @@ from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.named_inputs import named_inputs
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.relations import list_relations, select
-from v6share.warehouse.status import both_directions, status_report
+from v6share.warehouse.status import MOST_ROWS, WHOLE, both_directions, status_report
 from v6share.workspace.paths import Workspace
 
 
@@ -154,6 +154,27 @@ def test_nobody_is_behind_a_wrong_clock(workspace: Workspace) -> None:
         ("r2", 1, 0),
         ("r3", 1, 0),
     ]
+    connection.close()
+
+
+def test_a_status_stays_short_whatever_the_number_of_exporters(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    connection.execute(
+        "INSERT INTO exporters_1h SELECT TIMESTAMP '2026-03-01' + INTERVAL 1 MINUTE * r, "
+        "'r' || r, 'v4', 50, 1, 1, 1, 1, TIMESTAMP '2026-03-01' + INTERVAL 1 MINUTE * r, "
+        "TIMESTAMP '2026-03-01' + INTERVAL 1 MINUTE * r FROM range(1000) AS rows (r)"
+    )
+    connection.execute(
+        "INSERT INTO ledger_findings SELECT 'a', 'r' || r, 'time fallback', 1 FROM range(101) t (r)"
+    )
+    record(connection, workspace, [quarantine(f"bad{n}") for n in range(MOST_ROWS)])
+    report = status_report(connection, {})
+    assert {table.num_rows for table in report.tables.values()} == {0, 1, MOST_ROWS}
+    assert report.left_out == {"exporters": 900, "unlisted": 900, "findings": 1}
+    # Those that are furthest behind are among them.
+    assert report.exporters.column("exporter").to_pylist()[:3] == ["r0", "r1", "r2"]
+    for table in WHOLE.values():
+        connection.execute(f"SELECT count(*) FROM {table}")
     connection.close()
 
 
