@@ -12,6 +12,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, UnopenedFile, open_snapshot
 from v6share.warehouse.database.migrate import read_migrations, schema_version
+from v6share.warehouse.database.read_whole import read_whole
 from v6share.warehouse.database.stamp import is_own
 from v6share.warehouse.database.state import read_state
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
@@ -98,6 +99,7 @@ def _warehouse(workspace: Workspace) -> Finding:
     try:
         with open_snapshot(path) as connection:
             version, behind = schema_version(connection), _behind(connection, workspace)
+            read_whole(connection, path.stem)
     except (DamagedFile, duckdb.Error) as error:
         return Finding("warehouse", "damaged", str(error), damaged, REBUILD, "rebuild")
     except UnopenedFile as error:
@@ -136,6 +138,7 @@ def _published(workspace: Workspace) -> Finding:
     try:
         with open_snapshot(path) as connection:
             connection.execute("SELECT count(*) FROM ledger_files").fetchall()
+            read_whole(connection, path.stem)
     except (DamagedFile, UnopenedFile, duckdb.Error) as error:
         return Finding("published file", "damaged", str(error), means, "", "publish")
     if not all_as_written(path):

@@ -31,6 +31,7 @@ from v6share.schemas.errors import NO_ROOM, line_that_says
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, clear_errors
 from v6share.warehouse.database.migrate import schema_version
+from v6share.warehouse.database.read_whole import read_whole
 from v6share.warehouse.database.stamp import file_stamp, is_own
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.touched import MOST_DAYS, MOST_INPUTS
@@ -41,7 +42,6 @@ from v6share.warehouse.database.unpublished import (
     note_published,
     read_lacking,
 )
-from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
 from v6share.workspace import storage
 from v6share.workspace.held_back import say_held_back
@@ -260,23 +260,17 @@ def _refuse_damage(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
     """Raise duckdb.Error where a reader of the draft would meet a damaged block."""
     if not all_as_written(draft):
         # A free block, half written by a run that was killed, harms nobody: reading decides.
-        _read_whole(connection, draft)
+        _read_draft(connection, draft)
 
 
-def _read_whole(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
-    """Read every value of every table; views are read with the catalog, when it is attached.
+def _read_draft(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    """Read every value of a draft; views are read with the catalog, when it is attached.
 
     Raises duckdb.Error where a block in use is damaged.
     """
     connection.execute("ATTACH ? AS snapshot (READ_ONLY)", [str(draft)])
     try:
-        tables = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'snapshot'"
-        ).fetchall()
-        for schema, name in tables:
-            connection.execute(
-                f"SELECT bit_xor(hash(COLUMNS(*))) FROM snapshot.{schema}.{quoted(name)}"  # noqa: S608
-            ).fetchall()
+        read_whole(connection, "snapshot")
     finally:
         connection.execute("DETACH snapshot")
 

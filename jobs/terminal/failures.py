@@ -18,6 +18,10 @@ _OF_A_PATH: Final = (
     *DENIED,
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
 )
+# Classes of DuckDB that speak of a file, or of what was read from one, and not of a query.
+_OF_A_DATABASE: Final = frozenset(
+    {"FatalException", "InternalException", "IOException", "SerializationException"}
+)
 
 
 def report_failure(error: Exception) -> ExitCode:
@@ -56,6 +60,13 @@ def report_failure(error: Exception) -> ExitCode:
             "the journal and the fragments"
         )
         return ExitCode.USAGE
+    if _is_of_duckdb(error):
+        fail(
+            f"the database failed: {_described(_first_of_duckdb(error))}. `v6share doctor` says "
+            "whether the warehouse is damaged; `v6share rebuild` makes it again from the journal "
+            "and the fragments"
+        )
+        return ExitCode.USAGE if type(error).__name__ in _OF_A_DATABASE else ExitCode.INTERNAL
     hint = "" if current().verbosity > 0 else " (-v shows where: v6share -v ...)"
     fail(f"unexpected {_described(error)}{hint}")
     return ExitCode.INTERNAL
@@ -69,9 +80,21 @@ def _path_refused(error: Exception) -> str:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether it is DuckDB that speaks of damage; it must not be loaded to ask for its classes."""
-    of_duckdb = type(error).__module__.rpartition(".")[2] in ("duckdb", "_duckdb")
-    return of_duckdb and says_damage(error)
+    """Whether it is DuckDB that speaks of damage."""
+    return _is_of_duckdb(error) and says_damage(error)
+
+
+def _is_of_duckdb(error: BaseException) -> bool:
+    """Whether DuckDB raised it; it must not be loaded to ask for its classes."""
+    return type(error).__module__.rpartition(".")[2] in ("duckdb", "_duckdb")
+
+
+def _first_of_duckdb(error: Exception) -> Exception:
+    """What DuckDB said first: after an error that ends a connection, all that follows fails too."""
+    first, link = error, error.__context__
+    while isinstance(link, Exception):
+        first, link = link if _is_of_duckdb(link) else first, link.__context__
+    return first
 
 
 def _described(error: Exception) -> str:

@@ -211,7 +211,7 @@ def test_no_value_is_read_where_every_block_is_as_written(
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("tables were read")
 
-    monkeypatch.setattr(publishing, "_read_whole", refuse)
+    monkeypatch.setattr(publishing, "_read_draft", refuse)
     refuse_one_more(workspace)
     rebuild(workspace, None)
     connection = open_warehouse(workspace)
