@@ -11,7 +11,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from pyspark.sql import SparkSession
+try:
+    from pyspark.sql import SparkSession
+except ImportError:
+    sys.exit("error: Spark is not installed here: pip install 'v6share[spark]'")
 
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.commit import commit
@@ -19,8 +22,10 @@ from v6share.jobs.steps.count import work_of
 from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.steps.head_start import head_start
 from v6share.jobs.steps.run_context import RunContext, new_run_id, utc_now
+from v6share.jobs.terminal.exit_codes import JobStopped
 from v6share.pipelines.engines.spark import count_in_spark
 from v6share.pipelines.find import find_inputs
+from v6share.schemas.errors import EngineFailed, UserError
 from v6share.schemas.outcome import Outcome
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
@@ -29,7 +34,7 @@ from v6share.warehouse.ledger.rerun import passed_over, sort_out
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import configure
 from v6share.workspace.find import find_workspace
-from v6share.workspace.lock import hold
+from v6share.workspace.lock import WorkspaceBusy, hold
 
 
 def count_and_commit(session: SparkSession, root: Path, flows: list[str]) -> list[Outcome]:
@@ -44,7 +49,10 @@ def count_and_commit(session: SparkSession, root: Path, flows: list[str]) -> lis
     with hold(workspace, "count_in_session", 0):
         configured = configure(root)
         threads = configured.settings.run.threads
-        with closing(open_warehouse(workspace, threads)) as connection:
+        with (
+            job_gate(workspace, configured.settings.quality) as gate,
+            closing(open_warehouse(workspace, threads)) as connection,
+        ):
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             with head_start((), hashes=False) as nothing_begun:
@@ -57,24 +65,30 @@ def count_and_commit(session: SparkSession, root: Path, flows: list[str]) -> lis
                     connection=connection,
                     known=known_inputs(connection),
                     ahead=nothing_begun,
+                    gate=gate,
                 )
                 found = find_inputs(flows, (workspace.state, workspace.published.parent)).inputs
                 fates = sort_out(found, run.known, run.versions, include_forgotten=False)
                 outcomes = count_in_spark(session, fates["todo"], work_of(run))
                 commit(run, outcomes, passed_over(fates))
-            with job_gate(workspace, configured.settings.quality) as gate:
-                check_and_publish(connection, workspace, gate, wanted=True)
+            check_and_publish(connection, workspace, gate, wanted=True)
     return outcomes
 
 
 def main() -> None:
     """Count, print a line for each file, and go on using the session."""
+    if len(sys.argv) < 3:
+        sys.exit("usage: python count_in_session.py WORKSPACE FLOWS...")
     root, *flows = sys.argv[1:]
     session = SparkSession.builder.appName("mine").getOrCreate()
-    outcomes = count_and_commit(session, Path(root), flows)
+    try:
+        outcomes = count_and_commit(session, Path(root), flows)
+    except (UserError, WorkspaceBusy, EngineFailed, JobStopped) as error:
+        sys.exit(f"error: {error}")
     for one in outcomes:
         print(one.status, one.rows_counted, one.path)
-    by_status = session.sparkContext.parallelize([one.status for one in outcomes] or ["none"])
+    ends: list[str] = [one.status for one in outcomes]
+    by_status = session.sparkContext.parallelize(ends or ["none"])
     print(dict(by_status.countByValue()))
     session.stop()
 

@@ -254,9 +254,9 @@ def test_a_file_counted_again_by_another_catalog_moves_traffic_between_apps(home
     assert home.read("FROM revisions") == [
         (DAY, True, 1, at(2), at(3), 5, 5, 100, 100, 70, 70, 0.7, 0.7, 0.0)
     ]
-    assert home.read("SELECT status, committed_at FROM revision_inputs ORDER BY ALL") == [
-        ("committed", at(3)),
-        ("superseded", at(3)),
+    assert home.read("SELECT status, committed_at, reason FROM revision_inputs ORDER BY ALL") == [
+        ("committed", at(3), ""),
+        ("superseded", at(3), "counts now by rules 1, catalog c2, dialect ipfix"),
     ]
 
 
