@@ -44,7 +44,7 @@ class Finding:
     @property
     def is_amiss(self) -> bool:
         """Whether something is to be done about it."""
-        return self.condition in ("damaged", "lost") or bool(self.repair)
+        return self.condition in ("damaged", "lost") or bool(self.repair or self.mends)
 
 
 def diagnose(workspace: Workspace) -> list[Finding]:

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from v6share.schemas.text.plain import cut
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
+_PRIVATE = 0o600
 _POLL_SECONDS = 0.1
 # Who only looks (refuse_if_held) has the lock for an instant, and must not turn a run away.
 _LEAST_WAIT_SECONDS = 0.15
@@ -136,8 +138,12 @@ def stream_at_work(workspace: Workspace) -> Holder | None:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     storage.make_private(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE)
     try:
+        found = os.fstat(descriptor)
+        # An earlier version made it readable: whoever reads it can hold the lock for ever.
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != _PRIVATE:
+            os.fchmod(descriptor, _PRIVATE)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -208,5 +214,5 @@ def read_holder(path: Path) -> Holder:
     """Who wrote the lock file; a nameless holder where it is empty or half written."""
     try:
         return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return Holder(0, "", "", "")

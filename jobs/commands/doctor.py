@@ -1,7 +1,9 @@
 """``v6share doctor``: what is damaged, what that means for the numbers, and what mends it."""
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import pyarrow as pa
 
@@ -51,7 +53,12 @@ def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm
 
 
 def _look(root: Path, workspace: Workspace) -> list[Finding]:
-    return [_settings(root, workspace), _key(workspace), *diagnose(workspace)]
+    return [
+        _settings(root, workspace),
+        _key(workspace),
+        _access(workspace),
+        *diagnose(workspace),
+    ]
 
 
 def _settings(root: Path, workspace: Workspace) -> Finding:
@@ -75,10 +82,27 @@ def _key(workspace: Workspace) -> Finding:
     return Finding("client key", "ok", "16 bytes")
 
 
+def _access(workspace: Workspace) -> Finding:
+    """Whether others may enter the state or read the key.
+
+    Every command that holds the workspace makes the state private where it is its own. It cannot
+    where another user owns it, or where the file system keeps no permissions.
+    """
+    for path, most in ((workspace.state, 0o700), (workspace.client_key, 0o600)):
+        found = storage.status(path)
+        mode = 0 if found is None else stat.S_IMODE(found.mode)
+        if mode & 0o077:
+            means = "other users may read the key of the hashes, or hold the lock"
+            said = f"{path} has the mode {mode:04o}, expected {most:04o}"
+            return Finding("access", "strange", said, means, f"`chmod {most:o} {quote(str(path))}`")
+    return Finding("access", "ok", "state and key are their owner's alone")
+
+
 def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
     """Do what loses nothing, in an order in which each finds what it needs."""
     wanted = {one.repair for one in found}
-    blocked = [one for one in found if one.is_amiss and not one.repair]
+    unmended = [one for one in found if one.condition in ("damaged", "lost")]
+    blocked = [one for one in unmended if not one.repair]
     if "remove standby" in wanted:
         storage.remove(workspace.standby)
         messages.say("removed the standby; the next publish copies the whole")

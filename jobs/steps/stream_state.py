@@ -46,5 +46,5 @@ def read_stream_state(workspace: Workspace) -> StreamState | None:
         for name in ("at", "started_at"):
             fields[name] = datetime.fromisoformat(fields[name])
         return StreamState(**fields)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

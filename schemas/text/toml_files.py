@@ -3,7 +3,7 @@
 import re
 import tomllib
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from v6share.schemas.text.wording import first_mistake
 Model = TypeVar("Model", bound=BaseModel)
 
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_MOST_DIGITS: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -46,15 +47,42 @@ def read_toml(file: str, data: bytes) -> TomlText:
     """Parse TOML bytes (UTF-8, a byte order mark is tolerated). Raises CatalogError."""
     text = decode(file, data)
     try:
-        values = tomllib.loads(text, parse_float=Decimal)
+        values = tomllib.loads(text, parse_float=_parse_number)
+        _refuse_long(values)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(file, text, str(error)) from None
     except RecursionError:
         problem = "found lists or tables nested hundreds deep, expected a few levels"
         raise CatalogError(file, None, "", problem) from None
-    except ValueError:  # the only one that is left: Python reads no number of so many digits
+    except ValueError:  # the only one that is left: a number that is refused here, or by Python
         raise CatalogError(file, None, "", "found a number of thousands of digits") from None
     return TomlText(file, text, values)
+
+
+def _parse_number(text: str) -> Decimal:
+    """A number with a point or an exponent. Raises ValueError where either has too many digits."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+
+
+def _refuse_long(value: Any) -> None:
+    """Raise ValueError for a number, at any depth, that is too long for a message to repeat it.
+
+    Python reads integers of thousands of digits where they are hexadecimal, octal or binary.
+    """
+    match value:
+        case dict():
+            for part in value.values():
+                _refuse_long(part)
+        case list():
+            for part in value:
+                _refuse_long(part)
+        case int() if value.bit_length() > 4 * _MOST_DIGITS:
+            raise ValueError(hex(value))
+        case Decimal() if len(value.as_tuple().digits) > _MOST_DIGITS:
+            raise ValueError(str(value))
 
 
 def decode(file: str, data: bytes) -> str:

@@ -100,6 +100,39 @@ def test_a_damaged_block_is_said_whatever_duckdb_calls_it(
     assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (duckdb.FatalException, ExitCode.USAGE),
+        (duckdb.InternalException, ExitCode.USAGE),
+        (duckdb.IOException, ExitCode.USAGE),
+        (duckdb.SerializationException, ExitCode.USAGE),
+        (duckdb.ConversionException, ExitCode.INTERNAL),
+    ],
+)
+def test_no_error_of_a_database_ends_without_what_mends_it(
+    capsys: pytest.CaptureFixture[str],
+    counted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[duckdb.Error],
+    expected: ExitCode,
+) -> None:
+    """DuckDB says many things of bytes that make no sense. What it said first is what helps."""
+
+    def meet(*_: object, **__: object) -> NoReturn:
+        try:
+            raise duckdb.InternalException("INTERNAL Error: no such metadata pointer")
+        finally:
+            raise kind("the database has been invalidated because of a previous error")
+
+    monkeypatch.setattr("v6share.jobs.commands.check.run_checks", meet)
+    code, _, err = call(capsys, counted, "check")
+    assert code is expected
+    assert "the database failed: InternalException: INTERNAL Error: no such metadata pointer" in err
+    assert "`v6share doctor` says whether the warehouse is damaged; `v6share rebuild`" in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("met", ["in the checks", "in publishing"])
 def test_status_says_what_mends_damage_that_was_met_on_the_way(
     capsys: pytest.CaptureFixture[str],

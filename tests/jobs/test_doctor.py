@@ -5,7 +5,9 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import duckdb
 import pytest
 from calls import call, run
 from flow_files import DAY_MS, JANUARY_1, write_flows
@@ -62,6 +64,44 @@ def test_a_healthy_workspace_has_nothing_amiss(
     assert set(parts.values()) == {"ok"}
     after = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     assert {path for path in before if before[path] != after.get(path)} <= {counted.lock}
+
+
+def test_a_key_that_others_may_read_is_said_with_what_mends_it(
+    capsys: pytest.CaptureFixture[str], counted: Workspace
+) -> None:
+    counted.client_key.chmod(0o640)
+    code, parts, err = doctor(capsys, counted)
+    assert (code, parts["access"]) == (ExitCode.USAGE, "strange")
+    assert f"{counted.client_key} has the mode 0640, expected 0600" in err
+    assert f"`chmod 600 {counted.client_key}`" in err
+    counted.client_key.chmod(0o600)
+    counted.state.chmod(0o755)  # every command that holds the workspace mends this by itself
+    assert doctor(capsys, counted)[1]["access"] == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_open_state_of_another_user_is_said(
+    capsys: pytest.CaptureFixture[str], counted: Workspace
+) -> None:
+    counted.state.chmod(0o755)
+    os.chown(counted.state, 54_321, -1)
+    code, _, err = doctor(capsys, counted)
+    assert code is ExitCode.USAGE
+    assert f"{counted.state} has the mode 0755, expected 0700" in err
+
+
+def test_a_value_that_cannot_be_read_is_found_where_every_checksum_fits(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meet(*_: object) -> NoReturn:
+        raise duckdb.InternalException("INTERNAL Error: Failed to load metadata pointer")
+
+    monkeypatch.setattr("v6share.warehouse.diagnose.read_whole", meet)
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.USAGE
+    assert parts["warehouse"] in ("damaged", "lost")
+    assert parts["published file"] == "damaged"
+    assert "v6share rebuild" in err
 
 
 def test_an_empty_workspace_is_not_ill(capsys: pytest.CaptureFixture[str], root: Path) -> None:

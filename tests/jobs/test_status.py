@@ -54,6 +54,14 @@ def test_what_a_status_leaves_out_is_said_with_where_it_stands(
     assert len(told["exporters"]) == 1
 
 
+def test_files_of_the_state_that_nobody_can_read_stop_no_status(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    for file in (Workspace(counted).stream_state, Workspace(counted).lock):
+        file.write_text("[" * 20_000 + "]" * 20_000)
+    assert call(capsys, counted, "status")[0] is ExitCode.DONE
+
+
 def test_who_may_only_read_sees_what_was_published(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

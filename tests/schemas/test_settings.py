@@ -107,6 +107,19 @@ def test_what_python_does_not_read_is_a_mistake_like_any_other() -> None:
         parse_settings(None, {"V6SHARE_RUN__THREADS": digits}, {})
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("9" * 5000, "0x" + "f" * 5000, "0o" + "7" * 9000, "[1, [0x" + "f" * 5000 + "]]"),
+        *("0." + "1" * 2000, "1e" + "9" * 5000, "1e9999999999999999999"),
+    ],
+)
+def test_a_number_that_is_too_long_is_not_repeated(number: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        parse_settings(f"[run]\nthreads = {number}\n", {}, {})
+    assert str(caught.value) == "v6share.toml: found a number of thousands of digits"
+
+
 def test_other_variables_are_not_ours() -> None:
     environ = {"V6SHARE_SHARED": "/x", "V6SHARE": "1", "OTHER__KEY": "1"}
     assert parse_settings(None, environ, {}) == Settings()

@@ -117,6 +117,11 @@ def test_the_text_of_an_entry_stays(entry: Entry, line: str) -> None:
     assert journal.parse_entry(line.encode()) == entry
 
 
+def test_a_line_that_is_nested_deep_is_no_entry() -> None:
+    with pytest.raises(ValueError, match="nested hundreds deep"):
+        journal.parse_entry(b"[" * 20_000 + b"]" * 20_000)
+
+
 def test_times_are_stored_as_utc() -> None:
     local = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     for moment in (local, datetime(2026, 1, 1, tzinfo=UTC)):

@@ -124,6 +124,7 @@ def _hold_once(workspace: Workspace, wait_seconds: float) -> None:
 def test_nobody_else_may_enter_the_state(workspace: Workspace) -> None:
     """Also where an older version made it for all."""
     workspace.state.mkdir(mode=0o755)
+    workspace.lock.touch(mode=0o644)
     with hold(workspace, "run"):
         assert workspace.state.stat().st_mode & 0o777 == 0o700
         assert workspace.lock.stat().st_mode & 0o777 == 0o600

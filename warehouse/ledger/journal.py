@@ -243,7 +243,10 @@ def parse_entry(line: bytes) -> Entry:
     """The entry of one line, sealed or not. Raises ValueError where it is none of this version."""
     # Not pydantic's own parser of JSON: it refuses half a surrogate pair, which is how a path whose
     # bytes are no UTF-8 is written.
-    raw = json.loads(split_seal(line)[0])
+    try:
+        raw = json.loads(split_seal(line)[0])
+    except RecursionError:
+        raise ValueError("it is nested hundreds deep") from None
     try:
         return _ENTRIES.validate_python(raw)
     except ValidationError as error:

@@ -66,7 +66,7 @@ def _described(line: bytes) -> str:
     try:
         entry = json.loads(line)
         return f"{entry['type']} {entry.get('run_id') or entry['path']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "not readable"
 
 
