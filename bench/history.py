@@ -294,7 +294,8 @@ SELECT
   $day::DATE AS day, vantage, scope, id, family, 'prefix' AS unit, $all::UBIGINT AS theta,
   list_sort(list_transform(
     range($first, $first + $hashes),
-    lambda j: hash(vantage, scope, id, family, j) % $all::UBIGINT)) AS client_hashes
+    lambda j: hash(vantage, scope, id, family, j) % $all::UBIGINT)) AS client_hashes,
+  0::SMALLINT AS client_key
 FROM ids
 CROSS JOIN (VALUES ('core'), ('edge')) v(vantage)
 CROSS JOIN (VALUES ('v4'), ('v6')) f(family)

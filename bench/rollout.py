@@ -633,7 +633,8 @@ SELECT
     AS theta,
   list_sort(list_transform(
     range(number * clients // 20, number * clients // 20 + clients),
-    lambda j: hash(scope, id, family, j) % theta)) AS client_hashes
+    lambda j: hash(scope, id, family, j) % theta)) AS client_hashes,
+  0::SMALLINT AS client_key
 FROM sized
 ORDER BY day, scope, id, family
 """

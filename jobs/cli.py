@@ -654,6 +654,47 @@ def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "
     return job.main(_invocation(context), tuple(paths), form=form)
 
 
+key = typer.Typer(help="The key of the client hash.", rich_markup_mode=None)
+app.add_typer(key, name="key")
+
+
+@key.command(
+    "rotate",
+    epilog="""\b
+    Examples:
+      v6share -C mynet key rotate
+      v6share -C mynet key rotate --wait 600""",
+)
+def key_rotate(
+    context: typer.Context, wait: WaitOption = 0, form: FormOption = "table"
+) -> ExitCode:
+    """Make a new key; the old one is destroyed.
+
+    What was counted stays. Under another key the same client has another hash, so distinct clients
+    of 30 days are not known until all of them are counted with the new key: in 30 days, or when
+    `v6share backfill --reprocess all` has counted the files of these days again. A stream gives way
+    (--wait) and goes on with the new key.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import key as job
+
+    return job.rotate(_invocation(context), wait=wait, form=form)
+
+
+@key.command(
+    "show",
+    epilog="""\b
+    Examples:
+      v6share -C mynet key show""",
+)
+def key_show(context: typer.Context, wait: WaitOption = 0, form: FormOption = "table") -> ExitCode:
+    """Say by their ids which keys counted, and since when."""
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import key as job
+
+    return job.show(_invocation(context), wait=wait, form=form)
+
+
 def _leave_if_held(context: typer.Context, wait: float) -> None:
     """Answer at once where another run is at work: loading a job takes far longer."""
     from v6share.workspace.lock import refuse_if_held

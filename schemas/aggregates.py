@@ -123,6 +123,11 @@ CLIENTS_1D: Final = Table(
             "hashes",
             Merge.THETA,
         ),
+        _key(
+            "client_key",
+            "number of the key of the hashes, as in ledger_keys: only sketches of one key unite",
+            Kind.SMALLINT,
+        ),
     ),
     day="day",
 )

@@ -70,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: key columns first, then measures. ``day`` is the SQL expression of its UTC day."""
+    """One table: key columns and measures. ``day`` is the SQL expression of its UTC day."""
 
     name: str
     meaning: str

@@ -5,7 +5,7 @@ Immutable and content-addressed: the same input, dialect, rules and catalog give
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
@@ -47,9 +47,19 @@ class FragmentFile:
 HASH_BYTES: Final = pa.large_binary()
 
 
+# A fragment is one input, counted with one key: no row of it says which. The warehouse adds it.
+_OF_THE_INPUT: Final = ("input_id", "client_key")
+
+
+def in_fragment(table: Table) -> Table:
+    """A table as a fragment holds it: without the columns that are the same for a whole input."""
+    columns = tuple(c for c in table.columns if c.name not in _OF_THE_INPUT)
+    return replace(table, columns=columns)
+
+
 def _nested(table: Table) -> pa.DataType:
     hashes = {c.name for c in table.columns if c.kind is Kind.UBIGINT_LIST}
-    fields = [f for f in table.arrow_schema if f.name != "input_id"]
+    fields = in_fragment(table).arrow_schema
     return pa.list_(pa.struct([f.with_type(HASH_BYTES) if f.name in hashes else f for f in fields]))
 
 

@@ -31,6 +31,7 @@ LEDGER_FILES: Final = Table(
         Column("first_start", Kind.TIMESTAMP, "earliest start of a counted row", nullable=True),
         Column("last_end", Kind.TIMESTAMP, "latest end of a counted row", nullable=True),
         Column("committed_at", Kind.TIMESTAMP, "when this row was last changed, UTC"),
+        Column("client_key", Kind.SMALLINT, "number of the client key then, as in ledger_keys"),
     ),
 )
 
@@ -103,6 +104,16 @@ LEDGER_RUNS: Final = Table(
     ),
 )
 
+LEDGER_KEYS: Final = Table(
+    "ledger_keys",
+    "Every key of the client hash that inputs were counted with. The last one counts now.",
+    (
+        Column("client_key", Kind.SMALLINT, "0 for the first key, then one more for each new one"),
+        Column("key_id", Kind.TEXT, "id of the key: 16 hex digits of its SHA-256"),
+        Column("since", Kind.TIMESTAMP, "when it was first noted; inputs count with it since, UTC"),
+    ),
+)
+
 LEDGER_FINAL_DAYS: Final = Table(
     "ledger_final_days",
     "Every day that was published as final: what the KPIs had of it then, and after each change.",
@@ -123,11 +134,11 @@ LEDGER_FINAL_DAYS: Final = Table(
     ),
 )
 
-# Fragments carry these without input_id: a fragment is one input.
+# Part of a fragment, beside the aggregates.
 FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
 # Their rows belong to an input, whose input_id they have.
 INPUT_LEDGERS: Final = (LEDGER_FILES, *FRAGMENT_LEDGERS)
-LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_FINAL_DAYS)
+LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_KEYS, LEDGER_FINAL_DAYS)
 
 # Why a row is not counted, in order: a row has the first reason that applies to it.
 REJECT_MEANINGS: Final = {

@@ -106,17 +106,24 @@ def roll_up(table: Table, finer: pa.Table, window_us: int) -> pa.Table:
 
 
 def _no_rows(table: Table) -> pa.Table:
-    kinds = (_DICTIONARY if c.kind is Kind.TEXT else c.kind.arrow for c in table.columns)
-    return lay_out(table, [pa.array([], kind) for kind in kinds])
+    fields = [
+        field.with_type(_DICTIONARY) if pa.types.is_string(field.type) else field
+        for field in table.arrow_schema
+    ]
+    return pa.schema(fields).empty_table()
 
 
 def lay_out(table: Table, columns: Sequence[pa.Array]) -> pa.Table:
-    """A table of columns without nulls, in the order of the schema; text may be a dictionary."""
+    """A table of columns without nulls; text may be a dictionary.
+
+    columns: those of the key, then the measures. The table has them in the order of the schema.
+    """
+    names = [*table.key, *(column.name for column in table.measures)]
     fields = [
-        field.with_type(array.type)
-        for field, array in zip(table.arrow_schema, columns, strict=True)
+        table.arrow_schema.field(name).with_type(array.type)
+        for name, array in zip(names, columns, strict=True)
     ]
-    return pa.table(columns, schema=pa.schema(fields))
+    return pa.table(columns, schema=pa.schema(fields)).select(table.arrow_schema.names)
 
 
 def _chunks(table: Table, parts: Iterable[pa.Table]) -> Chunks:

@@ -82,9 +82,11 @@ def test_shell_blocks_call_commands_and_options_that_exist(page: Path) -> None:
     for line, said in calls(page, "v6share"):
         words = said[2:] if said[0] == "-C" else said
         command = group
-        if not words[0].startswith("-"):
-            assert words[0] in group.commands, f"{name_of(page)}: {line}"  # type: ignore[attr-defined]
-            command = group.commands[words[0]]  # type: ignore[attr-defined]
+        for word in words:
+            if word.startswith("-") or not hasattr(command, "commands"):
+                break
+            assert word in command.commands, f"{name_of(page)}: {line}"
+            command = command.commands[word]
         known = {option for parameter in command.params for option in parameter.opts}
         for word in words:
             option = word.partition("=")[0]

@@ -20,7 +20,7 @@ import pyarrow as pa
 CLIENT_KEY = bytes(range(16))
 # When and by which run is no property of the flows; a path is where a file happened to be.
 _TABLES_OF_THE_RUN = ("ledger_runs", "ledger_final_days", "checks", "check_results")
-_OF_THE_RUN = {"ledger_files": ("run_id", "committed_at", "path")}
+_OF_THE_RUN = {"ledger_files": ("run_id", "committed_at", "path"), "ledger_keys": ("since",)}
 
 
 def make_workspace(root: Path, catalog: Path | None = None) -> Path:

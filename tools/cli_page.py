@@ -32,15 +32,22 @@ def cli_page() -> str:
     )
     parts = [_OPENING, _exit_codes(), "## `v6share`\n\n" + _help(root)]
     for name in command_names():
-        command = group.commands[name]  # type: ignore[attr-defined]
-        context = typer.Context(command, info_name=name, parent=root, terminal_width=_WIDTH)
+        context = root
+        for word in name.split():
+            command = context.command.commands[word]  # type: ignore[attr-defined]
+            context = typer.Context(command, info_name=word, parent=context, terminal_width=_WIDTH)
         parts.append(f"## `v6share {name}`\n\n" + _help(context))
     return "\n".join(parts)
 
 
 def command_names() -> tuple[str, ...]:
-    """Every command, in the order of the help."""
-    return tuple(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    """Every command, in the order of the help; one of a group with the group's name before it."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return tuple(
+        f"{name} {inner}".strip()
+        for name, command in commands.items()
+        for inner in getattr(command, "commands", {"": command})
+    )
 
 
 def _help(context: typer.Context) -> str:

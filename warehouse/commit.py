@@ -40,7 +40,7 @@ from v6share.warehouse.ledger.changes import (
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
 from v6share.warehouse.ledger.quarantine_notes import write_refusals
-from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, write_ledger
+from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, key_ids, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.balance import Balance
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
@@ -185,7 +185,8 @@ def _commit(
     if not entries:
         return Changes()
     with transaction(connection):
-        changes = plan_changes(file_rows(connection, inputs_named(entries)), entries)
+        rows = file_rows(connection, inputs_named(entries))
+        changes = plan_changes(rows, entries, key_ids(connection))
         _change_tables(connection, workspace, changes, live_at_end, is_new=is_new)
         write_ledger(connection, changes)
         if is_new:
@@ -217,7 +218,7 @@ def _change_tables(
 
 
 def _source(workspace: Workspace, row: FileRow) -> FragmentSource:
-    return source_of(workspace, row.key, row.path, row.fragment)
+    return source_of(workspace, row.key, row.path, row.fragment, row.client_key)
 
 
 def _still_live(sources: Iterable[FragmentSource], live_at_end: LiveAtEnd) -> list[FragmentSource]:

@@ -34,7 +34,8 @@ def sources_of_warehouse(
 
 def source_of_row(workspace: Workspace, row: Sequence[Any]) -> FragmentSource:
     """The fragment that a row of ``LIVE_FRAGMENTS`` is about."""
-    return source_of(workspace, FragmentKey(*row[:4]), row[4], fragment_file(*row[5:]))
+    key, path, written = FragmentKey(*row[:4]), row[4], fragment_file(*row[5:7])
+    return source_of(workspace, key, path, written, row[7])
 
 
 def sources_of_journal(workspace: Workspace) -> list[FragmentSource]:

@@ -8,8 +8,9 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from v6share.schemas.ledger import EGRESS_FINDING, NO_OP
+from v6share.schemas.ledger import EGRESS_FINDING, LEDGER_KEYS, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -26,12 +27,14 @@ class StatusReport:
     all, and how far it is behind, those first that are furthest. unlisted: exporters with traffic
     that the catalog does not list. both_directions: exporters that sent egress records among others
     and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
-    the versions of the newest run. quarantined: refusals with their reason, without those of inputs
+    the versions of the newest run. keys: every client key that counted, the first one first, with
+    the inputs that count with it. quarantined: refusals with their reason, without those of inputs
     that the same versions count by another dialect.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
-    older version than the newest run's.
+    older version than the newest run's; those of an earlier client key are none of them: they are
+    meant to keep it.
     """
 
     runs: pa.Table
@@ -42,6 +45,7 @@ class StatusReport:
     unlisted: pa.Table
     both_directions: pa.Table
     versions: pa.Table
+    keys: pa.Table
     quarantined: pa.Table
     left_out: Mapping[str, int]
     inputs_of_old_versions: int
@@ -52,6 +56,11 @@ class StatusReport:
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
         return {name: part for name, part in parts.items() if isinstance(part, pa.Table)}
 
+    @property
+    def inputs_of_earlier_keys(self) -> int:
+        """Committed inputs that an earlier client key counted."""
+        return sum(self.keys["inputs"].to_pylist()[:-1])
+
 
 MOST_ROWS: Final = 100
 # Where a part of the report has more rows than it shows: the table that has them all.
@@ -61,6 +70,7 @@ WHOLE: Final = {
     "unlisted": "exporters_1h",
     "both_directions": "ledger_findings",
     "versions": "ledger_files",
+    "keys": "ledger_keys",
     "quarantined": "ledger_files",
 }
 
@@ -97,6 +107,12 @@ _RUNS: Final = f"""
         run_id, outcome, inputs_committed, inputs_quarantined, rows_counted, rows_rejected
       )
     FROM ledger_runs ORDER BY started_at DESC, run_id DESC LIMIT 20"""  # noqa: S608 - a name
+
+_KEYS: Final = """
+    SELECT k.client_key, k.key_id, k.since, count(f.input_id) AS inputs
+    FROM ledger_keys k
+    LEFT JOIN ledger_files f ON f.client_key = k.client_key AND f.status = 'committed'
+    GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
 _STATUS: Final = {
     "files": """
@@ -168,6 +184,7 @@ _STATUS: Final = {
         SELECT
           f.rules_version,
           f.catalog_version,
+          f.client_key,
           f.dialect,
           count(*) AS inputs,
           coalesce(
@@ -176,8 +193,9 @@ _STATUS: Final = {
           ) AS current
         FROM ledger_files f LEFT JOIN newest n ON TRUE
         WHERE f.status = 'committed'
-        GROUP BY f.rules_version, f.catalog_version, f.dialect
+        GROUP BY f.rules_version, f.catalog_version, f.client_key, f.dialect
         ORDER BY current DESC, inputs DESC, f.catalog_version, f.dialect""",
+    "keys": _KEYS,
     "quarantined": """
         SELECT path, reason, size, dialect, input_id, committed_at AS at
         FROM ledger_files f
@@ -195,6 +213,11 @@ def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return fetch_table(connection, _BOTH_DIRECTIONS)
 
 
+def client_keys(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The table ``keys`` of the status report alone."""
+    return fetch_table(connection, _KEYS)
+
+
 def status_report(
     connection: duckdb.DuckDBPyConnection, published: Mapping[str, datetime]
 ) -> StatusReport:
@@ -202,8 +225,7 @@ def status_report(
 
     published: the runs that readers see (``published_runs``).
     """
-    if not _has_newest_record(connection):
-        connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
+    _stand_in_for_what_is_newer(connection)
     runs = fetch_table(
         connection,
         _RUNS,
@@ -217,7 +239,8 @@ def status_report(
             left_out[part] = connection.execute(count).fetchall()[0][0] - MOST_ROWS
     ((old,),) = connection.execute(
         f"SELECT CAST(coalesce(sum(inputs), 0) AS BIGINT) FROM ({_STATUS['versions']}) "  # noqa: S608
-        "WHERE NOT current"
+        f"WHERE NOT current AND client_key = "
+        f"(SELECT coalesce(max(client_key), 0) FROM {LEDGER_KEYS.name})"
     ).fetchall()
     return StatusReport(
         runs=runs,
@@ -227,13 +250,21 @@ def status_report(
     )
 
 
-def _has_newest_record(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether there is that view; a file that an earlier version published has none."""
+def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make what is asked for and a file lacks that an earlier version published."""
     found = connection.execute(
-        "SELECT 1 FROM duckdb_views() WHERE view_name = 'newest_record' AND schema_name = 'main' "
-        "AND database_name = current_database()"
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' "
+        "AND database_name = current_database() UNION ALL SELECT table_name FROM duckdb_tables() "
+        "WHERE schema_name = 'main' AND database_name = current_database()"
     )
-    return bool(found.fetchall())
+    there = {name for (name,) in found.fetchall()}
+    if "newest_record" not in there:
+        connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
+    if LEDGER_KEYS.name not in there:
+        ((database,),) = connection.execute("SELECT current_database()").fetchall()
+        files = f"SELECT *, 0::SMALLINT AS client_key FROM {quoted(database)}.main.ledger_files"  # noqa: S608 - a quoted name
+        connection.execute(f"CREATE TEMP VIEW ledger_files AS {files}")
+        connection.execute(LEDGER_KEYS.ddl().replace("CREATE", "CREATE TEMP", 1))
 
 
 def published_runs(snapshot: duckdb.DuckDBPyConnection) -> dict[str, datetime]:

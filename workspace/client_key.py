@@ -9,6 +9,7 @@ from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 KEY_BYTES: Final = 16
+OWNER_ALONE: Final = 0o600
 
 
 def read_client_key(workspace: Workspace) -> bytes:
@@ -22,18 +23,24 @@ def read_client_key(workspace: Workspace) -> bytes:
     if not is_there and any(map(storage.exists, (workspace.journal, workspace.published))):
         raise UserError(
             f"{path}: the key of the client hashes is gone. Restore it from a backup: with another "
-            "one no client of the days before would be recognised. Where there is none, begin a "
-            "new workspace and count the flow files again"
+            "one no client of the days before would be recognised. Where there is none, "
+            "`v6share key rotate` makes a new one, and what was counted stays"
         )
     if not is_there:
-        storage.create(path, secrets.token_bytes(KEY_BYTES), mode=0o600)
+        storage.create(path, new_client_key(), mode=OWNER_ALONE)
     key = storage.read(path)
     if len(key) != KEY_BYTES:
         raise UserError(
-            f"{path}: found {len(key)} bytes, expected {KEY_BYTES}. Restore it from a backup; "
-            "without it the clients of earlier days cannot be recognised"
+            f"{path}: found {len(key)} bytes, expected {KEY_BYTES}. Restore it from a backup: with "
+            "another one no client of the days before would be recognised. Where there is none, "
+            "`v6share key rotate` makes a new one, and what was counted stays"
         )
     return key
+
+
+def new_client_key() -> bytes:
+    """A key that nobody knows yet."""
+    return secrets.token_bytes(KEY_BYTES)
 
 
 def key_id(client_key: bytes) -> str:

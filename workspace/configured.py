@@ -2,7 +2,7 @@
 what the texts mean is the business of ``schemas``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,15 @@ class Configured:
     @cached_property
     def catalog_version(self) -> str:
         """The version of everything declared that can alter a counted row."""
-        return catalog_version(self.catalog, self.settings, self.client_key_id, dialects_digest())
+        return self.version_under(self.client_key_id)
+
+    def version_under(self, key_id: str) -> str:
+        """What that version is where the client key is the one with this id, all else the same."""
+        return catalog_version(self.catalog, self.settings, key_id, dialects_digest())
+
+    def versions_under(self, key_ids: Iterable[str]) -> frozenset[str]:
+        """The same under each of some keys, without the present version."""
+        return frozenset(map(self.version_under, key_ids)) - {self.catalog_version}
 
 
 def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:

@@ -189,6 +189,17 @@ def drafted(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing(path: Path, data: bytes, mode: int) -> Iterator[None]:
+    """Put a file in place when the block ends, instead of the one that may be there.
+
+    It is on disk before the block begins. An error in the block leaves the old file as it was.
+    """
+    with drafted(path) as draft:
+        create(draft, data, mode)
+        yield
+
+
+@contextmanager
 def drafted_in_turn(path: Path, spare: Path, *, from_spare: bool) -> Iterator[Path]:
     """As ``drafted``; the file that is replaced is kept as the spare, instead of the one before.
 

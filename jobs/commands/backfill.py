@@ -32,6 +32,7 @@ from v6share.schemas.reprocess import Reprocess
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import plan_changes
+from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog_of_snapshot
@@ -59,6 +60,9 @@ def main(
 
 def _backfill(run: RunContext, found: Found, span: Span, reprocess: Reprocess) -> report.Done:
     """The way of a backfill, up to the last commit."""
+    if reprocess == "all":
+        # What an earlier client key counted is to be counted with the present one.
+        run = replace(run, earlier=frozenset())
     as_they_are = sort_out(
         found.inputs, run.known, run.versions, include_forgotten=run.include_forgotten
     )
@@ -116,8 +120,10 @@ def _say_what_would_be_done(
     # Where there is a journal there is a key, or an error about it: none is made.
     configuring = configure if storage.exists(workspace.journal) else configure_for_reading
     configured = configuring(invocation.root, request.flags)
-    versions = Versions(RULES_VERSION, configured.catalog_version, request.dialect)
     ledger = plan_changes((), (entry for entry, _ in journal.read(workspace.journal)))
+    refuse_other_key(workspace, ledger.keys, configured.client_key_id)
+    earlier = configured.versions_under(ledger.keys[:-1])
+    versions = Versions(RULES_VERSION, configured.catalog_version, request.dialect, earlier)
     known = KnownInputs({}, {}, set(), set())
     known.follow(ledger)
     as_they_are = sort_out(

@@ -19,6 +19,7 @@ from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.kept.compare import compare_results
 from v6share.warehouse.kept.refresh import refresh_results
+from v6share.warehouse.ledger.client_keys import keys_of_journal, refuse_other_key
 from v6share.warehouse.ledger.lost_state import (
     refuse_lost_entries,
     refuse_lost_journal,
@@ -27,6 +28,7 @@ from v6share.warehouse.ledger.lost_state import (
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
+from v6share.workspace.client_key import key_id, read_client_key
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
@@ -49,7 +51,7 @@ def main(
     results: compare every kept result with its definition as well. gate: judge what is plausible,
     too. docs: a folder for Data Docs of that.
 
-    Raises UserError where the journal is damaged.
+    Raises UserError where the journal is damaged, or the client key is another one.
     """
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
@@ -59,6 +61,8 @@ def main(
         hold(workspace, invocation.command, wait),
         job_gate(workspace, read_settings(workspace, {"--gate": gate}).quality) as judge,
     ):
+        in_place = key_id(read_client_key(workspace))
+        refuse_other_key(workspace, keys_of_journal(workspace), in_place)
         judge.begin()
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))

@@ -17,6 +17,7 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import UserError
 from v6share.warehouse.diagnose import Finding, diagnose
+from v6share.warehouse.ledger.client_keys import OTHER_KEY_MEANS, WAYS_OUT, keys_of_journal
 from v6share.warehouse.ledger.lost_catalog import (
     refuse_lost_catalog_of_snapshot,
     remember_catalog,
@@ -26,7 +27,7 @@ from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import drop_damaged
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace import storage
-from v6share.workspace.client_key import read_client_key
+from v6share.workspace.client_key import key_id, read_client_key
 from v6share.workspace.configured import configure, configure_for_reading
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
@@ -75,11 +76,18 @@ def _key(workspace: Workspace) -> Finding:
     if not storage.exists(workspace.journal) and not storage.exists(workspace.client_key):
         return Finding("client key", "missing", "nothing is counted yet")
     try:
-        read_client_key(workspace)
+        found = key_id(read_client_key(workspace))
     except UserError as error:
         means = "clients of other days could not be recognised; nothing is counted until it is back"
-        return Finding("client key", "lost", str(error), means, "put it back from a backup")
-    return Finding("client key", "ok", "16 bytes")
+        return Finding("client key", "lost", str(error), means, WAYS_OUT)
+    try:
+        keys = keys_of_journal(workspace)
+    except UserError:
+        return Finding("client key", "ok", f"{found}; the journal, which knows it, is damaged")
+    if keys and keys[-1] != found:
+        said = f"found the key {found}, but this workspace counts with the key {keys[-1]}"
+        return Finding("client key", "lost", said, OTHER_KEY_MEANS, WAYS_OUT)
+    return Finding("client key", "ok", f"{found}, with which this workspace counts")
 
 
 def _access(workspace: Workspace) -> Finding:

@@ -23,6 +23,7 @@ from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
 from v6share.warehouse.database.connect import DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
+from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import (
@@ -37,6 +38,7 @@ from v6share.warehouse.ledger.named_inputs import (
     named_inputs,
     names_like,
 )
+from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
@@ -80,6 +82,7 @@ def main(
         try:
             refuse_lost_runs(connection, workspace)
             refuse_lost_catalog(connection, workspace)
+            refuse_other_key(workspace, key_ids(connection), configured.client_key_id)
             known = named_inputs(connection)
             meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
             entries = _entries(configured, invocation.command, tuple(meant), reason)

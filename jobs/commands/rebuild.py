@@ -8,6 +8,7 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import UserError
+from v6share.warehouse.ledger.client_keys import keys_of_journal, refuse_other_key
 from v6share.warehouse.ledger.lost_catalog import (
     refuse_lost_catalog_of_snapshot,
     remember_catalog,
@@ -43,6 +44,7 @@ def main(
         job_gate(workspace, configured.settings.quality) as judge,
     ):
         refuse_lost_catalog_of_snapshot(workspace)
+        refuse_other_key(workspace, keys_of_journal(workspace), configured.client_key_id)
         before = remembered(workspace)
         applied = rebuild(workspace, dimensions, threads)
         rebuilt = {

@@ -66,6 +66,13 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             "catalog; run their files again to bring them up to date",
             inputs_of_old_versions=report.inputs_of_old_versions,
         )
+    if report.inputs_of_earlier_keys:
+        messages.say(
+            f"{report.inputs_of_earlier_keys:,} inputs keep hashes of an earlier client key: where "
+            "their days and later ones meet, distinct clients are not known. `v6share backfill "
+            "--reprocess all --since T --until T PATH...` counts them with the present key",
+            inputs_of_earlier_keys=report.inputs_of_earlier_keys,
+        )
     return ExitCode.DONE
 
 

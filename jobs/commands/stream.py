@@ -229,7 +229,7 @@ class _Stream:
         remove_leftovers(self.workspace)
         known = known_inputs(connection)
         if before is not None:
-            before.catalog.look_again()
+            before.catalog.look_again(connection)
             before.publisher.take(connection)
             return replace(before, connection=connection, known=known)
         catalog = first_catalog(connection, self.workspace, self.flags, self.source.arguments)
@@ -464,4 +464,5 @@ class _AtWork:
             gate=self.publisher.gate,
             dialect=dialect,
             is_batch=True,
+            earlier=self.catalog.earlier,
         )

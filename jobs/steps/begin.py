@@ -18,9 +18,11 @@ from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.settings import Settings
+from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import read_declared
 from v6share.workspace.find import find_workspace
@@ -104,6 +106,8 @@ def begun(
                 gate.begin()
             with head_start(early, hashes=hashes) as ahead, engine_of(runner) as engine:
                 configured = read_declared(workspace, settings)
+                keys = key_ids(connection)
+                refuse_other_key(workspace, keys, configured.client_key_id)
                 ahead.compile(configured)
                 report.say_what_looks_wrong(configured)
                 run = RunContext(
@@ -119,5 +123,6 @@ def begun(
                     engine=engine,
                     dialect=request.dialect,
                     include_forgotten=request.include_forgotten,
+                    earlier=configured.versions_under(keys[:-1]),
                 )
                 yield run, found

@@ -13,6 +13,7 @@ from v6share.schemas.outcome import Outcome
 from v6share.schemas.text.plain import cut
 from v6share.warehouse.commit import SumTooLarge, record
 from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.ledger.client_keys import first_key
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_catalog import remember_catalog
 from v6share.warehouse.ledger.outcomes import (
@@ -60,7 +61,9 @@ def commit(
 
 
 def _record(run: RunContext, result: Sorted, entry: Run) -> None:
-    entries = [*journal_entries(result, run.run_id, utc_now()), entry]
+    now = utc_now()
+    key = first_key(run.connection, run.configured.client_key_id, now)
+    entries = [*key, *journal_entries(result, run.run_id, now), entry]
     run.recorded.append(record(run.connection, run.workspace, entries))
 
 

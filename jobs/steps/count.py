@@ -13,6 +13,7 @@ from v6share.jobs.terminal.progress import Progress
 from v6share.pipelines.work import Work
 from v6share.schemas.catalog.suggest import catalog_advice
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.warehouse.ledger.rerun import CountedAlready
 from v6share.workspace import storage
 from v6share.workspace.configured import Configured
 from v6share.workspace.paths import Workspace
@@ -44,9 +45,8 @@ def _count_here(run: RunContext, inputs: Sequence[FoundInput]) -> list[Outcome]:
     from v6share.pipelines.session import Session
 
     work = work_of(run)
-    session = Session(
-        work, run.ahead.plan(run.configured), run.ahead.identities, run.known.committed
-    )
+    already = CountedAlready(run.known, run.versions)
+    session = Session(work, run.ahead.plan(run.configured), run.ahead.identities, already)
     try:
         with nullcontext() if run.is_batch else _progress(session.meter, inputs):
             session.start_early(inputs)

@@ -26,7 +26,8 @@ class RunContext:
 
     known: what the ledger knew before it. clock: its start, ``time.monotonic()``. is_batch: one of
     many of a stream, which says only what is its own. recorded: what its commits changed. phases:
-    how long its steps took. engine: counts; None where this process does.
+    how long its steps took. engine: counts; None where this process does. earlier: as in
+    ``Versions``.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class RunContext:
     dialect: str | None = None
     include_forgotten: bool = False
     is_batch: bool = False
+    earlier: frozenset[str] = frozenset()
     recorded: list[Changes] = field(default_factory=list)
     phases: Phases = field(default_factory=Phases)
 
@@ -53,7 +55,8 @@ class RunContext:
     @property
     def versions(self) -> Versions:
         """What it counts with."""
-        return Versions(RULES_VERSION, self.configured.catalog_version, self.dialect)
+        catalog_version = self.configured.catalog_version
+        return Versions(RULES_VERSION, catalog_version, self.dialect, self.earlier)
 
 
 def new_run_id(now: datetime) -> str:

@@ -1,6 +1,6 @@
 """The catalog of a stream: which one its flows are counted with, while the files may change."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from v6share.jobs.steps import report
@@ -12,9 +12,12 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.dimensions import replace_dimensions
+from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog, remember_catalog
+from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.status import newest_catalog_version
 from v6share.workspace.catalog_files import declared_stamp
+from v6share.workspace.client_key import key_id, read_client_key
 from v6share.workspace.configured import Configured, read_declared
 from v6share.workspace.paths import Workspace
 from v6share.workspace.settings_file import read_settings
@@ -38,6 +41,8 @@ class StreamCatalog:
     plan: "Plan"
     stamp: tuple[object, ...] | None = None
     warned_of: set[str] = field(default_factory=set)
+    # As in ``Versions``.
+    earlier: frozenset[str] = frozenset()
     # What keeps the files as they are now from being taken over; empty where nothing does.
     pending: str = ""
 
@@ -46,9 +51,22 @@ class StreamCatalog:
         """As they count now."""
         return self.configured.settings
 
-    def look_again(self) -> None:
-        """Read the files at the next look: another command may have counted with them."""
+    def look_again(self, connection: Connection) -> None:
+        """After the turn of another command, which may have counted with changed files.
+
+        They are read at the next look. A new client key is taken over at once, whatever becomes of
+        the files: the journal says that all that comes now has its hashes. Raises UserError where
+        that key is not in place.
+        """
         self.stamp = None
+        keys = key_ids(connection)
+        if keys and keys[-1] != self.configured.client_key_id:
+            client_key = read_client_key(self.workspace)
+            refuse_other_key(self.workspace, keys, key_id(client_key))
+            self.configured = replace(self.configured, client_key=client_key)
+            self.plan = compile_now(self.configured)
+            self.earlier = self.configured.versions_under(keys[:-1])
+            messages.say(f"the client key is a new one, {keys[-1]}; taken over", event="key")
 
     def follow(self, connection: Connection) -> None:
         """Take over files that changed, as far as no flow that was counted before is affected.
@@ -63,21 +81,26 @@ class StreamCatalog:
         try:
             refuse_lost_catalog(connection, self.workspace)
             settings = read_settings(self.workspace, self.flags)
-            configured = read_declared(self.workspace, settings)
+            declared = read_declared(self.workspace, settings)
         except UserError as error:
             self.pending = str(error)
             messages.warn(f"{error}. The stream goes on with catalog and settings as they were")
             return
         self.pending = ""
         present = self.configured
+        # A key that was put in place by hand does not count: the journal says which one does.
+        configured = replace(declared, client_key=present.client_key)
         if (configured.catalog, configured.settings) == (present.catalog, present.settings):
             return
+        keys = key_ids(connection)
+        counted = newest_catalog_version(connection)
         if configured.catalog_version in (
             present.catalog_version,
-            newest_catalog_version(connection),
-        ):
+            counted,
+        ) or counted in configured.versions_under(keys):
             self.plan = compile_now(configured)
             self.configured = configured
+            self.earlier = configured.versions_under(keys[:-1])
             declare(connection, configured)
             messages.say("the catalog or the settings changed; taken over", event="catalog")
             return
@@ -99,10 +122,12 @@ def first_catalog(
     """The catalog that a stream begins with. Raises CatalogError and UserError."""
     refuse_lost_catalog(connection, workspace)
     configured = read_declared(workspace, read_settings(workspace, flags))
+    keys = key_ids(connection)
+    refuse_other_key(workspace, keys, configured.client_key_id)
     report.say_what_looks_wrong(configured)
     say_catalog_advice(configured)
-    newest = newest_catalog_version(connection)
-    if newest not in ("", configured.catalog_version):
+    earlier = configured.versions_under(keys[:-1])
+    if newest_catalog_version(connection) not in ("", configured.catalog_version, *earlier):
         messages.warn(
             "the catalog or the settings changed since the newest run, so that flows count "
             "otherwise: files that come now are counted with them, and those before keep what they "
@@ -110,7 +135,14 @@ def first_catalog(
             event="catalog",
         )
     say_if_cold()
-    catalog = StreamCatalog(workspace, flags, arguments, configured, compile_now(configured))
+    catalog = StreamCatalog(
+        workspace,
+        flags,
+        arguments,
+        configured,
+        compile_now(configured),
+        earlier=earlier,
+    )
     declare(connection, configured)
     return catalog
 

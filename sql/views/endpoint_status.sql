@@ -77,15 +77,20 @@ seen AS (
 ),
 -- Two distinct clients or more: the first two hashes of every day's sketch are enough to tell.
 hashes AS (
-  SELECT c.scope, c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  SELECT c.scope, c.id, c.client_key, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
   SEMI JOIN days USING (day)
   WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
 clients AS (
-  SELECT scope, id, least(count(DISTINCT hash), 2) AS clients
-  FROM hashes
+  -- Under another client key one client has another hash: it is no second client.
+  SELECT scope, id, least(max(clients), 2) AS clients
+  FROM (
+    SELECT scope, id, client_key, count(DISTINCT hash) AS clients
+    FROM hashes
+    GROUP BY scope, id, client_key
+  )
   GROUP BY scope, id
 ),
 sampling AS (

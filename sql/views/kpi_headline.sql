@@ -39,33 +39,49 @@ enablement AS (
   WHERE level IN ('app', 'product')
   GROUP BY level
 ),
-active AS (
+found AS (
   SELECT
+    max(days) AS days,
+    bool_or(sampled) AS sampled,
     -- Ids that are seen on IPv4 alone are ids too: then none is on IPv6.
-    CASE WHEN bool_or(unit = 'subscriber')
-      THEN coalesce(max(clients_union) FILTER (unit = 'subscriber' AND family = 'v6'), 0)
-    END AS subscribers,
+    coalesce(bool_or(unit = 'subscriber'), false) AS has_ids,
+    max(clients_union) FILTER (unit = 'subscriber' AND family = 'v6') AS subscribers,
     max(standard_error) FILTER (unit = 'subscriber' AND family = 'v6') AS subscribers_error,
+    max(client_keys) FILTER (unit = 'subscriber' AND family = 'v6') AS subscribers_keys,
     max(clients) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes,
     max(standard_error) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_error,
-    max(days) AS days,
-    bool_or(sampled) AS sampled
+    max(client_keys) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_keys
   FROM main.kpi_stage2_active_clients
   WHERE period = '30_days' AND scope = 'all'
+),
+active AS (
+  SELECT
+    *,
+    -- Hashes of two client keys cannot be united; means of single days need no union.
+    CASE WHEN has_ids THEN subscribers_keys ELSE prefixes_keys END AS client_keys,
+    coalesce(client_keys > 1 AND (has_ids OR prefixes IS NULL), false) AS is_split
+  FROM found
 ),
 clients AS (
   SELECT
     'active_ipv6_clients_30d' AS metric,
-    CASE WHEN days IS NOT NULL THEN coalesce(subscribers, prefixes, 0) END AS value,
-    CASE WHEN NOT sampled THEN
-      CASE WHEN subscribers IS NOT NULL THEN coalesce(subscribers_error, 0) ELSE prefixes_error END
+    CASE WHEN days IS NOT NULL AND NOT is_split
+      THEN CASE WHEN has_ids THEN coalesce(subscribers, 0) ELSE coalesce(prefixes, 0) END
+    END AS value,
+    CASE WHEN NOT sampled
+      THEN CASE WHEN has_ids THEN coalesce(subscribers_error, 0) ELSE prefixes_error END
     END AS error,
-    subscribers IS NOT NULL AS judged,
+    has_ids AS judged,
     concat_ws('; ',
       CASE
         WHEN days IS NULL THEN 'no final day with clients yet'
-        WHEN subscribers IS NULL AND prefixes IS NULL THEN 'no IPv6 clients seen'
-        WHEN subscribers IS NULL THEN format(
+        WHEN is_split THEN format(
+          'not known: these {:d} days were counted with {:d} client keys, and under another key '
+          'the same client has another hash; known again 30 days after v6share key rotate, or once '
+          'v6share backfill --reprocess all has counted the days before it again',
+          days, client_keys)
+        WHEN NOT has_ids AND prefixes IS NULL THEN 'no IPv6 clients seen'
+        WHEN NOT has_ids THEN format(
           'mean of {:d} daily counts of active IPv6 prefixes; a prefix is not a user and no '
           'exporter carries subscriber ids, so the target cannot be judged', days)
         WHEN prefixes IS NULL THEN format('distinct subscriber ids on IPv6 in {:d} days', days)
@@ -73,7 +89,9 @@ clients AS (
           'distinct subscriber ids on IPv6 in {:d} days; beside them {:.0f} IPv6 prefixes a day '
           'whose exporters carry no subscriber id and that are not counted', days, prefixes)
       END,
-      CASE WHEN sampled AND coalesce(subscribers, prefixes) > 0
+      CASE WHEN NOT is_split AND client_keys > 1
+        THEN 'a day on which the client key changed is left out' END,
+      CASE WHEN sampled AND value > 0
         THEN 'a lower bound: exporters sample, and a client of whom no packet was drawn is not '
           'seen' END
     ) AS note

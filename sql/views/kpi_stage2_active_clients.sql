@@ -2,16 +2,20 @@
 -- unit:    clients, clients_union, both: prefixes or subscribers (unit), never added or divided
 --          across families, except where subscribers are observed on both (family any); days:
 --          days; rotation_ratio: times; subscribers: subscribers; penetration, standard_error:
---          share 0 to 1
+--          share 0 to 1; client_keys: keys
 -- first:   period, day, scope, id, unit, family, clients, clients_union, penetration
 -- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
---          counts (over the days of the 30 that are days of data and have clients), clients_union =
+--          counts (over the days of the 30 that are days of data and have clients, without days
+--          of two client keys), clients_union =
 --          distinct clients of all the days, rotation_ratio = clients_union / mean of the daily
 --          counts over the days on which there were any.
 --          Distinct: unite sketches by theta = min(theta), count the distinct hashes below it,
 --          divide by theta / 2^64; exact while theta is 2^64 - 1, else standard_error 1.6 %, the
 --          sketch's alone. sampled: an exporter sampled in these 30 days, so that clients of whom
 --          no packet was drawn are missing: all counts are lower bounds
+--          client_keys: with how many client keys the hashes were made. Under another key the same
+--          client has another hash, so where there are two, as in the 30 days after v6share key
+--          rotate, clients_union and all that is made from it are NULL
 --          both: subscribers seen on IPv4 and on IPv6 (family any). penetration: subscribers = IPv6
 --          / any; prefixes = IPv6 clients / the network's subscribers of the catalog, else NULL.
 --          Clients of relay networks are no users: clients_1d does not hold them.
@@ -27,7 +31,9 @@ WITH month AS (
   JOIN main.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
 ),
 sketches AS (
-  SELECT c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes
+  SELECT
+    c.day, c.scope, c.id, c.unit, c.family AS seen_on, c.family, c.theta, c.client_hashes,
+    c.client_key
   FROM main.clients_1d c
   SEMI JOIN month USING (day)
   WHERE c.scope IN ('all', 'network') AND c.family IN ('v4', 'v6')
@@ -56,14 +62,19 @@ keyed AS (
   FROM with_any
 ),
 lines AS (
-  SELECT DISTINCT line, scope, id, unit, family, union_theta AS theta FROM keyed
+  SELECT
+    line, scope, id, unit, family, union_theta AS theta, count(DISTINCT client_key) AS client_keys
+  FROM keyed
+  GROUP BY ALL
 ),
+-- Hashes of two keys have nothing to do with each other: such lines have no union.
 hashes AS (
   SELECT line, seen_on, union_theta, unnest(client_hashes) AS hash
   FROM keyed
+  WHERE line IN (SELECT line FROM lines WHERE client_keys = 1)
 ),
 daily AS (
-  SELECT l.line, d.day, d.theta, d.clients
+  SELECT l.line, d.day, d.theta, d.clients, d.client_keys
   FROM main.kpi_stage2_daily_clients d
   JOIN lines l
     ON l.scope = d.scope AND l.id = d.id AND l.unit = d.unit AND l.family = d.family
@@ -89,26 +100,32 @@ overlap AS (
 means AS (
   -- In an order of its own: else the last digit would depend on which thread is first.
   SELECT
-    line, sum(clients ORDER BY day) / max(days) AS clients,
-    sum(clients ORDER BY day) / count(*) AS clients_where_any
+    line,
+    sum(clients ORDER BY day) / nullif(max(days) - count(*) FILTER (client_keys > 1), 0)
+      AS clients,
+    sum(clients ORDER BY day) / count(clients) AS clients_where_any
   FROM daily CROSS JOIN days
   GROUP BY line
 ),
 rows AS (
   SELECT
     '30_days' AS period, NULL::DATE AS day, l.scope, l.id, l.unit, l.family, l.theta,
-    coalesce(m.clients, 0) AS clients, coalesce(u.clients_union, 0) AS clients_union,
+    CASE WHEN m.line IS NULL THEN 0 ELSE m.clients END AS clients,
+    CASE l.client_keys WHEN 1 THEN coalesce(u.clients_union, 0) END AS clients_union,
     u.clients_union / nullif(m.clients_where_any, 0) AS rotation_ratio,
-    CASE l.family WHEN 'any' THEN coalesce(o.clients_both, 0) END AS clients_both,
+    CASE WHEN l.family = 'any' AND l.client_keys = 1 THEN coalesce(o.clients_both, 0) END
+      AS clients_both,
     max(u.clients_union) FILTER (l.family = 'any')
-      OVER (PARTITION BY l.scope, l.id, l.unit) AS union_any
+      OVER (PARTITION BY l.scope, l.id, l.unit) AS union_any,
+    l.client_keys
   FROM lines l
   LEFT JOIN means m ON m.line = l.line
   LEFT JOIN unions u ON u.line = l.line
   LEFT JOIN overlap o ON o.line = l.line
   UNION ALL
   SELECT
-    'day', d.day, l.scope, l.id, l.unit, l.family, d.theta, d.clients, NULL, NULL, NULL, NULL
+    'day', d.day, l.scope, l.id, l.unit, l.family, d.theta, d.clients, NULL, NULL, NULL, NULL,
+    d.client_keys
   FROM daily d
   JOIN lines l ON l.line = d.line
 )
@@ -122,7 +139,7 @@ SELECT
     ELSE r.clients / nullif(n.subscribers, 0)
   END AS penetration,
   CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
-  s.sampled
+  s.sampled, r.client_keys
 FROM rows r
 CROSS JOIN main.final_span a
 CROSS JOIN days d

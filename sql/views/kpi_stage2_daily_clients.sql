@@ -2,11 +2,14 @@
 --          client region and network. Days are UTC, or those of the fixed reporting offset
 -- unit:    clients, hashes: prefixes or subscribers (unit), never added up over days, and never
 --          over families, except where subscribers are observed on both (family any);
---          standard_error: share 0 to 1; theta: hash
+--          standard_error: share 0 to 1; theta: hash; client_keys: keys
 -- first:   day, scope, id, unit, family, clients, standard_error
 -- formula: the sketches of all vantages that feed the KPIs united: theta = min(theta), hashes = the
 --          distinct hashes below it, clients = hashes / (theta / 2^64): exact while theta is
 --          2^64 - 1, else standard_error 1.6 %. family any: subscribers of both families, each once.
+--          client_keys: with how many client keys the hashes were made. Under another key the same
+--          client has another hash, so where there are two, as on a day of v6share key rotate,
+--          nobody knows how many clients are in both: clients and hashes are NULL
 --          Where exporters sample (sampled in kpi_stage2_active_clients says so), a client of whom
 --          no packet was drawn is missing: a lower bound. Days of wrong
 --          clocks stand here, too: final_days has those that count
@@ -15,7 +18,7 @@
 CREATE VIEW definitions.kpi_stage2_daily_clients AS
 WITH sketches AS (
   SELECT
-    day, scope, id, unit, theta, client_hashes,
+    day, scope, id, unit, theta, client_hashes, client_key,
     -- Subscribers have one hash whatever the family, so their families can be united.
     unnest(CASE unit WHEN 'subscriber' THEN [family, 'any'] ELSE [family] END) AS family
   FROM main.clients_1d
@@ -25,6 +28,7 @@ WITH sketches AS (
 united AS (
   SELECT
     day, scope, id, unit, family, min(theta) AS theta,
+    count(DISTINCT client_key) AS client_keys,
     -- Of one sketch alone every hash counts: only several need to be united.
     CASE WHEN count(*) = 1 THEN any_value(len(client_hashes)) END AS of_one,
     CASE WHEN count(*) > 1 THEN list(client_hashes) END AS several
@@ -33,14 +37,16 @@ united AS (
 ),
 counted AS (
   SELECT
-    day, scope, id, unit, family, theta,
+    day, scope, id, unit, family, theta, client_keys,
     coalesce(of_one, list_unique(list_filter(flatten(several), lambda hash: hash < theta)))::BIGINT
-      AS hashes
+      AS found
   FROM united
 )
 SELECT
-  day, scope, id, unit, family, hashes, theta, main.theta_estimate(hashes, theta) AS clients,
-  CASE WHEN theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error
+  day, scope, id, unit, family, CASE client_keys WHEN 1 THEN found END AS hashes, theta,
+  main.theta_estimate(hashes, theta) AS clients,
+  CASE WHEN theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
+  client_keys
 FROM counted
-WHERE hashes > 0
+WHERE found > 0
 ORDER BY day, scope, id, unit, family

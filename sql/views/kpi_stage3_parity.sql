@@ -43,14 +43,19 @@ regions AS (
   SELECT region FROM traffic WHERE region <> 'unknown'
 ),
 hashes AS (
-  SELECT c.id, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  SELECT c.id, c.client_key, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
   SEMI JOIN days USING (day)
   WHERE c.scope = 'product' AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
 clients AS (
-  SELECT id AS product, count(DISTINCT hash) AS clients FROM hashes GROUP BY id
+  -- Under another client key one client has another hash: it is no second client.
+  SELECT id AS product, max(clients) AS clients
+  FROM (
+    SELECT id, client_key, count(DISTINCT hash) AS clients FROM hashes GROUP BY id, client_key
+  )
+  GROUP BY id
 ),
 endpoints AS (
   SELECT

@@ -10,7 +10,7 @@ import pytest
 from v6share.schemas.aggregates import FRAGMENT_TABLES, ROLL_UPS, rtt_boundaries
 from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import DIMENSIONS
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentFile, FragmentKey
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentFile, FragmentKey, in_fragment
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGERS, REJECT_REASONS
 from v6share.schemas.outcome import Outcome
 from v6share.workspace.paths import Workspace
@@ -51,8 +51,8 @@ def test_comments_travel_with_the_table(table: Table) -> None:
 
 def test_keys_come_first_and_every_measure_merges() -> None:
     for table in FRAGMENT_TABLES:
-        names = table.arrow_schema.names
-        assert tuple(names[: len(table.key)]) == table.key
+        held = in_fragment(table)
+        assert tuple(held.arrow_schema.names[: len(held.key)]) == held.key
         assert all(column.merge in Merge for column in table.measures)
 
 
@@ -66,11 +66,11 @@ def test_hugeint_survives_the_way_into_duckdb() -> None:
         assert connection.execute("SELECT v FROM t").fetchall() == [(value,)]
 
 
-def test_a_fragment_nests_every_table_without_the_input() -> None:
+def test_a_fragment_nests_every_table_without_what_is_the_same_for_its_input() -> None:
     for table in (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS):
         nested = FRAGMENT_SCHEMA.field(table.name).type.value_type
         names = [nested.field(i).name for i in range(nested.num_fields)]
-        assert names == [c.name for c in table.columns if c.name != "input_id"]
+        assert names == [c.name for c in table.columns if c.name not in ("input_id", "client_key")]
 
 
 def test_round_trip_buckets_are_one_percent_wide_at_most() -> None:

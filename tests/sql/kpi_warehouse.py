@@ -142,6 +142,7 @@ class Warehouse:
             "family": "v6",
             "unit": "prefix",
             "theta": THETA_MAX,
+            "client_key": 0,
         }
         self.insert(CLIENTS_1D, day=day, client_hashes=hashes, **{**defaults, **values})
 

@@ -51,6 +51,7 @@ CHOICES = {
     "scope": ["all", "app"],
     "id": ["", "mail"],
     "unit": ["prefix", "subscriber"],
+    "client_key": [0],
 }
 
 

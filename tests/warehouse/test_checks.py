@@ -411,7 +411,7 @@ def test_what_a_sketch_may_hold(workspace: Workspace, hashes: str, fits: bool) -
     connection = open_warehouse(workspace)
     connection.execute(
         "INSERT INTO clients_1d SELECT DATE '2026-03-01', 'edge', 'all', '', 'v6', 'prefix', "
-        f"18446744073709551615, CAST({hashes} AS UBIGINT[])"
+        f"18446744073709551615, CAST({hashes} AS UBIGINT[]), 0"
     )
     (check,) = (check for check in read_checks() if check.name == "sketches")
     assert run_check(connection, check).passed == fits

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from v6share.schemas.fragment import FragmentFile, FragmentKey
 from v6share.warehouse.ledger.journal import (
+    ClientKey,
     Commit,
     CommittedInput,
     Entry,
@@ -34,7 +35,8 @@ NO_ROWS: Final = (0, 0, 0, None, None)
 class FileRow:
     """One row of ledger_files. ``figures`` are its rows_in, rows_counted, rows_rejected,
     first_start and last_end; None until they are read from the fragment. ``fragment``: what the
-    fragment's file is known by, where that was said.
+    fragment's file is known by, where that was said. ``client_key``: the number of the key that
+    counted then.
     """
 
     key: FragmentKey
@@ -46,6 +48,7 @@ class FileRow:
     committed_at: datetime
     figures: tuple[int, int, int, datetime | None, datetime | None] | None = None
     fragment: FragmentFile | None = None
+    client_key: int = 0
 
 
 @dataclass
@@ -54,7 +57,9 @@ class Changes:
 
     added, removed: what becomes live and what no longer is, as net effect of all entries.
     refused: the quarantine entry per input that stands quarantined now; None where none does.
-    final_days: by day and revision, what was published and when.
+    final_days: by day and revision, what was published and when. keys: the ids of the client keys,
+    the first one first. new_keys: since when those count that the ledger does not have yet, by
+    number.
     """
 
     rows: dict[str, dict[FragmentKey, FileRow]] = field(default_factory=lambda: defaultdict(dict))
@@ -64,6 +69,13 @@ class Changes:
     seen: dict[str, SeenFile] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     final_days: dict[tuple[date, int], tuple[datetime, FinalDay]] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    new_keys: dict[int, datetime] = field(default_factory=dict)
+
+    @property
+    def client_key(self) -> int:
+        """The number of the key that counts now."""
+        return max(0, len(self.keys) - 1)
 
     @property
     def changes_tables(self) -> bool:
@@ -82,7 +94,7 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
                 named.add(entry.input_id)
             case Forget():
                 named.update(entry.input_ids)
-            case Seen() | Run() | FinalDays():
+            case Seen() | Run() | FinalDays() | ClientKey():
                 pass
     return named
 
@@ -96,14 +108,19 @@ def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
                 live.update((one.input_id, one) for one in entry.inputs)
             case Forget():
                 live.update(dict.fromkeys(entry.input_ids))
-            case Quarantine() | Seen() | Run() | FinalDays():
+            case Quarantine() | Seen() | Run() | FinalDays() | ClientKey():
                 pass
     return live
 
 
-def plan_changes(rows: Iterable[FileRow], entries: Iterable[Entry]) -> Changes:
-    """Apply entries, in order, to the ledger rows of the inputs that they name."""
-    changes = Changes()
+def plan_changes(
+    rows: Iterable[FileRow], entries: Iterable[Entry], keys: Iterable[str] = ()
+) -> Changes:
+    """Apply entries, in order, to the ledger rows of the inputs that they name.
+
+    keys: the ids of the client keys that the ledger has, the first one first.
+    """
+    changes = Changes(keys=list(keys))
     for row in rows:
         changes.rows[row.key.input_id][row.key] = row
     before = _live(changes)
@@ -136,8 +153,7 @@ def _apply(changes: Changes, entry: Entry) -> None:
         case Quarantine():
             _quarantine(changes, entry)
         case Forget():
-            for input_id in entry.input_ids:
-                _forget(changes, entry, input_id)
+            _forget(changes, entry)
         case Seen():
             changes.seen[entry.path] = SeenFile(
                 entry.path, entry.size, entry.mtime_ns, entry.input_id
@@ -147,6 +163,14 @@ def _apply(changes: Changes, entry: Entry) -> None:
         case FinalDays():
             for day in entry.days:
                 changes.final_days.setdefault((day.day, day.revision), (entry.at, day))
+        case ClientKey():
+            _take_key(changes, entry)
+
+
+def _take_key(changes: Changes, entry: ClientKey) -> None:
+    if changes.keys[-1:] != [entry.key_id]:
+        changes.new_keys[len(changes.keys)] = entry.at
+        changes.keys.append(entry.key_id)
 
 
 def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
@@ -169,6 +193,7 @@ def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
         "",
         entry.at,
         fragment=one.fragment,
+        client_key=changes.client_key,
     )
     changes.refused[one.input_id] = None
 
@@ -197,19 +222,21 @@ def _quarantine(changes: Changes, entry: Quarantine) -> None:
         entry.reason,
         entry.at,
         NO_ROWS,
+        client_key=changes.client_key,
     )
     changes.refused[entry.input_id] = entry
 
 
-def _forget(changes: Changes, entry: Forget, input_id: str) -> None:
-    versions = changes.rows[input_id]
-    for key, row in versions.items():
-        if row.status in ("committed", "quarantined"):
-            versions[key] = replace(
-                row,
-                status="forgotten",
-                reason=entry.reason,
-                run_id=entry.run_id,
-                committed_at=entry.at,
-            )
-            changes.refused[input_id] = None
+def _forget(changes: Changes, entry: Forget) -> None:
+    for input_id in entry.input_ids:
+        versions = changes.rows[input_id]
+        for key, row in versions.items():
+            if row.status in ("committed", "quarantined"):
+                versions[key] = replace(
+                    row,
+                    status="forgotten",
+                    reason=entry.reason,
+                    run_id=entry.run_id,
+                    committed_at=entry.at,
+                )
+                changes.refused[input_id] = None

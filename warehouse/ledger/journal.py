@@ -226,7 +226,22 @@ class FinalDays:
     days: tuple[FinalDay, ...]
 
 
-Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays
+@dataclass(frozen=True)
+class ClientKey:
+    """The key of the client hash that inputs count with from here on.
+
+    The first of these entries speaks of all inputs before it, too: versions that wrote none never
+    changed the key. key_id: what may be shown of the key.
+    """
+
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["key"] = field(default="key", kw_only=True)
+    at: Time
+    key_id: Text
+
+
+Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays | ClientKey
 
 _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 

@@ -40,7 +40,8 @@ def why_counted(one: FoundInput, known: KnownInputs, ledger: Changes, versions: 
         return "new" if known.last_at(one.path) is None else "changed"
     live = known.committed.get(input_id)
     if live is not None and versions.count(live):
-        return "asked for again"
+        is_of_this_key = live.catalog_version == versions.catalog_version
+        return "asked for again" if is_of_this_key else "counted with an earlier client key"
     refused = [row for row in ledger.rows[input_id].values() if row.status == "quarantined"]
     by_these = [row for row in refused if versions.refuse(row.key)]
     if by_these:

@@ -8,8 +8,8 @@ A file is left out at the first of these places that knows enough:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from v6share.schemas.fragment import FragmentKey
@@ -21,23 +21,52 @@ Fate = Literal["todo", "known", "refused", "forgotten"]
 
 @dataclass(frozen=True)
 class Versions:
-    """What a run counts with. ``dialect``: the one that the user named, or None."""
+    """What a run counts with.
+
+    dialect: the one that the user named, or None. earlier: the versions of this very catalog under
+    earlier client keys. What they counted stays as it is, for a new key is no reason to count
+    again.
+    """
 
     rules_version: int
     catalog_version: str
     dialect: str | None = None
+    earlier: frozenset[str] = frozenset()
+
+    def now(self, key: FragmentKey) -> FragmentKey:
+        """A version of an input as it would be called under the present client key."""
+        if key.catalog_version not in self.earlier:
+            return key
+        return replace(key, catalog_version=self.catalog_version)
 
     def count(self, key: FragmentKey) -> bool:
         """Whether this run would count an input as ``key`` says."""
-        return self._same(key) and self.dialect in (None, key.dialect)
+        return self._same(self.now(key)) and self.dialect in (None, key.dialect)
 
     def refuse(self, key: FragmentKey) -> bool:
         """Whether this run would refuse an input as ``key`` says: with the same ``--dialect``."""
-        return self._same(key) and (self.dialect or "") == key.dialect
+        return self._same(self.now(key)) and (self.dialect or "") == key.dialect
 
     def _same(self, key: FragmentKey) -> bool:
         ours = (self.rules_version, self.catalog_version)
         return (key.rules_version, key.catalog_version) == ours
+
+
+class CountedAlready(Mapping[str, FragmentKey]):
+    """The live version of each input, as it would be called under the present client key."""
+
+    def __init__(self, known: KnownInputs, versions: Versions) -> None:
+        self._committed = known.committed
+        self._versions = versions
+
+    def __getitem__(self, input_id: str) -> FragmentKey:
+        return self._versions.now(self._committed[input_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._committed)
+
+    def __len__(self) -> int:
+        return len(self._committed)
 
 
 def sort_out(

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import duckdb
@@ -14,12 +15,13 @@ from v6share.schemas.ledger import (
     INPUT_LEDGERS,
     LEDGER_FILES,
     LEDGER_FINAL_DAYS,
+    LEDGER_KEYS,
     LEDGER_RUNS,
 )
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.arrow import delete_matching, insert_rows
 from v6share.warehouse.database.state import raise_revision
-from v6share.warehouse.database.touched import note_touched_days, note_touched_ids
+from v6share.warehouse.database.touched import note_touched, note_touched_days, note_touched_ids
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
     Changes,
@@ -34,8 +36,8 @@ WITH_FRAGMENTS: Final = (
 # The live version of each input, with its path and what its fragment is known by: the columns that
 # a wanted fragment is made from.
 LIVE_FRAGMENTS: Final = (
-    "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size "
-    f"FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed'"
+    "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size, "
+    f"f.client_key FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed'"
 )
 
 
@@ -51,29 +53,26 @@ def file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[Fi
     """Every row of these inputs, by whatever versions. named: input ids."""
     rows = connection.execute(
         "SELECT input_id, dialect, rules_version, catalog_version, f.path, f.size, run_id, status, "
-        "reason, committed_at, w.sha256, w.size, rows_in, rows_counted, rows_rejected, "
+        "reason, committed_at, w.sha256, w.size, client_key, rows_in, rows_counted, rows_rejected, "
         f"first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
         "WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
         [sorted(named)],
     ).fetchall()
     return [
-        _file_row(*row[:10], fragment=fragment_file(*row[10:12]), figures=tuple(row[12:]))
+        replace(
+            _file_row(*row[:10]),
+            fragment=fragment_file(*row[10:12]),
+            client_key=row[12],
+            figures=tuple(row[13:]),
+        )
         for row in rows
     ]
 
 
 def _file_row(
-    input_id: str,
-    dialect: str,
-    rules_version: int,
-    catalog_version: str,
-    *fields: Any,
-    fragment: FragmentFile | None,
-    figures: Any,
+    input_id: str, dialect: str, rules_version: int, catalog_version: str, *fields: Any
 ) -> FileRow:
-    key = FragmentKey(input_id, dialect, rules_version, catalog_version)
-    path, size, run_id, status, reason, committed_at = fields
-    return FileRow(key, path, size, run_id, status, reason, committed_at, figures, fragment)
+    return FileRow(FragmentKey(input_id, dialect, rules_version, catalog_version), *fields)
 
 
 def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
@@ -83,6 +82,7 @@ def write_ledger(connection: duckdb.DuckDBPyConnection, changes: Changes) -> Non
     _replace(connection, LEDGER_RUNS, "run_id", [_run_record(run) for run in changes.runs.values()])
     _write_seen(connection, list(changes.seen.values()))
     _write_final_days(connection, changes)
+    _write_keys(connection, changes)
     if changes.changes_tables:
         raise_revision(connection)
         note_touched_ids(connection, [table.name for table in INPUT_LEDGERS], changes.rows)
@@ -109,6 +109,7 @@ def _file_record(row: FileRow) -> dict[str, Any]:
         "first_start": first,
         "last_end": last,
         "committed_at": row.committed_at,
+        "client_key": row.client_key,
     }
 
 
@@ -183,3 +184,20 @@ def _write_final_days(connection: duckdb.DuckDBPyConnection, changes: Changes) -
     days = pa.array(sorted({day for day, _ in changes.final_days}), pa.date32())
     note_touched_days(connection, LEDGER_FINAL_DAYS.name, days)
     raise_revision(connection)
+
+
+def key_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The ids of the client keys, the first one first; empty where none was noted yet."""
+    found = connection.execute("SELECT key_id FROM ledger_keys ORDER BY client_key").fetchall()
+    return [key_id for (key_id,) in found]
+
+
+def _write_keys(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    if changes.new_keys:
+        records = [
+            {"client_key": number, "key_id": changes.keys[number], "since": since}
+            for number, since in changes.new_keys.items()
+        ]
+        rows = pa.Table.from_pylist(records, schema=LEDGER_KEYS.arrow_schema)
+        insert_rows(connection, LEDGER_KEYS.name, rows)
+        note_touched(connection, [LEDGER_KEYS.name])

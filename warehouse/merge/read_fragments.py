@@ -33,6 +33,7 @@ from v6share.schemas.fragment import (
     HASH_BYTES,
     FragmentFile,
     FragmentKey,
+    in_fragment,
 )
 from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.workspace import storage
@@ -107,7 +108,7 @@ class FragmentSource:
     """Which fragment is wanted: its key, its file, and the input's path for messages.
 
     written: what the file is known by; None where an older version committed it. is_new: it is
-    about to be committed.
+    about to be committed. client_key: the number of the key that it was counted with.
     """
 
     key: FragmentKey
@@ -115,13 +116,19 @@ class FragmentSource:
     path: str
     written: FragmentFile | None = None
     is_new: bool = False
+    client_key: int = 0
 
 
 def source_of(
-    workspace: Workspace, key: FragmentKey, path: str, written: FragmentFile | None
+    workspace: Workspace,
+    key: FragmentKey,
+    path: str,
+    written: FragmentFile | None,
+    client_key: int = 0,
 ) -> FragmentSource:
     """The source of a fragment in this workspace."""
-    return FragmentSource(key, workspace.fragment(key.fragment_id), path, written)
+    file = workspace.fragment(key.fragment_id)
+    return FragmentSource(key, file, path, written, client_key=client_key)
 
 
 @dataclass(frozen=True)
@@ -411,9 +418,7 @@ def _header(row: pa.Table, source: FragmentSource) -> Header:
 
 
 def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
-    schema = table.arrow_schema
-    if schema.names[0] == "input_id":
-        schema = schema.remove(0)
+    schema = in_fragment(table).arrow_schema
     column = row.column(table.name)
     try:
         batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
@@ -423,9 +428,11 @@ def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
         if _is_of_the_system(error, source):
             raise
         raise FragmentUnreadable(source, f"bad {table.name} ({error})") from error
-    if table.columns[0].name == "input_id":
-        ids = pa.repeat(pa.scalar(source.key.input_id, pa.string()), flat.num_rows)
-        flat = flat.add_column(0, pa.field("input_id", pa.string(), nullable=False), ids)
+    of_the_input = {"input_id": source.key.input_id, "client_key": source.client_key}
+    for number, column in enumerate(table.arrow_schema):
+        if column.name not in schema.names:
+            value = pa.scalar(of_the_input[column.name], column.type)
+            flat = flat.add_column(number, column, pa.repeat(value, flat.num_rows))
     return flat
 
 

@@ -38,6 +38,7 @@ from v6share.schemas.aggregates import (
 )
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import InputRefused
+from v6share.schemas.fragment import in_fragment
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
 from v6share.schemas.merge_rows import combine, group_rows, lay_out, wide_integers
 
@@ -265,7 +266,7 @@ def _clients_table(plan: Plan, parts: Sequence[Accumulator]) -> pa.Table:
     bounds = np.append(groups.starts, len(groups.order))
     thetas, offsets, hashes = sketches.unite(held, sketch[groups.order], bounds)
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(hashes))
-    return lay_out(CLIENTS_1D, [*groups.keys, pa.array(thetas), lists])
+    return lay_out(in_fragment(CLIENTS_1D), [*groups.keys, pa.array(thetas), lists])
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
