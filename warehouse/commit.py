@@ -28,7 +28,7 @@ from v6share.schemas.merge_rows import SumBeyondRangeError
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
-from v6share.warehouse.fragment_damage import source_of_row
+from v6share.warehouse.fragment_damage import naming_all, source_of_row
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.changes import (
     NO_ROWS,
@@ -103,7 +103,10 @@ def record(
     and what already stands in the journal is applied when the warehouse is opened next.
     """
     apply(connection, workspace)
-    return _commit(connection, workspace, entries, is_new=True)
+    try:
+        return _commit(connection, workspace, entries, is_new=True)
+    except FragmentUnreadable as error:
+        raise naming_all(error, workspace, opens=True) from error
 
 
 def withdraw_unapplied(workspace: Workspace, entries: Sequence[Entry]) -> None:
@@ -128,7 +131,10 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
     except FragmentUnreadable:
         entries = journal.read(workspace.journal, _applied(connection))
         live_at_end = live_after(entry for entry, _ in entries)
-        done.extend(_apply_slices(connection, workspace, live_at_end))
+        try:
+            done.extend(_apply_slices(connection, workspace, live_at_end))
+        except FragmentUnreadable as error:
+            raise naming_all(error, workspace, opens=False) from error
     total = Applied(*map(sum, zip(*map(astuple, done), strict=True)))
     if not total.entries and start.offset and not start.seal:
         _note_applied(connection, journal.with_seal(workspace.journal, start))

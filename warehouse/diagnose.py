@@ -84,7 +84,7 @@ def _fragments(workspace: Workspace) -> Finding:
         "damaged",
         f"{len(damaged):,} of {len(sources):,}; the first: {damaged[0].found}",
         "the tables hold their numbers; they cannot be made anew without them",
-        what_helps(damaged),
+        what_helps(damaged, opens=storage.exists(workspace.warehouse)),
     )
 
 

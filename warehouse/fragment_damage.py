@@ -70,6 +70,22 @@ def find_damaged(sources: Iterable[FragmentSource]) -> list[FragmentUnreadable]:
         return [one for one in readers.map(_caught(check_bytes), sources) if one is not None]
 
 
+def naming_all(
+    error: FragmentUnreadable, workspace: Workspace, *, opens: bool
+) -> FragmentUnreadable:
+    """The same error, with all other fragments that count and are lost or damaged.
+
+    Who withdraws one of them has its days made again from the others. An error that named one alone
+    would name the next one when that is done, and the first one again when the next one is. opens:
+    as in ``FragmentUnreadable``. Every byte of all fragments is read.
+    """
+    if error.source.is_new:
+        return error
+    damaged = find_damaged(sources_of_journal(workspace))
+    others = [one for one in damaged if one.source.key != error.source.key]
+    return FragmentUnreadable(error.source, error.problem, others, opens=opens)
+
+
 def _caught(
     check: Callable[[FragmentSource], None],
 ) -> Callable[[FragmentSource], FragmentUnreadable | None]:

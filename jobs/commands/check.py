@@ -66,7 +66,7 @@ def main(
         judge.begin()
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
-        say_damaged(damaged, messages.fail)
+        say_damaged(damaged, messages.fail, opens=storage.exists(workspace.warehouse))
         of_warehouse = _of_warehouse(workspace, damaged, judge, docs, results=results)
         found = [*of_warehouse, _of_fragments(damaged)]
     table = _as_table(found)

@@ -109,16 +109,18 @@ def _withdraw_damaged(
     """
     refuse_lost_entries(workspace)
     wanted = entries[0].input_ids
-    named = [one for one in sources_of_journal(workspace) if one.key.input_id in wanted]
-    damaged = find_damaged(named)
-    if len(damaged) < len(wanted):
+    damaged = find_damaged(sources_of_journal(workspace))
+    named = [one for one in damaged if one.source.key.input_id in wanted]
+    if len(named) < len(wanted):
         raise error
     withdraw_unapplied(workspace, entries)
-    rows = damage_table(damaged).select(["input_id", "path", "problem"])
+    rows = damage_table(named).select(["input_id", "path", "problem"])
     write_tables({"withdrawn": rows}, form)
+    left = " ".join(one.source.key.input_id for one in damaged if one not in named)
+    too = f"`v6share forget {left}` withdraws the others that are damaged, then " if left else ""
     messages.warn(
         f"withdrawn in the journal alone, for the warehouse cannot be opened ({error.found}). "
-        "Next, `v6share rebuild` makes it again without them"
+        f"Next, {too}`v6share rebuild` makes it again without them"
     )
     return ExitCode.DONE
 

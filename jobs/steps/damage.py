@@ -35,15 +35,20 @@ def damage_table(damaged: Sequence[FragmentUnreadable]) -> pa.Table:
     return pa.Table.from_pylist(damage_rows(damaged), schema=schema)
 
 
-def say_damaged(damaged: Sequence[FragmentUnreadable], say: Callable[..., None]) -> None:
-    """Say of the first fragments what is wrong, of the others how many, and once what helps."""
+def say_damaged(
+    damaged: Sequence[FragmentUnreadable], say: Callable[..., None], *, opens: bool = True
+) -> None:
+    """Say of the first fragments what is wrong, of the others how many, and once what helps.
+
+    opens: whether the warehouse can be opened without them.
+    """
     if not damaged:
         return
     for one in damaged[:_NAMED]:
         say(one.found, input_id=one.source.key.input_id, fragment=one.source.file)
     others = len(damaged) - _NAMED
     more = f"{others:,} more like these. " if others > 0 else ""
-    say(more + what_helps(damaged))
+    say(more + what_helps(damaged, opens=opens))
 
 
 def say_if_altered(connection: Connection, workspace: Workspace) -> None:

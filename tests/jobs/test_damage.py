@@ -53,7 +53,7 @@ def call(
 
 def fragment_of(root: Path, name: str) -> tuple[Path, str]:
     """The fragment of a flow file, and the id of its input, from the journal's text."""
-    first = json.loads(Workspace(root).journal.read_text().splitlines()[0])
+    _, first = map(json.loads, Workspace(root).journal.read_text().splitlines()[:2])
     (size, input_id) = next(
         (one["fragment"]["size"], one["input_id"])
         for one in first["inputs"]
@@ -264,7 +264,7 @@ def test_what_is_said_of_a_broken_journal_helps_word_for_word(
     wanted = tables(root)
     workspace = Workspace(root)
     lines = workspace.journal.read_bytes().splitlines(keepends=True)
-    lines[2] = lines[2].replace(b"1.parquet", b"9.parquet")
+    lines[3] = lines[3].replace(b"1.parquet", b"9.parquet")
     workspace.journal.write_bytes(b"".join(lines))
     warehouse(root)
     if published == "gone":
@@ -287,7 +287,7 @@ def test_what_is_said_of_another_journal_helps_word_for_word(
     wanted = tables(root)
     workspace = Workspace(root)
     whole = workspace.journal.read_bytes()
-    older = b"".join(whole.splitlines(keepends=True)[:2])
+    older = b"".join(whole.splitlines(keepends=True)[:3])
     workspace.journal.write_bytes(older)
     if kept == "as long":
         shutil.copytree(root, tmp_path / "other")

@@ -1,5 +1,6 @@
 """A workspace that an older version made is brought up to date in place, and says the same."""
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from calls import call, run
 from workspaces import differing, make_workspace, tables
 
 from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.workspace.client_key import key_id
+from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
 # Flows and a workspace in which version 0.1.0 counted them, when it had schema 5: no spans that
@@ -37,6 +40,40 @@ def test_it_is_brought_up_to_date_by_the_next_run(
     assert not differing(tables(older), tables(other))
     assert call(capsys, older, "check", "--results")[0] is ExitCode.DONE
     assert run(capsys, older, flows)[1]["outcome"] == "no-op"
+
+
+def test_it_takes_its_key_at_the_next_run_and_keeps_it(
+    capsys: pytest.CaptureFixture[str], older: Path, tmp_path: Path
+) -> None:
+    """It counted before any version noted the id of a key."""
+    key = Workspace(older).client_key
+    right = key.read_bytes()
+    with hold(Workspace(older), "v6share run elsewhere"):
+        code, out, _ = call(capsys, older, "status", "--format", "json")
+    assert (code, json.loads(out)["keys"]) == (ExitCode.DONE, [])
+    assert call(capsys, older, "rebuild")[0] is ExitCode.DONE
+    assert run(capsys, older, tmp_path / "flows")[0] is ExitCode.DONE
+    (row,) = json.loads(call(capsys, older, "key", "show", "--format", "json")[1])
+    assert (row["client_key"], row["key_id"]) == (0, key_id(right))
+    assert (
+        row["inputs"]
+        == json.loads(call(capsys, older, "status", "--format", "json")[1])["files"][0]["inputs"]
+    )
+    key.write_bytes(bytes(16))
+    assert run_fails(capsys, older, tmp_path / "flows")
+    key.write_bytes(right)
+    assert run(capsys, older, tmp_path / "flows")[0] is ExitCode.DONE
+
+
+def test_its_first_key_may_be_changed_before_any_run(
+    capsys: pytest.CaptureFixture[str], older: Path, tmp_path: Path
+) -> None:
+    old = key_id(Workspace(older).client_key.read_bytes())
+    assert call(capsys, older, "key", "rotate")[0] is ExitCode.DONE
+    first, second = json.loads(call(capsys, older, "key", "show", "--format", "json")[1])
+    assert first["key_id"] == old
+    assert first["inputs"]
+    assert second["inputs"] == 0
 
 
 def test_a_step_that_fails_leaves_it_as_it_was(

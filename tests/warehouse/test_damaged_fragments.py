@@ -61,7 +61,7 @@ def test_a_header_that_cannot_be_one_is_unreadable(tmp_path: Path, harm: str) ->
     else:
         row = row.set_column(8, "first_start", pa.array([2**62]).view(pa.timestamp("us")))
     pq.write_table(row, source.file)
-    with pytest.raises(FragmentUnreadable, match=r"run the flow files again"):
+    with pytest.raises(FragmentUnreadable, match=r"Put the file back from a backup"):
         read_fragment(source)
 
 
@@ -69,10 +69,10 @@ def test_the_advice_brings_back_no_other_input(tmp_path: Path) -> None:
     """With a whole folder, inputs that were withdrawn on purpose would count again, too."""
     workspace = workspace_at(tmp_path)
     made = make_fragment(workspace, "a", 1)
-    source = FragmentSource(
-        made.key, workspace.fragment(made.key.fragment_id), "/flows/a b.parquet"
-    )
+    flows = tmp_path / "a b.parquet"
+    flows.touch()
+    source = FragmentSource(made.key, workspace.fragment(made.key.fragment_id), str(flows))
     source.file.unlink()
     with pytest.raises(FragmentUnreadable) as caught:
         read_fragment(source)
-    assert "`v6share run '/flows/a b.parquet' --include-forgotten`" in str(caught.value)
+    assert f"`v6share run '{flows}' --include-forgotten`" in str(caught.value)

@@ -386,7 +386,10 @@ def test_a_warehouse_of_an_older_version_learns_what_comes(workspace: Workspace)
         older.execute("DROP TABLE private.fragments")
         older.execute("DROP SCHEMA results CASCADE; DROP SCHEMA definitions CASCADE")
         older.execute("".join(f"DROP TABLE private.{t};" for t in LATER))
-        older.execute("DROP TABLE ledger_final_days; DROP TABLE checks; DROP TABLE check_results")
+        for table in ("ledger_final_days", "checks", "check_results", "ledger_keys"):
+            older.execute(f"DROP TABLE {table}")
+        for table in ("ledger_files", "clients_1d"):
+            older.execute(f"ALTER TABLE {table} DROP COLUMN client_key")
         older.execute("DELETE FROM private.migrations WHERE version >= 3")
     entry = commit_written(workspace, made[1])
     recorded(workspace, entry)

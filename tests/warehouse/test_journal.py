@@ -13,6 +13,7 @@ from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.ledger import LEDGER_FINAL_DAYS, LEDGER_RUNS
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import (
+    ClientKey,
     Commit,
     CommittedInput,
     Entry,
@@ -36,6 +37,7 @@ ENTRIES = st.one_of(
     st.builds(Seen, TEXT, NUMBERS, NUMBERS, TEXT),
     st.builds(Forget, TEXT, TIMES, st.lists(TEXT, max_size=3).map(tuple), TEXT),
     st.builds(FinalDays, TIMES, st.lists(DAYS, max_size=3).map(tuple)),
+    st.builds(ClientKey, TIMES, TEXT),
     st.just(quarantine("x")),
     st.just(Run("r", "c", "0", 1, "c", AT, AT, 1, 2, 3, 4, 5, 6, "committed")),
 )
@@ -82,6 +84,10 @@ GOLDEN: list[tuple[Entry, str]] = [
         f'"{input_id("x")}", "path": "/flows/x.parquet", "size": 99, "mtime_ns": 5, "dialect": "", '
         '"rules_version": 1, "catalog_version": "c1", "reason": "no_dialect", "detail": '
         '"columns found: a, b"}',
+    ),
+    (
+        ClientKey(AT, "0123456789abcdef"),
+        '{"type": "key", "at": "2026-04-01T12:00:00.123456", "key_id": "0123456789abcdef"}',
     ),
     (
         Seen("/copy/\udcff\u00fc", 7, 8, "ab12"),

@@ -39,6 +39,11 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
         (COMMITTED, Versions(1, "c1"), "known"),
         (COMMITTED, Versions(2, "c1"), "todo"),
         (COMMITTED, Versions(1, "c2"), "todo"),
+        # c1 is the same catalog under an earlier client key.
+        (COMMITTED, Versions(1, "c2", earlier=frozenset({"c1"})), "known"),
+        (COMMITTED, Versions(2, "c2", earlier=frozenset({"c1"})), "todo"),
+        (COMMITTED, Versions(1, "c2", "goflow2", frozenset({"c1"})), "todo"),
+        (REFUSED, Versions(1, "c2", earlier=frozenset({"c1"})), "refused"),
         (COMMITTED, Versions(1, "c1", "ipfix"), "known"),
         (COMMITTED, Versions(1, "c1", "goflow2"), "todo"),
         (REFUSED, Versions(1, "c1"), "refused"),

@@ -52,6 +52,8 @@ KEPT_BYTES: Final = 64 << 20
 _SMALL_BYTES: Final = 256 << 10
 _DAY: Final = timedelta(days=1)
 _NAMED: Final = 10
+# As wide as the times of flows may be.
+_ALWAYS: Final = "--since 1990-01-01 --until 9999-12-30"
 # What damaged bytes make Arrow raise, and Python for the names and times that stand in them.
 _READ_ERRORS: Final = (
     OSError,
@@ -65,42 +67,92 @@ _READ_ERRORS: Final = (
 
 
 class FragmentUnreadable(UserError):  # noqa: N818 - a name for what is found
-    """A fragment that the warehouse needs cannot be used. ``found`` says what is wrong."""
+    """A fragment that the warehouse needs cannot be used. ``found`` says what is wrong.
 
-    def __init__(self, source: "FragmentSource", problem: str) -> None:
+    others: more of them, which stand in the way of what would help this one alone. opens: whether
+    the warehouse can be opened without them.
+    """
+
+    def __init__(
+        self,
+        source: "FragmentSource",
+        problem: str,
+        others: "Sequence[FragmentUnreadable]" = (),
+        *,
+        opens: bool = True,
+    ) -> None:
         self.source = source
         self.problem = problem
         self.found = (
             f"{source.file}: {problem}. It holds the aggregates of {source.path or 'an input'} "
             f"(input {source.key.input_id})"
         )
-        super().__init__(f"{self.found}. {what_helps([self])}")
+        more = f"{_in_words(others)}. " if others else ""
+        super().__init__(f"{self.found}. {more}{what_helps([self, *others], opens=opens)}")
 
 
-def what_helps(unreadable: Sequence[FragmentUnreadable]) -> str:
-    """What to do about fragments that cannot be used. They are all new, or all count already."""
+def _in_words(others: Sequence[FragmentUnreadable]) -> str:
+    """Which other fragments are lost or damaged."""
+    named = [one.source.path or one.source.key.input_id for one in others[:_NAMED]]
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    return f"Lost or damaged, too: the fragments of {', '.join(named)}{more}"
+
+
+def what_helps(unreadable: Sequence[FragmentUnreadable], *, opens: bool = True) -> str:
+    """What to do about fragments that cannot be used. They are all new, or all count already.
+
+    unreadable: all there are, for each of them keeps the others from being withdrawn alone. opens:
+    whether the warehouse can be opened without them. The commands can be run as they stand, one
+    after the other.
+    """
     first = unreadable[0].source
     if first.is_new:
         return "Nothing was committed: run its file again, its fragment is then written anew"
-    some = unreadable[:_NAMED]
-    more = " ..." if len(unreadable) > _NAMED else ""
-    ids = " ".join(one.source.key.input_id for one in some)
-    paths = " ".join(quote(one.source.path or "FILE") for one in some)
-    if len(unreadable) > 1:
-        restore, these = "these files", "these inputs, all at once"
-    else:
-        digest = "" if first.written is None else f" (SHA-256 {first.written.sha256})"
-        restore = f"the file{digest}"
-        these = "the input, at once with all others whose fragments `v6share check` finds damaged"
-    return (
-        f"Put {restore} back from a backup. Where there is none, and the flow files are still "
-        "there, `v6share backfill --reprocess all --since T --until T "
-        f"{paths}{more}`, with the time of their flows, makes it again. Where that cannot be, "
-        f"withdraw {these}: `v6share forget "
-        f"{ids}{more}`, and run the flow files again, these alone, for others that are withdrawn "
-        f"would count again, too: `v6share run {paths}{more} --include-forgotten`. Where a flow "
-        "file is gone, its numbers are lost"
+    there = [one for one in unreadable if storage.is_file(Path(one.source.path))]
+    digest = "" if first.written is None else f" (SHA-256 {first.written.sha256})"
+    restore = "these files" if len(unreadable) > 1 else f"the file{digest}"
+    other_ways = _ways_while_it_opens if opens else _ways_while_it_does_not
+    gone = [one for one in unreadable if one not in there]
+    return f"Put {restore} back from a backup. Where there is none, {other_ways(there, gone)}"
+
+
+def _ways_while_it_opens(
+    there: Sequence[FragmentUnreadable], gone: Sequence[FragmentUnreadable]
+) -> str:
+    """Where a warehouse can be opened. there, gone: by whether the flow file is still there."""
+    if not there:
+        return f"{_withdraw(gone)}; as the flow files are gone, the numbers are lost"
+    again = (
+        f"`v6share backfill --reprocess all {_ALWAYS} {_paths(there)}` counts the flow files again "
+        "and makes their fragments anew"
     )
+    if gone:
+        return f"{again}. Then {_withdraw(gone)}; these flow files are gone, their numbers are lost"
+    return f"{again}. Where that does not help, {_withdraw(there)}, and {_count_again(there)}"
+
+
+def _ways_while_it_does_not(
+    there: Sequence[FragmentUnreadable], gone: Sequence[FragmentUnreadable]
+) -> str:
+    """Where the warehouse must be made anew first, without these fragments. As above."""
+    steps = [_withdraw([*there, *gone]), "`v6share rebuild` makes the warehouse without"]
+    counted = [_count_again(there)] if there else []
+    lost = "; where a flow file is gone, its numbers are lost" if gone else ""
+    return f"{', then '.join([*steps, *counted])}{lost}"
+
+
+def _withdraw(some: Sequence[FragmentUnreadable]) -> str:
+    ids = " ".join(one.source.key.input_id for one in some)
+    them = "the inputs, all at once" if len(some) > 1 else "the input"
+    return f"`v6share forget {ids}` withdraws {them}"
+
+
+def _count_again(some: Sequence[FragmentUnreadable]) -> str:
+    return f"`v6share run {_paths(some)} --include-forgotten` counts the flow files again"
+
+
+def _paths(some: Sequence[FragmentUnreadable]) -> str:
+    return " ".join(quote(one.source.path) for one in some)
 
 
 @dataclass(frozen=True)
