@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v6share import __version__
-from v6share.jobs.steps.head_start import compile_now
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.messages import Verdict
@@ -28,7 +27,6 @@ from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, sampled_inputs
 from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
 from v6share.workspace import storage
-from v6share.workspace.configured import configure_for_reading
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -139,6 +137,10 @@ class JobGate:
         return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
 
     def _plan(self) -> "Plan":
+        # Here: catalog and kernels are slow to load, and mostly no flow is to be judged.
+        from v6share.jobs.steps.head_start import compile_now
+        from v6share.workspace.configured import configure_for_reading
+
         return compile_now(configure_for_reading(self.workspace.root, {}))
 
     def _validate(
