@@ -42,7 +42,7 @@ CLIENT_KEY: Final = bytes(range(16))
 # What depends on when and where a run was, or on its version's name, and on no flow. Inputs are in
 # the same place for both, so their paths are compared.
 OF_THE_RUN: Final = frozenset(
-    {"run_id", "command", "code_version", "started_at", "finished_at", "committed_at"}
+    {"run_id", "command", "code_version", "started_at", "finished_at", "committed_at", "since"}
 )
 # Notes that a version keeps about its own files and work: offsets, digests, migrations, what
 # changed; and what says which snapshot a published file is.

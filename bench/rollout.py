@@ -173,6 +173,7 @@ def enter_input(
         "first_start": datetime.combine(LAST_DAY, time()),
         "last_end": at,
         "committed_at": at,
+        "client_key": 0,
     }
     run = {
         "command": "v6share run flows/",
