@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+FAILING: Final = (errno.EIO,)
 DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What DuckDB says of the bytes of a file: bad blocks have no class of their own, and the error of a
 # failed checkpoint has these words in its middle.

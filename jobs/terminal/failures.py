@@ -8,7 +8,14 @@ import typer
 
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.messages import current, detail, fail
-from v6share.schemas.errors import DENIED, NO_ROOM, UserError, line_that_says, says_damage
+from v6share.schemas.errors import (
+    DENIED,
+    FAILING,
+    NO_ROOM,
+    UserError,
+    line_that_says,
+    says_damage,
+)
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -47,6 +54,14 @@ def report_failure(error: Exception) -> ExitCode:
     if full:
         fail(f"no space left: {full}. Nothing is half done; make room and run the same again")
         return ExitCode.INTERNAL
+    failing = line_that_says(error, FAILING)
+    if failing:
+        fail(
+            f"a disk cannot be read or written: {failing}. That does not say that a file is "
+            "damaged, and nothing is half done; run the same again when the disk works (the "
+            "system's log says what is the matter with it)"
+        )
+        return ExitCode.USAGE
     denied = _path_refused(error)
     if denied:
         fail(
