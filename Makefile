@@ -7,9 +7,13 @@ AUDIT  := build/audit-venv
 FLOWS  ?= 8
 RUNS   ?= 3
 RATE   ?= 10000
+KILLS  ?= 5000
+RACES  ?= 200
+FLIPS  ?= 10000
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark audit bench lock sample clean
+.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark audit faults bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +80,9 @@ test-spark: $(SPARK)/.spark ## count with Spark, in an environment of its own; J
 
 audit: $(AUDIT)/.audit ## look for known vulnerabilities of all that is locked, and write bills of materials into build/bills/
 	@$(AUDIT)/bin/python -m tools.audit $(AUDIT)/bin
+
+faults: setup-test ## disturb v6share for hours and write the figures into docs/reliability.md; goes on if broken off
+	@$(BIN)/python -m faults --kills $(KILLS) --races $(RACES) --flips $(FLIPS) --seed $(SEED) --jobs 2
 
 bench: ## run the job side by side with its peers; FLOWS=24 RUNS=5 for a real measurement
 	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv

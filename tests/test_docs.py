@@ -114,6 +114,16 @@ def test_ci_runs_commands_of_the_readme_and_nothing_else() -> None:
     assert set(lines[found_itself:]) <= shown
 
 
+def test_each_promise_names_tests_that_there_are() -> None:
+    section = text_of(ROOT / "docs" / "reliability.md").partition("## Promises")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    for row in rows[1:]:
+        named = re.findall(r"`(tests/[^`:]+)::(\w+)`", row)
+        assert named, f"no test: {row}"
+        for file, name in named:
+            assert f"\ndef {name}(" in text_of(ROOT / file), f"{file} has no {name}"
+
+
 def test_the_page_of_tables_is_what_the_code_says() -> None:
     assert text_of(ROOT / "docs" / "tables.md") == tables_page.tables_page(), (
         "docs/tables.md is stale: python -m tools.tables_page > docs/tables.md"

@@ -1,0 +1,1 @@
+"""Faults on purpose: kills, full disks, failing reads, races, flipped bits."""

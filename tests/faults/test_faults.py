@@ -1,0 +1,58 @@
+"""The short form of ``make faults``: a few faults of every kind, the same ones each time."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from faults.__main__ import read_results
+from faults.report import BEGIN, END, figures
+from faults.seam import why_unsupported
+from faults.trials import Result
+
+SIZES = {"kills": 28, "errors": 9, "races": 2, "flips": 8, "gates": 0, "corpora": 4}
+KINDS = {
+    "kill at a step",
+    "kill at random",
+    "full disk",
+    "disk gone read-only",
+    "failing read",
+    "clock set back",
+    "several at once",
+    "flipped bit of state",
+    "flipped bit of an input",
+}
+
+
+@pytest.mark.skipif(bool(why_unsupported()), reason=why_unsupported())
+def test_whatever_happens_the_tables_are_the_same_in_the_end(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    sizes = [f"--{name}={count}" for name, count in SIZES.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "faults", *sizes, "--out", tmp_path, "--page", page],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = read_results(tmp_path / "results-1.jsonl")
+    reached = Counter(one.kind for one in results if one.verdict != "missed")
+    assert reached.keys() >= KINDS
+    assert reached["kill at a step"] > SIZES["kills"] // 4
+    assert figures(results).splitlines()[2:] == page.read_text().splitlines()[3:-1]
+
+
+def test_figures_are_counted_by_kind_and_command() -> None:
+    said = figures(
+        [
+            Result("kill at a step/run/fsync journal/1/before", "equal", "", 1, 1800),
+            Result("kill at random/run/3", "failed", "lost", 3, 1800),
+            Result("full disk/rebuild/9", "missed", "", 0, 3600),
+        ]
+    )
+    assert "2 trials with 4 faults in 2.0 hours of work; in 1 more" in said
+    assert "| kill at random | 1 | 3 | 0 | 0 | 0 | 0 | 1 |" in said
+    assert "| run | 2 | 4 | 1 | 0 | 0 | 0 | 1 |" in said
