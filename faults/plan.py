@@ -55,12 +55,16 @@ class Measured:
     seconds: float
 
 
-def measure(world: World, place: Path) -> dict[str, Measured]:
-    """Run each command that ends by itself, undisturbed, and note what it does."""
-    return {one.name: _measured(world, one, place) for one in COMMANDS if not one.follows}
+def measure(world: World, place: Path, *, holds: bool) -> dict[str, Measured]:
+    """Run each command that ends by itself, undisturbed, and note what it does.
+
+    holds: whether system calls can be held. Else nobody knows of steps, and none is disturbed.
+    """
+    ended = (one for one in COMMANDS if not one.follows)
+    return {one.name: _measured(world, one, place, holds=holds) for one in ended}
 
 
-def _measured(world: World, one: Disturbed, place: Path) -> Measured:
+def _measured(world: World, one: Disturbed, place: Path, *, holds: bool) -> Measured:
     root, seen = world.copy(one.start, place), Counter[str]()
 
     def note(call: Call) -> Decision:
@@ -68,7 +72,8 @@ def _measured(world: World, one: Disturbed, place: Path) -> Measured:
             seen.update([step_of(call, root) or _READ])
         return "go on"
 
-    ended = world.command(root, one.arguments, held=CHANGES | READS).serve(note)
+    command = world.command(root, one.arguments, held=CHANGES | READS if holds else ())
+    ended = command.serve(note) if holds else command.wait()
     shutil.rmtree(root)
     reads = seen.pop(_READ, 1)
     return Measured(seen, reads, ended.seconds)
@@ -117,8 +122,7 @@ def _steps(measured: dict[str, Measured], chance: random.Random) -> Iterator[str
 
 
 def _errors(measured: dict[str, Measured], chance: random.Random) -> Iterator[str]:
-    for name in cycle(measured):
-        one = measured[name]
+    for name, one in cycle((name, one) for name, one in measured.items() if one.steps):
         yield f"{FULL_DISK}/{name}/{chance.randint(1, one.steps.total())}"
         yield f"{READ_ONLY_DISK}/{name}/{chance.randint(1, one.steps.total())}"
         yield f"{FAILING_READ}/{name}/{chance.randint(1, one.reads)}"

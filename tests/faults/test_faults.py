@@ -5,28 +5,22 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from faults.__main__ import read_results
 from faults.report import BEGIN, END, figures
 from faults.seam import why_unsupported
 from faults.trials import Result
 
-SIZES = {"kills": 28, "errors": 9, "races": 2, "flips": 8, "gates": 0, "corpora": 4}
-KINDS = {
-    "kill at a step",
+SIZES = {"kills": 32, "errors": 8, "races": 1, "flips": 6, "gates": 0, "corpora": 0}
+ANYWHERE = {
     "kill at random",
-    "full disk",
-    "disk gone read-only",
-    "failing read",
     "clock set back",
     "several at once",
     "flipped bit of state",
     "flipped bit of an input",
 }
+WHERE_CALLS_ARE_HELD = {"kill at a step", "full disk", "disk gone read-only", "failing read"}
 
 
-@pytest.mark.skipif(bool(why_unsupported()), reason=why_unsupported())
 def test_whatever_happens_the_tables_are_the_same_in_the_end(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n{END}\n")
@@ -40,8 +34,7 @@ def test_whatever_happens_the_tables_are_the_same_in_the_end(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     results = read_results(tmp_path / "results-1.jsonl")
     reached = Counter(one.kind for one in results if one.verdict != "missed")
-    assert reached.keys() >= KINDS
-    assert reached["kill at a step"] > SIZES["kills"] // 4
+    assert reached.keys() >= ANYWHERE | (set() if why_unsupported() else WHERE_CALLS_ARE_HELD)
     assert figures(results).splitlines()[2:] == page.read_text().splitlines()[3:-1]
 
 

@@ -1,10 +1,7 @@
 """Crashes: whatever the moment, opening again (and running again) gives the undisturbed state."""
 
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -171,26 +168,4 @@ def test_a_rebuild_after_a_crash_leaves_the_old_log_behind(
     assert log.stat().st_size > 0
     assert rebuild(workspace, None).entries == 3
     assert run(workspace) == 0
-    assert_same_state(workspace, undisturbed)
-
-
-def test_random_kills(tmp_path: Path, undisturbed: Workspace) -> None:
-    workspace = workspace_at(tmp_path / "w")
-    rng = random.Random(4)
-    kills = 0
-    while True:
-        child = subprocess.Popen(command(workspace), stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        with child.stdout:
-            child.stdout.readline()
-            if kills < 8:
-                time.sleep(rng.uniform(0, 0.8))
-                child.kill()
-                kills += 1
-            else:
-                child.stdout.read()
-        if child.wait() == 0:
-            break
-        assert child.returncode == -signal.SIGKILL
-    assert kills
     assert_same_state(workspace, undisturbed)
