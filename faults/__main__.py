@@ -57,9 +57,9 @@ def main() -> int:
         seconds = seconds_of(measured)
         perform_one = partial(perform, world, seed=given.seed, seconds=seconds)
         if given.again:
-            result = perform_one(given.again, place=place / "0")
-            print(json.dumps(asdict(result), indent=2))
-            return int(result.verdict == "failed")
+            again = [perform_one(key, place=place / "0") for key in given.again]
+            print(json.dumps([asdict(result) for result in again], indent=2))
+            return int(any(result.verdict == "failed" for result in again))
         sizes = Sizes(**{size.name: getattr(given, size.name) for size in fields(Sizes)})
         keys = _planned(
             given.out / f"plan-{given.seed}.json", plan(measured, sizes, given.seed, corpora())
@@ -113,7 +113,9 @@ def _parse() -> argparse.Namespace:
         parser.add_argument(f"--{size.name}", type=int, default=size.default)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--again", metavar="KEY", help="one trial, as it was named")
+    parser.add_argument(
+        "--again", metavar="KEY", nargs="+", help="these trials, as they were named"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "faults")
     parser.add_argument("--page", type=Path, default=_PAGE, help="where the figures are written")
     return parser.parse_args()

@@ -22,6 +22,7 @@ _SUMS: Final = (
     "(SELECT sum(records) FROM traffic_1d), (SELECT count(*) FROM ledger_runs)"
 )
 _HELD_SECONDS: Final = 0.3
+_PAUSE_SECONDS: Final = 0.1
 _CODES: Final = (0, 1, 2, 3, 4, 5, 6, 70, 130)
 _FULL: Final = "no space left"
 
@@ -87,39 +88,35 @@ def _names_inputs(table: pa.Table) -> bool:
     return "input_id" in table.column_names
 
 
-def what_readers_miss(root: Path) -> str:
+def what_readers_miss(root: Path, held_seconds: float = 0.0) -> str:
     """What is wrong with the published file, by the checks that must hold for it; empty: nothing.
 
-    Where there is none yet, nothing is wrong.
+    Where there is none yet, nothing is wrong. held_seconds: how long it is kept open; what was
+    opened stays as it is, whatever is published meanwhile.
     """
     if not (root / "published" / "v6share.duckdb").exists():
         return ""
     try:
         with open_published(root) as connection:
+            before = connection.execute(_SUMS).fetchall()
             for file in sorted((ROOT / "sql" / "checks").glob("*.sql")):
                 sql = file.read_text(encoding="utf-8")
                 if "-- severity: fail" in sql and connection.execute(sql).fetchall():
                     return f"readers see what fails the check {file.stem}"
+            time.sleep(held_seconds)
+            is_same = connection.execute(_SUMS).fetchall() == before
     except duckdb.Error as error:
         return f"readers meet an error: {error}"
-    return ""
+    return "" if is_same else "what a reader had opened has changed"
 
 
 def read_until(ended: Path, root: Path) -> str:
-    """Read the published file again and again until a file is there; what was wrong, or nothing.
-
-    What has been opened stays as it is as long as it is open, whatever is published meanwhile.
-    """
+    """Read the published file again and again until a file is there; what was wrong, or nothing."""
     while not ended.exists():
-        odd = what_readers_miss(root)
-        if not odd and (root / "published" / "v6share.duckdb").exists():
-            with open_published(root) as connection:
-                before = connection.execute(_SUMS).fetchall()
-                time.sleep(_HELD_SECONDS)
-                if connection.execute(_SUMS).fetchall() != before:
-                    odd = "what a reader had opened has changed"
+        odd = what_readers_miss(root, _HELD_SECONDS)
         if odd:
             return odd
+        time.sleep(_PAUSE_SECONDS)
     return ""
 
 
