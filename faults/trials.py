@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from faults import look
 from faults.commands import ALL, AT_ONCE, FINE, RUN, Disturbed, World, let_rest
-from faults.processes import Asked, Command, Ended, in_child
+from faults.processes import PATIENCE_SECONDS, Asked, Command, Ended, in_child
 from faults.seam import CHANGES, FAILING, NO_ROOM, READ_ONLY, READS, Call, Decision, part_of
 
 # equal: after the command was run again. found: refused, or said by doctor. harmless: equal, and
@@ -48,7 +48,6 @@ _AFRESH: Final = 0.02
 _NEEDS_NO_ROOM: Final = frozenset({"unlink", "unlinkat", "rmdir", "chmod", "fchmod", "fchmodat"})
 _PLACES: Final = ("", "", "state", "published")
 _BACK: Final = (timedelta(hours=3), timedelta(days=800))
-_GATE_ENDS_WITHIN_SECONDS: Final = 120.0
 # How often a command is killed before it is left to end, at most.
 _KILLS_IN_A_ROW: Final = 3
 
@@ -152,14 +151,13 @@ class Trial:
         return self.root.parent / "reading-ends"
 
     def mend(self) -> None:
-        """Run the command again, and expect all to be as if nothing had been."""
+        """Run the command again, and expect all to be as if nothing had been.
+
+        The tables are those that are wanted, nothing is left behind, and doctor finds nothing.
+        """
         for arguments, codes in self.one.mend:
             ended = self.world.command(self.root, arguments).wait()
             expect(_of(arguments, look.ill_ended(ended, codes)))
-        self.is_as_wanted()
-
-    def is_as_wanted(self) -> None:
-        """Expect the tables that are wanted, nothing left behind, and no word from doctor."""
         expect(self.differences())
         expect(look.what_doctor_finds(self.doctor()))
         expect(look.leftovers(self.root))
@@ -180,7 +178,7 @@ def _of(arguments: Sequence[str], odd: str) -> str:
 
 def _expect_no_orphans() -> None:
     """Expect that what a killed command had started ends by itself. It is a child of ours then."""
-    until = time.monotonic() + _GATE_ENDS_WITHIN_SECONDS
+    until = time.monotonic() + PATIENCE_SECONDS
     with suppress(ChildProcessError):
         while time.monotonic() < until:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
