@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from faults.__main__ import read_results
-from faults.report import BEGIN, END, figures
+from faults.report import BEGIN, END, figures, write_figures
 from faults.seam import why_unsupported
 from faults.trials import Result
 
@@ -49,3 +49,14 @@ def test_figures_are_counted_by_kind_and_command() -> None:
     assert "2 trials with 4 faults in 2.0 hours of work; in 1 more" in said
     assert "| kill at random | 1 | 3 | 0 | 0 | 0 | 0 | 1 |" in said
     assert "| run | 2 | 4 | 1 | 0 | 0 | 0 | 1 |" in said
+
+
+def test_the_page_has_a_place_for_the_figures(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    page.write_text(text)
+    write_figures(page, [Result("several at once/commands/1", "equal", "", 1, 1)])
+    written = page.read_text()
+    assert "| several at once | 1 | 1 | 1 | 0 | 0 | 0 | 0 |" in written
+    assert written.partition(BEGIN)[0] == text.partition(BEGIN)[0]
+    assert written.partition(END)[2] == text.partition(END)[2]
