@@ -59,7 +59,8 @@ COMMANDS: Final = (
     Disturbed("rebuild", "all", "all", ("rebuild",), [(("rebuild",), (0,))]),
     Disturbed("backfill", "changed", "recounted", _BACKFILL, [(_BACKFILL, FINE)]),
     Disturbed("backfill of all", "all", "all", _BACKFILL_ALL, [(_BACKFILL_ALL, FINE)]),
-    Disturbed("repair", "without warehouse", "all", _REPAIR, [(_REPAIR, (0,))]),
+    # Where nothing is left to be mended, the log of a warehouse waits for a command that writes.
+    Disturbed("repair", "without warehouse", "all", _REPAIR, [(_REPAIR, (0,)), (RUN, FINE)]),
     Disturbed("check", "all", "all", _CHECK, [(_CHECK, (0,))]),
 )
 # What may happen at once, and how it is brought to an end that is always the same.
