@@ -1,5 +1,6 @@
 """The command line as a shell sees it: codes, streams, suggestions, and what help imports."""
 
+import errno
 import json
 import os
 import re
@@ -237,6 +238,16 @@ def test_an_unexpected_error_is_one_line_with_a_hint(
     assert code is ExitCode.INTERNAL
     assert out == ""
     assert err == "error: unexpected ZeroDivisionError: by zero (-v shows where: v6share -v ...)\n"
+
+
+def test_a_disk_that_cannot_be_read_is_no_fault_of_ours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _raising(monkeypatch, OSError(errno.EIO, "Input/output error", "state/journal.jsonl"))
+    code, out, err = call(capsys, "kpi")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "Input/output error: 'state/journal.jsonl'" in err
+    assert "unexpected" not in err
 
 
 def test_verbose_shows_the_traceback(
