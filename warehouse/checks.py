@@ -96,6 +96,11 @@ class CheckResult:
         return not (self.found or self.error)
 
     @property
+    def suite(self) -> str:
+        """The suite of an expectation of the gate; empty for a check of the tables."""
+        return "" if self.judged is None else self.name.rpartition(".")[0]
+
+    @property
     def example(self) -> str:
         """The first offending row as a part of a sentence. There must be one."""
         row = {name: _in_words(value) for name, value in self.sample[0].items()}

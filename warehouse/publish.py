@@ -22,7 +22,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 import duckdb
 
@@ -43,13 +42,10 @@ from v6share.warehouse.database.unpublished import (
     read_lacking,
 )
 from v6share.warehouse.ledger.lost_state import refuse_lost_runs
+from v6share.warehouse.remedies import DAMAGED
 from v6share.workspace import storage
 from v6share.workspace.held_back import say_held_back
 from v6share.workspace.paths import Workspace
-
-# How the reasons begin that are noted where something was to be published and was not.
-FAILED_CHECKS: Final = "failed checks"
-_DAMAGED: Final = "the warehouse is damaged"
 
 
 @dataclass(frozen=True)
@@ -103,20 +99,8 @@ def noting_damage(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -
             yield
     except DamagedFile:
         with suppress(duckdb.Error):
-            note_unpublished(connection, workspace, _DAMAGED)
+            note_unpublished(connection, workspace, DAMAGED)
         raise
-
-
-def what_publishes(why: str) -> str:
-    """What to do so that the published file misses nothing any more. why: as it was noted."""
-    if why.startswith(_DAMAGED):
-        return "`v6share rebuild` makes the warehouse again and publishes"
-    if why.startswith(FAILED_CHECKS):
-        return (
-            "`v6share check` shows what fails; `v6share rebuild` makes the tables anew, and once "
-            "nothing fails, the next `v6share run` publishes"
-        )
-    return "The next `v6share run` publishes, where no check fails"
 
 
 def why_unpublished(connection: duckdb.DuckDBPyConnection) -> str:

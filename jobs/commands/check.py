@@ -27,6 +27,7 @@ from v6share.warehouse.ledger.lost_state import (
 )
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.remedies import what_mends
 from v6share.workspace import storage
 from v6share.workspace.client_key import key_id, read_client_key
 from v6share.workspace.find import find_workspace
@@ -73,19 +74,19 @@ def main(
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
     stdout.write_table(table, form, title="Checks", limit=0)
-    failed = [result.name for result in found if result.blocks]
-    if failed:
-        messages.fail(f"failed: {', '.join(failed)}{_what_mends(failed)}", failed=failed)
+    failing = [result for result in found if result.blocks]
+    if failing:
+        failed = [result.name for result in failing]
+        messages.fail(f"failed: {', '.join(failed)}{_advice(failing)}", failed=failed)
         return ExitCode.GATE
     messages.say(f"{len(found)} checks, none failed")
     return ExitCode.DONE
 
 
-def _what_mends(failed: Sequence[str]) -> str:
+def _advice(failed: Sequence[CheckResult]) -> str:
     """The advice beside failed checks; that beside damaged fragments is said with them."""
-    if failed == [FRAGMENTS]:
-        return ""
-    return "; `v6share rebuild` makes tables and results anew from the journal and the fragments"
+    advice = what_mends({result.suite for result in failed if result.name != FRAGMENTS})
+    return f"; {advice}" if advice else ""
 
 
 def _of_warehouse(

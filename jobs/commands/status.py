@@ -19,7 +19,8 @@ from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import what_publishes, why_unpublished
+from v6share.warehouse.publish import why_unpublished
+from v6share.warehouse.remedies import what_publishes
 from v6share.warehouse.status import (
     MOST_ROWS,
     WHOLE,

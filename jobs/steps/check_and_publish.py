@@ -22,7 +22,6 @@ from v6share.warehouse.kept.check_results import write_check_results
 from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.kept.snapshot import write_snapshot
 from v6share.warehouse.publish import (
-    FAILED_CHECKS,
     Published,
     drop_damaged,
     needs_publish,
@@ -30,6 +29,7 @@ from v6share.warehouse.publish import (
     noting_damage,
     publish,
 )
+from v6share.warehouse.remedies import FAILED_CHECKS, what_mends
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ def report_checks(results: Sequence[CheckResult]) -> None:
         raise JobStopped(
             ExitCode.GATE,
             f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
-            "the state before. `v6share check` shows the rows; `v6share rebuild` makes the tables "
-            "anew from the journal and the fragments",
+            "the state before. `v6share check` shows the rows; "
+            f"{what_mends({result.suite for result in failed})}",
         )
 
 

@@ -25,7 +25,8 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, sampled_inputs
-from v6share.warehouse.publish import FAILED_CHECKS, note_unpublished
+from v6share.warehouse.publish import note_unpublished
+from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -120,9 +121,7 @@ class JobGate:
         try:
             verdicts = self._validate(self.gate, evidence, docs)
         except GateFailed as failure:
-            note_unpublished(
-                connection, self.workspace, f"{FAILED_CHECKS}: the gate could not judge"
-            )
+            note_unpublished(connection, self.workspace, COULD_NOT_JUDGE)
             raise JobStopped(
                 ExitCode.GATE,
                 f"the gate could not judge the numbers: {failure}; nothing was published, readers "

@@ -26,6 +26,7 @@ from v6share.pipelines.landing import Arrival, age_seconds
 from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks_in_parts
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import drop_damaged, needs_publish
+from v6share.warehouse.remedies import what_mends
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -199,8 +200,8 @@ class Publisher:
         if failed:
             messages.fail(
                 f"{len(failed)} of {len(results)} checks failed: nothing is published from now on, "
-                "files are counted and committed as before. `v6share check` shows the rows, "
-                "`v6share rebuild` makes the tables anew"
+                "files are counted and committed as before. `v6share check` shows the rows; "
+                f"{what_mends({result.suite for result in failed})}"
             )
         elif self.held_back:
             messages.say("all checks pass again; publishing goes on")

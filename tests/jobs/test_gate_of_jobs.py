@@ -90,6 +90,14 @@ def test_what_it_found_is_in_the_published_file(
     assert begun == []
 
 
+def assert_helps_with_an_expectation(said: str) -> None:
+    """To make the tables anew would find the same."""
+    assert "`v6share forget INPUT` withdraws it" in said
+    assert "edit quality/exporters.json" in said
+    assert "`--no-gate` publishes without" in said
+    assert "rebuild" not in said
+
+
 def test_where_an_expectation_fails_readers_keep_what_they_have(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
@@ -98,12 +106,16 @@ def test_where_an_expectation_fails_readers_keep_what_they_have(
     code, _, err = run(capsys, root, flows)
     assert code is ExitCode.GATE
     assert "check exporters.never: expected that no exporter is there" in err
+    assert_helps_with_an_expectation(err)
     assert published_paths(root) == {"0.parquet"}
     for command in ("kpi", "status"):
         code, _, err = call(capsys, root, command)
         assert code is ExitCode.DONE
         assert "failed checks: exporters.never" in err
-    assert call(capsys, root, "check")[0] is ExitCode.GATE
+    assert_helps_with_an_expectation(err)
+    code, _, err = call(capsys, root, "check")
+    assert code is ExitCode.GATE
+    assert_helps_with_an_expectation(err)
     # Told to do without, it publishes, and says so; made to warn, as well.
     code, _, err = call(capsys, root, "run", flows, "--no-gate")
     assert code is ExitCode.DONE
@@ -150,6 +162,9 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     )
     assert published_paths(root) == {"0.parquet"}
     assert "the gate could not judge" in call(capsys, root, "kpi")[2]
+    said = call(capsys, root, "status")[2]
+    assert "Run the same again" in said
+    assert "rebuild" not in said
     assert run(capsys, root, flows)[0] is ExitCode.DONE
     assert published_paths(root) == {"0.parquet", "1.parquet"}
 
@@ -202,6 +217,7 @@ def test_a_stream_is_judged_batch_by_batch(
     write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
     code, _, err = call(capsys, root, "stream", flows, "--once")
     assert code is ExitCode.GATE
+    assert_helps_with_an_expectation(err)
     assert published_paths(root) == {"0.parquet", "1.parquet"}
 
 
