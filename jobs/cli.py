@@ -644,10 +644,11 @@ def doctor(
       v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
 )
 def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
-    """Count raw files by plain SQL, and compare with the ledger.
+    """Count raw files by plain SQL, and compare with ledger and tables.
 
-    Rows, packets and bytes of each file, by family; exit 3 where one differs or is not counted. It
-    shares nothing with the way of a run, so it is of use after an incident.
+    Rows, packets and bytes of each file, by family; and what the ledger counted of all inputs, with
+    what the tables hold. Exit 3 where one differs or does not count, 1 where a file cannot be
+    counted again. It shares nothing with the way of a run, so it is of use after an incident.
     """
     from v6share.jobs.commands import reconcile as job
 

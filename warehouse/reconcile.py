@@ -1,15 +1,20 @@
 """An independent count: plain SQL over raw flow files, beside what the ledger says of them.
 
-It is made from the dialect's names of columns alone, and shares nothing with the kernels. It knows
-rows, exported packets and bytes by family, and rows that say themselves that nothing can be counted
-of them. It does not know a family that only a dialect's rules tell (``underlay``, ``inner``), and
-takes a counter that is no number for none; where a file has such, it differs, and says by how much.
+And what the ledger counted, beside what the tables of traffic hold. These do not say of which input
+their rows are, so the two are compared over all.
+
+The count is made from the dialect's names of columns alone, and shares nothing with the kernels. It
+knows rows, exported packets and bytes by family, and rows that say themselves that nothing can be
+counted of them. It does not know a family that only a dialect's rules tell (``underlay``,
+``inner``), and takes a counter that is no number for none; where a file has such, it differs, and
+says by how much.
 """
 
 # ruff: noqa: S608 - all SQL here is made of quoted names and literals
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -19,9 +24,16 @@ from v6share.schemas.flow import Columns
 from v6share.schemas.source_kinds import FamilySource, Source
 from v6share.warehouse.database.blank import NO_DOWNLOADS
 from v6share.warehouse.database.views import quoted
+from v6share.workspace import storage
 
 FAMILIES: Final = ("unknown", "v4", "v6")
+# Each holds all traffic, by windows of another length.
+TABLES: Final = ("traffic_5m", "traffic_1h", "traffic_1d")
 _MAPPED: Final = "repeat('\\x00'::BLOB, 10) || '\\xFF\\xFF'::BLOB"
+
+
+class NotCounted(Exception):  # noqa: N818 - a fact about a file, which others do not share
+    """Plain SQL cannot count a file; the message says why, and holds no value of the file."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +54,50 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What the ledger says of an input. status, reason: as in ``ledger_files``.
+
+    counted: what it counted of the input; None where it does not count.
+    """
+
+    status: str
+    reason: str
+    dialect: str
+    counted: Counted | None
+
+
+@dataclass(frozen=True)
 class Difference:
-    """A number that is one thing in the file and another in the ledger."""
+    """A number that is one thing in the ledger, and another in the file or in the tables."""
 
     what: str
     family: str
-    in_file: int
     in_ledger: int
+    in_file: int | None = None
+    in_tables: int | None = None
 
 
 def count_raw(path: str, dialect: Dialect) -> Counted:
-    """Count a flow file with SQL. Raises duckdb.Error where DuckDB cannot read it."""
+    """Count a flow file with SQL. Raises NotCounted where DuckDB cannot, and OSError."""
+    # By its descriptor: DuckDB takes a name for a pattern, and ``a[1].parquet`` for ``a1.parquet``.
+    with storage.open_file(Path(path)) as file:
+        name = f"/dev/fd/{file.fileno()}"
+        try:
+            return _count(name, dialect)
+        except duckdb.Error as error:
+            raise NotCounted(_in_words(error).replace(name, "the file")) from error
+
+
+def _in_words(error: duckdb.Error) -> str:
+    """What DuckDB says, unless it is about a value: that may be an address."""
+    if isinstance(
+        error, duckdb.IOException | duckdb.InvalidInputException | duckdb.BinderException
+    ):
+        return str(error).splitlines()[0]
+    return f"DuckDB ends with {type(error).__name__}"
+
+
+def _count(path: str, dialect: Dialect) -> Counted:
     with duckdb.connect(config=NO_DOWNLOADS) as connection:
         read = "FROM read_parquet(?, hive_partitioning = false)"
         described = connection.execute(f"DESCRIBE SELECT * {read}", [path]).fetchall()
@@ -69,11 +114,21 @@ def count_raw(path: str, dialect: Dialect) -> Counted:
     return Counted(families, sum(zero for *_, zero in found))
 
 
-def count_in_ledger(connection: duckdb.DuckDBPyConnection, input_id: str) -> Counted | None:
-    """What the ledger says of an input; None where none counts."""
-    live = "SELECT 1 FROM ledger_files WHERE status = 'committed' AND input_id = ?"
-    if not connection.execute(live, [input_id]).fetchall():
+def find_in_ledger(connection: duckdb.DuckDBPyConnection, input_id: str) -> Entry | None:
+    """What the ledger says of an input: the version that counts, else what became of it last."""
+    rows = connection.execute(
+        "SELECT status, reason, dialect FROM ledger_files WHERE input_id = ? "
+        "ORDER BY status = 'committed' DESC, committed_at DESC, dialect LIMIT 1",
+        [input_id],
+    ).fetchall()
+    if not rows:
         return None
+    status, reason, dialect = rows[0]
+    counted = _count_in_ledger(connection, input_id) if status == "committed" else None
+    return Entry(status, reason, dialect, counted)
+
+
+def _count_in_ledger(connection: duckdb.DuckDBPyConnection, input_id: str) -> Counted:
     found = connection.execute(
         "SELECT family, sum(rows)::HUGEINT, sum(sampled_packets)::HUGEINT, "
         "sum(sampled_bytes)::HUGEINT FROM ledger_families WHERE input_id = ? GROUP BY family",
@@ -94,10 +149,39 @@ def differences(raw: Counted, ledger: Counted) -> Iterator[Difference]:
         for what in ("rows", "packets", "bytes"):
             in_file, in_ledger = getattr(one, what), getattr(other, what)
             if in_file != in_ledger:
-                yield Difference(what, family, in_file, in_ledger)
+                yield Difference(what, family, in_ledger, in_file)
     # A row is rejected for the first reason that applies to it, so there may be fewer.
     if ledger.zero_packets > raw.zero_packets:
-        yield Difference("rows without packets", "", raw.zero_packets, ledger.zero_packets)
+        yield Difference("rows without packets", "", ledger.zero_packets, raw.zero_packets)
+
+
+def differences_of_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Difference]:
+    """Where the tables hold other sums than the ledger counted of all inputs that count.
+
+    Of rows, and of packets and bytes as they are scaled.
+    """
+    ledger = _sums(
+        connection,
+        "SELECT family, sum(rows), sum(packets), sum(bytes) FROM ledger_families "
+        "WHERE disposition = 'counted' AND input_id IN "
+        "(SELECT input_id FROM ledger_files WHERE status = 'committed') GROUP BY family",
+    )
+    for table in TABLES:
+        held = _sums(
+            connection,
+            f"SELECT family, sum(records), sum(packets), sum(bytes) FROM {table} GROUP BY family",
+        )
+        for family in sorted(ledger.keys() | held.keys()):
+            one, other = ledger.get(family, Sums()), held.get(family, Sums())
+            for what in ("rows", "packets", "bytes"):
+                in_ledger, in_tables = getattr(one, what), getattr(other, what)
+                if in_ledger != in_tables:
+                    yield Difference(f"{what} in {table}", family, in_ledger, in_tables=in_tables)
+
+
+def _sums(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, Sums]:
+    found = connection.execute(query).fetchall()
+    return {family: Sums(int(n), int(p), int(o)) for family, n, p, o in found}
 
 
 def _halves(dialect: Dialect, types: Mapping[str, str], read: str) -> Iterator[str]:
