@@ -8,6 +8,11 @@ expectation; a gate that could not judge has found nothing.
 from collections.abc import Collection
 from typing import Final
 
+from v6share.schemas.errors import UserError
+from v6share.workspace import storage
+from v6share.workspace.held_back import why_held_back
+from v6share.workspace.paths import Workspace
+
 # How the reasons begin that are noted where something was to be published and was not.
 FAILED_CHECKS: Final = "failed checks"
 DAMAGED: Final = "the warehouse is damaged"
@@ -49,3 +54,12 @@ def what_publishes(why: str) -> str:
             "`v6share run` publishes"
         )
     return "The next `v6share run` publishes, where no check fails"
+
+
+def refuse_if_all_is_held_back(workspace: Workspace) -> None:
+    """Raise UserError where nothing is published, and it is noted beside that place why."""
+    why = why_held_back(workspace)
+    if why and not storage.exists(workspace.published):
+        raise UserError(
+            f"{workspace.published}: nothing is published yet ({why}). {what_publishes(why)}"
+        )

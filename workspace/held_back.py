@@ -16,7 +16,8 @@ def say_held_back(workspace: Workspace, why: str) -> None:
 
 
 def why_held_back(workspace: Workspace) -> str:
-    """What stands beside the published file; empty where it misses nothing. Raises OSError."""
-    if not storage.exists(workspace.held_back):
+    """What stands beside the published file; empty where it misses nothing, or nobody can tell."""
+    try:
+        return storage.read(workspace.held_back).decode(errors="replace").strip()
+    except OSError:
         return ""
-    return storage.read(workspace.held_back).decode(errors="replace").strip()

@@ -21,6 +21,7 @@ from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.views import read_views
 from v6share.warehouse.relations import list_relations, select
+from v6share.warehouse.remedies import refuse_if_all_is_held_back
 from v6share.warehouse.status import published_runs, unpublished_run
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
@@ -42,6 +43,7 @@ def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | N
     published = workspace.published
     if not storage.exists(published) and (holder := present_holder(workspace)) is not None:
         raise UserError(f"{published}: nothing is published yet; {holder.advice}")
+    refuse_if_all_is_held_back(workspace)
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_snapshot(published) as connection:
         snapshot = _Snapshot(connection, dict(list_relations(connection)))
@@ -65,11 +67,14 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
 
 def _say_what_is_missing(workspace: Workspace, published: Mapping[str, datetime]) -> None:
     """A word where a run is committed that these numbers do not hold."""
+    why = why_held_back(workspace)
     try:
-        why = why_held_back(workspace)
         run = unpublished_run(workspace, published)
     except OSError:
-        return  # who may read the published file need not be one who may read the state
+        # Who may read the published file need not be one who may read the state.
+        if why:
+            messages.warn(f"newer numbers are held back, these are older: {why}", why=why)
+        return
     if run is not None:
         told = f" ({why})" if why else ""
         messages.warn(

@@ -1,6 +1,7 @@
 """``v6share status``: how things stand."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.remedies import what_publishes
+from v6share.warehouse.remedies import refuse_if_all_is_held_back, what_publishes
 from v6share.warehouse.status import (
     MOST_ROWS,
     WHOLE,
@@ -31,6 +32,7 @@ from v6share.warehouse.status import (
 )
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
+from v6share.workspace.held_back import why_held_back
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
 
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
-    if not (storage.exists(workspace.journal) or storage.exists(workspace.published)):
+    if not (storage.exists(workspace.published) or _has_journal(workspace)):
+        refuse_if_all_is_held_back(workspace)
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
@@ -89,6 +92,13 @@ def _in_words(part: str, left_out: int) -> str:
     return f"... and {left_out:,} more{place}"
 
 
+def _has_journal(workspace: Workspace) -> bool:
+    """Whether it is there; who may not look into the state does not know."""
+    with suppress(PermissionError):
+        return storage.exists(workspace.journal)
+    return False
+
+
 def _stream(workspace: Workspace) -> Record | None:
     """How the stream stands; None where none ever ran here."""
     state = read_stream_state(workspace)
@@ -122,21 +132,26 @@ class _Found:
     """The report; the run that readers miss, or None; why they miss it, where that was noted.
 
     A reason without a run: what was declared anew is not published. lost: fragments that are gone
-    or cut off; None where only the published file was read.
+    or cut off; None where only the published file was read. knows_runs: False where the journal
+    cannot be read, which says what is committed.
     """
 
     report: StatusReport
     unpublished: Run | None
     why: str
     lost: list[FragmentUnreadable] | None = None
+    knows_runs: bool = True
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
     """From the warehouse, which knows most; while a run holds it, from the snapshot.
 
-    So too where the state is lost, and for whoever may read the workspace and not write to it: to
+    So too where the state is lost, and for whoever may not read the state, or not write to it: to
     open a warehouse is to write.
     """
+    if not _may_read_journal(workspace):
+        messages.say(f"{workspace.state} is not yours to read; this is the state last published")
+        return _read_snapshot(workspace)
     if _say_if_lost(lost_journal(workspace)):
         return _read_snapshot(workspace)
     if storage.exists(workspace.warehouse) and not storage.may_write(workspace.state):
@@ -161,6 +176,16 @@ def _read(workspace: Workspace, command: str) -> _Found:
         return _read_snapshot(workspace)
 
 
+def _may_read_journal(workspace: Workspace) -> bool:
+    """Whether this user may, where there is one: the state is its owner's alone."""
+    try:
+        if storage.exists(workspace.journal):
+            storage.open_file(workspace.journal).close()
+    except PermissionError:
+        return False
+    return True
+
+
 def _say_if_lost(lost: str) -> bool:
     """Say what of the state is lost; whether something is."""
     if lost:
@@ -170,7 +195,11 @@ def _say_if_lost(lost: str) -> bool:
 
 def _read_snapshot(workspace: Workspace) -> _Found:
     with open_snapshot(workspace.published) as snapshot:
-        return _look(snapshot, workspace, published_runs(snapshot), "")
+        seen = published_runs(snapshot)
+        if _may_read_journal(workspace):
+            return _look(snapshot, workspace, seen, "")
+        why = why_held_back(workspace)
+        return _Found(status_report(snapshot, seen), None, why, knows_runs=False)
 
 
 def _readers_see(workspace: Workspace) -> dict[str, datetime]:
@@ -192,6 +221,13 @@ def _look(
 def _say_what_readers_miss(found: _Found) -> None:
     run = found.unpublished
     if run is None and not found.why:
+        return
+    if not found.knows_runs:
+        messages.warn(
+            f"newer numbers are held back ({found.why}): `kpi` and all readers see the state "
+            f"before them. {what_publishes(found.why)}",
+            why=found.why,
+        )
         return
     what = "the catalog of the last run" if run is None else f"run {run.run_id}"
     why = found.why or "it was broken off or is not done yet, or the published file is gone"
