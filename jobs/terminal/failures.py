@@ -50,6 +50,18 @@ def report_failure(error: Exception) -> ExitCode:
         case JobStopped():
             fail(str(error))
             return error.code
+    code = _report_of_a_disk(error)
+    if code is None:
+        code = _report_of_a_database(error)
+    if code is not None:
+        return code
+    hint = "" if current().verbosity > 0 else " (-v shows where: v6share -v ...)"
+    fail(f"unexpected {_described(error)}{hint}")
+    return ExitCode.INTERNAL
+
+
+def _report_of_a_disk(error: Exception) -> ExitCode | None:
+    """Say what a disk or a path did not allow; None where it is another error."""
     full = line_that_says(error, NO_ROOM)
     if full:
         fail(f"no space left: {full}. Nothing is half done; make room and run the same again")
@@ -69,6 +81,11 @@ def report_failure(error: Exception) -> ExitCode:
             "owner or the permissions of this one"
         )
         return ExitCode.USAGE
+    return None
+
+
+def _report_of_a_database(error: Exception) -> ExitCode | None:
+    """Say what DuckDB said, and what helps; None where it is another error."""
     if _is_damage(error):
         fail(
             f"the warehouse is damaged: {_described(error)}. `v6share rebuild` makes it again from "
@@ -82,9 +99,7 @@ def report_failure(error: Exception) -> ExitCode:
             "and the fragments"
         )
         return ExitCode.USAGE if type(error).__name__ in _OF_A_DATABASE else ExitCode.INTERNAL
-    hint = "" if current().verbosity > 0 else " (-v shows where: v6share -v ...)"
-    fail(f"unexpected {_described(error)}{hint}")
-    return ExitCode.INTERNAL
+    return None
 
 
 def _path_refused(error: Exception) -> str:
