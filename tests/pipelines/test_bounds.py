@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
-from v6share.pipelines.kernels.classify.decide import NameArrays, find_matches
+from v6share.pipelines.kernels.classify.decide import Hits, NameArrays, find_matches
 from v6share.pipelines.kernels.normalise.bounds import check_batch, check_bounds
 from v6share.schemas.catalog.parse import parse_catalog
 
@@ -121,17 +121,21 @@ def test_an_extension_type_is_checked_by_what_it_stores() -> None:
 
 
 def test_a_code_without_a_value_meets_no_condition() -> None:
-    """Whoever calls the kernel: behind the three values stands another array's memory."""
+    """Whoever calls the kernel: behind the three values stands another array's memory.
+
+    Of these three the second one meets the condition.
+    """
     rules = compile_rules(
         parse_catalog(
             {"apps.toml": b'[[app]]\nid="a"\nname="A"\nmatch=[{server_name="x.example"}]'}
         )
     )
-    memory = np.array([[False], [True], [False], [True], [True]])
     codes, none = np.array([1, 3, -1, 2**31 - 1, 0], np.int32), np.empty(0, np.int32)
     codes.flags.writeable = none.flags.writeable = False
-    no_hits, no_asn = np.empty((0, 0), np.bool_), np.empty(0, np.int64)
-    names = NameArrays(codes, memory[:3], none, no_hits, none, no_hits, no_asn, no_asn)
+    memory, condition = np.array([0, 0, 1, 1, 9, 9], np.uint32), np.zeros(9, np.uint32)
+    absent = Hits(none, np.zeros(1, np.uint32), np.empty(0, np.uint32))
+    no_asn = np.empty(0, np.int64)
+    names = NameArrays(Hits(codes, memory[:4], condition[:1]), absent, absent, no_asn, no_asn)
     places = np.zeros(5, np.uint32)
     found = find_matches(
         rules.arrays, names, places, np.full(5, 6, np.int16), np.full(5, 443, np.int32), no_asn

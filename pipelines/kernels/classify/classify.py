@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.classify.compile_catalog import Rules, name_hits
 from v6share.pipelines.kernels.classify.decide import (
     SRV6_LOCATOR,
     Decisions,
     FlowArrays,
+    Hits,
     NameArrays,
     decide,
 )
@@ -46,23 +46,24 @@ def _segment_routing(batch: FlowBatch, rules: Rules) -> Bool:
 
 
 def _names(batch: FlowBatch, rules: Rules) -> NameArrays:
-    def met(
-        coded: Coded | None, conditions: Sequence[str], below: bool
-    ) -> tuple[I32, NDArray[np.bool_]]:
-        codes, hits = np.empty(0, np.int32), np.empty((0, 0), np.bool_)
-        if coded is not None and conditions:
-            codes, hits = coded.codes.view(), name_hits(coded.values, conditions, below)
-        # As codes that stand in a file's own memory are: a kernel is compiled for one kind alone.
-        codes.flags.writeable = False
-        return codes, hits
+    def met(coded: Coded | None, conditions: Sequence[str], below: bool) -> Hits:
+        if coded is None or not conditions:
+            return name_hits(_as_of_file(np.empty(0, np.int32)), (), (), below)
+        return name_hits(_as_of_file(coded.codes.view()), coded.values, conditions, below)
 
     return NameArrays(
-        *met(batch.server_name, rules.server_names, True),
-        *met(batch.app_name, rules.app_names, False),
-        *met(batch.app_id, rules.app_ids, False),
+        met(batch.server_name, rules.server_names, True),
+        met(batch.app_name, rules.app_names, False),
+        met(batch.app_id, rules.app_ids, False),
         or_empty(batch.src_as, np.int64),
         or_empty(batch.dst_as, np.int64),
     )
+
+
+def _as_of_file(codes: I32) -> I32:
+    """As codes that stand in a file's own memory are: a kernel is compiled for one kind alone."""
+    codes.flags.writeable = False
+    return codes
 
 
 def classify(batch: FlowBatch, rules: Rules, places: Places) -> Decisions:

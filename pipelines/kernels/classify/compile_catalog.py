@@ -1,14 +1,19 @@
 """The catalog as arrays, once per run: every address range knows all that is asked of it.
 
 Three layers are cut into one table of disjoint intervals: the operator's prefixes (longest wins:
-region and network), the apps' prefixes (every match that covers an address, in catalog order:
-the first that *fits* wins, not the longest) and the special ranges of the protocols.
+region and network), the apps' prefixes (of every match that covers an address, the first in catalog
+order that *fits* wins, not the longest) and the special ranges of the protocols.
+
+Each match stands in one list, and an address knows the innermost list of a prefix around it, that
+knows the next one outside of it. Decided against a list of all candidates for each prefix: matches
+of a wide prefix, or of none, would stand in each of them, so 50,000 apps with a prefix and a name
+each took more than 11 GiB.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +40,8 @@ Network = IPv4Network | IPv6Network
 _V4_START: Final = int(MAPPED) << 32
 _V4_END: Final = _V4_START + 2**32
 _ALL_PROTOCOLS: Final = 2**64 - 1
+
+_NAMES: Final = ("server_name", "app_name", "app_id")
 
 # (prefix, flag, prefix length of an embedded IPv4 address)
 _WELL_KNOWN: Final = (
@@ -96,14 +103,16 @@ def compile_rules(catalog: Catalog) -> Rules:
         UNKNOWN, (*catalog.prefixes["region"].unique().to_pylist(), *(m.region for _, m in matches))
     )
     homes, clients = _home_layer(catalog.prefixes)
-    candidates, lists, flags, embedded = _rule_layer([m for _, m in matches], catalog.transition)
+    conditions = {
+        key: tuple(sorted({v.lower() for _, m in matches if (v := getattr(m, key)) is not None}))
+        for key in _NAMES
+    }
+    lists = _lists([m for _, m in matches], conditions)
+    candidates, rules, outer = _rule_layer(lists, catalog.transition)
     cut, rule_of = overlay(homes, candidates)
     places, home_of_place, rule_of_place = _intern_pairs(cut.value, rule_of)
     pairs, pair_of = _pairs(catalog, matches)
-    conditions = {
-        key: tuple(sorted({v.lower() for _, m in matches if (v := getattr(m, key)) is not None}))
-        for key in ("server_name", "app_name", "app_id")
-    }
+    region_number = {text: i for i, text in enumerate(regions)}
     if len(pairs) * len(regions) >= 2**31:
         raise CatalogError(
             "apps.toml",
@@ -121,19 +130,22 @@ def compile_rules(catalog: Catalog) -> Rules:
             f"found {vantages:,} names, expected fewer than 65,535",
         )
     arrays = c.RuleArrays(
-        place_list=lists.of_rule[rule_of_place],
-        place_matched=(np.diff(lists.offsets) > 0)[lists.of_rule[rule_of_place]],
+        place_list=np.array([r.innermost for r in rules], np.uint32)[rule_of_place],
         place_client=home_of_place.astype(np.uint32),
-        place_flags=flags[rule_of_place],
-        place_embedded=embedded[rule_of_place],
-        place_special=((flags != 0) | (embedded != 0))[rule_of_place],
+        place_flags=np.array([r.flags for r in rules], np.int32)[rule_of_place],
+        place_embedded=np.array([r.embedded for r in rules], np.uint8)[rule_of_place],
+        place_special=np.array([r.flags != 0 for r in rules], np.bool_)[rule_of_place],
         client_region=_codes([r for r, _ in clients], regions),
-        list_offsets=lists.offsets,
-        list_items=lists.items,
+        list_offsets=np.cumsum([0, *map(len, lists.items)]).astype(np.uint32),
+        list_items=np.array([m for items in lists.items for m in items], np.uint32),
+        list_outer=outer,
+        server_lists=lists.first_of_names["server_name"],
+        app_name_lists=lists.first_of_names["app_name"],
+        app_id_lists=lists.first_of_names["app_id"],
         match_app=np.array([*(a for a, _ in matches), len(catalog.apps)], np.uint32),
-        match_pair=np.append(pair_of, np.uint32(pairs.index((UNCLASSIFIED, UNCLASSIFIED)))),
+        match_pair=pair_of,
         match_region=np.array(
-            [*(-1 if m.region is None else regions.index(m.region) for _, m in matches), -1],
+            [*(-1 if m.region is None else region_number[m.region] for _, m in matches), -1],
             np.int32,
         ),
         match_protocols=_protocol_sets([m for _, m in matches]),
@@ -177,33 +189,74 @@ def compile_rules(catalog: Catalog) -> Rules:
     )
 
 
-def name_hits(values: Sequence[str], conditions: Sequence[str], below: bool) -> Bool:
-    """Which value meets which (lower-case) condition: shape (values, conditions).
+def name_hits(codes: I32, values: Sequence[str], conditions: Sequence[str], below: bool) -> c.Hits:
+    """Which value meets which (lower-case) conditions.
 
     below: a condition holds for a DNS name and for every name below it (``*.`` before it: only
     below); else only for the same text.
     """
-    hits = np.zeros((len(values), len(conditions)), np.bool_)
     number = {text: i for i, text in enumerate(conditions)}
-    for row, value in enumerate(values):
-        name = value.lower().rstrip(".") if below else value.lower()
-        if name in number:
-            hits[row, number[name]] = True
-        while below and "." in name:
-            name = name.split(".", 1)[1]
-            for known in (name, f"*.{name}"):
-                if known in number:
-                    hits[row, number[known]] = True
-    return hits
+    longest = max(map(len, conditions), default=0)
+    met = [_met(value.lower(), number, longest, below) for value in values]
+    offsets = np.cumsum([0, *map(len, met)]).astype(np.uint32)
+    return c.Hits(codes, offsets, np.array([n for numbers in met for n in numbers], np.uint32))
+
+
+def _met(text: str, number: dict[str, int], longest: int, below: bool) -> list[int]:
+    """The conditions that a text meets; the longest one has ``longest`` characters."""
+    if not below:
+        return [number[text]] if text in number else []
+    name = text.rstrip(".")
+    met = [number[name]] if name in number else []
+    # Where the name above begins; what is longer than every condition is passed over, since a
+    # file may hold names of any length.
+    at = name.find(".", max(0, len(name) - longest - 1)) + 1
+    while at:
+        above = name[at:]
+        met += [number[known] for known in (above, f"*.{above}") if known in number]
+        at = name.find(".", at) + 1
+    return sorted(met)
 
 
 @dataclass(frozen=True)
 class _Lists:
-    """Interned lists of match numbers; ``of_rule``: the list of each value of the rule layer."""
+    """The matches in lists, each match in one; see ``RuleArrays``.
 
-    of_rule: U32
-    offsets: U32
-    items: U32
+    items: ascending match numbers of each list. of_prefix: the list of each prefix.
+    first_of_names: by key, the list of the first condition.
+    """
+
+    items: list[list[int]]
+    of_prefix: dict[Network, int]
+    first_of_names: dict[str, int]
+
+
+class _Rule(NamedTuple):
+    """What the prefixes around an address say: innermost list, flags, embedded length."""
+
+    innermost: int
+    flags: int
+    embedded: int
+
+
+def _lists(matches: Sequence[Match], conditions: dict[str, tuple[str, ...]]) -> _Lists:
+    """Put each match into one list: so they take no more room than there are matches."""
+    prefixes = dict.fromkeys(m.prefix for m in matches if m.prefix is not None)
+    of_prefix = {prefix: number for number, prefix in enumerate(prefixes, start=1)}
+    first_of_names, count = {}, 1 + len(of_prefix)
+    of_name: dict[tuple[str, str], int] = {}
+    for key, texts in conditions.items():
+        first_of_names[key] = count
+        of_name |= {(key, text): number for number, text in enumerate(texts, start=count)}
+        count += len(texts)
+    items: list[list[int]] = [[] for _ in range(count)]
+    for number, match in enumerate(matches):
+        named = next(((key, v.lower()) for key in _NAMES if (v := getattr(match, key))), None)
+        if match.prefix is not None:
+            items[of_prefix[match.prefix]].append(number)
+        else:
+            items[0 if named is None else of_name[named]].append(number)
+    return _Lists(items, of_prefix, first_of_names)
 
 
 def _vocabulary(first: str, texts: Iterable[str | None]) -> tuple[str, ...]:
@@ -288,35 +341,36 @@ def _span(network: Network) -> tuple[int, int]:
     return (start + _V4_START, end + _V4_START) if network.version == 4 else (start, end)
 
 
-def _rule_layer(
-    matches: Sequence[Match], transition: Transition
-) -> tuple[Intervals, _Lists, I32, U8]:
-    """Sweep the apps' prefixes and the special ranges: intervals of interned rules."""
-    everywhere = [i for i, m in enumerate(matches) if m.prefix is None]
-    spans = [(m.prefix, ("match", i, 0)) for i, m in enumerate(matches) if m.prefix is not None]
+def _rule_layer(lists: _Lists, transition: Transition) -> tuple[Intervals, list[_Rule], U32]:
+    """Sweep the apps' prefixes and the special ranges.
+
+    Gives intervals of rule numbers, the rules, and of each list the one outside of it.
+    """
+    spans = [(prefix, ("match", number, 0)) for prefix, number in lists.of_prefix.items()]
     spans += [(n, ("flag", f, e)) for n, f, e in special_ranges(transition)]
     swept = {
         version: _sweep([(n, tag) for n, tag in spans if n.version == version])
         for version in (4, 6)
     }
     starts = _joined(swept[4], swept[6])
-    rules: dict[tuple[tuple[int, ...], int, int], int] = {}
-    values = [rules.setdefault(_rule(active, everywhere), len(rules)) for _, active in starts]
-    lists: dict[tuple[int, ...], int] = {}
-    of_rule = [lists.setdefault(numbers, len(lists)) for numbers, _, _ in rules]
+    outermost = 0 if lists.items[0] else int(c.NO_LIST)
+    outer = np.full(len(lists.items), c.NO_LIST, np.uint32)
+    rules: dict[_Rule, int] = {}
+    values = []
+    for _, active in starts:
+        innermost = outermost
+        for kind, number, _ in active:  # the shortest prefix first
+            if kind == "match":
+                outer[number], innermost = innermost, number
+        values.append(rules.setdefault(_Rule(innermost, *_special(active)), len(rules)))
     return (
         Intervals(
             np.array([s >> 64 for s, _ in starts], np.uint64),
             np.array([s & (2**64 - 1) for s, _ in starts], np.uint64),
             np.array(values, np.int32),
         ),
-        _Lists(
-            np.array(of_rule, np.uint32),
-            np.cumsum([0, *(len(numbers) for numbers in lists)]).astype(np.uint32),
-            np.array([i for numbers in lists for i in numbers], np.uint32),
-        ),
-        np.array([f for _, f, _ in rules], np.int32),
-        np.array([e for _, _, e in rules], np.uint8),
+        list(rules),
+        outer,
     )
 
 
@@ -362,15 +416,14 @@ def _joined(
     return sorted(starts.items())
 
 
-def _rule(active: tuple[Tag, ...], everywhere: list[int]) -> tuple[tuple[int, ...], int, int]:
-    """(match numbers in catalog order, flags, embedded length of the longest prefix)."""
-    numbers = sorted({*everywhere, *(n for kind, n, _ in active if kind == "match")})
+def _special(active: tuple[Tag, ...]) -> tuple[int, int]:
+    """(flags, embedded length of the longest prefix)."""
     flags, embedded = 0, 0
     for kind, flag, length in active:
         if kind == "flag":
             flags |= flag
             embedded = length if flag in (c.NAT64, c.SIX_TO_FOUR) else embedded
-    return tuple(numbers), flags, embedded
+    return flags, embedded
 
 
 def special_ranges(transition: Transition) -> list[tuple[Network, int, int]]:
@@ -393,15 +446,9 @@ def special_ranges(transition: Transition) -> list[tuple[Network, int, int]]:
 def _intern_pairs(a: I32, b: I32) -> tuple[I32, I32, I32]:
     """Number the distinct (a, b): (number of each, a of each number, b of each number)."""
     width = int(b.max()) + 1
-    code = a.astype(np.int64) * width + b
-    # Few distinct codes among many: a table of marks is cheaper than sorting.
-    seen = np.zeros((int(a.max()) + 1) * width, np.bool_)
-    seen[code] = True
-    distinct = np.flatnonzero(seen)
-    number = np.zeros(len(seen), np.int32)
-    number[distinct] = np.arange(len(distinct), dtype=np.int32)
+    distinct, number = _distinct(a.astype(np.int64) * width + b)
     return (
-        number[code],
+        number.astype(np.int32),
         (distinct // width).astype(np.int32),
         (distinct % width).astype(np.int32),
     )
@@ -410,12 +457,15 @@ def _intern_pairs(a: I32, b: I32) -> tuple[I32, I32, I32]:
 def _pairs(
     catalog: Catalog, matches: Sequence[tuple[int, Match]]
 ) -> tuple[tuple[tuple[str, str], ...], U32]:
+    """The pairs of app and product, and that of each match; the last one is that of no match."""
     of_match = [
         (catalog.apps[a].id, m.product or catalog.apps[a].product or UNCLASSIFIED)
         for a, m in matches
     ]
-    pairs = tuple(sorted({*of_match, (UNCLASSIFIED, UNCLASSIFIED)}))
-    return pairs, np.array([pairs.index(p) for p in of_match], np.uint32)
+    of_match.append((UNCLASSIFIED, UNCLASSIFIED))
+    pairs = tuple(sorted(set(of_match)))
+    number = {pair: i for i, pair in enumerate(pairs)}
+    return pairs, np.array([number[p] for p in of_match], np.uint32)
 
 
 def _protocol_sets(matches: Sequence[Match]) -> U64:

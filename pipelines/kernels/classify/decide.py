@@ -8,7 +8,6 @@ what an address's interval says of it (home network, candidate matches, special 
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from v6share.pipelines.kernels.classify.intervals import MAPPED
 from v6share.pipelines.kernels.classify.places import Embedded, Places
@@ -79,15 +78,20 @@ _TEREDO_PORT: Final = 3544
 _ANY_PROTOCOL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ROCE_PORT: Final = 4791
 _ONE: Final = np.uint32(1)
+NO_LIST: Final = np.uint32(2**32 - 1)
 
 
 class RuleArrays(NamedTuple):
     """The catalog's matches as arrays; m matches, in catalog order.
 
-    place_*: per place: list of candidate matches, whether it has any, client (region, network),
-        special ranges, RFC 6052 prefix length of an embedded IPv4 address (0 = not readable),
-        whether either says anything, address region.
-    list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending.
+    place_*: per place: innermost list of candidate matches (NO_LIST where there is none), client
+        (region, network), special ranges, RFC 6052 prefix length of an embedded IPv4 address (0 =
+        not readable), whether either says anything, address region.
+    list_*: match numbers of list i are ``items[offsets[i]:offsets[i + 1]]``, ascending; outer is
+        the list to look through next, NO_LIST behind the last. Each match stands in one list: that
+        of its prefix; without one, in that of its first name; else in the outermost, list 0.
+        Lists of prefixes are followed by those of names: server_lists, app_name_lists and
+        app_id_lists are the numbers of the first list of each kind, in the order of its conditions.
     match_*: app, (app, product) pair, service region (-1 = by address), each with what holds
         where nothing matches as its last entry; protocols as a bit set
         of shape (m, 4), port ranges, whether that is all, AS number (-1 = any), condition numbers
@@ -95,7 +99,6 @@ class RuleArrays(NamedTuple):
     """
 
     place_list: U32
-    place_matched: Bool
     place_client: U32
     place_flags: I32
     place_embedded: U8
@@ -103,6 +106,10 @@ class RuleArrays(NamedTuple):
     client_region: U32
     list_offsets: U32
     list_items: U32
+    list_outer: U32
+    server_lists: int
+    app_name_lists: int
+    app_id_lists: int
     match_app: U32
     match_pair: U32
     match_region: I32
@@ -118,18 +125,24 @@ class RuleArrays(NamedTuple):
     regions: int
 
 
-class NameArrays(NamedTuple):
-    """Names of one batch against the conditions: codes (n,), -1 null; hits (values, conditions).
+class Hits(NamedTuple):
+    """A column of names against the conditions on it; codes (n,), -1 null.
 
-    An absent column has no codes: shape (0,).
+    Value v meets the conditions ``items[offsets[v]:offsets[v + 1]]``, ascending. An absent column
+    has no codes: shape (0,).
     """
 
-    server_codes: I32
-    server_hits: NDArray[np.bool_]
-    app_name_codes: I32
-    app_name_hits: NDArray[np.bool_]
-    app_id_codes: I32
-    app_id_hits: NDArray[np.bool_]
+    codes: I32
+    offsets: U32
+    items: U32
+
+
+class NameArrays(NamedTuple):
+    """The names and AS numbers of one batch."""
+
+    server: Hits
+    app_name: Hits
+    app_id: Hits
     src_as: I64
     dst_as: I64
 
@@ -183,14 +196,26 @@ def _ports_decide(protocol: int, src_port: int, dst_port: int) -> bool:
 
 
 @compiled
-def _name_fits(condition: int, codes: I32, hits: NDArray[np.bool_], row: int) -> bool:
-    if condition < 0:
-        return True
+def _hits_of(hits: Hits, row: int) -> tuple[np.uint32, np.uint32]:
+    """Give where the conditions that a row's name meets begin and end in ``hits.items``."""
     # Files are checked for codes that are too large when they are read. This costs nothing and
     # holds for every caller.
-    if len(codes) == 0 or not 0 <= codes[row] < len(hits):
-        return False
-    return bool(hits[codes[row], condition])
+    if len(hits.codes) == 0 or not 0 <= hits.codes[row] < len(hits.offsets) - 1:
+        return np.uint32(0), np.uint32(0)
+    value = np.uint32(hits.codes[row])
+    return hits.offsets[value], hits.offsets[value + _ONE]
+
+
+@compiled
+def _name_fits(condition: int, hits: Hits, row: int) -> bool:
+    if condition < 0:
+        return True
+    at, end = _hits_of(hits, row)
+    while at < end:
+        if hits.items[at] == condition:
+            return True
+        at += _ONE
+    return False
 
 
 @compiled
@@ -201,14 +226,44 @@ def find_matches(
 
     places: of this side's addresses; as_numbers may have shape (0,).
     """
-    matched = rules.place_matched
-    rows, count = np.empty(len(places), np.uint32), 0
-    for i in range(len(places)):
-        rows[count] = i
-        count += matched[places[i]]
     found = np.full(len(places), -1, np.int32)
-    _match_rows(rules, names, rows[:count], places, protocols, ports, as_numbers, found)
+    place_list = rules.place_list
+    rows, lists, count = np.empty(len(places), np.uint32), np.empty(len(places), np.uint32), 0
+    for i in range(len(places)):
+        innermost = place_list[places[i]]
+        rows[count], lists[count] = i, innermost
+        count += innermost != NO_LIST
+    _match_rows(rules, names, rows[:count], lists[:count], protocols, ports, as_numbers, found)
+    for hits, first in (
+        (names.server, rules.server_lists),
+        (names.app_name, rules.app_name_lists),
+        (names.app_id, rules.app_id_lists),
+    ):
+        if len(hits.items) > 0:
+            rows, lists = _lists_of_names(rules.list_offsets, hits, first)
+            _match_rows(rules, names, rows, lists, protocols, ports, as_numbers, found)
     return found
+
+
+@compiled
+def _lists_of_names(offsets: U32, hits: Hits, first: int) -> tuple[U32, U32]:
+    """Give the rows whose name has a list of matches, and the list; a row once for each list.
+
+    first: the list of the first condition on names of this kind.
+    """
+    size = 0
+    for i in range(len(hits.codes)):
+        at, end = _hits_of(hits, i)
+        size += int(end - at)
+    rows, lists, count = np.empty(size, np.uint32), np.empty(size, np.uint32), 0
+    for i in range(len(hits.codes)):
+        at, end = _hits_of(hits, i)
+        while at < end:
+            of_name = np.uint32(first) + hits.items[at]
+            at += _ONE
+            rows[count], lists[count] = i, of_name
+            count += offsets[of_name] < offsets[of_name + _ONE]
+    return rows[:count], lists[:count]
 
 
 @compiled
@@ -216,15 +271,18 @@ def _match_rows(
     rules: RuleArrays,
     names: NameArrays,
     rows: U32,
-    places: U32,
+    lists: U32,
     protocols: I16,
     ports: I32,
     as_numbers: I64,
     found: I32,
 ) -> None:
-    """Find the first match of some flows, and write it at their place in ``found``."""
+    """Look for the first match of some flows in a list each, and in those outside of it.
+
+    found: what each flow was given so far, -1 for nothing; written where an earlier match fits.
+    """
     # Held in local names: to read an array from a tuple counts references, at every row.
-    place_list, offsets, items = rules.place_list, rules.list_offsets, rules.list_items
+    offsets, items, outer = rules.list_offsets, rules.list_items, rules.list_outer
     port_offsets, port_low, port_high = rules.port_offsets, rules.port_low, rules.port_high
     protocol_sets, asns, plain = rules.match_protocols, rules.match_asn, rules.match_plain
     server_names, app_names, app_ids = (
@@ -232,19 +290,26 @@ def _match_rows(
         rules.match_app_name,
         rules.match_app_id,
     )
-    server_codes, server_hits = names.server_codes, names.server_hits
-    app_name_codes, app_name_hits = names.app_name_codes, names.app_name_hits
-    app_id_codes, app_id_hits = names.app_id_codes, names.app_id_hits
+    of_server, of_app_name, of_app_id = names.server, names.app_name, names.app_id
     with_as = len(as_numbers) > 0
     for k in range(len(rows)):
         i = rows[k]
-        candidates = place_list[places[i]]
-        at, end = offsets[candidates], offsets[candidates + _ONE]
+        at, end = offsets[lists[k]], offsets[lists[k] + _ONE]
+        after = outer[lists[k]]
         protocol = protocols[i]
         port = ports[i] if has_ports(protocol) else -1
-        while at < end:
+        best = np.uint32(found[i])  # -1 becomes the largest number, which no match has
+        while True:
+            if at == end:
+                if after == NO_LIST:
+                    break
+                at, end, after = offsets[after], offsets[after + _ONE], outer[after]
+                continue
             m = items[at]
             at += _ONE
+            if m >= best:
+                at = end
+                continue
             p, last = port_offsets[m], port_offsets[m + _ONE]
             fits = p == last
             while p < last:
@@ -253,24 +318,24 @@ def _match_rows(
             word = protocol_sets[m, np.uint32((protocol & 255) >> 6)]
             listed = (word >> np.uint64(protocol & 63)) & np.uint64(1) != 0
             fits &= (word == _ANY_PROTOCOL) | ((protocol >= 0) & listed)
-            if plain[m] and at == end:
+            if plain[m] and at == end and after == NO_LIST:
                 # Most often there is one candidate: a branch on it would be guessed wrong.
-                found[i] = m if fits else -1
+                best = m if fits else best
                 break
             if not fits:
                 continue
-            if plain[m]:
-                found[i] = m
-                break
-            if asns[m] >= 0 and (not with_as or asns[m] != as_numbers[i]):
-                continue
-            if (
-                _name_fits(server_names[m], server_codes, server_hits, i)
-                and _name_fits(app_names[m], app_name_codes, app_name_hits, i)
-                and _name_fits(app_ids[m], app_id_codes, app_id_hits, i)
-            ):
-                found[i] = m
-                break
+            if not plain[m]:
+                if asns[m] >= 0 and (not with_as or asns[m] != as_numbers[i]):
+                    continue
+                if not (
+                    _name_fits(server_names[m], of_server, i)
+                    and _name_fits(app_names[m], of_app_name, i)
+                    and _name_fits(app_ids[m], of_app_id, i)
+                ):
+                    continue
+            best = m
+            at = end
+        found[i] = np.int32(best)
 
 
 @compiled
@@ -374,8 +439,11 @@ def _match_side(
     """Match one side: by its own address, else by an embedded one."""
     found = find_matches(rules, names, places, protocols, ports, as_numbers)
     if len(embedded.rows) > 0:
-        left = embedded.rows[found[embedded.rows] < 0]
-        _match_rows(rules, names, left, embedded.places, protocols, ports, as_numbers, found)
+        lists = rules.place_list[embedded.places[embedded.rows]]
+        left = (found[embedded.rows] < 0) & (lists != NO_LIST)
+        _match_rows(
+            rules, names, embedded.rows[left], lists[left], protocols, ports, as_numbers, found
+        )
     return found
 
 
