@@ -129,12 +129,15 @@ class Crew:
             if not identity.is_still_that_of(found):
                 return busy(found)
             return Outcome(found.path, found.size, found.mtime_ns, "known", key)
+        spans = file.spans(self._batch_rows)
         most = min(
             self._work.threads,
             file.rows // (BATCHES_OF_A_LANE * self._batch_rows),
-            file.row_groups * _LANES_OF_A_GROUP,
+            len(spans) * _LANES_OF_A_GROUP,
         )
-        return SharedInput(found, identity, key, file, result, self._batch_rows, most, file.rows)
+        return SharedInput(
+            found, identity, key, file, result, self._batch_rows, spans, most, file.rows
+        )
 
     def _run_lane(self, opened: SharedInput) -> None:
         """Count batches until none is left; the last lane to end writes the fragment."""

@@ -45,8 +45,8 @@ BATCHES_OF_A_LANE: Final = 2
 class SharedInput:
     """An input under way: lanes draw row groups until none is left, then batches of each other's.
 
-    most_lanes: how many may be worth their tables. rows_left: about those in no batch yet (the
-    halves of biflows count twice).
+    spans: the row groups, together those that are read together. most_lanes: how many may be worth
+    their tables. rows_left: about those in no batch yet (the halves of biflows count twice).
     """
 
     found: FoundInput
@@ -55,9 +55,10 @@ class SharedInput:
     file: FlowFile
     result: "Future[Outcome]"
     batch_rows: int
+    spans: list[list[int]]
     most_lanes: int
     rows_left: int
-    next_group: int = 0
+    next_span: int = 0
     lanes: list[Accumulator] = field(default_factory=list)
     joined: int = 0
     at_work: int = 0
@@ -83,9 +84,9 @@ class SharedInput:
 
     def batches(self) -> Generator[FlowBatch]:
         """Give batches that nobody else counts, until there are none for this lane. Close it."""
-        while (group := self._draw()) is not None:
+        while (groups := self._draw()) is not None:
             try:
-                for batch in self.file.read([group], self.batch_rows):
+                for batch in self.file.read(groups, self.batch_rows):
                     if self.failure is not None:
                         return
                     if not self._offer(batch):
@@ -109,14 +110,14 @@ class SharedInput:
             lanes, self.lanes = self.lanes, []
             return lanes
 
-    def _draw(self) -> int | None:
-        """Give a row group that nobody has read; None where none is left, or one failed."""
+    def _draw(self) -> list[int] | None:
+        """Give row groups that nobody has read; None where none is left, or one failed."""
         with self.changed:
             if not self._has_groups():
                 return None
-            self.next_group += 1
+            self.next_span += 1
             self.reading += 1
-            return self.next_group - 1
+            return self.spans[self.next_span - 1]
 
     def _offer(self, batch: FlowBatch) -> bool:
         """Hand a batch to a lane that waits for one; False where none does."""
@@ -138,7 +139,7 @@ class SharedInput:
             return batch
 
     def _has_groups(self) -> bool:
-        return self.failure is None and self.next_group < self.file.row_groups
+        return self.failure is None and self.next_span < len(self.spans)
 
     def _is_worth_it(self) -> bool:
         return self.failure is None and self.rows_left >= BATCHES_OF_A_LANE * self.batch_rows

@@ -95,10 +95,10 @@ class Survey:
 def survey_file(file: FlowFile, size: int) -> Survey:
     """Look into a file. Raises InputRefused where its rows cannot be read."""
     survey = Survey(file, size)
-    for group in range(file.row_groups):
+    for groups in file.spans(_BATCH_ROWS):
         if survey.rows_read >= ENOUGH_ROWS:
             break
-        for batch in file.read([group], _BATCH_ROWS):
+        for batch in file.read(groups, _BATCH_ROWS):
             _add(survey, batch)
     return survey
 

@@ -17,6 +17,7 @@ from v6share.pipelines.kernels.aggregate import clients as sketches
 from v6share.pipelines.kernels.aggregate import health
 from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
+from v6share.pipelines.kernels.aggregate.exporters import check_together
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
 from v6share.pipelines.kernels.flow_batch import I64, U32
@@ -81,7 +82,7 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
     """Merge all accumulators of one input into its tables, each sorted by its key.
 
     The first part takes in the groups of the others: afterwards none can count any more. Raises
-    InputRefused where a sum passes 2^62.
+    InputRefused where a sum passes 2^62, or there are too many exporters.
     """
     if not parts:
         parts = [Accumulator(plan)]
@@ -90,6 +91,7 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
     counted = tally[:, COUNTED].sum(axis=0)
     largest_sum = max(accounts.total(c) for c in counted)
     _refuse_beyond_range(largest_sum)
+    check_together([part.exporters for part in parts])
     firsts = [part.first_ms for part in parts if part.first_ms is not None]
     lasts = [part.last_ms for part in parts if part.last_ms is not None]
     tables = {

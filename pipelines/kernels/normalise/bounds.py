@@ -10,8 +10,11 @@ instead of 0.15 ns each, and it takes 8 ns for a text to see that it is UTF-8. N
 that, and no file is refused for it: text is read as bytes.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from v6share.pipelines.kernels.normalise.addresses import is_bytes_or_text
@@ -44,6 +47,46 @@ def check_bounds(array: pa.Array) -> None:
         check_bounds(array.dictionary)
     elif is_bytes_or_text(kind) or kind.num_fields:
         array.view(_as_bytes(kind)).validate(full=True)
+
+
+def longest_text(array: pa.Array) -> int:
+    """Bytes of the longest text, at any depth of the array; 0 without. Of a dictionary all values
+    count, whether or not a row has them. The array must have passed ``check_bounds``.
+    """
+    lengths = (pc.max(pc.binary_length(text)).as_py() or 0 for text in _texts(array))
+    return max(lengths, default=0)
+
+
+def text_bytes(array: pa.Array) -> int:
+    """Bytes of the text of all rows, at any depth, and of bytes of a fixed length.
+
+    0 for codes: however many rows there are, the dictionary is no more.
+    """
+    if pt.is_dictionary(array.type):
+        return 0
+    if pt.is_fixed_size_binary(array.type):
+        return int(array.type.byte_width) * len(array)
+    return sum(pc.sum(pc.binary_length(text)).as_py() or 0 for text in _texts(array))
+
+
+def _texts(array: pa.Array) -> Iterator[pa.Array]:
+    """Every text in an array, as bytes."""
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        yield from _texts(array.storage)
+    elif pt.is_dictionary(kind):
+        yield from _texts(array.dictionary)
+    elif is_bytes_or_text(kind):
+        text = array.view(_as_bytes(kind))
+        yield text.cast(pa.large_binary()) if pt.is_binary_view(text.type) else text
+    elif pt.is_struct(kind):
+        for field in range(kind.num_fields):
+            yield from _texts(array.field(field))
+    elif pt.is_map(kind):
+        yield from _texts(array.keys)
+        yield from _texts(array.items)
+    elif kind.num_fields:
+        yield from _texts(array.flatten())
 
 
 def _check_codes(array: pa.DictionaryArray) -> None:

@@ -1,0 +1,47 @@
+"""A run over small files that stand for far more: each is counted or refused, within 2 GiB."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bombs import COUNTED, REFUSED
+
+MOST_BYTES = 2 << 30
+LONG_AGO = 1_600_000_000
+
+
+def test_no_file_takes_more_memory_than_the_bound(tmp_path: Path) -> None:
+    """All of them in one run, two at a time: the peak is that of the process, as the kernel has
+    it. What is refused says why.
+    """
+    flows, root = tmp_path / "flows", tmp_path / "ws"
+    flows.mkdir()
+    root.mkdir()
+    for bomb in (*REFUSED, *COUNTED):
+        path = flows / f"{bomb.__name__}.parquet"
+        bomb(path)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    command = (
+        *(sys.executable, "-m", "v6share", "-C", root, "run", flows),
+        *("--threads", "2", "--unknown-sampling", "1", "--format", "json"),
+    )
+    with (tmp_path / "said.json").open("wb") as out:
+        run = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+    assert run.returncode == 1
+    said = json.loads((tmp_path / "said.json").read_text())
+    assert said["run"]["rows_in"] == sum(COUNTED.values())
+    assert said["run"]["inputs_committed"] == len(COUNTED)
+
+    kept = [json.loads(p.read_text()) for p in (root / "state/quarantine").glob("*.json")]
+    refused = {Path(one["path"]).stem: (one["reason"], one["detail"]) for one in kept}
+    assert set(refused) == {bomb.__name__ for bomb in REFUSED}
+    for bomb, (reason, words) in REFUSED.items():
+        assert refused[bomb.__name__][0] == reason
+        assert words in refused[bomb.__name__][1]
+
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    assert peak < MOST_BYTES, f"{peak >> 20} MiB"
