@@ -3,6 +3,7 @@
 Nothing is changed: the warehouse is read as it lies there, without what a run would do to it first.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -20,11 +21,16 @@ from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.lost_state import lost_journal, refuse_lost_entries
 from v6share.warehouse.ledger.seals import Mark
 from v6share.warehouse.merge.read_fragments import what_helps
+from v6share.warehouse.remedies import DAMAGED, what_publishes
 from v6share.workspace import storage
+from v6share.workspace.held_back import why_held_back
 from v6share.workspace.paths import Workspace
 
 Condition = Literal["ok", "behind", "missing", "strange", "damaged", "lost"]
 REBUILD: Final = "v6share rebuild"
+# Of what keeps a file from being read, and says nothing about its bytes. What DuckDB says of them
+# as such is a DamagedFile before.
+_UNREAD: Final = (UnopenedFile, duckdb.IOException, duckdb.OutOfMemoryException)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ class Finding:
     @property
     def is_amiss(self) -> bool:
         """Whether something is to be done about it."""
-        return self.condition in ("damaged", "lost") or bool(self.repair or self.mends)
+        odd = self.condition in ("damaged", "lost", "strange")
+        return odd or bool(self.repair or self.mends)
 
 
 def diagnose(workspace: Workspace) -> list[Finding]:
@@ -100,11 +107,17 @@ def _warehouse(workspace: Workspace) -> Finding:
         with open_snapshot(path) as connection:
             version, behind = schema_version(connection), _behind(connection, workspace)
             read_whole(connection, path.stem)
+    except _UNREAD as error:
+        return _unread("warehouse", error)
     except (DamagedFile, duckdb.Error) as error:
         return Finding("warehouse", "damaged", str(error), damaged, REBUILD, "rebuild")
-    except UnopenedFile as error:
-        means = "it cannot be looked at; nothing says that it is damaged"
-        return Finding("warehouse", "lost", str(error), means, REBUILD, "rebuild")
+    if version > len(read_migrations()):
+        found = (
+            f"schema {version}, this version knows {len(read_migrations())}: a newer one made it"
+        )
+        means = "no command of this version opens it"
+        mends = f"use that version, or `{REBUILD}` to make it again with this one"
+        return Finding("warehouse", "strange", found, means, mends)
     if not all_as_written(path):
         found = f"{path}: a block is not as it was written"
         return Finding("warehouse", "damaged", found, damaged, REBUILD, "rebuild")
@@ -114,6 +127,13 @@ def _warehouse(workspace: Workspace) -> Finding:
     if behind:
         return Finding("warehouse", "behind", behind, "the next command applies them")
     return Finding("warehouse", "ok", f"schema {version}, every block as it was written")
+
+
+def _unread(part: str, error: Exception) -> Finding:
+    """A file that the system, or another version, keeps from being read: nothing to write over."""
+    means = "it cannot be looked at; nothing says that it is damaged"
+    mends = "see to what keeps it from being read, such as its permissions, and look again"
+    return Finding(part, "lost", str(error).splitlines()[0], means, mends)
 
 
 def _behind(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> str:
@@ -132,23 +152,61 @@ def _published(workspace: Workspace) -> Finding:
     if not storage.exists(path):
         if not storage.exists(workspace.warehouse):
             return Finding("published file", "missing", "nothing is counted yet")
-        means = "readers find nothing"
-        return Finding("published file", "missing", f"{path}: not there", means, "", "publish")
+        return _to_publish(workspace, "missing", f"{path}: not there", "readers find nothing")
     means = "readers may meet an error, or numbers that nobody published"
     try:
         with open_snapshot(path) as connection:
             connection.execute("SELECT count(*) FROM ledger_files").fetchall()
             read_whole(connection, path.stem)
-    except (DamagedFile, UnopenedFile, duckdb.Error) as error:
-        return Finding("published file", "damaged", str(error), means, "", "publish")
+    except _UNREAD as error:
+        return _unread("published file", error)
+    except (DamagedFile, duckdb.Error) as error:
+        return _to_publish(workspace, "damaged", str(error), means)
     if not all_as_written(path):
-        found = f"{path}: a block is not as it was written"
-        return Finding("published file", "damaged", found, means, "", "publish")
+        return _to_publish(workspace, "damaged", f"{path}: a block is not as it was written", means)
     if not _is_ours(workspace):
         found = f"{path}: not the file that was published here last (copied, restored or changed)"
         means = "readers see numbers that this warehouse may not have"
-        return Finding("published file", "strange", found, means, "", "publish")
+        return _to_publish(workspace, "strange", found, means)
     return Finding("published file", "ok", "the one that was published last, every block whole")
+
+
+def _to_publish(workspace: Workspace, condition: Condition, found: str, means: str) -> Finding:
+    """A published file that is to be made anew; where the numbers are held back, why they are.
+
+    What is in the warehouse is not what was in the file then, and nobody has let it out.
+    """
+    why = why_nothing_is_published(workspace)
+    if not why:
+        return Finding("published file", condition, found, means, "", "publish")
+    if condition == "missing" and _was_published(workspace):
+        condition = "lost"
+    return Finding(
+        "published file",
+        condition,
+        f"{found}; what is counted now is held back ({why})",
+        means,
+        what_publishes(why),
+    )
+
+
+def _was_published(workspace: Workspace) -> bool:
+    """Whether there ever was a published file."""
+    with suppress(UserError, duckdb.Error), open_snapshot(workspace.warehouse) as connection:
+        return bool(read_state(connection, "published_file"))
+    return False
+
+
+def why_nothing_is_published(workspace: Workspace) -> str:
+    """Why numbers are held back that are whole: by a check, the gate, or on request; else empty.
+
+    As it is noted beside the published file, and in the warehouse, either of which may be damaged.
+    """
+    why = why_held_back(workspace)
+    if not why and storage.exists(workspace.warehouse):
+        with suppress(UserError, duckdb.Error), open_snapshot(workspace.warehouse) as connection:
+            why = read_state(connection, "unpublished")
+    return "" if why.startswith(DAMAGED) else why
 
 
 def _is_ours(workspace: Workspace) -> bool:
@@ -176,7 +234,9 @@ def _ledgers(workspace: Workspace) -> Finding:
         return Finding("ledgers", "ok", "none yet")
     try:
         refuse_lost_entries(workspace)
-    except UserError as error:
+    except (UserError, duckdb.Error) as error:
+        if isinstance(error, duckdb.Error) or isinstance(error.__cause__, UnopenedFile):
+            return _unread("ledgers", error)
         means = "numbers are published that could not be made again"
         return Finding("ledgers", "lost", str(error), means, "put the right state/ back")
     return Finding("ledgers", "ok", "the journal knows all that warehouse and published file hold")

@@ -16,7 +16,7 @@ from v6share.quality.suites import read_suites
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.dimension_rows import dimension_tables
 from v6share.schemas.errors import UserError
-from v6share.warehouse.diagnose import Finding, diagnose
+from v6share.warehouse.diagnose import Finding, diagnose, why_nothing_is_published
 from v6share.warehouse.ledger.client_keys import OTHER_KEY_MEANS, WAYS_OUT, keys_of_journal
 from v6share.warehouse.ledger.lost_catalog import (
     refuse_lost_catalog_of_snapshot,
@@ -24,8 +24,9 @@ from v6share.warehouse.ledger.lost_catalog import (
     remembered,
 )
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.publish import drop_damaged
+from v6share.warehouse.publish import drop_damaged, note_unpublished
 from v6share.warehouse.rebuild import rebuild
+from v6share.warehouse.remedies import what_publishes
 from v6share.workspace import storage
 from v6share.workspace.client_key import key_id, read_client_key
 from v6share.workspace.configured import configure, configure_for_reading
@@ -122,6 +123,7 @@ def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
         return
     configured = configure(root)
     settings = configured.settings
+    held_back = why_nothing_is_published(workspace)
     if "rebuild" in wanted:
         refuse_lost_catalog_of_snapshot(workspace)
         before = remembered(workspace)
@@ -134,6 +136,11 @@ def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
     try:
         # A published file whose bytes rot looks as it did.
         drop_damaged(connection, workspace)
+        if held_back:
+            # Also for the warehouse that was made anew, which does not know of it.
+            note_unpublished(connection, workspace, held_back)
+            messages.warn(f"not published: {held_back}. {what_publishes(held_back)}")
+            return
         with job_gate(workspace, settings.quality) as gate:
             check_and_publish(connection, workspace, gate, wanted=True)
         # The one before, which stands by now.

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import duckdb
 import pytest
@@ -177,9 +177,13 @@ def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
     wanted = tables(root)
     shutil.copyfile(tmp_path / "older", counted.warehouse)
     code, parts, _ = doctor(capsys, counted)
-    assert parts["warehouse"] == "behind"
-    assert code in (ExitCode.DONE, ExitCode.USAGE)
-    assert doctor(capsys, counted, "--repair")[0] is ExitCode.DONE
+    # It does not know that it published the file, which a later state of it did.
+    odd = {part: condition for part, condition in parts.items() if condition != "ok"}
+    assert odd == {"warehouse": "behind", "published file": "strange"}
+    assert code is ExitCode.USAGE
+    code, parts, err = doctor(capsys, counted, "--repair")
+    assert code is ExitCode.DONE, err
+    assert set(parts.values()) == {"ok"}
     assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
     assert not differing(tables(root), wanted)
 
@@ -193,3 +197,97 @@ def test_a_torn_last_line_of_the_journal_is_nothing_amiss(
     code, parts, err = doctor(capsys, counted)
     assert code is ExitCode.DONE, err
     assert parts["journal"] == "ok"
+
+
+def test_a_warehouse_of_a_newer_version_is_no_matter_for_this_one(
+    capsys: pytest.CaptureFixture[str], counted: Workspace
+) -> None:
+    with duckdb.connect(counted.warehouse) as warehouse:
+        warehouse.execute("INSERT INTO private.migrations VALUES (9999, 'of the future')")
+    before = counted.warehouse.read_bytes()
+    for arguments in ([], ["--repair"]):
+        code, parts, err = doctor(capsys, counted, *arguments)
+        assert code is ExitCode.USAGE
+        assert parts["warehouse"] == "strange"
+        assert "schema 9999" in err
+        assert "use that version, or `v6share rebuild`" in err
+        assert "--repair" not in err
+    assert counted.warehouse.read_bytes() == before
+    assert call(capsys, counted.root, "check")[0] is ExitCode.USAGE, "as every command refuses it"
+
+
+@pytest.mark.parametrize("part", ["warehouse", "published file"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.IOException("IO Error: Cannot open file: Permission denied"),
+        duckdb.IOException("IO Error: Could not read from file: Input/output error"),
+        duckdb.SerializationException("Serialization Error: of a newer version"),
+    ],
+    ids=["denied", "failing disk", "newer DuckDB"],
+)
+def test_a_file_that_cannot_be_read_is_not_written_over(
+    capsys: pytest.CaptureFixture[str],
+    counted: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    error: duckdb.Error,
+) -> None:
+    """Tests may be run by root, whom no permission keeps out."""
+    path = counted.warehouse if part == "warehouse" else counted.published
+    connect = duckdb.connect
+
+    def refusing(database: object, *arguments: Any, **others: Any) -> Any:
+        if database == path:
+            raise error
+        return connect(database, *arguments, **others)
+
+    before = {file: file.read_bytes() for file in (counted.warehouse, counted.published)}
+    monkeypatch.setattr(duckdb, "connect", refusing)
+    for arguments in ([], ["--repair"]):
+        code, parts, err = doctor(capsys, counted, *arguments)
+        assert code is ExitCode.USAGE
+        assert parts[part] == "lost"
+        assert "nothing says that it is damaged. see to what keeps it from being read" in err
+        assert "--repair` mends it" not in err
+    assert {file: file.read_bytes() for file in before} == before
+
+
+HELD_BACK: dict[str, Callable[[Workspace], object]] = {
+    "no published file": lambda w: w.published.unlink(),
+    "a flipped byte of the published file": lambda w: flip(w.published),
+    "a flipped byte of the warehouse": lambda w: flip(w.warehouse),
+    "no warehouse": lambda w: w.warehouse.unlink(),
+}
+
+
+@pytest.mark.parametrize("harm", HELD_BACK)
+def test_no_repair_publishes_what_was_held_back(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path, tmp_path: Path, harm: str
+) -> None:
+    new = write_flows(tmp_path / "flows" / "4.parquet", start_ms=JANUARY_1 + 4 * DAY_MS)
+    assert call(capsys, root, "run", new, "--no-publish")[0] is ExitCode.DONE
+    HELD_BACK[harm](counted)
+    before = counted.published.read_bytes() if counted.published.exists() else None
+    for arguments in ([], ["--repair"]):
+        err = doctor(capsys, counted, *arguments)[2]
+        if "published" in harm or arguments:
+            assert "--no-publish was given" in err
+    assert (counted.published.read_bytes() if counted.published.exists() else None) == before
+    assert "--no-publish was given" in call(capsys, root, "status")[2]
+    if "published" not in harm:
+        assert doctor(capsys, counted)[1]["warehouse"] == "ok"
+
+
+def test_a_first_run_that_is_held_back_has_nothing_to_repair(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    workspace = Workspace(root)
+    assert call(capsys, root, "run", flows, "--no-publish")[0] is ExitCode.DONE
+    for arguments in ([], ["--repair"]):
+        code, out, err = call(capsys, root, "doctor", *arguments, "--format", "json")
+        (part,) = [one for one in json.loads(out)["parts"] if one["part"] == "published file"]
+        assert (code, part["condition"]) == (ExitCode.DONE, "missing"), err
+        assert "held back (--no-publish was given)" in part["found"]
+        assert part["mends"] == "The next `v6share run` publishes, where no check fails"
+        assert not workspace.published.exists()
