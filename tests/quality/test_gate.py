@@ -150,13 +150,65 @@ def test_nothing_is_left_of_it() -> None:
     assert process.poll() is not None
 
 
-def test_it_asks_nobody_on_the_net(gate: Gate, tmp_path: object) -> None:
-    """All that it has open are its pipes and files of this machine."""
-    gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
-    assert gate._process is not None
-    folder = Path(f"/proc/{gate._process.pid}/fd")
-    kinds = {str(one.readlink()).partition(":")[0] for one in folder.iterdir()}
+# Python runs a module of this name before all others. What a process asks of the net is noted as it
+# asks, also while it loads, from any thread, and by processes that it starts.
+NOTING = """
+import os, sys
+
+ASKS = {"connect", "sendto", "sendmsg", "getaddrinfo", "gethostbyname", "gethostbyaddr"}
+
+def note(event, arguments):
+    module, _, name = event.partition(".")
+    if module == "socket" and name in ASKS:
+        with open(os.environ["V6SHARE_TEST_ASKED"], "a") as file:
+            file.write(f"{event} {arguments[-1] if name == 'connect' else arguments[0]}\\n")
+
+sys.addaudithook(note)
+"""
+ASKING = """
+import socket, threading
+
+def ask():
+    with socket.socket() as one:
+        one.settimeout(1)
+        one.connect_ex(("127.0.0.1", 9))
+
+thread = threading.Thread(target=ask)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where that stands which processes ask of the net that are started from now on."""
+    (tmp_path / "noting").mkdir()
+    (tmp_path / "noting" / "sitecustomize.py").write_text(NOTING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "noting"))
+    file = tmp_path / "asked.txt"
+    file.touch()
+    monkeypatch.setenv("V6SHARE_TEST_ASKED", str(file))
+    return file
+
+
+def test_it_asks_nobody_on_the_net(asked: Path, tmp_path: Path) -> None:
+    """Not while it loads, judges and writes pages; nor has it a socket open then."""
+    with Gate() as gate:
+        for docs in (None, tmp_path / "docs"):
+            gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS}, docs)
+        assert gate._process is not None
+        folder = Path(f"/proc/{gate._process.pid}/fd")
+        kinds = {str(one.readlink()).partition(":")[0] for one in folder.iterdir()}
     assert "socket" not in kinds
+    assert (tmp_path / "docs" / "index.html").exists()
+    assert asked.read_text() == ""
+
+
+def test_one_that_asks_and_hangs_up_would_be_seen(asked: Path, tmp_path: Path) -> None:
+    (tmp_path / "asking.py").write_text(ASKING)
+    with Gate([tmp_path / "asking.py"]) as gate:
+        gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+    assert asked.read_text() == "socket.connect ('127.0.0.1', 9)\n"
 
 
 def test_a_row_condition_is_data() -> None:
