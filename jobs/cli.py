@@ -729,8 +729,9 @@ def _invocation(context: typer.Context) -> Invocation:
 
 def call(arguments: list[str]) -> ExitCode:
     """Run one command line and return its exit code; every error ends as a message on stderr."""
-    from v6share.jobs.terminal import failures, interrupt, messages, stdout
+    from v6share.jobs.terminal import failures, interrupt, messages, process, stdout
 
+    process.do_without_pandas()
     invocation = Invocation(
         command=shlex.join(["v6share", *arguments]), log=_log_asked_for(arguments)
     )

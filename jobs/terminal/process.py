@@ -49,20 +49,26 @@ def tune() -> None:
     # looked for as ever, only less often.
     gc.set_threshold(_GARBAGE_AFTER)
     _share_heaps()
-    sys.meta_path.insert(0, _WithoutPandas)
 
 
 class _WithoutPandas:
     """Finds no pandas, though it is installed for Great Expectations, in a process of its own.
 
     Arrow would load it with the first array that it makes of Python values: 0.2 s of every command
-    for what none of them uses.
+    for what none of them uses. And Beam would, in another thread: two that load modules of each
+    other at once find them half loaded.
     """
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
         if name == "pandas":
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def do_without_pandas() -> None:
+    """Let no pandas be found in this process from now on."""
+    if _WithoutPandas not in sys.meta_path:
+        sys.meta_path.insert(0, _WithoutPandas)
 
 
 def let_pandas_be_found() -> None:

@@ -111,8 +111,6 @@ def test_who_only_reads_loads_neither_what_counts_nor_what_knows_the_catalog(
     program = (
         "import sys\n"
         "from v6share.jobs import cli\n"
-        "from v6share.jobs.terminal import process\n"
-        "process.tune()\n"
         f"code = cli.call(['-q', '-C', sys.argv[1], {command!r}])\n"
         f"sys.stderr.write(repr([m for m in {(*needless, *more)!r} if m in sys.modules]))\n"
         "sys.exit(code)\n"
