@@ -1,6 +1,8 @@
 -- what: the inputs that are published for the first time
 -- key:  path
--- reject_share, future_share: of its rows; hours_ahead: how far its newest row lies after the
+-- reject_share, future_share: of its rows, without those that stand for no traffic, or for traffic
+-- that another row counts (as in kpi_headline): that they are rejected is as it should be;
+-- hours_ahead: how far its newest row lies after the
 -- clock; late_days: how far its first day lies before the newest day that was final when it came,
 -- 0 where its days were not final yet; twins: other inputs with the same rows, sums and times.
 WITH new AS (
@@ -25,8 +27,16 @@ twins AS (
   JOIN main.ledger_files o ON o.input_id = t.input_id AND o.status = 'committed'
   GROUP BY s.input_id
 ),
-future AS (
-  SELECT input_id, sum("rows") AS future FROM main.rejects WHERE reason = 'future' GROUP BY input_id
+rejected AS (
+  SELECT
+    input_id, coalesce(sum("rows") FILTER (by_design), 0) AS left_out,
+    coalesce(sum("rows") FILTER (NOT by_design), 0) AS lost,
+    coalesce(sum("rows") FILTER (reason = 'future'), 0) AS future
+  FROM (
+    SELECT *, reason IN ('egress_copy', 'action_reject', 'no_data', 'zero_packets') AS by_design
+    FROM main.rejects
+  )
+  GROUP BY input_id
 ),
 before AS (
   SELECT n.input_id, max(d.day) AS newest
@@ -36,13 +46,13 @@ before AS (
 )
 SELECT
   n.path, n.rows_in, n.rows_rejected,
-  n.rows_rejected / nullif(n.rows_in, 0) AS reject_share,
-  coalesce(f.future, 0) / nullif(n.rows_in, 0) AS future_share,
+  coalesce(r.lost, 0) / nullif(n.rows_in - coalesce(r.left_out, 0), 0) AS reject_share,
+  coalesce(r.future, 0) / nullif(n.rows_in - coalesce(r.left_out, 0), 0) AS future_share,
   greatest(date_diff('minute', getvariable('now'), n.last_end) / 60, 0) AS hours_ahead,
   greatest(coalesce(b.newest - CAST(n.first_start AS DATE), 0), 0) AS late_days,
   coalesce(t.twins, 0) AS twins, t.twin
 FROM new n
 LEFT JOIN twins t ON t.input_id = n.input_id
-LEFT JOIN future f ON f.input_id = n.input_id
+LEFT JOIN rejected r ON r.input_id = n.input_id
 LEFT JOIN before b ON b.input_id = n.input_id
 ORDER BY n.path
