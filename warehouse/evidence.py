@@ -1,8 +1,17 @@
 """Gathering the evidence by which the gate judges what is about to be published.
 
 Each file ``sql/evidence/NAME.sql`` is one query, with a line ``-- key:`` that names the columns
-which say what a row is about. It reads the tables and the kept results, of the days from
-``first_day`` to ``last_day`` and of the inputs in ``new_inputs``; ``now`` is the clock, UTC.
+which say what a row is about. It reads the tables and the kept results, and finds there:
+
+- ``asked(moment)``: whether a day or a time is of a day in question, and
+  ``asked(moment, before := 7)``, whether it is of one, or of the seven days before one. A macro of
+  constants and not a table: by constants DuckDB leaves out what it need not read, and they reach
+  what a view is made of.
+- ``new_inputs``: a temporary table of the inputs in question.
+- the variables ``now``, the clock, and ``newest``, the moment of the newest record; both UTC.
+
+A day is looked at when it changed, and once more when it became final: that takes no change of its
+own, for it is records of the next day that make it final.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,13 +24,16 @@ import duckdb
 
 from v6share.schemas.evidence import Evidence
 from v6share.warehouse.database.arrow import fetch_table
+from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.database.touched import day_spans
+from v6share.warehouse.database.transaction import transaction
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be judged: days from the first to the last, and new inputs; None: all there are.
+    """What is to be judged: days that changed, and new inputs; None: all there are.
 
-    now: with its zone.
+    Beside days that changed those are judged that became final since. now: with its zone.
     """
 
     now: datetime
@@ -56,20 +68,34 @@ def sampled_inputs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str
     ).fetchall()
 
 
+def note_judged(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note that the gate gave its verdicts on what was gathered last: the days that are final by
+    now need not be judged again unless they change.
+    """
+    judged = _last_final_day(connection)
+    if judged != read_state(connection, "judged_final_day"):
+        with transaction(connection):
+            write_state(connection, "judged_final_day", judged)
+
+
+def _last_final_day(connection: duckdb.DuckDBPyConnection) -> str:
+    ((last,),) = connection.execute("SELECT max(day) FROM main.final_days").fetchall()
+    return "" if last is None else str(last)
+
+
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-    if question.days is None:
-        query = "SELECT min(day), max(day) FROM main.data_days"
-        ((first, last),) = connection.execute(query).fetchall()
-    else:
-        first, last = min(question.days, default=None), max(question.days, default=None)
+    spans = _all_days(connection) if question.days is None else _days(connection, question.days)
+    within = [
+        f"(moment >= DATE '{first}' - before AND moment < DATE '{last}' + 1)"
+        for first, last in spans
+    ]
+    connection.execute(
+        "CREATE OR REPLACE TEMP MACRO asked(moment, before := 0) AS "
+        f"({' OR '.join(within) or 'false'})"
+    )
     moment = question.now.astimezone(UTC).replace(tzinfo=None)
-    # Without a day there is none in between.
-    for name, value, kind in (
-        ("first_day", first, "DATE"),
-        ("last_day", last, "DATE"),
-        ("now", moment, "TIMESTAMP"),
-    ):
-        connection.execute(f"SET VARIABLE {name} = CAST(? AS {kind})", [value])
+    connection.execute("SET VARIABLE now = CAST(? AS TIMESTAMP)", [moment])
+    connection.execute("SET VARIABLE newest = (SELECT moment FROM main.newest_record)")
     chosen = "SELECT input_id FROM main.ledger_files WHERE status = 'committed'"
     if question.inputs is None:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE new_inputs AS {chosen}")
@@ -79,6 +105,30 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
             "SELECT unnest(CAST(? AS VARCHAR[])) AS input_id",
             [sorted(question.inputs)],
         )
+
+
+def _all_days(connection: duckdb.DuckDBPyConnection) -> list[tuple[date, date]]:
+    """The span of all days that there are, of whatever vantage; none where there are none."""
+    query = (
+        "SELECT CAST(min(first) AS DATE), CAST(max(last) AS DATE) FROM ("
+        "SELECT min(window_start) AS first, max(window_start) AS last FROM main.traffic_1d "
+        "UNION ALL SELECT min(window_start), max(window_start) FROM main.exporters_1h)"
+    )
+    ((first, last),) = connection.execute(query).fetchall()
+    return [] if first is None else [(first, last)]
+
+
+def _days(
+    connection: duckdb.DuckDBPyConnection, changed: Collection[date]
+) -> list[tuple[date, date]]:
+    """The days that changed, and those that became final since the gate last judged."""
+    judged = read_state(connection, "judged_final_day")
+    became_final = connection.execute(
+        "SELECT day FROM main.final_days WHERE day > coalesce(CAST(? AS DATE), '-infinity'::DATE)",
+        [judged or None],
+    ).fetchall()
+    days = {*changed, *(day for (day,) in became_final)}
+    return list(day_spans(days, len(days)))
 
 
 @cache

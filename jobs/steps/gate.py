@@ -24,7 +24,7 @@ from v6share.warehouse.checks import Changed, CheckResult, is_recent
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
-from v6share.warehouse.evidence import Question, gather_evidence, sampled_inputs
+from v6share.warehouse.evidence import Question, gather_evidence, note_judged, sampled_inputs
 from v6share.warehouse.publish import note_unpublished
 from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace import storage
@@ -128,6 +128,7 @@ class JobGate:
                 "see the state before. Run again, or `v6share check` to see more; `--no-gate` "
                 "publishes without",
             ) from None
+        note_judged(connection)
         expectations = {
             (name, one.name): one
             for name, suite in self.suites.items()

@@ -8,7 +8,7 @@ WITH sums AS (
     (sum(c.bytes) FILTER (c.is_loose) / nullif(sum(c.bytes), 0))::DOUBLE AS unclassified
   FROM main.share_cells_1d c
   JOIN main.final_days d ON d.day = c.day
-  WHERE c.scope = 'app' AND c.day BETWEEN getvariable('first_day') - 28 AND getvariable('last_day')
+  WHERE c.scope = 'app' AND asked(c.day, before := 28)
   GROUP BY c.day
 )
 SELECT
@@ -26,6 +26,6 @@ LEFT JOIN (
   LEFT JOIN sums b ON b.day BETWEEN s.day - 7 AND s.day - 1
   GROUP BY s.day
 ) u ON u.day = s.day
-WHERE s.day BETWEEN getvariable('first_day') AND getvariable('last_day')
+WHERE asked(s.day)
 GROUP BY s.day, s.bytes, s.unclassified
 ORDER BY s.day

@@ -1,31 +1,28 @@
--- what: IPv4 and IPv6 of every exporter, app and network on the days in question, beside the seven
---       days of data before
+-- what: IPv4 and IPv6 of every exporter, app and network on the final days in question, beside the
+--       seven final days before
 -- key:  kind, id, family, day
 -- expected_records: the records of the other family, times this family's by the other's before;
--- usual_days: days before on which this one had any.
-WITH days AS (
-  SELECT day FROM main.data_days
-  WHERE is_data AND day BETWEEN getvariable('first_day') - 7 AND getvariable('last_day')
-),
-counted AS (
+-- usual_days: days before on which this one had any. Of a day that goes on, the files of one family
+-- may come before those of the other.
+WITH counted AS (
   SELECT 'exporter' AS kind, exporter AS id, CAST(window_start AS DATE) AS day, family, records
   FROM main.exporters_1h
-  WHERE window_start >= getvariable('first_day') - 7 AND window_start < getvariable('last_day') + 1
+  WHERE asked(window_start, before := 7)
   UNION ALL
   SELECT 'app', app, CAST(window_start AS DATE), family, records
   FROM main.traffic_1d
-  WHERE window_start >= getvariable('first_day') - 7 AND window_start < getvariable('last_day') + 1
+  WHERE asked(window_start, before := 7)
   UNION ALL
   SELECT 'network', network, CAST(window_start AS DATE), family, records
   FROM main.traffic_1d
-  WHERE window_start >= getvariable('first_day') - 7 AND window_start < getvariable('last_day') + 1
+  WHERE asked(window_start, before := 7)
 ),
 sums AS (
   SELECT
     c.kind, c.id, c.day,
     sum(c.records) FILTER (c.family = 'v4') AS v4, sum(c.records) FILTER (c.family = 'v6') AS v6
   FROM counted c
-  JOIN days d ON d.day = c.day
+  JOIN main.final_days d ON d.day = c.day
   GROUP BY c.kind, c.id, c.day
 ),
 by_family AS (
@@ -50,5 +47,5 @@ SELECT
   kind, id, family, day, records::BIGINT AS records, other_records::BIGINT AS other_records,
   usual_days, other_records * records_before / nullif(other_before, 0) AS expected_records
 FROM beside
-WHERE day BETWEEN getvariable('first_day') AND getvariable('last_day')
+WHERE asked(day)
 ORDER BY kind, id, family, day

@@ -2,7 +2,9 @@
 --       question, beside the seven final days before
 -- key:  app, day
 -- errors: how far it moved, in standard errors: of sampling and of the usual scatter from day to
--- day, as the 28 final days before show it. days_before: how many of these there are.
+-- day, as the 28 final days before show it. days_before: how many of these there are. An error is
+-- at least half a point: a share that stood still at 0 or 1 has none of its own, and a move from
+-- there is a move all the same.
 WITH cells AS (
   SELECT
     c.day, c.id AS app,
@@ -11,7 +13,7 @@ WITH cells AS (
   FROM main.share_cells_1d c
   JOIN main.final_days d ON d.day = c.day
   WHERE c.scope = 'app' AND c.in_denominator
-    AND c.day BETWEEN getvariable('first_day') - 28 AND getvariable('last_day')
+    AND asked(c.day, before := 28)
   GROUP BY c.day, c.id
 ),
 sums AS (
@@ -41,7 +43,7 @@ beside AS (
 )
 SELECT
   app, day, share, usual, days_before,
-  (share - usual) / nullif(sqrt(scatter * scatter + coalesce(sampling, 0)), 0) AS errors
+  (share - usual) / greatest(sqrt(scatter * scatter + coalesce(sampling, 0)), 0.005) AS errors
 FROM beside
-WHERE day BETWEEN getvariable('first_day') AND getvariable('last_day')
+WHERE asked(day)
 ORDER BY app, day

@@ -2,9 +2,9 @@
 -- key:  column, value
 -- declared: of apps and networks only.
 WITH traffic AS (
-  SELECT DISTINCT vantage, app, network, family, ip_class, underlay, direction
+  SELECT DISTINCT app, network, family, ip_class, underlay, direction
   FROM main.traffic_1d
-  WHERE window_start >= getvariable('first_day') AND window_start < getvariable('last_day') + 1
+  WHERE asked(window_start)
 ),
 words AS (
   SELECT DISTINCT 'family' AS "column", family AS value FROM traffic

@@ -16,6 +16,7 @@ from streams import published_paths
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.quality.gate import Gate, GateFailed
+from v6share.warehouse.database.state import read_state
 from v6share.workspace.paths import Workspace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
@@ -41,7 +42,7 @@ def flows(tmp_path: Path) -> Path:
             tmp_path / "flows" / f"{day}.parquet",
             start_ms=JANUARY_1 + day * DAY_MS,
             octets=1000 + day,
-            rows=40,
+            rows=70,
         )
     return tmp_path / "flows"
 
@@ -63,6 +64,11 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
 def snapshot(root: Path, query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(Workspace(root).published, read_only=True) as published:
         return published.execute(query).fetchall()
+
+
+def final_day_judged(root: Path) -> str:
+    with duckdb.connect(Workspace(root).warehouse, read_only=True) as warehouse:
+        return read_state(warehouse, "judged_final_day")
 
 
 def expect(root: Path, *expectations: dict[str, Any]) -> None:
@@ -165,8 +171,10 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     said = call(capsys, root, "status")[2]
     assert "Run the same again" in said
     assert "rebuild" not in said
+    assert final_day_judged(root) == ""
     assert run(capsys, root, flows)[0] is ExitCode.DONE
     assert published_paths(root) == {"0.parquet", "1.parquet"}
+    assert final_day_judged(root) == "2026-01-01"
 
 
 def test_an_expectation_that_cannot_be_carried_out_fails_whatever_its_severity(

@@ -19,6 +19,7 @@ Key = Literal[
     "checked_whole",
     "judged_whole",
     "replaced",
+    "judged_final_day",
 ]
 
 
