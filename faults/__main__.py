@@ -169,4 +169,7 @@ def _say(what: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Without the interpreter's shutdown, at which DuckDB complains of what it holds.
+    os._exit(code)
