@@ -644,7 +644,7 @@ def doctor(
       v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
 )
 def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
-    """Count raw files by plain SQL, and compare with ledger and tables.
+    """Count files by plain SQL; compare with ledger and tables.
 
     Rows, packets and bytes of each file, by family; and what the ledger counted of all inputs, with
     what the tables hold. Exit 3 where one differs or does not count, 1 where a file cannot be

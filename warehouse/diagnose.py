@@ -5,6 +5,7 @@ Nothing is changed: the warehouse is read as it lies there, without what a run w
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 import duckdb
@@ -30,6 +31,11 @@ Condition = Literal["ok", "behind", "missing", "strange", "damaged", "lost"]
 REBUILD: Final = "v6share rebuild"
 # Of what keeps a file from being read, and says nothing about its bytes. What DuckDB says of them
 # as such is a DamagedFile before.
+_OF_VALUES: Final = (
+    duckdb.InternalException,
+    duckdb.FatalException,
+    duckdb.SerializationException,
+)
 _UNREAD: Final = (UnopenedFile, duckdb.IOException, duckdb.OutOfMemoryException)
 
 
@@ -50,8 +56,7 @@ class Finding:
     @property
     def is_amiss(self) -> bool:
         """Whether something is to be done about it."""
-        odd = self.condition in ("damaged", "lost", "strange")
-        return odd or bool(self.repair or self.mends)
+        return self.condition in ("damaged", "lost", "strange") or bool(self.repair)
 
 
 def diagnose(workspace: Workspace) -> list[Finding]:
@@ -106,7 +111,7 @@ def _warehouse(workspace: Workspace) -> Finding:
     try:
         with open_snapshot(path) as connection:
             version, behind = schema_version(connection), _behind(connection, workspace)
-            read_whole(connection, path.stem)
+            _read_values(connection, path)
     except _UNREAD as error:
         return _unread("warehouse", error)
     except (DamagedFile, duckdb.Error) as error:
@@ -127,6 +132,14 @@ def _warehouse(workspace: Workspace) -> Finding:
     if behind:
         return Finding("warehouse", "behind", behind, "the next command applies them")
     return Finding("warehouse", "ok", f"schema {version}, every block as it was written")
+
+
+def _read_values(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Read every value. Raises DamagedFile where DuckDB could open the file and not read one."""
+    try:
+        read_whole(connection, path.stem)
+    except _OF_VALUES as error:
+        raise DamagedFile(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _unread(part: str, error: Exception) -> Finding:
@@ -157,7 +170,7 @@ def _published(workspace: Workspace) -> Finding:
     try:
         with open_snapshot(path) as connection:
             connection.execute("SELECT count(*) FROM ledger_files").fetchall()
-            read_whole(connection, path.stem)
+            _read_values(connection, path)
     except _UNREAD as error:
         return _unread("published file", error)
     except (DamagedFile, duckdb.Error) as error:
