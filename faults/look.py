@@ -16,7 +16,7 @@ from faults.processes import Ended
 ROOT: Final = Path(__file__).parents[1]
 # When and by which run something was done is no property of the flows.
 _TABLES_OF_THE_RUN: Final = ("ledger_runs", "ledger_final_days", "checks", "check_results")
-_OF_THE_RUN: Final = {"ledger_files": ("run_id", "committed_at")}
+_OF_THE_RUN: Final = {"ledger_files": ("run_id", "committed_at"), "ledger_keys": ("since",)}
 _SUMS: Final = (
     "SELECT (SELECT count(*) FROM ledger_files), (SELECT sum(bytes) FROM traffic_5m), "
     "(SELECT sum(records) FROM traffic_1d), (SELECT count(*) FROM ledger_runs)"

@@ -115,7 +115,9 @@ class Trial:
 
     def begin(self, **how: Any) -> Command:
         """Begin the command that is disturbed; seldom as the program that it is for others."""
-        afresh = self.chance.random() < _AFRESH
+        # Where there is no key yet, a program of its own would make one that no other has.
+        has_key = (self.root / "state" / "client.key").exists()
+        afresh = self.chance.random() < _AFRESH and has_key
         return self.world.command(self.root, self.one.arguments, afresh=afresh, **how)
 
     def reaches(self, path: str, place: str = "") -> bool:

@@ -218,6 +218,8 @@ class Crew:
     ) -> None:
         """End an input that failed: refused input is an outcome, anything else ends the run."""
         if isinstance(error, InputRefused) and identity is not None:
+            # What was refused in its middle may have been large: the next one needs the room.
+            pa.default_memory_pool().release_unused()
             self._done(refused(self._work, found, identity, error), result)
         else:
             result.set_exception(error)

@@ -190,9 +190,14 @@ def test_a_file_is_counted_with_the_dialect_that_it_was_counted_with(tmp_path: P
 
 
 def test_what_is_wrong_with_a_file_is_said_of_it_alone(
-    counted: Counted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    counted: Counted,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """And the words of DuckDB about a value are not handed on: it may be an address."""
+    # A copy: the file itself may be open in this process already, and otherwise.
+    root = shutil.copytree(counted.root, tmp_path / "ws")
     closed, odd, good = sorted((SAMPLE / "flows").rglob("*.parquet"))[:3]
     digest, count = identity._digest, under_test._count
     errors: list[duckdb.Error] = []
@@ -215,7 +220,7 @@ def test_what_is_wrong_with_a_file_is_said_of_it_alone(
     ):
         errors.append(error)
         names = map(str, (closed, odd, good))
-        code = cli.call(["-C", str(counted.root), "reconcile", *names, "--format", "json"])
+        code = cli.call(["-C", str(root), "reconcile", *names, "--format", "json"])
         out, err = capsys.readouterr()
         found = {one["path"]: one["what"] for one in json.loads(out)}
         assert code == 1

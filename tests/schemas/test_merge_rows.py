@@ -209,6 +209,7 @@ def test_sketches_that_are_out_of_order_are_put_in_order() -> None:
         "id": "",
         "family": "v6",
         "unit": "prefix",
+        "client_key": 0,
     }
     rows = [key | {"theta": 50, "client_hashes": [9, 3, 3, 50, 60]}]
     for some in (rows, [*rows, key | rows[0] | {"id": "beside"}]):  # united alone, and together
@@ -229,6 +230,7 @@ def test_many_sketches_unite_as_sets_do() -> None:
     rows = []
     for number in range(60):
         key = {"day": day, "vantage": "edge", "scope": "app", "family": "v6", "unit": "prefix"}
+        key["client_key"] = 0
         crowd = chance.integers(0, 2**63, int(chance.choice([0, 7, 500, 20_000])), np.uint64)
         if number % 5 < 2:  # neighbours that end and begin with the same hash
             crowd = np.array([7], np.uint64)
@@ -262,6 +264,7 @@ def test_more_groups_than_16_bits_tell_apart() -> None:
     } | {
         "day": pa.array(np.zeros(groups, np.int32)).view(pa.date32()),
         "id": pa.array([f"{group:05}" for group in range(groups)]),
+        "client_key": pa.array(np.zeros(groups, np.int16)),
         "theta": pa.array(np.full(groups, THETA_MAX, np.uint64)),
         "client_hashes": pa.ListArray.from_arrays(
             pa.array(ends, pa.int32()),
