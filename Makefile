@@ -11,6 +11,8 @@ KILLS  ?= 5000
 RACES  ?= 200
 FLIPS  ?= 10000
 SEED   ?= 1
+# One more than there are cores: tests often wait for a process or for a disk.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark audit faults bench lock sample clean
@@ -64,7 +66,7 @@ demo: setup ## count the sample into demo/ and print the KPIs of every stage
 	@$(BIN)/python -m tools.demo_words demo
 
 test: setup-test ## run every test of what v6share does
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: setup-test ## run the linter, the formatter, the type checker and the import contracts
 	@$(BIN)/python -m pytest --quiet tests/house/test_lint.py tests/house/test_storage_seam.py
