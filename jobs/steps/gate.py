@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from v6share import __version__
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.jobs.terminal.process import let_pandas_be_found
 from v6share.quality.gate import Gate, GateFailed
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
@@ -150,6 +151,7 @@ class JobGate:
             return gate.validate(self.suites, evidence, docs)
         from v6share.quality.in_spark import validate_in_spark  # here: only Spark needs it
 
+        let_pandas_be_found()
         return validate_in_spark(self.engine.sessions[0], self.suites, evidence, docs, gate.python)
 
 

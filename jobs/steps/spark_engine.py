@@ -9,7 +9,6 @@ from v6share.jobs.steps.head_start import say_if_cold
 from v6share.jobs.steps.runner import Runner
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
-from v6share.jobs.terminal.process import let_pandas_be_found
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import EngineFailed
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -62,7 +61,6 @@ class SparkEngine:
         from v6share.pipelines.engines.spark_session import spark_session
 
         if not self.sessions:
-            let_pandas_be_found()
             say_if_cold()
             verbose = messages.current().verbosity > 0
             begun = spark_session(self.runner.spark_conf, shows_log=verbose)

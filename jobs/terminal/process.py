@@ -72,7 +72,7 @@ def do_without_pandas() -> None:
 
 
 def let_pandas_be_found() -> None:
-    """Undo it, before Spark is loaded: there Great Expectations judges in this process."""
+    """Undo it, where Great Expectations judges in this process: in that of a Spark session."""
     with suppress(ValueError):
         sys.meta_path.remove(_WithoutPandas)
 
