@@ -21,7 +21,7 @@ from v6share.quality.suites import Expectation, Suite, read_suites
 from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
-from v6share.warehouse.checks import Changed, CheckResult, is_recent
+from v6share.warehouse.checks import NOT_JUDGED, Changed, CheckResult, is_recent
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
@@ -73,22 +73,23 @@ class JobGate:
         not judged: without the gate, or for it failed, or something kept them back.
         """
         since = read_state(connection, "judged_whole")
-        # Until they are judged: whatever ends this job must not count as a pass.
-        with transaction(connection):
-            write_state(connection, "judged_whole", "")
+        if since:
+            # Until they are judged: whatever ends this job must not count as a pass.
+            with transaction(connection):
+                write_state(connection, "judged_whole", "")
         if self.gate is None:
             return []
         moment, _, suites = since.partition(" ")
-        if suites != self._digest or not is_recent(datetime.fromisoformat(moment), now):
+        digest = self._digest()
+        if suites != digest or not is_recent(datetime.fromisoformat(moment), now):
             changed = None
         results = self.judge(connection, changed, now, docs, plan)
         if not any(result.blocks for result in results):
-            judged = f"{now.isoformat()} {self._digest}" if changed is None else since
+            judged = f"{now.isoformat()} {digest}" if changed is None else since
             with transaction(connection):
                 write_state(connection, "judged_whole", judged)
         return results
 
-    @property
     def _digest(self) -> str:
         """Of the expectations: what others passed is not known to pass these."""
         texts = [suite.model_dump_json() for suite in self.suites.values()]
@@ -179,7 +180,7 @@ def gate_in_words(results: Sequence[CheckResult]) -> str:
     if not judged:
         return "not run"
     warned = sum(not one.passed for one in judged)
-    idle = sum(one.outcome == "not judged" for one in judged)
+    idle = sum(one.outcome == NOT_JUDGED for one in judged)
     said = [f"{len(judged) - warned - idle} expectations met"]
     said += [f"{warned} not met, to look at"] if warned else []
     said += [f"{idle} had nothing to judge"] if idle else []

@@ -188,7 +188,7 @@ class Publisher:
         return is_owed or needs_publish(self.connection, self.workspace)
 
     def _is_held_back(self, results: Sequence[CheckResult]) -> bool:
-        """Say what the checks found, each warning once a day; whether one must keep it back."""
+        """Say what the checks found, each warning once a day; whether the numbers are held back."""
         for result in results:
             said = f"{utc_now():%F} {result.name}"
             if not result.passed and not result.blocks and said not in self.warned_of:
