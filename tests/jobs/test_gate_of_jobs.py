@@ -107,7 +107,7 @@ def assert_helps_with_an_expectation(said: str) -> None:
 def test_where_an_expectation_fails_readers_keep_what_they_have(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
-    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    assert run(capsys, root, flows / "0.parquet", "--no-gate")[0] is ExitCode.DONE
     expect(root, NOTHING_HOLDS)
     code, _, err = run(capsys, root, flows)
     assert code is ExitCode.GATE
@@ -150,7 +150,7 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     monkeypatch: pytest.MonkeyPatch,
     harm: Callable[[Gate], None],
 ) -> None:
-    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    assert run(capsys, root, flows / "0.parquet", "--no-gate")[0] is ExitCode.DONE
     validate = Gate.validate
 
     def harmed(self: Gate, *arguments: Any) -> Any:
@@ -232,7 +232,7 @@ def test_a_stream_is_judged_batch_by_batch(
 def test_data_docs(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path, tmp_path: Path
 ) -> None:
-    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    assert run(capsys, root, flows, "--no-gate")[0] is ExitCode.DONE
     code, _, err = call(capsys, root, "check", "--docs", tmp_path / "docs")
     assert code is ExitCode.DONE, err
     assert (tmp_path / "docs" / "index.html").exists()
