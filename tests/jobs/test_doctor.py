@@ -51,6 +51,11 @@ def flip(path: Path, at: float = 0.5) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def cut_to_first_lines(workspace: Workspace) -> None:
+    lines = workspace.journal.read_bytes().splitlines(keepends=True)
+    workspace.journal.write_bytes(b"".join(lines[: len(lines) // 2]))
+
+
 def a_fragment(workspace: Workspace) -> Path:
     return min(workspace.fragments.glob("*/*.parquet"))
 
@@ -149,6 +154,9 @@ LOST: dict[str, tuple[Callable[[Workspace], object], str, str]] = {
     ),
     "a changed line of the journal": (lambda w: flip(w.journal, 0.2), "journal", "backup"),
     "no journal": (lambda w: w.journal.unlink(), "journal", "backup"),
+    # Each of its lines is sealed, and each of them true: it only knows less than was published.
+    "an older journal": (cut_to_first_lines, "ledgers", "put the right state/ back"),
+    "another key": (lambda w: w.client_key.write_bytes(bytes(16)), "client key", "backup"),
     "a cut key": (lambda w: w.client_key.write_bytes(b"short"), "client key", "backup"),
     "no key": (lambda w: w.client_key.unlink(), "client key", "backup"),
     "a mistake in the settings": (
