@@ -211,12 +211,29 @@ def test_one_that_asks_and_hangs_up_would_be_seen(asked: Path, tmp_path: Path) -
     assert asked.read_text() == "socket.connect ('127.0.0.1', 9)\n"
 
 
-def test_a_row_condition_is_data() -> None:
-    text = b"""{"expectations": [{"name": "a", "severity": "warn", "what": "b",
-        "type": "expect_column_values_to_be_between",
-        "kwargs": {"column": "c", "row_condition": "@__import__('os').system('x')"}}]}"""
-    with pytest.raises(Exception, match=r"quality/exporters.json: .*row_condition"):
-        parse_suite("quality/exporters.json", text)
+# pandas would run each of them; the backtick ends the quotes that a name is put into.
+CODE = "@pd.io.common.os.system('x')"
+OUT_OF_QUOTES = {"name": f"hours` > 0 or {CODE} or `hours"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "@__import__('os').system('x')",
+        {"type": "pass_through", "pass_through_filter": CODE},
+        {**LONG, "column": OUT_OF_QUOTES},
+        {**LONG, "operator": f"> 0 or {CODE} or hours >"},
+        {"type": "nullity", "column": OUT_OF_QUOTES, "is_null": True},
+        {"type": "and", "conditions": [LONG, {**LONG, "column": OUT_OF_QUOTES}]},
+    ],
+)
+def test_a_row_condition_is_data(condition: object) -> None:
+    text = json.dumps({"expectations": [
+        {"name": "a", "severity": "warn", "what": "b", "type": "expect_column_values_to_be_between",
+         "kwargs": {"column": "c", "row_condition": condition}}
+    ]})  # fmt: skip
+    with pytest.raises(UserError, match=r"quality/exporters.json: .*row_condition"):
+        parse_suite("quality/exporters.json", text.encode())
 
 
 @pytest.mark.parametrize(
