@@ -10,6 +10,7 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import record
+from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.client_keys import LOST_KEY, rotation
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rows import key_ids
@@ -49,6 +50,7 @@ def rotate(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
         closing(open_warehouse(workspace)) as connection,
     ):
         refuse_lost_runs(connection, workspace)
+        journal.refuse_damaged(workspace.journal)
         new = new_client_key()
         entries = rotation(key_ids(connection), _id_in_place(workspace), key_id(new), utc_now())
         with storage.replacing(workspace.client_key, new, OWNER_ALONE):
