@@ -15,6 +15,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Quality
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.kept.compare import compare_results
@@ -52,15 +53,18 @@ def main(
     results: compare every kept result with its definition as well. gate: judge what is plausible,
     too. docs: a folder for Data Docs of that.
 
-    Raises UserError where the journal is damaged, or the client key is another one.
+    Raises UserError where the journal is damaged, the client key is another one, or there is
+    nothing to write Data Docs of; OSError where their folder cannot be made.
     """
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
+    settings = read_settings(workspace, {"--gate": gate}).quality
+    pages = None if docs is None else _folder_for_pages(docs, settings)
     with (
         hold(workspace, invocation.command, wait),
-        job_gate(workspace, read_settings(workspace, {"--gate": gate}).quality) as judge,
+        job_gate(workspace, settings) as judge,
     ):
         in_place = key_id(read_client_key(workspace))
         refuse_other_key(workspace, keys_of_journal(workspace), in_place)
@@ -68,7 +72,7 @@ def main(
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail, opens=storage.exists(workspace.warehouse))
-        of_warehouse = _of_warehouse(workspace, damaged, judge, docs, results=results)
+        of_warehouse = _of_warehouse(workspace, damaged, judge, pages, results=results)
         found = [*of_warehouse, _of_fragments(damaged)]
     table = _as_table(found)
     if form in ("table", "markdown"):
@@ -81,6 +85,20 @@ def main(
         return ExitCode.GATE
     messages.say(f"{len(found)} checks, none failed")
     return ExitCode.DONE
+
+
+def _folder_for_pages(docs: Path, settings: Quality) -> Path:
+    """The folder, which is there now. Great Expectations takes no relative path."""
+    if not settings.gate:
+        raise UserError(
+            "--docs: found a job without the gate, expected one with it, for Data Docs are pages "
+            "of what it judges; leave out --no-gate, or `gate = false` in [quality]"
+        )
+    folder = docs.absolute()
+    storage.make_folder(folder)
+    if not (folder.is_dir() and storage.may_write(folder)):
+        raise UserError(f"--docs {docs}: found no folder to write in; give another one")
+    return folder
 
 
 def _advice(failed: Sequence[CheckResult]) -> str:

@@ -230,12 +230,26 @@ def test_a_stream_is_judged_batch_by_batch(
 
 
 def test_data_docs(
-    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert run(capsys, root, flows, "--no-gate")[0] is ExitCode.DONE
-    code, _, err = call(capsys, root, "check", "--docs", tmp_path / "docs")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, root, "check", "--docs", "new/docs")
     assert code is ExitCode.DONE, err
-    assert (tmp_path / "docs" / "index.html").exists()
+    assert (tmp_path / "new/docs/index.html").exists()
+    (tmp_path / "file").touch()
+    for no_folder in ("file", "file/docs"):
+        code, _, err = call(capsys, root, "check", "--docs", no_folder)
+        assert code is ExitCode.USAGE, err
+        assert "file" in err
+    code, _, err = call(capsys, root, "check", "--docs", "other", "--no-gate")
+    assert code is ExitCode.USAGE
+    assert "--docs: found a job without the gate" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_example_of_an_own_expectation_judges(
