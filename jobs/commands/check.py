@@ -11,8 +11,9 @@ import pyarrow as pa
 from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
 from v6share.jobs.steps.gate import JobGate, job_gate
 from v6share.jobs.terminal import messages, stdout
-from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
+from v6share.quality.gate import GateFailed
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Quality
@@ -96,8 +97,10 @@ def _folder_for_pages(docs: Path, settings: Quality) -> Path:
         )
     folder = docs.absolute()
     storage.make_folder(folder)
-    if not (folder.is_dir() and storage.may_write(folder)):
-        raise UserError(f"--docs {docs}: found no folder to write in; give another one")
+    if not storage.may_write(folder):
+        raise UserError(
+            f"--docs {docs}: found a folder that is not yours to write in; give another"
+        )
     return folder
 
 
@@ -130,7 +133,14 @@ def _of_warehouse(
         refresh_results(connection)
         now = datetime.now(UTC)
         found = run_checks(connection)
-        found += judge.judge_due(connection, None, now, docs)
+        try:
+            found += judge.judge_due(connection, None, now, docs)
+        except GateFailed as failure:
+            raise JobStopped(
+                ExitCode.GATE,
+                f"the gate could not judge the numbers: {failure}. What is published stays as it "
+                "is; `v6share check --no-gate` makes all other checks",
+            ) from None
         note_checked(connection, now, found, whole=True)
         return [*found, *compare_results(connection)] if results else found
     finally:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from v6share import __version__
-from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.process import let_pandas_be_found
-from v6share.quality.gate import Gate, GateFailed
+from v6share.quality.gate import Gate
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
 from v6share.schemas.errors import UserError
@@ -26,8 +25,6 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, note_judged, sampled_inputs
-from v6share.warehouse.publish import note_unpublished
-from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -67,7 +64,7 @@ class JobGate:
         docs: Path | None = None,
         plan: "Callable[[], Plan] | None" = None,
     ) -> list[CheckResult]:
-        """Judge what changed, as ``judge``, and keep in mind what was not judged.
+        """Judge what changed, as ``judge``, and keep in mind what was not judged. Raises GateFailed.
 
         All is judged once a day, with other expectations, and where numbers changed since that were
         not judged: without the gate, or for it failed, or something kept them back.
@@ -108,7 +105,7 @@ class JobGate:
 
         changed: what did since it was last judged; None: all is judged. docs: a folder for Data
         Docs. plan: gives that with which inputs were counted; without, it is compiled where there
-        are inputs to take a sample of. Raises JobStopped where the gate cannot judge.
+        are inputs to take a sample of. Raises GateFailed where the gate cannot judge.
         """
         if self.gate is None:
             return []
@@ -120,16 +117,7 @@ class JobGate:
 
             sample = sample_flows(new, (plan or self._plan)())
             evidence["flows"] = Evidence(sample, ("path", "row"))
-        try:
-            verdicts = self._validate(self.gate, evidence, docs)
-        except GateFailed as failure:
-            note_unpublished(connection, self.workspace, COULD_NOT_JUDGE)
-            raise JobStopped(
-                ExitCode.GATE,
-                f"the gate could not judge the numbers: {failure}; nothing was published, readers "
-                "see the state before. Run again, or `v6share check` to see more; `--no-gate` "
-                "publishes without",
-            ) from None
+        verdicts = self._validate(self.gate, evidence, docs)
         note_judged(connection)
         expectations = {
             (name, one.name): one

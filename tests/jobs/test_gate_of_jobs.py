@@ -16,7 +16,8 @@ from streams import published_paths
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.quality.gate import Gate, GateFailed
-from v6share.warehouse.database.state import read_state
+from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace.paths import Workspace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
@@ -161,6 +162,11 @@ def test_a_gate_that_cannot_judge_is_no_pass(
 
     with monkeypatch.context() as patched:
         patched.setattr(Gate, "validate", harmed)
+        # Who looks publishes nothing, so nothing is held back for that.
+        code, _, err = call(capsys, root, "check")
+        assert (code, "nothing was published" in err) == (ExitCode.GATE, False)
+        assert "not published" not in call(capsys, root, "status")[2]
+        assert not Workspace(root).held_back.exists()
         code, _, err = run(capsys, root, flows)
     assert code is ExitCode.GATE
     assert "the gate could not judge the numbers: its process ended" in err or (
@@ -175,6 +181,11 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     assert run(capsys, root, flows)[0] is ExitCode.DONE
     assert published_paths(root) == {"0.parquet", "1.parquet"}
     assert final_day_judged(root) == "2026-01-01"
+    # A word that an earlier version left where nothing is held back goes with the next run.
+    with duckdb.connect(Workspace(root).warehouse) as warehouse:
+        write_state(warehouse, "unpublished", COULD_NOT_JUDGE)
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    assert "not published" not in call(capsys, root, "status")[2]
 
 
 def test_an_expectation_that_cannot_be_carried_out_fails_whatever_its_severity(
