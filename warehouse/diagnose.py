@@ -64,8 +64,22 @@ def diagnose(workspace: Workspace) -> list[Finding]:
 
     Hold the workspace.
     """
-    looks = (_journal, _fragments, _warehouse, _published, _standby, _ledgers)
-    return [look(workspace) for look in looks]
+    of_journal = _journal(workspace)
+    is_read = of_journal.condition != "damaged"
+    return [
+        of_journal,
+        _fragments(workspace) if is_read else _untold("fragments"),
+        _warehouse(workspace),
+        _published(workspace),
+        _standby(workspace),
+        _ledgers(workspace) if is_read else _untold("ledgers"),
+    ]
+
+
+def _untold(part: str) -> Finding:
+    """A part that is compared with the journal, where that is damaged."""
+    found = "nothing can be said of them while the journal is damaged"
+    return Finding(part, "lost", found, "", "mend the journal, and look again")
 
 
 def _journal(workspace: Workspace) -> Finding:
@@ -84,10 +98,7 @@ def _journal(workspace: Workspace) -> Finding:
 
 
 def _fragments(workspace: Workspace) -> Finding:
-    try:
-        sources = sources_of_journal(workspace)
-    except UserError:
-        return Finding("fragments", "lost", "the journal, which names them, cannot be read")
+    sources = sources_of_journal(workspace)
     damaged = find_damaged(sources)
     if not damaged:
         return Finding("fragments", "ok", f"{len(sources):,}, each as it was written")

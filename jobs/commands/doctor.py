@@ -4,6 +4,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 import pyarrow as pa
 
@@ -34,6 +35,8 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
+_REPAIR: Final = "`v6share doctor --repair` mends it, and loses nothing"
+
 
 def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm) -> ExitCode:
     """Look at every part of the workspace; with ``repair``, mend what can be without a loss."""
@@ -46,8 +49,9 @@ def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm
     stdout.write_tables({"parts": _as_table(found)}, form)
     odd = [one for one in found if one.is_amiss]
     for one in odd:
-        advice = one.mends or "`v6share doctor --repair` mends it, and loses nothing"
-        messages.fail(f"{one.part}: {one.found}. {one.means}. {advice}", part=one.part)
+        advice = one.mends or (_REPAIR if one.repair else "")
+        said = ". ".join(filter(None, (one.found, one.means, advice)))
+        messages.fail(f"{one.part}: {said}", part=one.part)
     if odd:
         return ExitCode.USAGE
     messages.say("nothing is damaged")

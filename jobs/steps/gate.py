@@ -64,10 +64,11 @@ class JobGate:
         docs: Path | None = None,
         plan: "Callable[[], Plan] | None" = None,
     ) -> list[CheckResult]:
-        """Judge what changed, as ``judge``, and keep in mind what was not judged. Raises GateFailed.
+        """Judge what changed, as ``judge``, and keep in mind what was not judged.
 
         All is judged once a day, with other expectations, and where numbers changed since that were
-        not judged: without the gate, or for it failed, or something kept them back.
+        not judged: without the gate, or for it failed, or something kept them back. Raises
+        GateFailed.
         """
         since = read_state(connection, "judged_whole")
         if since:

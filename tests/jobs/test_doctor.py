@@ -177,6 +177,10 @@ def test_what_cannot_be_mended_is_said_with_what_helps(
         assert code is ExitCode.USAGE
         assert parts[part] in ("damaged", "lost")
         assert helps in err
+        assert "--repair" not in err
+        assert ". ." not in err
+        if harm == "a changed line of the journal":
+            assert err.count("Restore the journal from a backup") == 1
 
 
 def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
