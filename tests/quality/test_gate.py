@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -67,15 +68,36 @@ def test_each_expectation_has_a_verdict_of_its_own(gate: Gate) -> None:
     assert "nosuch" in found[3].observed
 
 
-@pytest.mark.parametrize(
-    "kwargs",
-    [{"column": "pauses", "nosuch": 1}, {}, {"type": "expect_nothing_at_all", "column": "pauses"}],
-)
-def test_a_suite_that_cannot_be_made_is_no_pass(gate: Gate, kwargs: dict[str, object]) -> None:
-    with pytest.raises(GateFailed, match="it failed: "):
-        gate.validate({"exporters": suite(odd=kwargs)}, {"exporters": ROWS})
+def test_a_suite_that_cannot_be_made_is_no_pass_and_said_with_file_and_key(gate: Gate) -> None:
+    for kwargs, said in (
+        ({"column": "pauses", "max_valu": 6}, "kwargs.max_valu: extra fields not permitted"),
+        ({"column": "pauses", "max_value": "six"}, "kwargs.max_value: value is not a valid float"),
+        (
+            {"type": "expect_column_values_to_be_in_set", "column": "pauses", "value_set": "a"},
+            "kwargs.value_set: value is not a valid list",
+        ),
+        ({}, "kwargs.column: field required"),
+        ({"type": "expect_nothing_at_all"}, "no expectation is called expect_nothing_at_all"),
+    ):
+        suites = {"exporters": suite(fine=WITHIN, odd=kwargs)}
+        with pytest.raises(GateFailed, match=re.escape(f"quality/exporters.json: odd: {said}")):
+            gate.validate(suites, {"exporters": ROWS})
     # It goes on with the next one.
     assert gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"column": {"name": "nosuch"}}, {"parameter": "six"}, {"column": {"name": "exporter"}}],
+    ids=["no such column", "text for a number", "a number for text"],
+)
+def test_a_row_condition_that_does_not_fit_is_said_of_its_expectation(
+    gate: Gate, condition: dict[str, object]
+) -> None:
+    suites = {"exporters": suite(odd={**WITHIN, "row_condition": LONG | condition}, fine=WITHIN)}
+    odd, fine = gate.validate(suites, {"exporters": ROWS})
+    assert (odd.name, odd.outcome, fine.outcome) == ("odd", "errored", "failed")
+    assert odd.observed
 
 
 def test_a_process_that_dies_is_no_pass_and_is_started_again(gate: Gate) -> None:
