@@ -243,11 +243,15 @@ def _error_in(info: Mapping[str, Any]) -> str:
 
 def _observed(found: Mapping[str, Any]) -> str:
     if "observed_value" in found:
-        return str(found["observed_value"])
+        observed = found["observed_value"]
+        return f"{observed:.6g}" if isinstance(observed, float) else str(observed)
     values = [str(value) for value in found.get("partial_unexpected_list", [])]
     return ", ".join(values[:_SAMPLE_ROWS])
 
 
 def _sample(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for row in found.get("partial_unexpected_index_list") or []:
-        yield {name: value if isinstance(value, int) else str(value) for name, value in row.items()}
+        yield {
+            name: value if isinstance(value, int | float) else str(value)
+            for name, value in row.items()
+        }

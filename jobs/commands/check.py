@@ -165,12 +165,18 @@ def _as_table(results: list[CheckResult]) -> pa.Table:
             "result": pa.array([r.outcome for r in results], pa.string()),
             "rows": pa.array([r.found for r in results], pa.int64()),
             "what": pa.array([r.what for r in results], pa.string()),
-            "found": pa.array(
-                [None if r.passed else r.error or r.example for r in results], pa.string()
-            ),
+            "found": pa.array([_found(r) for r in results], pa.string()),
             "example": pa.array([_example(r) for r in results], pa.string()),
         }
     )
+
+
+def _found(result: CheckResult) -> str | None:
+    """The first offending rows in words, and how many more there are; None where all is well."""
+    if result.passed or result.error:
+        return result.error or None
+    more = result.found - len(result.sample)
+    return "; ".join([*result.examples, *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _example(result: CheckResult) -> str | None:

@@ -173,7 +173,7 @@ def report_checks(results: Sequence[CheckResult]) -> None:
         raise JobStopped(
             ExitCode.GATE,
             f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
-            "the state before. `v6share check` shows the rows; "
+            "the state before. `v6share check` shows the first rows; "
             f"{what_mends({result.suite for result in failed})}",
         )
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from v6share.jobs.terminal.process import let_pandas_be_found
 from v6share.quality.gate import Gate
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
+from v6share.render.values import value_for_people
 from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
@@ -159,8 +161,15 @@ def _result(verdict: Verdict, expectation: Expectation) -> CheckResult:
 
 
 def _rows_in_words(verdict: Verdict) -> Sequence[dict[str, str]]:
-    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in verdict.sample]
+    """The rows that are not as expected, or what was found of all; nothing where all is well."""
+    if verdict.outcome not in ("failed", "errored"):
+        return []
+    rows = [", ".join(starmap(_value_in_words, row.items())) for row in verdict.sample]
     return [{"row": row} for row in rows or [f"found {verdict.observed}"]]
+
+
+def _value_in_words(name: str, value: object) -> str:
+    return f"{name} {value if isinstance(value, str) else value_for_people(name, value)}"
 
 
 def gate_in_words(results: Sequence[CheckResult]) -> str:

@@ -120,9 +120,14 @@ def test_where_an_expectation_fails_readers_keep_what_they_have(
         assert code is ExitCode.DONE
         assert "failed checks: exporters.never" in err
     assert_helps_with_an_expectation(err)
-    code, _, err = call(capsys, root, "check")
+    code, out, err = call(capsys, root, "check", "--format", "json")
     assert code is ExitCode.GATE
     assert_helps_with_an_expectation(err)
+    rows = {row["check"]: row for row in json.loads(out)}
+    assert rows["exporters.never"]["found"] == "found 1"
+    assert {row["example"] for row in rows.values() if row["result"] in ("ok", "not judged")} == {
+        None
+    }
     # Told to do without, it publishes, and says so; made to warn, as well.
     code, _, err = call(capsys, root, "run", flows, "--no-gate")
     assert code is ExitCode.DONE

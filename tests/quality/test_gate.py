@@ -64,7 +64,7 @@ def test_each_expectation_has_a_verdict_of_its_own(gate: Gate) -> None:
         ("gone", "errored", 0, 0),
         ("table", "failed", 3, 1),
     ]
-    assert found[0].sample == ({"pauses": "20.0", "exporter": "r2"},)
+    assert found[0].sample == ({"pauses": 20.0, "exporter": "r2"},)
     assert "nosuch" in found[3].observed
 
 
