@@ -26,9 +26,10 @@ from great_expectations.core import ExpectationSuite
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
 from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.exceptions import ExpectationNotFoundError
+from great_expectations.exceptions.exceptions import ExpectationNotFoundError
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 from v6share.quality.messages import Outcome, Verdict
 from v6share.schemas.evidence import Evidence
@@ -49,7 +50,7 @@ _COMPARED: Final[Mapping[str, Callable[..., Any]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_SEVERITIES: Final = {"fail": "critical", "warn": "warning"}
+_SEVERITIES: Final = {"fail": FailureSeverity.CRITICAL, "warn": FailureSeverity.WARNING}
 Suites = Mapping[str, Sequence[Mapping[str, Any]]]
 
 

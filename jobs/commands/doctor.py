@@ -29,11 +29,13 @@ from v6share.warehouse.publish import drop_damaged, note_unpublished
 from v6share.warehouse.rebuild import rebuild
 from v6share.warehouse.remedies import what_publishes
 from v6share.workspace import storage
+from v6share.workspace.catalog_files import read_catalog
 from v6share.workspace.client_key import key_id, read_client_key
-from v6share.workspace.configured import configure, configure_for_reading
+from v6share.workspace.configured import configure
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
 
 _REPAIR: Final = "`v6share doctor --repair` mends it, and loses nothing"
 
@@ -42,10 +44,10 @@ def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm
     """Look at every part of the workspace; with ``repair``, mend what can be without a loss."""
     workspace = find_workspace(invocation.root)
     with hold(workspace, invocation.command, wait):
-        found = _look(invocation.root, workspace)
+        found = _look(workspace)
         if repair and any(one.repair for one in found):
             _repair(invocation.root, workspace, found)
-            found = _look(invocation.root, workspace)
+            found = _look(workspace)
     stdout.write_tables({"parts": _as_table(found)}, form)
     odd = [one for one in found if one.is_amiss]
     for one in odd:
@@ -58,18 +60,19 @@ def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm
     return ExitCode.DONE
 
 
-def _look(root: Path, workspace: Workspace) -> list[Finding]:
+def _look(workspace: Workspace) -> list[Finding]:
     return [
-        _settings(root, workspace),
+        _settings(workspace),
         _key(workspace),
         _access(workspace),
         *diagnose(workspace),
     ]
 
 
-def _settings(root: Path, workspace: Workspace) -> Finding:
+def _settings(workspace: Workspace) -> Finding:
     try:
-        configure_for_reading(root)
+        read_settings(workspace)
+        read_catalog(workspace)
         read_suites(workspace)
     except UserError as error:
         means = "no command runs until it is mended; what is published stays"
@@ -78,7 +81,7 @@ def _settings(root: Path, workspace: Workspace) -> Finding:
 
 
 def _key(workspace: Workspace) -> Finding:
-    if not storage.exists(workspace.journal) and not storage.exists(workspace.client_key):
+    if not any(map(storage.exists, (workspace.journal, workspace.client_key, workspace.published))):
         return Finding("client key", "missing", "nothing is counted yet")
     try:
         found = key_id(read_client_key(workspace))

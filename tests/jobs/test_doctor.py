@@ -157,6 +157,7 @@ LOST: dict[str, tuple[Callable[[Workspace], object], str, str]] = {
     # Each of its lines is sealed, and each of them true: it only knows less than was published.
     "an older journal": (cut_to_first_lines, "ledgers", "put the right state/ back"),
     "another key": (lambda w: w.client_key.write_bytes(bytes(16)), "client key", "backup"),
+    "no state": (lambda w: shutil.rmtree(w.state), "client key", "backup"),
     "a cut key": (lambda w: w.client_key.write_bytes(b"short"), "client key", "backup"),
     "no key": (lambda w: w.client_key.unlink(), "client key", "backup"),
     "a mistake in the settings": (
@@ -181,6 +182,10 @@ def test_what_cannot_be_mended_is_said_with_what_helps(
         assert ". ." not in err
         if harm == "a changed line of the journal":
             assert err.count("Restore the journal from a backup") == 1
+        if harm == "a cut key":
+            assert err.count("error: ") == 1, "of settings and catalog nothing is amiss"
+        if harm == "no state":
+            assert "nothing is counted yet" not in call(capsys, counted.root, "doctor")[1]
 
 
 def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
