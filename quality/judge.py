@@ -98,9 +98,10 @@ class Judge:
                 "partial_unexpected_count": _SAMPLE_ROWS,
                 "unexpected_index_column_names": list(frame.key),
             }
+            rows = _with_days_as_text(frame.rows)
             # Pages show values as they stand, and a name of a flow file may be any text.
-            rows = frame.rows if docs is None else _without_markup(frame.rows)
-            parameters = {"dataframe": self._frame_of(rows)}
+            shown = rows if docs is None else _without_markup(rows)
+            parameters = {"dataframe": self._frame_of(shown)}
             if docs is None:
                 result = definition.run(batch_parameters=parameters, result_format=result_format)
             else:
@@ -112,12 +113,20 @@ class Judge:
                     result_format=result_format,
                 )
                 (result,) = checkpoint.run(batch_parameters=parameters).run_results.values()
-            found += _verdicts(name, expectations, result.results, frame.rows)
+            found += _verdicts(name, expectations, result.results, rows)
         return found
 
     def _frame_of(self, rows: pa.Table) -> Any:
         """The rows as what the source of evidence takes."""
         return rows.to_pandas() if self._session is None else self._session.createDataFrame(rows)
+
+
+def _with_days_as_text(rows: pa.Table) -> pa.Table:
+    """The rows with days as ``2026-01-05``: a suite is JSON, which has no other form for them."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_date(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+    return rows
 
 
 def _without_markup(rows: pa.Table) -> pa.Table:

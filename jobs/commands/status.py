@@ -1,12 +1,12 @@
 """``v6share status``: how things stand."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
+from v6share.jobs.steps.published_file import has_journal, say_unjudged
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -16,6 +16,7 @@ from v6share.render.values import Record
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
+from v6share.warehouse.kept.snapshot import went_unjudged
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
-    if not (storage.exists(workspace.published) or _has_journal(workspace)):
+    if not (storage.exists(workspace.published) or has_journal(workspace)):
         refuse_if_all_is_held_back(workspace)
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
@@ -62,6 +63,8 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     stdout.write_tables(tables, form, notes=notes)
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
+    if found.is_unjudged:
+        say_unjudged()
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
     if report.inputs_of_old_versions:
@@ -90,13 +93,6 @@ def _in_words(part: str, left_out: int) -> str:
     whole = WHOLE.get(part)
     place = "" if whole is None else f"; `v6share kpi {whole} --format csv` has them all"
     return f"... and {left_out:,} more{place}"
-
-
-def _has_journal(workspace: Workspace) -> bool:
-    """Whether it is there; who may not look into the state does not know."""
-    with suppress(PermissionError):
-        return storage.exists(workspace.journal)
-    return False
 
 
 def _stream(workspace: Workspace) -> Record | None:
@@ -133,7 +129,8 @@ class _Found:
 
     A reason without a run: what was declared anew is not published. lost: fragments that are gone
     or cut off; None where only the published file was read. knows_runs: False where the journal
-    cannot be read, which says what is committed.
+    cannot be read, which says what is committed. is_unjudged: whether the published numbers went
+    out without the gate.
     """
 
     report: StatusReport
@@ -141,6 +138,7 @@ class _Found:
     why: str
     lost: list[FragmentUnreadable] | None = None
     knows_runs: bool = True
+    is_unjudged: bool = False
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
@@ -162,9 +160,10 @@ def _read(workspace: Workspace, command: str) -> _Found:
             connection = open_warehouse(workspace)
             try:
                 _say_if_lost(lost_runs(connection, workspace))
-                seen = _readers_see(workspace)
+                seen, is_unjudged = _readers_see(workspace)
                 found = _look(connection, workspace, seen, why_unpublished(connection))
-                return replace(found, lost=find_lost(sources_of_warehouse(connection, workspace)))
+                lost = find_lost(sources_of_warehouse(connection, workspace))
+                return replace(found, lost=lost, is_unjudged=is_unjudged)
             finally:
                 connection.close()
     except WorkspaceBusy as busy:
@@ -197,19 +196,21 @@ def _read_snapshot(workspace: Workspace) -> _Found:
     with open_snapshot(workspace.published) as snapshot:
         seen = published_runs(snapshot)
         if _may_read_journal(workspace):
-            return _look(snapshot, workspace, seen, "")
-        why = why_held_back(workspace)
-        return _Found(status_report(snapshot, seen), None, why, knows_runs=False)
+            found = _look(snapshot, workspace, seen, "")
+        else:
+            why = why_held_back(workspace)
+            found = _Found(status_report(snapshot, seen), None, why, knows_runs=False)
+        return replace(found, is_unjudged=went_unjudged(snapshot))
 
 
-def _readers_see(workspace: Workspace) -> dict[str, datetime]:
-    """The runs in the published file."""
+def _readers_see(workspace: Workspace) -> tuple[dict[str, datetime], bool]:
+    """The runs in the published file, and whether that went out without the gate."""
     try:
         with open_snapshot(workspace.published) as snapshot:
-            return published_runs(snapshot)
+            return published_runs(snapshot), went_unjudged(snapshot)
     except UserError as error:
         messages.detail(str(error))
-        return {}  # whatever is there, nobody can read it
+        return {}, False  # whatever is there, nobody can read it
 
 
 def _look(

@@ -27,6 +27,7 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, note_judged, sampled_inputs
+from v6share.warehouse.kept.snapshot import GATE_NOT_RUN
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -176,7 +177,7 @@ def gate_in_words(results: Sequence[CheckResult]) -> str:
     """What the gate says of the numbers, given what all checks found; none of them failed."""
     judged = [one for one in results if one.judged is not None]
     if not judged:
-        return "not run"
+        return GATE_NOT_RUN
     warned = sum(not one.passed for one in judged)
     idle = sum(one.outcome == NOT_JUDGED for one in judged)
     said = [f"{len(judged) - warned - idle} expectations met"]

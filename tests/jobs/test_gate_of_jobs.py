@@ -132,13 +132,18 @@ def test_where_an_expectation_fails_readers_keep_what_they_have(
     code, _, err = call(capsys, root, "run", flows, "--no-gate")
     assert code is ExitCode.DONE
     assert snapshot(root, "SELECT gate FROM results.snapshot") == [("not run",)]
+    for command in ("kpi", "status"):
+        assert call(capsys, root, command)[2].count("the gate did not judge") == 1
     assert published_paths(root) == {"0.parquet", "1.parquet"}
     expect(root, NOTHING_HOLDS | {"severity": "warn"})
     write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
     code, _, err = run(capsys, root, flows)
     assert code is ExitCode.DONE
     assert "1 not met, to look at" in err
-    assert call(capsys, root, "kpi")[2].count("failed checks") == 0
+    for command in ("kpi", "status"):
+        err = call(capsys, root, command)[2]
+        assert "failed checks" not in err
+        assert "did not judge" not in err
 
 
 @pytest.mark.parametrize(

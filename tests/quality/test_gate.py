@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -98,6 +99,17 @@ def test_a_row_condition_that_does_not_fit_is_said_of_its_expectation(
     odd, fine = gate.validate(suites, {"exporters": ROWS})
     assert (odd.name, odd.outcome, fine.outcome) == ("odd", "errored", "failed")
     assert odd.observed
+
+
+def test_one_row_of_one_day_can_be_left_out(gate: Gate) -> None:
+    days = [date(2026, 1, 26), date(2026, 1, 27)]
+    rows = Evidence(pa.table({"day": days, "errors": [9.0, 7.0]}), ("day",))
+    other = {"type": "comparison", "column": {"name": "day"}, "operator": "!="}
+    asked = {"column": "errors", "max_value": 6}
+    one_left = {**asked, "row_condition": {**other, "parameter": "2026-01-26"}}
+    whole, left = gate.validate({"moves": suite(whole=asked, left=one_left)}, {"moves": rows})
+    assert (whole.judged, left.judged, left.unexpected) == (2, 1, 1)
+    assert left.sample == ({"errors": 7.0, "day": "2026-01-27"},)
 
 
 def test_a_process_that_dies_is_no_pass_and_is_started_again(gate: Gate) -> None:
