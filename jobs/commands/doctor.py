@@ -158,6 +158,5 @@ def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
 
 def _as_table(found: Sequence[Finding]) -> pa.Table:
     names = ("part", "condition", "found", "means", "mends")
-    return pa.table(
-        {name: pa.array([getattr(one, name) for one in found], pa.string()) for name in names}
-    )
+    rows = [{name: messages.as_typed_here(getattr(one, name)) for name in names} for one in found]
+    return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))

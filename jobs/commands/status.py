@@ -92,7 +92,7 @@ def _in_words(part: str, left_out: int) -> str:
     """What stands below a table that has more rows, and where they are."""
     whole = WHOLE.get(part)
     place = "" if whole is None else f"; `v6share kpi {whole} --format csv` has them all"
-    return f"... and {left_out:,} more{place}"
+    return messages.as_typed_here(f"... and {left_out:,} more{place}")
 
 
 def _stream(workspace: Workspace) -> Record | None:

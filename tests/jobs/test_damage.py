@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from calls import call
 from flow_files import DAY_MS, JANUARY_1, write_flows
 from workspaces import differing, tables
 
@@ -41,15 +42,6 @@ def root(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def wanted(made: Path) -> dict[str, pa.Table]:
     return tables(made / "ws")
-
-
-def call(
-    capsys: pytest.CaptureFixture[str], root: Path, *words: object
-) -> tuple[ExitCode, str, str]:
-    capsys.readouterr()
-    code = cli.call(["-C", str(root), *map(str, words)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def fragment_of(root: Path, name: str) -> tuple[Path, str]:
