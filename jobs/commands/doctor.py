@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import Final
@@ -43,9 +44,11 @@ _REPAIR: Final = "`v6share doctor --repair` mends it, and loses nothing"
 def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm) -> ExitCode:
     """Look at every part of the workspace; with ``repair``, mend what can be without a loss."""
     workspace = find_workspace(invocation.root)
-    with hold(workspace, invocation.command, wait):
+    # A state that is only not mounted stays as it is, and nobody is at work without one.
+    is_there = storage.exists(workspace.state)
+    with hold(workspace, invocation.command, wait) if is_there else nullcontext():
         found = _look(workspace)
-        if repair and any(one.repair for one in found):
+        if repair and is_there and any(one.repair for one in found):
             _repair(invocation.root, workspace, found)
             found = _look(workspace)
     stdout.write_tables({"parts": _as_table(found)}, form)

@@ -110,9 +110,22 @@ def test_a_value_that_cannot_be_read_is_found_where_every_checksum_fits(
 
 
 def test_an_empty_workspace_is_not_ill(capsys: pytest.CaptureFixture[str], root: Path) -> None:
-    code, parts, _ = doctor(capsys, Workspace(root))
-    assert code is ExitCode.DONE
-    assert parts["journal"] == "missing"
+    for arguments in ([], ["--repair"]):
+        code, parts, _ = doctor(capsys, Workspace(root), *arguments)
+        assert code is ExitCode.DONE
+        assert parts["journal"] == "missing"
+    assert list(root.iterdir()) == []
+
+
+def test_a_published_file_that_was_altered_does_not_stand_by(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, tmp_path: Path
+) -> None:
+    flip(counted.published)
+    os.utime(counted.published)
+    assert run(capsys, counted.root, tmp_path / "flows")[0] is ExitCode.DONE
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.DONE, err
+    assert set(parts.values()) == {"ok"}
 
 
 MENDED: dict[str, tuple[Callable[[Workspace], object], str]] = {
