@@ -278,6 +278,6 @@ def _ledgers(workspace: Workspace) -> Finding:
     except (UserError, duckdb.Error) as error:
         if isinstance(error, duckdb.Error) or isinstance(error.__cause__, UnopenedFile):
             return _unread("ledgers", error)
-        means = "numbers are published that could not be made again"
+        means = "what they hold beyond the journal could not be made again"
         return Finding("ledgers", "lost", str(error), means, "put the right state/ back")
     return Finding("ledgers", "ok", "the journal knows all that warehouse and published file hold")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -216,6 +218,24 @@ def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
     assert set(parts.values()) == {"ok"}
     assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
     assert not differing(tables(root), wanted)
+
+
+def test_a_journal_without_its_last_line_is_not_called_behind_nor_published_numbers_lost(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path, tmp_path: Path
+) -> None:
+    """Of a run that found nothing new: all that is published could be made again."""
+    assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
+    lines = counted.journal.read_bytes().splitlines(keepends=True)
+    counted.journal.write_bytes(b"".join(lines[:-1]))
+    code, parts, err = doctor(capsys, counted)
+    odd = {part: condition for part, condition in parts.items() if condition != "ok"}
+    assert (code, odd) == (ExitCode.USAGE, {"warehouse": "strange", "ledgers": "lost"})
+    assert "this is another journal, or an older one" in err
+    assert f"{counted.published}: found" not in err
+    (advised,) = re.findall(r"Or accept the loss: `([^`]*)`", err)
+    subprocess.run(advised, shell=True, check=True)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert doctor(capsys, counted)[0] is ExitCode.DONE
 
 
 def test_a_torn_last_line_of_the_journal_is_nothing_amiss(
