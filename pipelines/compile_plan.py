@@ -5,7 +5,7 @@ from typing import Final
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
 from v6share.pipelines.kernels.plan import Plan
 from v6share.pipelines.work import Work
-from v6share.schemas.aggregates import HOUR_MS
+from v6share.schemas.aggregates import DAY_MS, HOUR_MS
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dialects import dialects_digest
@@ -29,8 +29,14 @@ def compile_plan(catalog: Catalog, settings: Settings, client_key: bytes) -> Pla
         client_key=client_key,
         unknown_interval=_UNKNOWN_INTERVAL[unknown] if isinstance(unknown, str) else unknown,
         max_packet_bytes=settings.sampling.max_packet_bytes,
+        max_interval=settings.sampling.max_interval,
         max_duration_ms=settings.time.max_duration_hours * HOUR_MS,
+        stale_ms=settings.time.stale_days * DAY_MS,
+        ahead_ms=settings.time.ahead_hours * HOUR_MS,
         reporting_offset_ms=settings.time.reporting_utc_offset_minutes * _MINUTE_MS,
+        active_timeouts_ms={
+            e.exporter: e.active_timeout * 1000 for e in catalog.exporters if e.active_timeout
+        },
         both_directions=frozenset(e.exporter for e in catalog.exporters if e.directions == "both"),
     )
 

@@ -8,6 +8,7 @@ for another, a file is finished by all threads at once, and a bundle of many sma
 cores as well as one of a few big ones. In flight are at most one batch of rows a thread.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -136,7 +137,16 @@ class Crew:
             len(spans) * _LANES_OF_A_GROUP,
         )
         return SharedInput(
-            found, identity, key, file, result, self._batch_rows, spans, most, file.rows
+            found,
+            identity,
+            key,
+            file,
+            result,
+            time.time_ns() // 1_000_000,
+            self._batch_rows,
+            spans,
+            most,
+            file.rows,
         )
 
     def _run_lane(self, opened: SharedInput) -> None:

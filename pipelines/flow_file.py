@@ -78,13 +78,15 @@ class FlowFile:
         return self.definition.name
 
     def read(self, row_groups: Sequence[int], batch_rows: int) -> Generator[FlowBatch, None, None]:
-        """The flows of some row groups, in order, at most ``batch_rows`` a batch.
+        """The flows of row groups behind each other, in order, at most ``batch_rows`` a batch.
 
         The reverse halves of a batch's biflows follow it as a batch of their own. Raises
         InputRefused, as ``raw_batches``.
         """
+        row = sum(self._rows_of(group) for group in range(row_groups[0])) if row_groups else 0
         for batch in self.raw_batches(row_groups, batch_rows):
-            yield from normalise(batch, self.definition)
+            yield from normalise(batch, self.definition, row)
+            row += batch.num_rows
 
     def raw_batches(self, row_groups: Sequence[int], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The source columns that the dialect knows, undecoded, each code and offset in bounds.

@@ -1,5 +1,6 @@
 """A bounded sample of flows as they were classified, for the gate to judge. No address is in it."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Final
@@ -67,9 +68,12 @@ def _flows_of(file: FlowFile, plan: Plan) -> Iterator[pa.Table]:
 
 
 def _as_table(path: str, batch: FlowBatch, plan: Plan) -> pa.Table:
-    decisions = classify(batch, plan.rules, locate(batch, plan.rules))
-    accumulator = Accumulator(plan)
-    measures = accumulator.scale(batch, accumulator.exporters.numbers_of(batch.exporter))
+    accumulator = Accumulator(plan, time.time_ns() // 1_000_000)
+    exporter = accumulator.exporters.numbers_of(batch.exporter)
+    batch = accumulator.settled(batch, exporter)
+    places = locate(batch, plan.rules)
+    decisions = classify(batch, plan.rules, places)
+    measures = accumulator.scale(batch, exporter, places)
     rows = np.flatnonzero(measures.verdict == COUNTED)
     names = [*batch.exporter.values, ""]  # the last one for a code of -1
     networks = [network for _, network in plan.rules.clients]
@@ -77,7 +81,7 @@ def _as_table(path: str, batch: FlowBatch, plan: Plan) -> pa.Table:
     octets = batch.octets[rows] - layer2
     columns = {
         "path": [path] * len(rows),
-        "row": rows,
+        "row": batch.rows_in_file(rows),
         "exporter": [names[code] for code in batch.exporter.codes[rows]],
         "family": [FAMILIES[code] for code in batch.family[rows]],
         "ip_class": [IP_CLASSES[code] for code in decisions.ip_class[rows]],

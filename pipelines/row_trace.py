@@ -3,7 +3,7 @@
 The same kernels decide as in a run; here they are only asked why. A biflow's row is two flows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -35,9 +35,11 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.catalog.models import Catalog, Match
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import REJECT_REASONS
+from v6share.schemas.source_kinds import Source
 
 Address = IPv4Address | IPv6Address
 
+_BAD_ADDRESS: Final = fault_bit("bad_address")
 _NO_TIME: Final = fault_bit("no_time")
 
 _FLAG_NAMES = {
@@ -77,6 +79,17 @@ class Window:
 
 
 @dataclass(frozen=True)
+class _End:
+    """One end of a flow. unread: what stands in the place of its address and is none."""
+
+    address: Address | None
+    unread: str = ""
+
+    def __str__(self) -> str:
+        return self.unread or "absent" if self.address is None else str(self.address)
+
+
+@dataclass(frozen=True)
 class ExplainedFlow:
     """One flow of the row: its steps, and the windows that it is split over."""
 
@@ -85,13 +98,18 @@ class ExplainedFlow:
 
 
 def explain_row(
-    file: FlowFile, row: int, catalog: Catalog, plan: Plan
+    file: FlowFile, row: int, catalog: Catalog, plan: Plan, read_at_ms: int
 ) -> tuple[ExplainedFlow, ...]:
-    """Explain a row, counted from 0. Raises UserError where the file has no such row."""
-    raw = _raw_row(file, row)
+    """Explain a row, counted from 0. Raises UserError where the file has no such row.
+
+    read_at_ms: when the file is read, as a run would.
+    """
+    raw, definition = _raw_row(file, row), file.definition
+    columns = definition.columns
+    ends = (_unread(raw, columns.src), _unread(raw, columns.dst))
     return tuple(
-        _explain(batch, raw, catalog, plan)
-        for batch in normalise(raw, file.definition)
+        _explain(batch, raw, ends, catalog, Accumulator(plan, read_at_ms))
+        for batch, ends in zip(normalise(raw, definition), (ends, ends[::-1]), strict=False)
         if batch.rows
     )
 
@@ -117,14 +135,37 @@ def _holds(file: FlowFile, group: int, row: int, first: int) -> bool:
     return first <= row < first + int(file.metadata.row_group(group).num_rows)
 
 
-def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan) -> ExplainedFlow:
+def _unread(raw: pa.RecordBatch, sources: Sequence[Source]) -> str:
+    """What stands where an address should, in words; empty where nothing does."""
+    for source in sources:
+        value = _value(raw[source.column]) if source.column in raw.schema.names else None
+        if value is not None and value not in source.missing:
+            return f"{value.hex() if isinstance(value, bytes) else value!r}, no address"
+    return ""
+
+
+def _explain(
+    batch: FlowBatch,
+    raw: pa.RecordBatch,
+    ends: Sequence[str],
+    catalog: Catalog,
+    accumulator: Accumulator,
+) -> ExplainedFlow:
+    """Explain a flow. ends: what the file has of its source and destination, in words."""
+    plan = accumulator.plan
     places = locate(batch, plan.rules)
     decisions = classify(batch, plan.rules, places)
-    accumulator = Accumulator(plan)
     exporter = accumulator.exporters.numbers_of(batch.exporter)
-    measures = accumulator.scale(batch, exporter)
-    src = address_of(batch.src_hi[0], batch.src_lo[0])
-    dst = address_of(batch.dst_hi[0], batch.dst_lo[0])
+    batch = accumulator.settled(batch, exporter)
+    measures = accumulator.scale(batch, exporter, places)
+    unreadable = batch.faults[0] & _BAD_ADDRESS
+    src, dst = (
+        _End(address, end if unreadable else "")
+        for address, end in (
+            (address_of(batch.src_hi[0], batch.src_lo[0]), ends[0]),
+            (address_of(batch.dst_hi[0], batch.dst_lo[0]), ends[1]),
+        )
+    )
     to_client = decisions.direction[0] == c.TO_CLIENT
     client, service = (dst, src) if to_client else (src, dst)
     direction = DIRECTIONS[decisions.direction[0]]
@@ -140,7 +181,7 @@ def _explain(batch: FlowBatch, raw: pa.RecordBatch, catalog: Catalog, plan: Plan
         Step(
             "direction",
             direction,
-            f"client {_text(client)}, service {_text(service)}: "
+            f"client {client}, service {service}: "
             + _why_direction(batch, int(decisions.match[0]), direction),
         ),
         _home("client", client, int(decisions.client[0]), plan, catalog),
@@ -156,10 +197,6 @@ def address_of(hi: np.uint64, lo: np.uint64) -> Address | None:
     if value == 0:
         return None
     return IPv4Address(value & 0xFFFFFFFF) if value >> 32 == 0xFFFF else IPv6Address(value)
-
-
-def _text(address: Address | None) -> str:
-    return "absent" if address is None else str(address)
 
 
 def _shown(raw: pa.RecordBatch) -> str:
@@ -178,11 +215,12 @@ def _value(column: pa.Array) -> object:
         return whole.decode(errors="replace")
 
 
-def _addresses(batch: FlowBatch, src: Address | None, dst: Address | None) -> Step:
-    why = "the family of the addresses" if src or dst else "no address: by version or ethertype"
+def _addresses(batch: FlowBatch, src: _End, dst: _End) -> Step:
+    known = src.address or dst.address
+    why = "the family of the addresses" if known else "no address: by version or ethertype"
     if batch.underlay is not None and UNDERLAYS[batch.underlay[0]] != "none":
         why = "the outer header; the addresses are the inner ones"
-    return Step("family", FAMILIES[batch.family[0]], f"{_text(src)} to {_text(dst)}: {why}")
+    return Step("family", FAMILIES[batch.family[0]], f"{src} to {dst}: {why}")
 
 
 def _times(batch: FlowBatch) -> Step:
@@ -282,7 +320,7 @@ def _carried(batch: FlowBatch, underlay: str) -> str:
         parts.append(f"outer protocol {int(batch.outer_protocol[0])}")
     if batch.outer_dst_hi is not None and batch.outer_dst_lo is not None:
         outer = address_of(batch.outer_dst_hi[0], batch.outer_dst_lo[0])
-        parts.append(f"outer destination {_text(outer)}")
+        parts.append(f"outer destination {_End(outer)}")
     return ", ".join(parts)
 
 
@@ -290,7 +328,7 @@ def _number(value: int) -> str:
     return "absent" if value < 0 else str(int(value))
 
 
-def _app(match: int, app: int, plan: Plan, service: Address | None) -> Step:
+def _app(match: int, app: int, plan: Plan, service: _End) -> Step:
     name = plan.rules.apps[app]
     if match < 0:
         return Step("app", name, "no match of apps.toml fits either side")
@@ -300,7 +338,7 @@ def _app(match: int, app: int, plan: Plan, service: Address | None) -> Step:
         name,
         f"match {match - first + 1} of app {app + 1} in apps.toml "
         f"({_conditions(plan.rules.matches[match])}) is the first that fits, "
-        f"on the side of {_text(service)}",
+        f"on the side of {service}",
     )
 
 
@@ -330,6 +368,8 @@ def _why_direction(batch: FlowBatch, match: int, direction: str) -> str:
             "the side that the app's match fits is the service (of two, the earlier app's; of one "
             f"app's two, that of the lower port: {ports})"
         )
+    if c.opens_connection(int(batch.protocol[0]), int(batch.tcp_flags[0])):
+        return "no match, and a SYN without an ACK, so the source opens a connection: the client"
     if direction == "unknown":
         return f"no match and no lower port, so the source is taken for the client; {ports}"
     return f"no match, so the lower port is the service; {ports}"
@@ -360,26 +400,24 @@ def _masked(hi: U64, lo: U64, length: U8, value: int) -> Bool:
     return held
 
 
-def _home(side: str, address: Address | None, client: int, plan: Plan, catalog: Catalog) -> Step:
+def _home(side: str, end: _End, client: int, plan: Plan, catalog: Catalog) -> Step:
     region, network = plan.rules.clients[client]
-    prefix = _longest_prefix(catalog, address)
+    prefix = _longest_prefix(catalog, end.address)
     why = (
-        f"{prefix} of prefixes.csv is the longest that holds {_text(address)}"
+        f"{prefix} of prefixes.csv is the longest that holds {end}"
         if prefix
-        else (f"no prefix of prefixes.csv holds {_text(address)}")
+        else (f"no prefix of prefixes.csv holds {end}")
     )
     return Step(side, f"region {region}, network {network}", why)
 
 
-def _service_region(
-    service: int, match: int, address: Address | None, plan: Plan, catalog: Catalog
-) -> Step:
+def _service_region(service: int, match: int, end: _End, plan: Plan, catalog: Catalog) -> Step:
     pair, region = divmod(service, len(plan.rules.regions))
     product = plan.rules.pairs[pair][1]
     if match >= 0 and plan.rules.matches[match].region is not None:
         why = "the match names the region"
     else:
-        prefix = _longest_prefix(catalog, address)
+        prefix = _longest_prefix(catalog, end.address)
         why = f"by address: {prefix or 'no prefix'} of prefixes.csv"
     return Step("service", f"product {product}, region {plan.rules.regions[region]}", why)
 

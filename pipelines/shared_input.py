@@ -45,7 +45,8 @@ BATCHES_OF_A_LANE: Final = 2
 class SharedInput:
     """An input under way: lanes draw row groups until none is left, then batches of each other's.
 
-    spans: the row groups, together those that are read together. most_lanes: how many may be worth
+    read_at_ms: when it is read: no record is of later. spans: the row groups, together those that
+    are read together. most_lanes: how many may be worth
     their tables. rows_left: about those in no batch yet (the halves of biflows count twice).
     """
 
@@ -54,6 +55,7 @@ class SharedInput:
     key: FragmentKey
     file: FlowFile
     result: "Future[Outcome]"
+    read_at_ms: int
     batch_rows: int
     spans: list[list[int]]
     most_lanes: int
@@ -76,7 +78,7 @@ class SharedInput:
         with self.changed:
             if self.joined and not (self.at_work and self._is_worth_it()):
                 return None
-            lane = Accumulator(plan)
+            lane = Accumulator(plan, self.read_at_ms)
             self.lanes.append(lane)
             self.joined += 1
             self.at_work += 1

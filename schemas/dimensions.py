@@ -75,6 +75,12 @@ DIM_EXPORTERS: Final = Table(
         _text(
             "directions", "one; or both, where it reports a flow on its way in and on its way out"
         ),
+        _maybe(
+            "active_timeout",
+            Kind.BIGINT,
+            "after how long it reports a connection that goes on",
+            "seconds",
+        ),
     ),
 )
 DIM_VANTAGES: Final = Table(

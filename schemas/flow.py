@@ -29,6 +29,7 @@ from v6share.schemas.source_kinds import (
     Families,
     Flags,
     Form,
+    Hosts,
     Numbers,
     Protocols,
     Texts,
@@ -120,6 +121,9 @@ class Columns(DialectPart):
 
     start: Annotated[Times, Special("start of the flow", _OWN, "ms")] = ()
     end: Annotated[Times, Special("end of the flow", _OWN, "ms")] = ()
+    duration: Annotated[
+        Times, Special("from start to end, where one of these is missing", _OWN, "ms")
+    ] = ()
     export: Annotated[
         Times, Special("when the record was exported, else received", _SAME, "ms")
     ] = ()
@@ -145,6 +149,10 @@ class Columns(DialectPart):
         Numbers, Special("packets since the flow began", _NOTHING, "packets")
     ] = ()
     total_octets: Annotated[Numbers, Special("bytes since the flow began", _NOTHING, "bytes")] = ()
+    active_timeout: Annotated[
+        Numbers,
+        Special("after how long a connection is reported anew", _SAME, "s", largest=604_800),
+    ] = ()
     forwarding_status: Annotated[
         Numbers, Special("IPFIX 89: dropped, forwarded or consumed", _SAME, largest=255)
     ] = ()
@@ -153,7 +161,7 @@ class Columns(DialectPart):
     exporter: Annotated[
         Exporters, Plain("router or collector that made the record", _SAME, always=True)
     ] = ()
-    server_name: Annotated[Texts, Plain("server name that the client asked for", _SAME)] = ()
+    server_name: Annotated[Hosts, Plain("server name that the client asked for", _SAME)] = ()
     app_name: Annotated[Texts, Plain("application, as the exporter names it", _SAME)] = ()
     app_id: Annotated[AppIds, Plain("application, as the exporter numbers it", _SAME)] = ()
     subscriber: Annotated[Texts, Plain("subscriber behind the client", _SAME)] = ()

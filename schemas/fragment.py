@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Kind, Table
-from v6share.schemas.ledger import FRAGMENT_LEDGERS
+from v6share.schemas.ledger import FINDINGS, FRAGMENT_LEDGERS
 
 # Raised by hand whenever the same row could be counted differently.
-RULES_VERSION: Final = 6
+RULES_VERSION: Final = 7
 
 
 @dataclass(frozen=True, order=True)
@@ -49,6 +49,10 @@ HASH_BYTES: Final = pa.large_binary()
 
 # A fragment is one input, counted with one key: no row of it says which. The warehouse adds it.
 _OF_THE_INPUT: Final = ("input_id", "client_key")
+
+
+# Columns that fragments of older rules lack, with what stands for them there.
+COLUMNS_OF_RULES_7: Final = {FINDINGS.name: {"bytes": None, "example": ""}}
 
 
 def in_fragment(table: Table) -> Table:

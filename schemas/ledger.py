@@ -64,21 +64,30 @@ REJECTS: Final = Table(
 
 FINDINGS: Final = Table(
     "ledger_findings",
-    "What a reader should know of: oddities of counted rows, and counters that an input lacks.",
+    "What a reader should know of: oddities of counted rows, rejected rows by exporter, and "
+    "counters that an input lacks.",
     (
         _INPUT,
         Column("exporter", Kind.TEXT, "exporter it concerns; empty for the whole input"),
-        Column("finding", Kind.TEXT, "what was seen"),
+        Column("finding", Kind.TEXT, "what was seen; see docs/findings.md"),
         _ROWS,
+        Column(
+            "bytes",
+            Kind.HUGEINT,
+            "scaled layer-3 bytes of these rows, of rejected ones as exported; NULL where older "
+            "rules counted the input",
+            "bytes",
+            Merge.SUM,
+            nullable=True,
+        ),
+        Column(
+            "example",
+            Kind.TEXT,
+            "the first of these rows, counted from 0 in the file, as `v6share explain` takes it; "
+            "empty where older rules counted the input, and of what concerns a whole input",
+        ),
     ),
 )
-
-# A row that was observed on its way out, and counted.
-EGRESS_FINDING: Final = "egress record"
-
-# Of a whole input: it has no such column, so every record is rejected for want of a counter.
-NO_PACKETS_FINDING: Final = "no column of packets"
-NO_BYTES_FINDING: Final = "no column of bytes"
 
 # The outcome of a run that changed no number.
 NO_OP: Final = "no-op"
@@ -142,11 +151,14 @@ LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_KEYS, LEDGER_FINAL_DAYS)
 
 # Why a row is not counted, in order: a row has the first reason that applies to it.
 REJECT_MEANINGS: Final = {
-    "bad_address": "an address has the wrong length or cannot be read",
+    "bad_address": "an address has the wrong length or cannot be read; or it is IPv6 that nobody "
+    "was given, in a record with fewer bytes than its packets' headers take",
     "no_time": "no start, end, export or receive time, or none from 1990 to 9999-12-30",
     "end_before_start": "the end is before the start",
     "duration_too_long": "it lasts longer than the setting time.max_duration_hours",
-    "future": "it ends over 10 minutes after its own export or receive time",
+    "future": "it ends over 10 minutes after its own export or receive time, or later than "
+    "time.ahead_hours after the moment of reading",
+    "stale": "it ends over time.stale_days before its own export or receive time",
     "action_reject": "the router dropped these packets, as the record says",
     "no_data": "the exporter says that there was no traffic",
     "skip_data": "the exporter says that it lost records, so some traffic is missing",

@@ -65,19 +65,27 @@ class Sampling(Section):
     """How rows without a known sampling interval count, and the size of a packet at most.
 
     unknown: ``reject``, ``unsampled`` (interval 1) or the interval to assume.
-    max_packet_bytes: M of the bound of the sampling variance.
+    max_packet_bytes: M of the bound of the sampling variance. max_interval: a larger one is counted
+    with, and is a finding.
     """
 
     unknown: Annotated[
         Literal["reject", "unsampled"] | StrictInt, BeforeValidator(_parse_unknown)
     ] = "reject"
     max_packet_bytes: Annotated[StrictInt, Field(ge=68, le=65_575)] = 1500
+    max_interval: Annotated[StrictInt, Field(ge=1, le=2**31)] = 100_000
 
 
 class Time(Section):
-    """The longest duration that a record may have, and where the reporting day begins."""
+    """What times a record may have, and where the reporting day begins.
+
+    max_duration_hours: the longest that it may last. stale_days: the longest that it may have
+    waited for its export. ahead_hours: how far it may be ahead of the clock of who reads it.
+    """
 
     max_duration_hours: Annotated[StrictInt, Field(ge=1, le=480)] = 24
+    stale_days: Annotated[StrictInt, Field(ge=1, le=36_500)] = 2
+    ahead_hours: Annotated[StrictInt, Field(ge=1, le=48)] = 1
     reporting_utc_offset_minutes: Annotated[StrictInt, Field(ge=-720, le=840)] = 0
 
 

@@ -24,6 +24,7 @@ class Form(Enum):
     PROTOCOL = "protocol"
     FLAGS = "flags"
     TEXT = "text"
+    HOST = "host name"
     APP_ID = "application id"
     EXPORTER = "exporter"
 
@@ -32,7 +33,8 @@ class Form(Enum):
 FORM_MEANINGS: Final = {
     Form.TIME: "numbers in `unit` (`s`, `ms`, `us`, `ns`), also as text or with a fraction; ISO "
     "text (UTC, unless it has a zone or `utc_offset_minutes` is given); Arrow timestamps. `base`: "
-    "a column to add (in `base_unit`, else `ms`), as a boot time to an uptime. 0 and "
+    "a column to add (in `base_unit`, else `ms`), as a boot time to an uptime; with `before = "
+    "true` the value is taken from it, as a difference from the time of export. 0 and "
     "`0000-00-00 ...` are missing",
     Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Either one column, or one "
     "for each family",
@@ -42,10 +44,20 @@ FORM_MEANINGS: Final = {
     "wanted in microseconds",
     Form.PROTOCOL: "as a number, or the name of a protocol",
     Form.FLAGS: "as a number, letters (`...AP.S.`), or a list of names",
-    Form.TEXT: "text, bytes of UTF-8, or integers",
+    Form.TEXT: "text, bytes of UTF-8, or integers. What stands for nobody (`N/A`, `unknown`, `-`, "
+    "`anonymous`, `none`, `null`, in any case) is none",
+    Form.HOST: "as text; a port, userinfo, a scheme, brackets and the last dot are taken off, and "
+    "letters beyond ASCII written as IDNA writes them",
     Form.APP_ID: "as text; bytes are an engine and a selector (RFC 6759)",
     Form.EXPORTER: "as text, or an address of any form",
 }
+
+
+# What firewalls and probes write where they know no user, name or application.
+NOBODY: Final = frozenset(
+    ("n/a", "na", "unknown", "<unknown>", "(unknown)", "-", "--", "anonymous", "none", "(none)",
+     "null", "(null)", "nil", "undefined", "not available")
+)  # fmt: skip
 
 
 class DialectPart(BaseModel):
@@ -79,13 +91,15 @@ class Source(DialectPart):
 class TimeSource(Source):
     """A time: whole or decimal numbers in ``unit``, ISO text, or Arrow timestamps.
 
-    base: a column (in ``base_unit``) that the value is added to, as a boot time to an uptime.
+    base: a column (in ``base_unit``) that the value is added to, as a boot time to an uptime; with
+    ``before``, that it is taken from, as a difference from the time of export.
     utc_offset_minutes: of text without a zone.
     """
 
     unit: Unit
     base: Name | None = None
     base_unit: Unit = "ms"
+    before: bool = False
     utc_offset_minutes: int = Field(default=0, ge=-1439, le=1439)
 
 
@@ -120,5 +134,6 @@ Numbers: TypeAlias = Annotated[_Numbers, Form.NUMBER]
 Protocols: TypeAlias = Annotated[_Numbers, Form.PROTOCOL]
 Flags: TypeAlias = Annotated[_Numbers, Form.FLAGS]
 Texts: TypeAlias = Annotated[_Sources, Form.TEXT]
+Hosts: TypeAlias = Annotated[_Sources, Form.HOST]
 AppIds: TypeAlias = Annotated[_Sources, Form.APP_ID]
 Exporters: TypeAlias = Annotated[_Sources, Form.EXPORTER]

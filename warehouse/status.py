@@ -8,7 +8,8 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from v6share.schemas.ledger import EGRESS_FINDING, LEDGER_KEYS, NO_OP
+from v6share.schemas.findings import EGRESS_FINDING, TOLD_BY_RUN
+from v6share.schemas.ledger import LEDGER_KEYS, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
@@ -145,8 +146,13 @@ _STATUS: Final = {
           finding,
           exporter,
           CAST(sum("rows") AS BIGINT) AS "rows",
-          count(DISTINCT input_id) AS inputs
-        FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
+          CAST(sum(bytes) AS DOUBLE) AS bytes,
+          count(DISTINCT f.input_id) AS inputs,
+          arg_max(l.path, (f.bytes, f."rows", l.path)) AS worst_input,
+          arg_max(f.example, (f.bytes, f."rows", l.path)) AS example
+        FROM ledger_findings f
+        LEFT JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
+        GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
     "exporters": """
         WITH newest AS (
           -- After an upgrade nothing is kept yet: then the newest record of all is the measure.
@@ -206,6 +212,26 @@ _STATUS: Final = {
         )
         ORDER BY path, input_id, dialect""",
 }
+
+
+def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table:
+    """The findings to tell of that only inputs of this run have, those with most bytes first."""
+    return connection.sql(
+        """SELECT
+          f.finding,
+          f.exporter,
+          CAST(sum(f."rows") AS BIGINT) AS "rows",
+          CAST(sum(f.bytes) AS DOUBLE) AS bytes,
+          arg_max(l.path, (f.bytes, f."rows", l.path)) AS input,
+          arg_max(f.example, (f.bytes, f."rows", l.path)) AS example
+        FROM ledger_findings f
+        JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
+        WHERE list_contains(CAST($told AS VARCHAR[]), f.finding)
+        GROUP BY f.finding, f.exporter
+        HAVING bool_and(l.run_id = $run_id)
+        ORDER BY bytes DESC NULLS LAST, "rows" DESC, f.finding, f.exporter""",
+        params={"told": list(TOLD_BY_RUN), "run_id": run_id},
+    ).to_arrow_table()
 
 
 def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -1,5 +1,6 @@
 """``v6share explain``: how one row is classified."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,9 @@ def _explained(
         messages.warn(advice)
     say_if_cold()
     plan = compile_plan(configured.catalog, configured.settings, configured.client_key)
-    return explain_row(open_flow_file(str(file), dialect), row, configured.catalog, plan)
+    read_at_ms = time.time_ns() // 1_000_000
+    opened = open_flow_file(str(file), dialect)
+    return explain_row(opened, row, configured.catalog, plan, read_at_ms)
 
 
 def _steps(flows: Sequence[ExplainedFlow], *, with_row: bool) -> pa.Table:

@@ -14,7 +14,7 @@ from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
-from v6share.render.values import Record, shown_hash
+from v6share.render.values import Record, bytes_for_people, shown_hash
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -22,7 +22,7 @@ from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.status import both_directions, rejects_of_run
+from v6share.warehouse.status import both_directions, new_findings, rejects_of_run
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
 from v6share.workspace.configured import Configured
@@ -104,6 +104,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     if advice is not None:
         messages.warn(advice)
     if result.committed:
+        _warn_of_findings(run)
         twice = directions_advice(both_directions(run.connection).to_pylist(), header)
         if twice is not None:
             messages.warn(twice)
@@ -192,6 +193,26 @@ def _summary_of_again(again: Recounted | None) -> Record:
 
 def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
     return rewritten_inputs(done.result, done.fates["known"], run.known)
+
+
+def _warn_of_findings(run: RunContext) -> None:
+    """What no input before this run had."""
+    _warn_of_each(
+        [
+            (_described_finding(one), one)
+            for one in new_findings(run.connection, run.run_id).to_pylist()
+        ],
+        "more new findings; `v6share status` shows them",
+    )
+
+
+def _described_finding(one: Mapping[str, Any]) -> str:
+    exporter = f" of {one['exporter']}" if one["exporter"] else ""
+    size = bytes_for_people(one["bytes"] or 0)
+    return (
+        f"new finding{exporter}: {one['finding']}, {one['rows']:,} rows of {size}; the first is "
+        f"{one['example']} of {one['input']}. docs/findings.md says what to do"
+    )
 
 
 def _warn_of_rewritten(rewritten: Sequence[Rewritten]) -> None:

@@ -69,9 +69,14 @@ class FlowBatch:
         a den it is 1.
     pre_scaled: counters are scaled already by whoever wrote the file.
     protocol: -1 is absent.
+    export_ms: when the record was exported, else received; MISSING (``times``) where not said.
+    continued: the start is that of a connection, and the counters are those since it was last
+        reported. active_timeout_ms: how long ago that may be, 0 where the record does not tell.
     consumed: the router itself consumed the packet (forwardingStatus 11......).
     segment_routing: a segment routing header is shown (IANA elements 492-502).
     egress: observed on its way out (flowDirection (61) = 1).
+    first_row, source_rows: where the flows stand in the file, rows counted from 0: one behind the
+        other, or each where ``source_rows`` says.
     findings: named masks of rows that a reader should know of.
     input_findings: what a reader should know of the whole input.
     """
@@ -113,9 +118,14 @@ class FlowBatch:
     sampling_num: I64 | None = None
     sampling_den: I64 | None = None
     pre_scaled: Bool | None = None
+    export_ms: I64 | None = None
+    continued: Bool | None = None
+    active_timeout_ms: I64 | None = None
     consumed: Bool | None = None
     segment_routing: Bool | None = None
     egress: Bool | None = None
+    first_row: int = 0
+    source_rows: I64 | None = None
     findings: tuple[tuple[str, Bool], ...] = ()
     input_findings: tuple[str, ...] = ()
 
@@ -123,6 +133,10 @@ class FlowBatch:
     def rows(self) -> int:
         """How many flows."""
         return len(self.start_ms)
+
+    def rows_in_file(self, flows: NDArray[np.intp]) -> I64:
+        """The rows of the file that flows stand in, counted from 0."""
+        return flows + self.first_row if self.source_rows is None else self.source_rows[flows]
 
 
 def or_empty(column: NDArray[np.generic] | None, dtype: type) -> np.ndarray:

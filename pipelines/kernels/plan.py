@@ -1,7 +1,7 @@
 """The plan: all that decides how rows are counted, compiled once and the same for a whole run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -36,7 +36,10 @@ class Plan:
     """All that decides how rows are counted; the same for a whole run.
 
     exporters: exporter text -> (vantage, declared sampling interval or 0, override).
+    active_timeouts_ms: after how long an exporter reports a connection that goes on.
     both_directions: the exporters that report a flow on its way in and again on its way out.
+    stale_ms: how long a record may have waited for its export. ahead_ms: how far it may be ahead of
+    the clock of who reads it. max_interval: larger sampling intervals are doubtful.
     unknown_interval: what an unknown sampling interval counts as; 0 = reject.
     """
 
@@ -45,9 +48,13 @@ class Plan:
     client_key: bytes
     unknown_interval: int = 0
     max_packet_bytes: int = 1500
+    max_interval: int = 100_000
     max_duration_ms: int = 86_400_000
+    stale_ms: int = 172_800_000
+    ahead_ms: int = 3_600_000
     reporting_offset_ms: int = 0
     both_directions: frozenset[str] = frozenset()
+    active_timeouts_ms: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def vantages(self) -> tuple[str, ...]:

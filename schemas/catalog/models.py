@@ -44,7 +44,7 @@ NETWORK_COLUMNS: Final = CsvColumns(
 )
 EXPORTER_COLUMNS: Final = CsvColumns(
     ("exporter", "vantage", "role", "sampling_interval", "white_box"),
-    ("site", "override", "directions"),
+    ("site", "override", "directions", "active_timeout"),
 )
 ENDPOINT_COLUMNS: Final = CsvColumns(("app", "product", "region", "planned_on", "enabled_on"))
 
@@ -337,6 +337,8 @@ class Exporter(Declared):
 
     sampling_interval: 1 in N, used where a record carries none; with ``override`` always.
     directions: ``both`` where it reports a flow on its way in and again on its way out.
+    active_timeout: seconds after which it reports a connection that goes on, and begins to count
+    anew; used where a record does not tell.
     """
 
     exporter: Annotated[Text, AfterValidator(_canonical_exporter)]
@@ -349,6 +351,9 @@ class Exporter(Declared):
     site: MaybeText = None
     override: CellBoolean = False
     directions: Annotated[Literal["one", "both"], BeforeValidator(_parse_cell_directions)] = "one"
+    active_timeout: Annotated[
+        Annotated[int, Field(ge=1, le=604_800)] | None, BeforeValidator(_parse_cell_number)
+    ] = None
 
     @model_validator(mode="after")
     def _overrides_something(self) -> Self:

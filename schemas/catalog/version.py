@@ -35,7 +35,10 @@ def catalog_version(
             [n.network, n.kind, n.client_prefix_v4, n.client_prefix_v6] for n in catalog.networks
         ),
         "exporters": sorted(
-            [e.exporter, e.vantage, e.sampling_interval or 0, e.override, e.directions]
+            [
+                *(e.exporter, e.vantage, e.sampling_interval or 0, e.override, e.directions),
+                *([] if e.active_timeout is None else [e.active_timeout]),
+            ]
             for e in catalog.exporters
         ),
         "transition": {

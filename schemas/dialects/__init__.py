@@ -71,11 +71,13 @@ class Interval(DialectPart):
     """One way to know the sampling interval N = num / den, both sums of columns.
 
     Unknown where a column is null, or where N would be under 1. ``probability``: a column with
-    1 / N. ``constant``: N itself.
+    1 / N. ``constant``: N itself. ``bits``: how many of the lowest bits of ``num`` are the
+    interval; those above say something else.
     """
 
     num: Names | None = None
     den: Names | None = None
+    bits: int | None = Field(default=None, ge=1, le=63)
     probability: Name | None = None
     constant: int | None = Field(default=None, ge=1)
     when: Annotated[tuple[Test, ...], _Tables] = ()
@@ -84,8 +86,9 @@ class Interval(DialectPart):
     def _one_form(self) -> "Interval":
         if sum(f is not None for f in (self.num, self.probability, self.constant)) != 1:
             raise mistake("expected exactly one of num, probability, constant")
-        if self.den is not None and self.num is None:
-            raise mistake("den without num")
+        for name in ("den", "bits"):
+            if getattr(self, name) is not None and self.num is None:
+                raise mistake(f"{name} without num")
         return self
 
 
@@ -178,8 +181,9 @@ class Dialect(DialectPart):
         tuple[Interval, ...],
         _Tables,
         RuleTable(
-            "how the sampling interval is known: `num` and `den` (sums of columns), "
-            "`probability`, or `constant`; `when` is optional; the first that is known wins"
+            "how the sampling interval is known: `num` and `den` (sums of columns; of `num` the "
+            "lowest `bits`), `probability`, or `constant`; `when` is optional; the first that is "
+            "known wins"
         ),
     ] = ()
     pre_scaled: Annotated[tuple[Rule, ...], _Tables, RuleTable("counters are scaled already")] = ()

@@ -13,9 +13,10 @@
 --          ci_low, ci_high  sampling error (share), sketch error (clients; NULL where exporters
 --            sample, because a client of whom no packet was drawn is missing), NULL for plain counts
 --          the note of a share says which part of the rows read was rejected, from 1 % on. Left out
---            are rows that stand for no traffic, or for traffic that another row counts
+--            are rows that stand for no traffic, or for traffic that another row counts; and which
+--            finding of those that can make a share wrong is about over 1 % of the bytes counted
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
---          attainment, top_apps, dim_apps, ledger_files, rejects
+--          attainment, top_apps, dim_apps, ledger_files, ledger_families, ledger_findings, rejects
 -- kept:    whole
 CREATE VIEW definitions.kpi_headline AS
 WITH metrics AS (
@@ -107,6 +108,20 @@ rejected AS (
 read AS (
   SELECT sum(rows_in)::BIGINT AS rows_in FROM main.ledger_files WHERE status = 'committed'
 ),
+doubtful AS (
+  SELECT max_by(finding, (bytes, finding)) AS finding, max(bytes) AS bytes
+  FROM (
+    SELECT finding, sum(bytes)::DOUBLE AS bytes FROM main.ledger_findings
+    WHERE finding IN ('two address families', 'addresses of another family than told',
+      'fewer bytes than headers', 'IPv6 outside unicast', 'sampling interval over the limit',
+      'sampling interval with swapped bytes', 'counters of a longer connection',
+      'rows of another input')
+    GROUP BY finding
+  ) f
+),
+counted AS (
+  SELECT sum(bytes)::DOUBLE AS bytes FROM main.ledger_families WHERE disposition = 'counted'
+),
 departed AS (
   SELECT count(*) AS apps FROM main.top_apps WHERE app NOT IN (SELECT app FROM main.dim_apps)
 ),
@@ -168,7 +183,10 @@ concentration AS (
       END,
       CASE WHEN 100 * r.lost >= i.rows_in
         THEN format('{:.1f} % of the rows read were rejected, most of them as {}: see rejects',
-          100 * r.lost / i.rows_in, r.most_as) END
+          100 * r.lost / i.rows_in, r.most_as) END,
+      CASE WHEN 100 * f.bytes > b.bytes
+        THEN format('{:.1f} % of all bytes counted are doubtful, "{}": see findings',
+          100 * f.bytes / b.bytes, f.finding) END
     ) AS note
   FROM judged w
   JOIN main.as_of a ON a.as_of = w.day AND w.ranking IS NOT NULL
@@ -176,6 +194,8 @@ concentration AS (
   CROSS JOIN main.target_share t
   CROSS JOIN departed d
   CROSS JOIN rejected r
+  CROSS JOIN doubtful f
+  CROSS JOIN counted b
   CROSS JOIN read i
 )
 SELECT

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 from damage import write_stray_codes
-from shared_files import CAPTURES, CORPORA, needs_captures, needs_corpora
+from shared_files import CAPTURES, CORPORA, PLAYED_AGAIN, needs_captures, needs_corpora
 from workspaces import journal, make_workspace, read, run_json
 
 pytestmark = needs_captures
@@ -60,14 +60,16 @@ BEYOND_THE_COLUMNS = {
 }
 
 REJECTED_ROWS = {
-    # Replayed exporters stamp flows that end over 10 minutes after the export.
+    # Replayed exporters stamp flows that end over 10 minutes after the export; and one flow of
+    # nProbe ends in 2105.
     "future": {
         "goflow2/all_goflow2.parquet": 70,
         "goflow2/ip_dnssd_sd9.parquet": 7,
         "goflow2/ip_mixed_sd9.parquet": 41,
         "goflow2/zk_ftp_ipv6_sd9.parquet": 12,
         "goflow2/zk_teredo_sd9s4.parquet": 10,
-        "pmacct/all_pmacct.parquet": 8,
+        "pmacct/all_pmacct.parquet": 9,
+        "pmacct/ls_nf9_nprobe.parquet": 1,
         "pmacct/tg_nf9.parquet": 8,
     },
     "no_time": {
@@ -89,6 +91,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     root = make_workspace(tmp_path_factory.mktemp("captures") / "ws")
+    (root / "v6share.toml").write_text(PLAYED_AGAIN)
     folders = [CAPTURES / folder for folder in FOLDERS]
     code, data, said = run_json(root, "--unknown-sampling", "unsampled", *folders)
     rejects = {one["reason"]: one["rows"] for one in data.get("rejects", [])}
@@ -301,6 +304,7 @@ def aged_copy(folder: Path, into: Path) -> Path:
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Refused:
     """A run over files of no dialect and damaged ones, with one good file among them."""
     root = make_workspace(tmp_path_factory.mktemp("refused") / "ws")
+    (root / "v6share.toml").write_text(PLAYED_AGAIN)
     # Only whoever reads its values finds this one damaged: its counting has begun by then.
     stray = tmp_path_factory.mktemp("stray")
     write_stray_codes(stray / "stray.parquet", 1000)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sample_run import SAMPLE, Counted
-from shared_files import CAPTURES, needs_captures
+from shared_files import CAPTURES, PLAYED_AGAIN, needs_captures
 from workspaces import make_workspace, run_json, v6share
 
 from v6share.jobs import cli
@@ -58,6 +58,7 @@ def test_the_sample_is_counted_as_plain_sql_counts_it(counted: Counted) -> None:
 @needs_captures
 def test_real_exports_are_counted_as_plain_sql_counts_them(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "ws")
+    (root / "v6share.toml").write_text(PLAYED_AGAIN)
     folders = [CAPTURES / name for name in ("goflow2", "goflow2-bin", "pmacct")]
     assert run_json(root, "--unknown-sampling", "unsampled", *folders)[0] == 0
     code, found, err = reconcile(root, *folders)

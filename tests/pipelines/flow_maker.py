@@ -165,4 +165,6 @@ def flows(rows: list[dict]) -> FlowBatch:
         extra["family"] = np.array(
             [r.get("family", family_of(r["src"], r["dst"])) for r in filled], np.uint8
         )
+    if any("row" in r for r in filled):
+        extra["source_rows"] = column("row", np.int64)
     return replace(batch, **extra)

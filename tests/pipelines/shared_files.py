@@ -7,6 +7,8 @@ import pytest
 
 SHARED = Path(os.environ.get("V6SHARE_SHARED") or Path(__file__).parents[3] / "shared")
 CAPTURES = SHARED / "captures"
+# They are old exports that were played to collectors again, years later.
+PLAYED_AGAIN = "[time]\nstale_days = 36500\n"
 CORPORA = SHARED / "corpora"
 
 needs_captures = pytest.mark.skipif(

@@ -215,9 +215,15 @@ def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
         ({"src": SHOP4, "dst": "198.18.7.7", "src_port": 90, "dst_port": 90}, "shop", "unknown"),
         # no match: the lower port; no ports: unknown
         (
-            {"src": V4C, "dst": "10.5.5.5", "src_port": 22, "dst_port": 9999},
+            {"src": V4C, "dst": "10.5.5.5", "src_port": 22, "dst_port": 9999, "flags": 24},
             "unclassified",
             "to_client",
+        ),
+        # but who sends a SYN and no ACK is the client
+        (
+            {"src": V4C, "dst": "10.5.5.5", "src_port": 22, "dst_port": 9999, "flags": 2},
+            "unclassified",
+            "to_service",
         ),
         (
             {"src": V4C, "dst": "10.5.5.5", "protocol": 47, "src_port": 1, "dst_port": 2},
@@ -225,7 +231,7 @@ def test_underlay_is_kept_for_infrastructure_only(rules) -> None:
             "unknown",
         ),
         (
-            {"src": V4C, "dst": "10.5.5.5", "src_port": -1, "dst_port": -1},
+            {"src": V4C, "dst": "10.5.5.5", "src_port": -1, "dst_port": -1, "flags": 24},
             "unclassified",
             "unknown",
         ),

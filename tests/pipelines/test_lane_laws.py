@@ -60,6 +60,7 @@ def random_rows(seed: int, count: int) -> list[dict]:
             "retransmits": rng.choice([-1, 0, 3]),
             "subscriber": rng.choice([None, None, "", f"s{rng.randint(0, 90)}"]),
             "server_name": rng.choice([None, "video.example", "other.example"]),
+            "row": len(rows),
         }
         if rng.random() < 0.5:
             row["src"], row["dst"] = row["dst"], row["src"]
@@ -306,10 +307,11 @@ def test_an_hour_that_begins_when_a_flow_ends_saw_nothing() -> None:
 def test_addresses_for_documentation_are_a_finding() -> None:
     lane = Accumulator(PLAN)
     lane.add(flows([{"src": a, "dst": "2001:db8:2::5"} for a in ("2a00:100::1", "2a00:100::2")]))
-    assert lane.findings == {("192.0.2.1", "documentation address"): 2}  # by their service
+    found = lane.findings["192.0.2.1", "documentation address"]
+    assert found == (2, 10_000, 0, "row 0")  # by their service
     lane = Accumulator(PLAN)
     lane.add(flows([{"src": "3fff::1", "dst": "2a00:100::1"}, {"src": "4000::1", "dst": "::2"}]))
-    assert lane.findings == {("192.0.2.1", "documentation address"): 1}
+    assert lane.findings["192.0.2.1", "documentation address"] == (1, 5000, 0, "row 0")
 
 
 def test_health_only_from_unsampled_exporters() -> None:

@@ -18,6 +18,7 @@ from v6share.pipelines.kernels.aggregate.scale_counters import (
 )
 from v6share.pipelines.kernels.aggregate.traffic import split_before, split_wide_before
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.classify.locate import locate
 from v6share.pipelines.kernels.normalise.times import FIRST_MS
 from v6share.pipelines.kernels.plan import Plan
 from v6share.schemas.ledger import REJECT_REASONS
@@ -29,7 +30,8 @@ EXPORTERS = {"192.0.2.2": ("core", 500, True), "192.0.2.3": ("edge", 100, False)
 def measured(*rows: dict, **plan):
     lane = Accumulator(Plan(RULES, EXPORTERS, bytes(16), **plan))
     batch = flows(list(rows))
-    return lane.scale(batch, lane.exporters.numbers_of(batch.exporter))
+    exporter = lane.exporters.numbers_of(batch.exporter)
+    return lane.scale(batch, exporter, locate(batch, RULES))
 
 
 def verdict(**row) -> str:

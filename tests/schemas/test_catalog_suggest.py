@@ -63,7 +63,7 @@ def test_lines_for_no_file_come_with_the_header_of_the_starter_file() -> None:
     assert text is not None
     header, line = (line.strip() for line in text.splitlines() if line.count(",") > 6)
     assert header.split(",") == exporters_header(starter)
-    assert line == "192.0.2.2,edge,,N,false,,,"
+    assert line == "192.0.2.2,edge,,N,false,,,,"
 
 
 def test_a_file_without_the_column_directions_is_told_where_to_get_it() -> None:

@@ -134,12 +134,18 @@ def test_the_digest_follows_what_a_dialect_does_and_nothing_else():
 
 def test_the_mapping_of_a_file():
     pairs = mapped_columns(dialect_named("goflow2", builtin_dialects()), ["bytes", "type", "x"])
-    assert pairs == (("octets", "bytes"), ("layer2", "type"), ("underlay", "type"))
+    assert pairs == (
+        ("octets", "bytes"),
+        ("interval", "type"),
+        ("layer2", "type"),
+        ("underlay", "type"),
+    )
 
 
 def test_the_columns_of_headers_are_known_and_mapped():
     goflow2 = dialect_named("goflow2", builtin_dialects())
     assert mapped_columns(goflow2, ["layer_size", "layer_stack", "type"]) == (
+        ("interval", "type"),
         ("layer2", "type"),
         ("underlay", "type"),
         ("layer2", "layer_stack"),

@@ -16,7 +16,7 @@ def test_every_column_has_a_row_and_no_source_by_itself() -> None:
 def test_the_other_direction_has_what_each_direction_has_of_its_own() -> None:
     required = {n for n, field in Reverse.model_fields.items() if field.is_required()}
     assert required == {"packets", "octets"}
-    assert set(Reverse.model_fields) - required == {"start", "end", "tcp_flags"}
+    assert set(Reverse.model_fields) - required == {"start", "end", "duration", "tcp_flags"}
 
 
 @pytest.mark.parametrize("column", PLAIN_COLUMNS, ids=lambda c: c.name)

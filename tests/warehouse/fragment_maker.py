@@ -214,7 +214,15 @@ def ledgers(traffic: list[dict[str, Any]], rejected: int) -> dict[str, Any]:
     return {
         "ledger_families": families,
         "rejects": [{"reason": "no_time", **bad}],
-        "ledger_findings": [{"exporter": "192.0.2.1", "finding": "zero_bytes", "rows": 3}],
+        "ledger_findings": [
+            {
+                "exporter": "192.0.2.1",
+                "finding": "fewer bytes than headers",
+                "rows": 3,
+                "bytes": 10**25,
+                "example": "row 7",
+            }
+        ],
     }
 
 

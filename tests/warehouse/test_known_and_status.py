@@ -121,6 +121,8 @@ def test_status(workspace: Workspace) -> None:
     assert report.rejects.column("reason").to_pylist() == ["no_time"]
     assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
     assert report.findings.column("rows").to_pylist() == [6]
+    assert report.findings.column("bytes").to_pylist() == [2e25]
+    assert report.findings.column("example").to_pylist() == ["row 7"]
     assert report.unlisted.column("exporter").to_pylist() == [""]
     assert report.both_directions.num_rows == 0
     assert report.inputs_of_old_versions == 1
@@ -165,7 +167,8 @@ def test_a_status_stays_short_whatever_the_number_of_exporters(workspace: Worksp
         "TIMESTAMP '2026-03-01' + INTERVAL 1 MINUTE * r FROM range(1000) AS rows (r)"
     )
     connection.execute(
-        "INSERT INTO ledger_findings SELECT 'a', 'r' || r, 'time fallback', 1 FROM range(101) t (r)"
+        "INSERT INTO ledger_findings SELECT 'a', 'r' || r, 'time fallback', 1, r, 'row 0' "
+        "FROM range(101) t (r)"
     )
     record(connection, workspace, [quarantine(f"bad{n}") for n in range(MOST_ROWS)])
     report = status_report(connection, {})
@@ -187,10 +190,11 @@ def test_exporters_that_report_both_directions(workspace: Workspace) -> None:
         " AS v(exporter)"
     )
     connection.execute(
-        "INSERT INTO ledger_findings VALUES ('a', 'new', 'egress record', 30), "
+        "INSERT INTO ledger_findings SELECT *, 0, 'row 0' FROM (VALUES "
+        "('a', 'new', 'egress record', 30), "
         "('b', 'new', 'egress record', 20), ('a', 'listed', 'egress record', 49), "
         "('a', 'declared', 'egress record', 48), ('a', 'egress only', 'egress record', 100), "
-        "('a', 'new', 'time fallback', 9)"
+        "('a', 'new', 'time fallback', 9))"
     )
     connection.execute(
         "INSERT INTO dim_exporters BY NAME SELECT unnest(['listed', 'declared']) AS exporter, "

@@ -28,6 +28,7 @@ from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import (
+    COLUMNS_OF_RULES_7,
     FRAGMENT_SCHEMA,
     FRAGMENT_TEXT,
     HASH_BYTES,
@@ -51,6 +52,7 @@ _AHEAD: Final = 2
 KEPT_BYTES: Final = 64 << 20
 _SMALL_BYTES: Final = 256 << 10
 _DAY: Final = timedelta(days=1)
+_RULES_7: Final = 7
 _NAMED: Final = 10
 # As wide as the times of flows may be.
 _ALWAYS: Final = "--since 1990-01-01 --until 9999-12-30"
@@ -474,7 +476,10 @@ def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
     column = row.column(table.name)
     try:
         batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
-        flat = _with_lists(pa.Table.from_batches(batches).select(schema.names))
+        whole = pa.Table.from_batches(batches)
+        if source.key.rules_version < _RULES_7:
+            whole = _with_later_columns(whole, table)
+        flat = _with_lists(whole.select(schema.names))
         flat = flat.cast(_with_dictionaries(schema, flat.schema))
     except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
         if _is_of_the_system(error, source):
@@ -486,6 +491,16 @@ def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
             value = pa.scalar(of_the_input[column.name], column.type)
             flat = flat.add_column(number, column, pa.repeat(value, flat.num_rows))
     return flat
+
+
+def _with_later_columns(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows of a fragment of older rules, with the columns that came later."""
+    for name, value in COLUMNS_OF_RULES_7.get(table.name, {}).items():
+        if name in rows.column_names:
+            continue
+        kind = table.arrow_schema.field(name).type
+        rows = rows.append_column(name, pa.repeat(pa.scalar(value, kind), rows.num_rows))
+    return rows
 
 
 def _with_lists(rows: pa.Table) -> pa.Table:

@@ -105,11 +105,11 @@ def _active(flows: ClientInputs, rules: ClientRules, verdicts: U8, decisions: De
 
 
 @compiled
-def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: U32) -> U64:
-    """Give the hash of the client of some flows; 0 where an address is absent."""
+def prefix_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: U32) -> U64:
+    """Give the hash of the client's prefix of some flows; 0 where an address is absent."""
     directions, clients = decisions.direction, decisions.client
     src_hi, src_lo, dst_hi, dst_lo = flows.src_hi, flows.src_lo, flows.dst_hi, flows.dst_lo
-    length_v4, length_v6, subscribers = rules.length_v4, rules.length_v6, flows.subscriber
+    length_v4, length_v6 = rules.length_v4, rules.length_v6
     n = len(rows)
     hi, lo = np.empty(n, np.uint64), np.empty(n, np.uint64)
     is_v4, lengths = np.empty(n, np.bool_), np.empty(n, np.uint8)
@@ -126,8 +126,16 @@ def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions
     hashes = hash_prefixes(rules.key_0, rules.key_1, hi, lo, is_v4, lengths)
     for k in range(n):
         hashes[k] = max(hashes[k], np.uint64(1)) * np.uint64((hi[k] | lo[k]) != 0)
+    return hashes
+
+
+@compiled
+def _client_hashes(flows: ClientInputs, rules: ClientRules, decisions: Decisions, rows: U32) -> U64:
+    """Give the hash of the client of some flows; 0 where it is absent."""
+    hashes = prefix_hashes(flows, rules, decisions, rows)
+    subscribers = flows.subscriber
     if len(subscribers) > 0:
-        for k in range(n):
+        for k in range(len(rows)):
             if subscribers[rows[k]] != 0:
                 hashes[k] = subscribers[rows[k]]
     return hashes

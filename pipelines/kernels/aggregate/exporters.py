@@ -19,9 +19,9 @@ _MOST_TEXT: Final = 1 << 24
 class Exporters:
     """Numbers the exporters of an input as they are met.
 
-    vantage, declared, override, both: of each number, what the catalog says of the exporter: its
-    vantage's number, its sampling interval or 0, whether that wins over the record's, and whether
-    it reports both directions. text: characters of their names.
+    vantage, declared, override, both, timeout_ms: of each number, what the catalog says of the
+    exporter: its vantage's number, its sampling interval or 0, whether that wins over the record's,
+    whether it reports both directions, and its active timeout or 0. text: characters of all names.
     """
 
     plan: Plan
@@ -30,6 +30,7 @@ class Exporters:
     declared: list[int] = field(default_factory=list)
     override: list[bool] = field(default_factory=list)
     both: list[bool] = field(default_factory=list)
+    timeout_ms: list[int] = field(default_factory=list)
     text: int = 0
 
     def number(self, exporter: str) -> int:
@@ -48,6 +49,7 @@ class Exporters:
         self.declared.append(declared)
         self.override.append(override)
         self.both.append(exporter in self.plan.both_directions)
+        self.timeout_ms.append(self.plan.active_timeouts_ms.get(exporter, 0))
         return self.numbers[exporter]
 
     def numbers_of(self, coded: Coded) -> U32:

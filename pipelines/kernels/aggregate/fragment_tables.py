@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from v6share.pipelines.kernels.aggregate import account as accounts
 from v6share.pipelines.kernels.aggregate import clients as sketches
-from v6share.pipelines.kernels.aggregate import health
+from v6share.pipelines.kernels.aggregate import findings, health
 from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.exporters import check_together
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
+from v6share.pipelines.kernels.aggregate.subscribers import with_many_prefixes
 from v6share.pipelines.kernels.flow_batch import I64, U32
 from v6share.pipelines.kernels.names import Names
 from v6share.pipelines.kernels.plan import Plan
@@ -39,6 +40,7 @@ from v6share.schemas.aggregates import (
 )
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.errors import InputRefused
+from v6share.schemas.findings import MANY_PREFIXES
 from v6share.schemas.fragment import in_fragment
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
 from v6share.schemas.merge_rows import combine, group_rows, lay_out, wide_integers
@@ -332,12 +334,18 @@ def _summed(counts: Sequence[Mapping[K, int]]) -> dict[K, int]:
 
 
 def _findings_table(parts: Sequence[Accumulator]) -> pa.Table:
-    rows = _summed([part.findings for part in parts])
+    merged = findings.merge(part.findings for part in parts)
+    many = with_many_prefixes(part.subscribers for part in parts)
+    if many is not None:
+        merged = findings.merge([merged, {("", MANY_PREFIXES): many}])
+    found = list(merged.values())
     return _table(
         FINDINGS,
         {
-            "exporter": pa.array([e for e, _ in rows], pa.string()),
-            "finding": pa.array([f for _, f in rows], pa.string()),
-            "rows": pa.array(list(rows.values()), pa.int64()),
+            "exporter": pa.array([e for e, _ in merged], pa.string()),
+            "finding": pa.array([f for _, f in merged], pa.string()),
+            "rows": pa.array([one.rows for one in found], pa.int64()),
+            "bytes": _huge([one.octets for one in found]),
+            "example": pa.array([one.example for one in found], pa.string()),
         },
     )

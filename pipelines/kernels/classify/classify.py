@@ -30,6 +30,7 @@ def _arrays(batch: FlowBatch, rules: Rules) -> FlowArrays:
         batch.protocol,
         batch.src_port,
         batch.dst_port,
+        batch.tcp_flags,
         or_empty(batch.consumed, np.bool_),
         _segment_routing(batch, rules),
     )

@@ -70,6 +70,8 @@ QUALIFYING: Final = (
 _ICMP: Final = 1
 _IPIP_PROTOCOL: Final = 4
 _TCP: Final = 6
+_SYN: Final = 2
+_SYN_AND_ACK: Final = 18
 _UDP: Final = 17
 _IPV6_PROTOCOL: Final = 41
 _GRE_PROTOCOL: Final = 47
@@ -160,6 +162,7 @@ class FlowArrays(NamedTuple):
     protocol: I16
     src_port: I32
     dst_port: I32
+    tcp_flags: I16
     consumed: Bool
     segment_routing: Bool
 
@@ -188,6 +191,12 @@ def has_ports(protocol: int) -> bool:
     without = (protocol == _ICMP) | (protocol == _ICMP6) | (protocol == _GRE_PROTOCOL)
     without |= (protocol == _IPIP_PROTOCOL) | (protocol == _IPV6_PROTOCOL)
     return bool(not without)
+
+
+@compiled
+def opens_connection(protocol: int, tcp_flags: int) -> bool:
+    """Tell whether a flow's TCP flags have a SYN and no ACK; flags below 0 are absent."""
+    return bool((protocol == _TCP) & (tcp_flags > 0) & (tcp_flags & _SYN_AND_ACK == _SYN))
 
 
 @compiled
@@ -480,6 +489,7 @@ def _decide(
     match_app, match_pair, match_region = rules.match_app, rules.match_pair, rules.match_region
     place_client, client_region = rules.place_client, rules.client_region
     protocols, src_ports, dst_ports = flows.protocol, flows.src_port, flows.dst_port
+    tcp_flags = flows.tcp_flags
     regions, nothing = rules.regions, len(match_app) - 1
     for i in range(n):
         src_match, dst_match = src_matches[i], dst_matches[i]
@@ -489,6 +499,9 @@ def _decide(
         by_app = _compared(match_app[of_src], match_app[of_dst])
         by_port = _compared(src_ports[i], dst_ports[i])
         by_port *= _ports_decide(protocols[i], src_ports[i], dst_ports[i])
+        # Who sent a SYN and never an ACK has opened the connection, and was not answered.
+        opens = opens_connection(protocols[i], tcp_flags[i]) & (src_match < 0) & (dst_match < 0)
+        by_port = 1 if opens else by_port
         order = by_app if by_app != 0 else by_port
         to_client = order < 0
         decided = of_src if to_client else of_dst

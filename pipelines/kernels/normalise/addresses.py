@@ -1,9 +1,10 @@
 """Addresses of every form to 128 bits, in bulk: text, bytes, integers.
 
 An address is two uint64 halves in host order; IPv4 is ``::ffff:a.b.c.d``. Text is strict
-(RFC 4291, 2.2, as Python's ``ipaddress``): no leading zeros in dotted quads, no spaces, and,
-other than there, no zone ids. The kernels read Arrow's buffers as they are and check every
-offset against them, so a damaged array can give a wrong answer but never reach other memory.
+(RFC 4291, 2.2, as Python's ``ipaddress``): no leading zeros in dotted quads, no spaces. Brackets,
+a zone and the length of a single address may stand around it. The kernels read Arrow's buffers as
+they are and check every offset against them, so a damaged array can give a wrong answer but never
+reach other memory.
 """
 
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,11 @@ IPV6: Final = 6
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
 _NO_ROWS: Final[Bool] = np.empty(0, np.bool_)
 _LONGEST_TEXT: Final = 45
+# With brackets and a port, or with the name of an interface.
+_LONGEST_WITH_MORE: Final = 128
+_OPENS, _CLOSES, _PERCENT, _COLON, _SLASH = 91, 93, 37, 58, 47
+_HOST_V4: Final = np.frombuffer(b"/32", np.uint8)
+_HOST_V6: Final = np.frombuffer(b"/128", np.uint8)
 _HEX: Final = np.full(256, -1, np.int8)
 for _i, _c in enumerate("0123456789abcdef"):
     _HEX[ord(_c)] = _HEX[ord(_c.upper())] = _i
@@ -189,6 +195,54 @@ def _parse_all(data: Bytes, offsets: I64, absent: Bool, hi: U64, lo: U64, state:
         if (len(absent) and absent[i]) or offsets[i] == offsets[i + 1]:
             continue
         hi[i], lo[i], state[i] = _parse_one(data, offsets[i], offsets[i + 1])
+        if state[i] == MALFORMED:
+            start, end = _bare(data, offsets[i], offsets[i + 1])
+            hi[i], lo[i], state[i] = _parse_one(data, start, end)
+
+
+@compiled
+def _bare(data: Bytes, start: int, end: int) -> tuple[int, int]:
+    """Where the address itself stands in a text that has brackets, a zone or a length around it.
+
+    ``[2001:db8::1]:443``, ``fe80::1%eth0``, ``192.0.2.1/32``, ``2001:db8::1/128``. The length is
+    that of one address; with any other the text is a network, and no address.
+    """
+    if start < 0 or end > len(data) or end - start > _LONGEST_WITH_MORE:
+        return start, end
+    has_colon = False
+    if data[start] == _OPENS:
+        for i in range(start, end):
+            if data[i] == _CLOSES and _is_port(data, i + 1, end):
+                start, end = start + 1, i
+                break
+    for i in range(start, end):
+        has_colon |= data[i] == _COLON
+    length = _HOST_V6 if has_colon else _HOST_V4
+    if end - start > len(length):
+        same = True
+        for i in range(len(length)):
+            same &= data[end - len(length) + i] == length[i]
+        end = end - len(length) if same else end
+    zone, marks = end, 0
+    for i in range(start, end):
+        if data[i] == _PERCENT or data[i] == _SLASH:
+            zone, marks = i, marks + 1
+    if has_colon and marks == 1 and data[zone] == _PERCENT and zone + 1 < end:
+        return start, zone
+    return start, end
+
+
+@compiled
+def _is_port(data: Bytes, start: int, end: int) -> bool:
+    """Whether nothing is left of a text, or a colon and the digits of a port."""
+    if start == end:
+        return True
+    if data[start] != _COLON or not 2 <= end - start <= 6:
+        return False
+    digits = True
+    for i in range(start + 1, end):
+        digits &= 48 <= data[i] <= 57
+    return digits
 
 
 @compiled

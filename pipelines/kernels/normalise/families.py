@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from v6share.pipelines.kernels.flow_batch import U8, U64
+from v6share.pipelines.kernels.flow_batch import U8, U64, Bool
 from v6share.pipelines.kernels.jit import compiled
 
 UNKNOWN, V4, V6 = 0, 1, 2  # as in FAMILIES
+_MAPPED = np.uint64(0xFFFF_0000_0000)
+_NOT_PADDED = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 MIXED = 3  # addresses of both families, and nothing tells which is the outer one
 
 
@@ -92,6 +94,49 @@ def _is_own(four: np.uint64, hi: np.uint64, lo: np.uint64) -> bool:
     if hi == 0 and lo == 0:
         return False
     return not (hi == 0 and four != 0 and lo == four & np.uint64(0xFFFFFFFF))
+
+
+@compiled
+def as_told(
+    told: U8,
+    bytes_alone: bool,
+    src_hi: U64,
+    src_lo: U64,
+    dst_hi: U64,
+    dst_lo: U64,
+    family: U8,
+    contradicted: Bool,
+) -> None:
+    """Hold the family of addresses against what a version or an ethertype says.
+
+    IPv4 in 16 bytes, with zeros behind it or before it, is IPv4 where it is told so. Four bytes of
+    a column of bytes that are told to be IPv6 are the rest of an address that was cut off: nothing
+    is known of it. In all other rows addresses win, and ``contradicted`` tells which these are.
+    """
+    for i in range(len(family)):
+        if told[i] == 0 or told[i] == family[i] or family[i] == 0 or family[i] == MIXED:
+            continue
+        if told[i] == V4:
+            src4, dst4 = _padded(src_hi[i], src_lo[i]), _padded(dst_hi[i], dst_lo[i])
+            if src4 != _NOT_PADDED and dst4 != _NOT_PADDED:
+                src_hi[i], src_lo[i] = 0, _MAPPED | src4
+                dst_hi[i], dst_lo[i] = 0, _MAPPED | dst4
+                family[i] = V4
+                continue
+        elif bytes_alone:
+            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
+            family[i] = 0
+        contradicted[i] = True
+
+
+@compiled
+def _padded(hi: np.uint64, lo: np.uint64) -> np.uint64:
+    """The IPv4 address that stands among zeros in 16 bytes; ``_NOT_PADDED`` where none does."""
+    if lo == 0 and hi & np.uint64(0xFFFFFFFF) == 0:
+        return hi >> np.uint64(32)
+    if hi == 0 and lo >> np.uint64(32) == 0:
+        return lo
+    return _NOT_PADDED
 
 
 @compiled

@@ -7,6 +7,7 @@ import numpy as np
 from v6share.pipelines.kernels.flow_batch import I64, U16, Bool
 from v6share.pipelines.kernels.jit import compiled
 from v6share.pipelines.kernels.normalise.times import FIRST_MS, MISSING
+from v6share.schemas.findings import TIME_FALLBACK, UNREADABLE_TIME
 from v6share.schemas.ledger import REJECT_REASONS
 
 FUTURE_MS: Final = 600_000
@@ -42,10 +43,10 @@ def settled_times(
     start_out, end_out = np.empty(len(start), np.int64), np.empty(len(start), np.int64)
     fallback = np.zeros(len(start), np.bool_)
     fell = _settle_times(start, end, export, start_out, end_out, fallback, faults)
-    findings = [("time fallback", fallback)] if fell and fallback.any() else []
+    findings = [(TIME_FALLBACK, fallback)] if fell and fallback.any() else []
     if len(bad_start) or len(bad_end):
         unreadable = whole_mask(bad_start, len(start)) | whole_mask(bad_end, len(start))
-        findings.append(("unreadable time", unreadable))
+        findings.append((UNREADABLE_TIME, unreadable))
     return start_out, end_out, findings
 
 

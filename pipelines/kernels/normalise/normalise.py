@@ -14,12 +14,19 @@ import pyarrow.types as pt
 
 from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U8, U16, U64, Bool, Coded, FlowBatch
 from v6share.pipelines.kernels.normalise.addresses import MALFORMED, Halves, read_addresses
-from v6share.pipelines.kernels.normalise.column_values import Whole, holds_in, whole
+from v6share.pipelines.kernels.normalise.column_values import (
+    Whole,
+    holds_in,
+    is_bytes,
+    value_type,
+    whole,
+)
 from v6share.pipelines.kernels.normalise.families import (
     MIXED,
     UNKNOWN,
     V4,
     V6,
+    as_told,
     combined_family,
     outer_family,
     separate,
@@ -41,9 +48,9 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.times import MISSING
+from v6share.schemas import findings as finding_names
 from v6share.schemas.dialects import LARGEST_LAYER2, Dialect, Interval, Layer2
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
-from v6share.schemas.ledger import EGRESS_FINDING, NO_BYTES_FINDING, NO_PACKETS_FINDING
 from v6share.schemas.protocols import parse_protocol
 from v6share.schemas.source_kinds import NumberSource, Source, TimeSource
 
@@ -56,17 +63,17 @@ _NO_COUNTERS: Final = fault_bit("no_counters")
 _TOTAL_COUNTERS: Final = fault_bit("total_counters")
 _ACTION_REJECT: Final = fault_bit("action_reject")
 _NO_DATA: Final = fault_bit("no_data") | fault_bit("skip_data")
-_OF_TIMES: Final = ("time fallback", "unreadable time")
+_OF_TIMES: Final = (finding_names.TIME_FALLBACK, finding_names.UNREADABLE_TIME)
 
 
-def normalise(batch: pa.RecordBatch, dialect: Dialect) -> tuple[FlowBatch, ...]:
+def normalise(batch: pa.RecordBatch, dialect: Dialect, first_row: int = 0) -> tuple[FlowBatch, ...]:
     """The canonical batches of a source batch: the flows, then the reverse halves, if any.
 
     Columns of ``batch`` that the dialect does not know are ignored, those that it lacks are
-    absent. Types must have passed ``source_types.check_types``.
+    absent. Types must have passed ``source_types.check_types``. first_row: of the file.
     """
     row = _Flows(batch, dialect)
-    forward = row.flows()
+    forward = replace(row.flows(), first_row=first_row)
     if dialect.other_direction is None:
         return (forward,)
     reverse = row.reverse_flows(forward, dialect.other_direction)
@@ -95,7 +102,8 @@ class _Flows(SourceRows):
         columns, rows = self.dialect.columns, self.rows
         faults = np.zeros(rows, np.uint16)
         addresses = self.addresses(faults)
-        start, end, time_findings = self.times(columns.start, columns.end, faults)
+        self.exported = self.export_time()
+        start, end, time_findings = self.times(columns, faults)
         counters = self.counters(columns.packets, columns.octets, faults)
         protocol = _small(self.narrow(columns.protocol, _LARGEST_PROTOCOL, parse_protocol))
         _forget_protocol_0(protocol, addresses["family"])
@@ -113,6 +121,7 @@ class _Flows(SourceRows):
             layer2_octets=self.layer2(),
             **self.interval(),
             pre_scaled=self.any_of(self.dialect.pre_scaled),
+            export_ms=self.exported if len(self.exported) else None,
             consumed=consumed,
             segment_routing=self.any_of(self.dialect.segment_routing),
             egress=egress,
@@ -139,12 +148,23 @@ class _Flows(SourceRows):
                 src4, src_hi, src_lo, dst4, dst_hi, dst_lo, inner, family, under
             )
             underlay = under if under.any() else None
+        self.contradicted = np.zeros(self.rows, np.bool_)
+        told = self.told_family()
+        if told is not None:
+            alone = len(src) == len(dst) == 1 and all(
+                pt.is_integer(kind) or is_bytes(kind)
+                for kind in (
+                    value_type(self.columns[s.column].type)
+                    for s in (*self.present(columns.src), *self.present(columns.dst))
+                )
+            )
+            as_told(told, alone, src_hi, src_lo, dst_hi, dst_lo, family, self.contradicted)
         if not clear:
             self.mixed = family == MIXED
             family[self.mixed] = UNKNOWN
             unknown = (family == UNKNOWN) & ~self.mixed
-            if unknown.any():
-                family[unknown] = self.told_family()[unknown]
+            if unknown.any() and told is not None:
+                family[unknown] = told[unknown]
         addresses = {
             "src_hi": src_hi,
             "src_lo": src_lo,
@@ -182,8 +202,10 @@ class _Flows(SourceRows):
                 inner[holds & (inner == UNKNOWN)] = _FAMILY[rule.family]
         return inner
 
-    def told_family(self) -> U8:
-        """What a version or ethertype column says."""
+    def told_family(self) -> U8 | None:
+        """What a version or ethertype column says; None where the file has no such column."""
+        if not self.present(self.dialect.columns.family):
+            return None
         family = np.zeros(self.rows, np.uint8)
         for source in self.dialect.columns.family:
             array = self.columns.get(source.column)
@@ -220,15 +242,22 @@ class _Flows(SourceRows):
             "outer_protocol": np.where(under, protocol, np.int16(-1)).astype(np.int16),
         }
 
-    def times(
-        self,
-        starts: Sequence[TimeSource],
-        ends: Sequence[TimeSource],
-        faults: U16,
-    ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
-        start, bad_start = self.time(starts)
-        end, bad_end = self.time(ends)
-        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
+    def times(self, columns: Columns, faults: U16) -> tuple[I64, I64, list[tuple[str, Bool]]]:
+        start, bad_start = self.time(columns.start)
+        end, bad_end = self.time(columns.end)
+        start, end = self.completed(start, end, columns.duration)
+        return settled_times(start, end, self.exported, bad_start, bad_end, faults)
+
+    def completed(self, start: I64, end: I64, durations: Sequence[TimeSource]) -> tuple[I64, I64]:
+        """Times, of which one that is missing is made of the other and the duration."""
+        if not self.present(durations):
+            return start, end
+        lasted = self.lasted(durations)
+        no_start = (start == MISSING) & (end != MISSING) & (lasted != MISSING)
+        no_end = (end == MISSING) & (start != MISSING) & (lasted != MISSING)
+        # Of a flow whose times are missing both is nothing known but how long it was.
+        lasted = np.where(lasted == MISSING, 0, lasted)
+        return np.where(no_start, end - lasted, start), np.where(no_end, start + lasted, end)
 
     def export_time(self) -> I64:
         """When each record was exported; shape (0,) where the file does not say it."""
@@ -241,12 +270,24 @@ class _Flows(SourceRows):
         p, o = self.number(packets), self.number(octets)
         counter_faults(p.values, p.absent, p.bad, o.values, o.absent, o.bad, faults)
         columns = self.dialect.columns
-        if len(p.absent) and (columns.total_packets or columns.total_octets):
-            totals = ~whole_mask(self.number(columns.total_packets).absent, self.rows)
-            totals |= ~whole_mask(self.number(columns.total_octets).absent, self.rows)
+        if not self.present((*columns.total_packets, *columns.total_octets)):
+            return _counters(p, o)
+        all_p, all_o = self.number(columns.total_packets), self.number(columns.total_octets)
+        if len(p.absent):
+            totals = ~whole_mask(all_p.absent, self.rows) | ~whole_mask(all_o.absent, self.rows)
             only = p.absent & whole_mask(o.absent, self.rows) & totals
             faults[only] = (faults[only] & ~_NO_COUNTERS) | _TOTAL_COUNTERS
-        return _counters(p, o)
+        # An absent total is 0 here, so it is not more.
+        continued = (all_p.values > p.values) | (all_o.values > o.values)
+        return _counters(p, o) | {
+            "continued": continued,
+            "active_timeout_ms": 1000 * self.timeout().clip(0),
+        }
+
+    def timeout(self) -> I64:
+        """After how many seconds a connection that goes on is reported; -1 where not told."""
+        timeout = FLOW_COLUMNS["active_timeout"]
+        return self.narrow(self.dialect.columns.active_timeout, timeout.limit).astype(np.int64)
 
     def interval(self) -> dict[str, Any]:
         num: I64 | None = None
@@ -281,6 +322,8 @@ class _Flows(SourceRows):
             num = np.full(self.rows, form.constant, np.int64)
         else:
             num = self.sum_of(form.num or ())
+            if form.bits is not None:
+                num = num & ((1 << form.bits) - 1)
             den = None if form.den is None else self.sum_of(form.den)
         if use is not None:
             num = np.where(use, num, 0)
@@ -345,13 +388,17 @@ class _Flows(SourceRows):
 
     def findings(self, egress: Bool | None) -> list[tuple[str, Bool]]:
         found = [(rule.name, self.all_of(rule.when)) for rule in self.dialect.finding]
-        found.append(("two address families", self.mixed))
-        found.append((EGRESS_FINDING, egress))
+        found.append((finding_names.TWO_FAMILIES, self.mixed))
+        found.append((finding_names.OTHER_FAMILY, self.contradicted))
+        found.append((finding_names.EGRESS_FINDING, egress))
         return [(name, holds) for name, holds in found if holds is not None and holds.any()]
 
     def missing_counters(self) -> tuple[str, ...]:
         columns = self.dialect.columns
-        counters = ((NO_PACKETS_FINDING, columns.packets), (NO_BYTES_FINDING, columns.octets))
+        counters = (
+            (finding_names.NO_PACKETS_FINDING, columns.packets),
+            (finding_names.NO_BYTES_FINDING, columns.octets),
+        )
         return tuple(finding for finding, sources in counters if not self.present(sources))
 
     def reverse_flows(self, forward: FlowBatch, reverse: Columns) -> FlowBatch | None:
@@ -374,6 +421,7 @@ class _Flows(SourceRows):
             dst_lo=forward.src_lo,
             outer_dst_hi=None,
             outer_dst_lo=None,
+            source_rows=np.arange(forward.first_row, forward.first_row + self.rows),
             start_ms=start,
             end_ms=end,
             faults=shared | own,
@@ -391,6 +439,7 @@ class _Flows(SourceRows):
         columns = self.dialect.columns
         start, bad_start = self.time(reverse.start)
         end, bad_end = self.time(reverse.end)
+        start, end = self.completed(start, end, reverse.duration)
         none = (start == MISSING) & (end == MISSING)
         if none.any():
             flow_start, flow_bad_start = self.time(columns.start)
@@ -400,7 +449,7 @@ class _Flows(SourceRows):
                 whole_mask(flow_bad_start, self.rows) & none
             )
             bad_end = whole_mask(bad_end, self.rows) | (whole_mask(flow_bad_end, self.rows) & none)
-        return settled_times(start, end, self.export_time(), bad_start, bad_end, faults)
+        return settled_times(start, end, self.exported, bad_start, bad_end, faults)
 
 
 def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:

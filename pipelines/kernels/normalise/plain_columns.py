@@ -11,6 +11,7 @@ from v6share.pipelines.kernels.normalise.source_columns import SourceRows
 from v6share.pipelines.kernels.normalise.vendor_formats import (
     app_id_reader,
     exporter_reader,
+    host_reader,
     text_reader,
 )
 from v6share.schemas.flow import PLAIN_COLUMNS, Columns, InReverse, Plain
@@ -18,6 +19,7 @@ from v6share.schemas.source_kinds import Form
 
 _TEXT_READERS: Final = {
     Form.TEXT: text_reader,
+    Form.HOST: host_reader,
     Form.APP_ID: app_id_reader,
     Form.EXPORTER: exporter_reader,
 }

@@ -130,14 +130,34 @@ class SourceRows:
         array = self.columns.get(source.column)
         if array is None or (source.base is not None and source.base not in self.columns):
             return None
-        value = read_times(array, source.unit, source.utc_offset_minutes)
-        if source.missing:
-            value = np.where(holds_in(array, source.missing), MISSING, value)
+        value = self.difference(source) if source.before else self.moment(source)
         if source.base is None:
             return value
         base = read_times(self.columns[source.base], source.base_unit, source.utc_offset_minutes)
         usable = (value > UNREADABLE) & (base > UNREADABLE)
-        return np.where(usable, np.where(usable, value, 0) + base, MISSING)
+        difference = np.where(usable, value, 0)
+        return np.where(usable, base - difference if source.before else base + difference, MISSING)
+
+    def moment(self, source: TimeSource) -> I64:
+        """One column as milliseconds, 0 being none."""
+        array = self.columns[source.column]
+        value = read_times(array, source.unit, source.utc_offset_minutes)
+        if source.missing:
+            value = np.where(holds_in(array, source.missing), MISSING, value)
+        return value
+
+    def difference(self, source: TimeSource) -> I64:
+        """One column as milliseconds between two moments, which may be 0."""
+        array = self.columns[source.column]
+        return np.where(holds_zero(array) & holds_present(array), 0, self.moment(source))
+
+    def lasted(self, sources: Sequence[TimeSource]) -> I64:
+        """The first duration that each row has in milliseconds, MISSING where none."""
+        out = np.full(self.rows, MISSING, np.int64)
+        for source in self.present(sources):
+            one = self.difference(source)
+            out = np.where((out == MISSING) & (one >= 0), one, out)
+        return out
 
     def texts(
         self,

@@ -92,6 +92,7 @@ _READERS: Final[dict[Form, Callable[[pa.DataType], bool]]] = {
     Form.PROTOCOL: reads_whole,
     Form.FLAGS: _reads_flags,
     Form.TEXT: reads_text,
+    Form.HOST: reads_text,
     Form.APP_ID: reads_text,
     Form.EXPORTER: reads_text,
 }

@@ -7,6 +7,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from v6share.pipelines.kernels.normalise.column_values import decimal_number, is_bytes, plain_text
+from v6share.schemas.source_kinds import NOBODY
+from v6share.schemas.text.host_names import bare_address, host_of
 
 _FLAGS: Final = {
     "fin": 1,
@@ -58,7 +60,23 @@ def sparing(
 
 def text_reader(_: pa.DataType) -> Callable[[Any], str | None]:
     """How text is read that collectors write in one way only, whatever its type."""
-    return plain_text
+    return _somebody
+
+
+def _somebody(value: Any) -> str | None:
+    """A text, but for those that stand for nobody."""
+    text = plain_text(value)
+    return None if text is None or text.strip().casefold() in NOBODY else text
+
+
+def host_reader(_: pa.DataType) -> Callable[[Any], str | None]:
+    """How names of hosts are read."""
+    return _host
+
+
+def _host(value: Any) -> str | None:
+    text = _somebody(value)
+    return None if text is None else host_of(text) or None
 
 
 def app_id_reader(kind: pa.DataType) -> Callable[[Any], str | None]:
@@ -79,7 +97,15 @@ def exporter_reader(kind: pa.DataType) -> Callable[[Any], str | None]:
 
 
 def _exporter_of_bytes(value: bytes) -> str | None:
-    return _shortest(ipaddress.ip_address(value)) if len(value) in (4, 16) else plain_text(value)
+    if len(value) not in (4, 16):
+        return plain_text(value)
+    # No router has the address of a whole prefix, nor one below ::1:0 but for the loopback: these
+    # are IPv4 addresses in a column of 16 bytes, with zeros behind them or before them.
+    if len(value) == 16 and any(value[:4]) and not any(value[4:]):
+        value = value[:4]
+    elif len(value) == 16 and not any(value[:12]) and any(value[12:14]):
+        value = value[12:]
+    return _shortest(ipaddress.ip_address(value))
 
 
 def _exporter_text(value: Any) -> str | None:
@@ -88,7 +114,7 @@ def _exporter_text(value: Any) -> str | None:
         return _shortest(ipaddress.IPv4Address(value & 0xFFFFFFFF))
     text = plain_text(value)
     try:
-        return _shortest(ipaddress.ip_address(text or ""))
+        return _shortest(ipaddress.ip_address(bare_address(text or "")))
     except ValueError:
         return text
 
