@@ -1,7 +1,7 @@
 -- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
 -- unit:    records, clients_at_least: of strict IPv6 to clients in the last 30 final days;
 --          ipv6_bytes, bytes: bytes of the same; interval: packets for one; late_days: days
--- first:   app, product, region, status, late_days, clients_of
+-- first:   app, product, region, status, late_days, judged_by, clients_of
 -- formula: due       planned_on <= as_of
 --          enabled   enabled_on <= as_of
 --          carrying  at least 2 records of native IPv6 to clients, and at least 2 distinct IPv6
@@ -10,7 +10,9 @@
 --                    but where prefixes.csv moved a client within these days or cuts one in two.
 --                    Else of its app (of its product where app is empty) in all service regions, as
 --                    clients are not kept per endpoint: an approximation that can call an endpoint
---                    carrying whose only client is one
+--                    carrying whose only client is one.
+--                    Where none of its IPv6 clients is counted, as behind DNS and ICMP, the records
+--                    alone decide, relays apart: judged_by is records then, and clients_of NULL
 --          silent    enabled, not carrying
 --          The traffic of an app that has an endpoint of its own there is not the product's own
 --          late_days from planned_on to enabled_on, or to as_of while it is not enabled
@@ -68,18 +70,25 @@ seen AS (
   SELECT
     app, product, region,
     sum(records) AS records, sum(ipv6_bytes) AS ipv6_bytes, sum(bytes) AS bytes,
-    count(DISTINCT (client_region, network)) FILTER (
-      ipv6_bytes > 0
-      AND network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay')
-    ) AS places
-  FROM matched
+    count(DISTINCT (client_region, network)) FILTER (ipv6_bytes > 0 AND is_user) AS places,
+    coalesce(sum(records) FILTER (is_user), 0) AS user_records
+  FROM (
+    SELECT
+      *,
+      network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay') AS is_user
+    FROM matched
+  )
   GROUP BY app, product, region
 ),
--- Two distinct clients or more: the first two hashes of every day's sketch are enough to tell.
+-- Two distinct clients or more: the first two hashes of every day's sketch are enough to tell. The
+-- days of clients may begin at another hour than those of traffic, so the days next to them tell
+-- whether clients are counted at all.
 hashes AS (
-  SELECT c.scope, c.id, c.client_key, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  SELECT
+    c.scope, c.id, c.client_key, c.day IN (SELECT day FROM days) AS in_days,
+    unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  SEMI JOIN days USING (day)
+  JOIN main.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
   WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
@@ -87,7 +96,7 @@ clients AS (
   -- Under another client key one client has another hash: it is no second client.
   SELECT scope, id, least(max(clients), 2) AS clients
   FROM (
-    SELECT scope, id, client_key, count(DISTINCT hash) AS clients
+    SELECT scope, id, client_key, count(DISTINCT hash) FILTER (in_days) AS clients
     FROM hashes
     GROUP BY scope, id, client_key
   )
@@ -107,9 +116,12 @@ judged AS (
     coalesce(s.ipv6_bytes, 0)::HUGEINT AS ipv6_bytes,
     coalesce(s.bytes, 0)::HUGEINT AS bytes,
     CASE WHEN s.places >= 2 THEN 2 ELSE coalesce(c.clients, 0) END AS clients_at_least,
-    CASE WHEN s.places >= 2 THEN 'endpoint' WHEN e.app = '' THEN 'product' ELSE 'app' END
-      AS clients_of,
-    coalesce(s.records, 0) >= 2 AND coalesce(s.ipv6_bytes, 0) > 0 AND clients_at_least >= 2
+    CASE WHEN s.user_records > 0 AND s.places < 2 AND c.clients IS NULL
+      THEN 'records' ELSE 'clients' END AS judged_by,
+    CASE WHEN judged_by = 'records' THEN NULL WHEN s.places >= 2 THEN 'endpoint'
+      WHEN e.app = '' THEN 'product' ELSE 'app' END AS clients_of,
+    coalesce(s.records, 0) >= 2 AND coalesce(s.ipv6_bytes, 0) > 0
+      AND CASE judged_by WHEN 'records' THEN s.user_records >= 2 ELSE clients_at_least >= 2 END
       AS carrying,
     n.interval
   FROM main.dim_endpoints e

@@ -2,13 +2,15 @@
 --          (enabled), as of the last final day; and which of them carry IPv6 traffic?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; late_days: days
 -- first:   level, app, product, region, status, planned, enabled, carrying, silent, late_days,
---          dual_stacked
+--          dual_stacked, judged_by
 -- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
 --          endpoints; dual_stacked: at least one is enabled and every one with planned_on <= as_of
 --          is; partial: some are enabled, but it is not dual-stacked; late_days: of the latest
 --          endpoint. planned: endpoints in the catalog. Overdue is, at every level, what is due and
 --          not dual_stacked: status says so of endpoints, and of apps and products where nothing is
---          enabled yet; what is partial is overdue as well
+--          enabled yet; what is partial is overdue as well. judged_by: what decides
+--          whether enabled endpoints carry, clients or records (see endpoint_status); both where
+--          they differ
 -- source:  endpoint_status, final_span, dim_apps, dim_products
 -- kept:    whole
 CREATE VIEW definitions.kpi_stage1_enablement AS
@@ -31,7 +33,8 @@ counted AS (
     count(*) FILTER (enabled) > 0 AND count(*) FILTER (due AND NOT enabled) = 0 AS dual_stacked,
     max(planned_on) AS planned_on,
     max(enabled_on) FILTER (enabled) AS enabled_on,
-    max(late_days) AS late_days
+    max(late_days) AS late_days,
+    string_agg(DISTINCT judged_by, ', ' ORDER BY judged_by) FILTER (enabled) AS judged_by
   FROM owned
   GROUP BY level, id
 ),
@@ -46,7 +49,7 @@ groups AS (
     coalesce(c.planned, 0) AS planned, coalesce(c.due, 0) AS due,
     coalesce(c.enabled, 0) AS enabled, coalesce(c.carrying, 0) AS carrying,
     coalesce(c.silent, 0) AS silent, coalesce(c.dual_stacked, false) AS dual_stacked,
-    c.planned_on, c.enabled_on, c.late_days
+    c.planned_on, c.enabled_on, c.late_days, c.judged_by
   FROM named n
   LEFT JOIN counted c ON c.level = n.level AND c.id = n.id
 ),
@@ -66,14 +69,15 @@ all_levels AS (
       WHEN g.due > 0 THEN 'overdue'
       ELSE 'planned'
     END AS status,
-    g.planned_on, g.enabled_on, g.late_days
+    g.planned_on, g.enabled_on, g.late_days, g.judged_by
   FROM groups g
   CROSS JOIN main.final_span a
   UNION ALL
   SELECT
     e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,
     1, e.due::INTEGER, e.enabled::INTEGER, (e.enabled AND e.carrying)::INTEGER, e.silent::INTEGER,
-    e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days
+    e.enabled, false, e.status, e.planned_on, e.enabled_on, e.late_days,
+    CASE WHEN e.enabled THEN e.judged_by END
   FROM status e
 )
 SELECT * FROM all_levels

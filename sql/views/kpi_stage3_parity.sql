@@ -1,10 +1,11 @@
 -- what:    the matrix core product x service region: is it served on IPv6?
 -- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes to clients in the last 30 final
 --          days; cells_carrying, cells: cells; parity: share 0 to 1
--- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes
+-- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes, judged_by
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
 --          distinct IPv6 clients there: where it went to two client regions or networks (relays
---          apart); else of the product in any region (see endpoint_status).
+--          apart); else of the product in any region (see endpoint_status). Where none of its IPv6
+--          clients is counted, as behind DNS, the records decide: judged_by is records then.
 --          parity = carrying cells / (core products x service regions), the same in every row.
 --          Regions: all of endpoints.csv, and those that core products are seen from
 -- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints, dim_networks
@@ -27,11 +28,15 @@ traffic AS (
     coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
     coalesce(sum(t.bytes) FILTER (t.strict), 0)::HUGEINT AS ipv6_bytes,
     sum(t.bytes)::HUGEINT AS bytes,
-    count(DISTINCT (t.client_region, t.network)) FILTER (
-      t.strict AND t.bytes > 0
-      AND t.network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay')
-    ) AS places
-  FROM main.kpi_traffic_1d t
+    count(DISTINCT (t.client_region, t.network)) FILTER (t.strict AND t.bytes > 0 AND t.is_user)
+      AS places,
+    coalesce(sum(t.records) FILTER (t.strict AND t.is_user), 0) AS user_records
+  FROM (
+    SELECT
+      *,
+      network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay') AS is_user
+    FROM main.kpi_traffic_1d
+  ) t
   SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
     AND t.product IN (SELECT product FROM core)
@@ -43,9 +48,11 @@ regions AS (
   SELECT region FROM traffic WHERE region <> 'unknown'
 ),
 hashes AS (
-  SELECT c.id, c.client_key, unnest(list_slice(c.client_hashes, 1, 2)) AS hash
+  SELECT
+    c.id, c.client_key, c.day IN (SELECT day FROM days) AS in_days,
+    unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  SEMI JOIN days USING (day)
+  JOIN main.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
   WHERE c.scope = 'product' AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
@@ -53,7 +60,9 @@ clients AS (
   -- Under another client key one client has another hash: it is no second client.
   SELECT id AS product, max(clients) AS clients
   FROM (
-    SELECT id, client_key, count(DISTINCT hash) AS clients FROM hashes GROUP BY id, client_key
+    SELECT id, client_key, count(DISTINCT hash) FILTER (in_days) AS clients
+    FROM hashes
+    GROUP BY id, client_key
   )
   GROUP BY id
 ),
@@ -70,8 +79,11 @@ cells AS (
   SELECT
     c.product, c.name, r.region,
     coalesce(e.planned, 0) AS planned, coalesce(e.enabled, 0) AS enabled,
+    CASE WHEN t.user_records > 0 AND t.places < 2 AND k.clients IS NULL
+      THEN 'records' ELSE 'clients' END AS judged_by,
     coalesce(t.records, 0) >= 2 AND coalesce(t.ipv6_bytes, 0) > 0
-      AND (coalesce(t.places, 0) >= 2 OR coalesce(k.clients, 0) >= 2) AS carrying,
+      AND CASE judged_by WHEN 'records' THEN t.user_records >= 2
+        ELSE coalesce(t.places, 0) >= 2 OR coalesce(k.clients, 0) >= 2 END AS carrying,
     coalesce(t.ipv6_bytes, 0) AS ipv6_bytes, coalesce(t.bytes, 0) AS bytes
   FROM core c
   CROSS JOIN regions r
@@ -81,6 +93,7 @@ cells AS (
 )
 SELECT
   a.as_of, c.product, c.name, c.region, c.planned, c.enabled, c.carrying, c.ipv6_bytes, c.bytes,
+  c.judged_by,
   count(*) FILTER (c.carrying) OVER () AS cells_carrying,
   count(*) OVER () AS cells,
   main.share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity

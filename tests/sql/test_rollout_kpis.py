@@ -287,6 +287,80 @@ def test_clients_of_a_vantage_that_feeds_no_kpi_carry_nothing(w: Warehouse) -> N
     assert w.one("SELECT status FROM endpoint_status") == ("carrying",)
 
 
+STATUS = "SELECT carrying, judged_by, clients_of FROM endpoint_status"
+
+
+def test_an_endpoint_whose_clients_are_not_counted_is_judged_by_its_records(w: Warehouse) -> None:
+    """As of DNS, whose clients are no active ones, so that there never are two."""
+    w.final_days(D, D)
+    w.app("dns")
+    w.product("resolver", core=True)
+    w.endpoint("dns", "resolver", "r", D, D)
+    w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
+    note = "IPv6 to clients, but fewer than 2 records; its clients are not counted (DNS, ICMP)"
+    assert w.one(STATUS) == (False, "records", None)
+    assert w.one("SELECT note FROM kpi_stage1_silent") == (note,)
+    w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
+    assert w.one(STATUS) == (True, "records", None)
+    assert w.query(
+        "SELECT level, carrying, judged_by FROM kpi_stage1_enablement ORDER BY level"
+    ) == [("app", 1, "records"), ("endpoint", 1, "records"), ("product", 1, "records")]
+    parity = "SELECT carrying, judged_by FROM kpi_stage3_parity"
+    assert w.one(parity) == (True, "records")
+    # One counted client, and it is the clients that decide: they are too few.
+    w.clients(D, [1], scope="app", id="dns")
+    w.clients(D, [1], scope="product", id="resolver")
+    assert w.one(STATUS) == (False, "clients", "app")
+    assert w.one(parity) == (False, "clients")
+
+
+def test_clients_of_the_day_next_to_the_span_are_counted_ones(w: Warehouse) -> None:
+    """Where the reporting day begins at another hour, a client's day may lie outside."""
+    w.final_days(D, D)
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.traffic(D, app="a", family="v6", records=9, bytes=9)
+    w.clients(D + ONE, [1, 2], scope="app", id="a")
+    assert w.one(STATUS) == (False, "clients", "app")
+
+
+@pytest.mark.parametrize(
+    ("traffic", "verdict"),
+    [
+        ({"network": "vpn"}, (False, "clients", "app")),  # a relay's clients are no users
+        ({"direction": "to_service"}, (False, "clients", "app")),  # nobody answered
+        ({"ip_class": "translated"}, (False, "clients", "app")),  # the service speaks IPv4
+        ({"family": "v4"}, (False, "clients", "app")),
+        ({"bytes": 0}, (False, "records", None)),
+    ],
+)
+def test_records_that_make_no_endpoint_carry(
+    w: Warehouse, traffic: dict[str, object], verdict: tuple[object, ...]
+) -> None:
+    w.final_days(D, D)
+    w.network("vpn", kind="relay")
+    w.endpoint("a", "p", "r", enabled_on=D)
+    w.traffic(D, **{"app": "a", "family": "v6", "records": 9, "bytes": 9} | traffic)
+    assert w.one(STATUS) == verdict
+
+
+def test_apps_of_endpoints_that_are_judged_by_both(w: Warehouse) -> None:
+    w.final_days(D, D)
+    w.app("dns")
+    w.product("p")
+    w.endpoint("dns", "p", "r", D, D)
+    w.endpoint("dns", "p", "s", D, D)
+    w.endpoint("dns", "p", "t", D)  # not enabled: nothing is judged
+    w.traffic(D, app="dns", family="v6", records=2, bytes=80)
+    rows = w.query("SELECT region, judged_by FROM kpi_stage1_enablement ORDER BY level, region")
+    assert rows == [
+        (None, "clients, records"),
+        ("r", "records"),
+        ("s", "clients"),
+        ("t", None),
+        (None, "clients, records"),
+    ]
+
+
 def test_linkage_counts_pairs(w: Warehouse) -> None:
     pilot(w)
     rows = w.query(

@@ -124,6 +124,7 @@ def test_traffic_of_no_known_app_alone_has_bounds() -> None:
 def test_whose_clients_an_endpoint_is_judged_by(w: Warehouse) -> None:
     w.final_days(D, D)
     w.network("relay", kind="relay")
+    w.clients(D, [1], scope="app", id="a")
     for region in ("one", "two", "none"):
         w.endpoint("a", "p", region, enabled_on=date(2024, 1, 1))
     clients = {"one": ["n"], "two": ["n", "m"], "none": ["n", "relay"]}
