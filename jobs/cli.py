@@ -657,6 +657,29 @@ def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "
     return job.main(_invocation(context), tuple(paths), form=form)
 
 
+catalog = typer.Typer(help="The catalog, without flows.", rich_markup_mode=None)
+app.add_typer(catalog, name="catalog")
+
+
+@catalog.command(
+    "check",
+    epilog="""\b
+    Examples:
+      v6share -C mynet catalog check
+      v6share -C mynet catalog check --format json""",
+)
+def catalog_check(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
+    """List what is wrong in settings and catalog, or looks so.
+
+    All mistakes of all files, which stop every run: exit 2. Then doubts: what is valid and yet may
+    be a slip, such as an app that another one hides. Doubts alone are exit 0. No flow is read and
+    nothing is changed.
+    """
+    from v6share.jobs.commands import catalog as job
+
+    return job.check(_invocation(context), form=form)
+
+
 key = typer.Typer(help="The key of the client hash.", rich_markup_mode=None)
 app.add_typer(key, name="key")
 

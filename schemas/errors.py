@@ -2,12 +2,15 @@
 
 import errno
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 FAILING: Final = (errno.EIO,)
 DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_MOST_OF_FILE: Final = 100
 # What DuckDB says of the bytes of a file: bad blocks have no class of their own, and the error of a
 # failed checkpoint has these words in its middle.
 _OF_DAMAGE: Final = (
@@ -22,12 +25,81 @@ class UserError(Exception):
 
 
 class CatalogError(UserError):
-    """A mistake in a catalog file or in the settings, with its place."""
+    """A mistake in a catalog file or in the settings, with its place; others may come with it.
 
-    def __init__(self, file: str, line: int | None, key: str, problem: str) -> None:
+    The words of each stand in a line of their own.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        line: int | None,
+        key: str,
+        problem: str,
+        others: Sequence["CatalogError"] = (),
+    ) -> None:
         place = f"{file}:{line}" if line is not None else file
-        super().__init__(f"{place}: {key}: {problem}" if key else f"{place}: {problem}")
+        words = f"{place}: {key}: {problem}" if key else f"{place}: {problem}"
+        super().__init__("\n".join((words, *map(str, others))))
         self.file, self.line, self.key, self.problem = file, line, key, problem
+        self._others = tuple(others)
+
+    @property
+    def each(self) -> tuple["CatalogError", ...]:
+        """This mistake and those that came with it, one by one."""
+        return (CatalogError(self.file, self.line, self.key, self.problem), *self._others)
+
+
+def joined(mistakes: Sequence[CatalogError]) -> CatalogError:
+    """One error of several mistakes, of which there is at least one."""
+    first, *others = mistakes
+    return CatalogError(first.file, first.line, first.key, first.problem, others)
+
+
+class Mistakes:
+    """Gathers mistakes while files are read, so that all of them are said in one go.
+
+    Of each file the first hundred are kept, and how many more there are: a wrong column makes as
+    many as there are rows.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[CatalogError] = []
+        self._of_file: Counter[str] = Counter()
+
+    def add(self, *errors: CatalogError) -> None:
+        """Note mistakes, each by itself."""
+        for one in (one for error in errors for one in error.each):
+            self._of_file[one.file] += 1
+            if self._of_file[one.file] <= _MOST_OF_FILE:
+                self.found.append(one)
+
+    @property
+    def count(self) -> int:
+        """How many were noted, also those that were not kept."""
+        return self._of_file.total()
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Note what the block raises, and leave the block."""
+        try:
+            yield
+        except CatalogError as error:
+            self.add(error)
+
+    def refuse(self, key: Callable[[CatalogError], tuple[int, int]] | None = None) -> None:
+        """Raise CatalogError with all that was noted; nothing where nothing was.
+
+        key: by which they are ordered; None: as they were noted.
+        """
+        more = [
+            CatalogError(file, None, "", f"{count - _MOST_OF_FILE:,} more mistakes like these")
+            for file, count in self._of_file.items()
+            if count > _MOST_OF_FILE
+        ]
+        if self.found:
+            ordered = sorted(self.found, key=key) if key else self.found
+            raise joined([*ordered, *more])
 
 
 class EngineFailed(Exception):  # noqa: N818 - what failed is not ours

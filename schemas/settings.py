@@ -24,9 +24,9 @@ from pydantic import (
 )
 
 from v6share.schemas.aggregates import UNLISTED
-from v6share.schemas.errors import CatalogError
+from v6share.schemas.errors import CatalogError, Mistakes
 from v6share.schemas.text.toml_files import known_keys, read_toml
-from v6share.schemas.text.wording import did_you_mean, first_mistake, found, mistake, nearest
+from v6share.schemas.text.wording import did_you_mean, found, mistake, mistakes_in, nearest
 
 SETTINGS_FILE: Final = "v6share.toml"
 _PREFIX: Final = "V6SHARE_"
@@ -180,15 +180,20 @@ def parse_settings(
     """The settings of a file's text, the environment and the flags; the last one wins.
 
     flags: by name, as ``{"--unknown-sampling": "unsampled"}``; None is "not given".
-    Of ``environ`` only ``V6SHARE_SECTION__KEY`` is read. Raises CatalogError.
+    Of ``environ`` only ``V6SHARE_SECTION__KEY`` is read. Raises CatalogError for all mistakes.
     """
-    file = read_toml(SETTINGS_FILE, (text or "").encode())
-    file.validate(Settings)
-    values = {section: dict(keys) for section, keys in file.values.items()}
-    for given in (*_from_environment(environ), *_from_flags(flags)):
+    mistakes = Mistakes()
+    values: dict[str, dict[str, Any]] = {}
+    with mistakes.gathered():
+        file = read_toml(SETTINGS_FILE, (text or "").encode())
+        file.validate(Settings)
+        values = {section: dict(keys) for section, keys in file.values.items()}
+    for given in (*_from_environment(environ, mistakes), *_from_flags(flags)):
         section, key = _KEYS[given.key]
-        _check(given, {section: {key: given.value}})
+        with mistakes.gathered():
+            _check(given, {section: {key: given.value}})
         values.setdefault(section, {})[key] = given.value
+    mistakes.refuse()
     return Settings.model_validate(values)
 
 
@@ -202,14 +207,14 @@ class _Given:
     name: str
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
+def _from_environment(environ: Mapping[str, str], mistakes: Mistakes) -> Iterator[_Given]:
     for name in sorted(environ):
         key = _VARIABLES.get(name)
         if key is not None:
             yield _Given(key, _from_text(environ[name]), _ENVIRONMENT, name)
         elif name.startswith(_PREFIX) and _looks_like_a_setting(name):
             problem = "unknown key" + did_you_mean(name, _VARIABLES)
-            raise CatalogError(_ENVIRONMENT, None, name, problem)
+            mistakes.add(CatalogError(_ENVIRONMENT, None, name, problem))
 
 
 def _from_flags(flags: Mapping[str, Any]) -> Iterator[_Given]:
@@ -243,5 +248,5 @@ def _check(given: _Given, values: dict[str, Any]) -> None:
     try:
         Settings.model_validate(values)
     except ValidationError as error:
-        _, problem = first_mistake(error, {})
+        _, problem = next(mistakes_in(error, {}))
         raise CatalogError(given.place, None, given.name, problem) from None

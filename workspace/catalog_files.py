@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Final
 
+from v6share.schemas.catalog.files import CATALOG_FILES
 from v6share.schemas.catalog.models import Catalog
-from v6share.schemas.catalog.parse import CATALOG_FILES, exporters_header, parse_catalog
+from v6share.schemas.catalog.parse import exporters_header, parse_catalog
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.text.wording import nearest
 from v6share.workspace import storage

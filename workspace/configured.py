@@ -2,7 +2,7 @@
 what the texts mean is the business of ``schemas``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dialects import dialects_digest
-from v6share.schemas.errors import CatalogError
+from v6share.schemas.errors import CatalogError, Mistakes, joined
 from v6share.schemas.settings import Settings
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import (
@@ -65,18 +65,38 @@ def configure(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:
     CatalogError.
     """
     workspace = find_workspace(root)
-    return read_declared(workspace, read_settings(workspace, flags))
+    return read_declared(workspace, read_settings_first(workspace, flags))
+
+
+def read_settings_first(workspace: Workspace, flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings, of a workspace whose catalog is read later.
+
+    Raises CatalogError as ``read_settings``; what is wrong in the catalog is said in the same go.
+    """
+    try:
+        return read_settings(workspace, flags)
+    except CatalogError as error:
+        mistakes = Mistakes()
+        mistakes.add(error)
+        with mistakes.gathered():
+            read_catalog(workspace)
+        raise joined(mistakes.found) from None
 
 
 def read_declared(workspace: Workspace, settings: Settings) -> Configured:
     """The rest of a workspace whose settings are read. As ``configure``."""
+    return _declared(workspace, settings, lambda: read_client_key(workspace))
+
+
+def _declared(workspace: Workspace, settings: Settings, key: Callable[[], bytes]) -> Configured:
+    """The catalog first: what is wrong in it makes no key."""
     texts = read_catalog_texts(workspace)
     catalog = parse_catalog(texts)
     return Configured(
         workspace=workspace,
         settings=settings,
         catalog=catalog,
-        client_key=read_client_key(workspace),
+        client_key=key(),
         doubts=doubts(texts, read_settings_text(workspace), catalog, settings),
     )
 
@@ -84,10 +104,8 @@ def read_declared(workspace: Workspace, settings: Settings) -> Configured:
 def configure_for_reading(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:
     """The same, for a job that changes nothing: where there is no key yet, one of zeros."""
     workspace = find_workspace(root)
-    key = read_client_key(workspace) if storage.exists(workspace.client_key) else bytes(KEY_BYTES)
-    return Configured(
-        workspace=workspace,
-        settings=read_settings(workspace, flags),
-        catalog=read_catalog(workspace),
-        client_key=key,
+    settings = read_settings_first(workspace, flags)
+    has_key = storage.exists(workspace.client_key)
+    return _declared(
+        workspace, settings, lambda: read_client_key(workspace) if has_key else bytes(KEY_BYTES)
     )

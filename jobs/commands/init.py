@@ -11,7 +11,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.quality.suites import default_suites
 from v6share.render.text import SeveralForm
-from v6share.schemas.catalog.parse import CATALOG_FILES
+from v6share.schemas.catalog.files import CATALOG_FILES
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import SETTINGS_FILE
 from v6share.workspace import storage

@@ -52,10 +52,10 @@ from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost
 from v6share.warehouse.ledger.outcomes import Sorted, sort_outcomes
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
+from v6share.workspace.configured import read_settings_first
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import Holder, WorkspaceBusy, hold, hold_stream, is_wanted
 from v6share.workspace.paths import Workspace
-from v6share.workspace.settings_file import read_settings
 
 # Behind by more, a stream publishes less often, to count more.
 _BEHIND_SECONDS: Final = 60.0
@@ -103,7 +103,7 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         "--threads": request.threads,
         "--gate": request.gate,
     }
-    settings = read_settings(workspace, flags)
+    settings = read_settings_first(workspace, flags)
     source = _source(request, workspace)
     refuse_lost_journal(workspace)
     with (

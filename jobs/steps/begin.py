@@ -25,11 +25,10 @@ from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.open import open_warehouse
-from v6share.workspace.configured import read_declared
+from v6share.workspace.configured import read_declared, read_settings_first
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
-from v6share.workspace.settings_file import read_settings
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def look(invocation: Invocation, request: Request) -> tuple[Workspace, Settings]
         dialect_named(request.dialect, builtin_dialects())
     parse_runner(request.runner, request.spark_conf)
     workspace = find_workspace(invocation.root)
-    settings = read_settings(workspace, request.flags)
+    settings = read_settings_first(workspace, request.flags)
     refuse_lost_journal(workspace)
     return workspace, settings
 

@@ -7,6 +7,8 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from v6share.jobs.steps.recount import Recounted
@@ -54,14 +56,15 @@ class Done:
 
 
 def say_what_looks_wrong(configured: Configured) -> None:
-    """Before a run: doubts about settings and catalog, and who may read the key."""
-    _warn_of_each(
-        [
-            (str(doubt), {"file": doubt.file, "line": doubt.line, "key": doubt.key})
-            for doubt in configured.doubts
-        ],
-        "more names look like mistakes",
-    )
+    """Before a run: whether there are doubts about the catalog, and who may read the key."""
+    doubts = len(configured.doubts)
+    if doubts:
+        place = place_option(configured.workspace.root)
+        messages.warn(
+            f"{doubts:,} {'doubt' if doubts == 1 else 'doubts'} about the catalog: "
+            f"v6share{place} catalog check",
+            doubts=doubts,
+        )
     key = configured.workspace.client_key
     found = storage.status(key)
     mode = 0 if found is None else stat.S_IMODE(found.mode)
@@ -153,6 +156,11 @@ def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:
         )
     else:
         messages.say("next: `v6share kpi`")
+
+
+def place_option(root: Path) -> str:
+    """What stands behind ``v6share`` in a command for this workspace; empty for the one here."""
+    return "" if root.samefile(".") else f" -C {quote(str(root))}"
 
 
 def _summary(run: RunContext, done: Done, *, published: bool) -> Record:

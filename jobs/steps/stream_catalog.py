@@ -18,9 +18,8 @@ from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.status import newest_catalog_version
 from v6share.workspace.catalog_files import declared_stamp
 from v6share.workspace.client_key import key_id, read_client_key
-from v6share.workspace.configured import Configured, read_declared
+from v6share.workspace.configured import Configured, read_declared, read_settings_first
 from v6share.workspace.paths import Workspace
-from v6share.workspace.settings_file import read_settings
 
 if TYPE_CHECKING:
     from v6share.pipelines.kernels.plan import Plan
@@ -80,7 +79,7 @@ class StreamCatalog:
         self.stamp = stamp
         try:
             refuse_lost_catalog(connection, self.workspace)
-            settings = read_settings(self.workspace, self.flags)
+            settings = read_settings_first(self.workspace, self.flags)
             declared = read_declared(self.workspace, settings)
         except UserError as error:
             self.pending = str(error)
@@ -121,7 +120,7 @@ def first_catalog(
 ) -> StreamCatalog:
     """The catalog that a stream begins with. Raises CatalogError and UserError."""
     refuse_lost_catalog(connection, workspace)
-    configured = read_declared(workspace, read_settings(workspace, flags))
+    configured = read_declared(workspace, read_settings_first(workspace, flags))
     keys = key_ids(connection)
     refuse_other_key(workspace, keys, configured.client_key_id)
     report.say_what_looks_wrong(configured)

@@ -12,6 +12,7 @@ from v6share.schemas.errors import (
     DENIED,
     FAILING,
     NO_ROOM,
+    CatalogError,
     UserError,
     line_that_says,
     says_damage,
@@ -38,6 +39,10 @@ def report_failure(error: Exception) -> ExitCode:
     from v6share.workspace.lock import WorkspaceBusy  # here: only a failure needs it
 
     match error:
+        case CatalogError():
+            for one in error.each:
+                fail(str(one), file=one.file, line=one.line, key=one.key)
+            return ExitCode.USAGE
         case UserError():
             fail(str(error))
             return ExitCode.USAGE
@@ -155,6 +160,6 @@ def _put_in_our_words(error: typer.TyperException) -> None:
     """A value that is not allowed: what was found and expected, as for settings and catalog."""
     cause = error.__cause__
     if type(cause).__name__ == "ValidationError":
-        from v6share.schemas.text.wording import first_mistake  # here: loads pydantic, as typer has
+        from v6share.schemas.text.wording import mistakes_in  # here: loads pydantic, as typer has
 
-        error.message = first_mistake(cast("ValidationError", cause), {})[1]
+        error.message = next(mistakes_in(cast("ValidationError", cause), {}))[1]

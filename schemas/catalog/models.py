@@ -82,12 +82,18 @@ def _parse_network(value: Any) -> Any:
     return network
 
 
-def network_problem(text: str) -> str | None:
-    """Say what is wrong with a prefix; None where nothing is."""
+def prefix_problem(text: str) -> str | None:
+    """Say what is wrong with a prefix of prefixes.csv; None where nothing is.
+
+    Python reads network masks as well, such as ``/255.0.0.0``; here a length is a number.
+    """
     try:
         _parse_network(text)
     except PydanticCustomError as error:
         return error.message()
+    length = text.partition("/")[2]
+    if length and not _NUMBER.fullmatch(length.strip()):
+        return f"found {found(text)}, expected a prefix like 192.0.2.0/24 or 2001:db8::/32"
     return None
 
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from v6share.schemas.errors import CatalogError
+from v6share.schemas.errors import CatalogError, Mistakes
 from v6share.schemas.text.toml_files import decode
-from v6share.schemas.text.wording import did_you_mean
+from v6share.schemas.text.wording import did_you_mean, nearest
 
 # By byte: whether a line that begins with it may hold no row.
 _MAY_SKIP: Final = np.isin(np.arange(256), list(b"# \t\r\n"))
@@ -61,12 +61,29 @@ class CsvColumns:
 def read_csv(file: str, data: bytes, columns: CsvColumns) -> list[CsvRow]:
     """All rows of a CSV file with a header. Empty and ``#`` lines are skipped.
 
-    Raises CatalogError for text that is not UTF-8, for an unknown, missing or repeated column,
-    and for a row with more or fewer cells than the header.
+    Raises CatalogError for text that is not UTF-8, for each unknown, missing or repeated column,
+    and for each row with more or fewer cells than the header.
+    """
+    mistakes = Mistakes()
+    rows = read_rows(file, data, columns, mistakes)
+    mistakes.refuse()
+    return rows
+
+
+def read_rows(file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes) -> list[CsvRow]:
+    """As ``read_csv``, where rows that are wrong are noted and left out.
+
+    Raises CatalogError for text and columns: then nothing is known of any row.
     """
     rows = _rows(file, decode(file, data))
     header = _checked_header(file, rows, columns)
-    return [_row(file, line, header, cells) for line, cells in rows]
+    found = []
+    # What is no CSV ends the reading: nobody knows where the next row begins.
+    with mistakes.gathered():
+        for line, cells in rows:
+            with mistakes.gathered():
+                found.append(_row(file, line, header, cells))
+    return found
 
 
 def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:
@@ -128,13 +145,20 @@ def _read_strictly(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
     places = [header.index(name) for name in columns.required]
     cells_of: list[list[str]] = [[] for _ in places]
     lines = {header_line}
-    for line, cells in rows:
-        _refuse_line_breaks(file, line, header, cells)
-        if len(cells) != len(header):
-            _row(file, line, header, cells)
-        for cells_of_column, place in zip(cells_of, places, strict=True):
-            cells_of_column.append(cells[place])
-        lines.add(line)
+    mistakes = Mistakes()
+    with mistakes.gathered():
+        for line, cells in rows:
+            try:
+                _refuse_line_breaks(file, line, header, cells)
+                if len(cells) != len(header):
+                    _row(file, line, header, cells)
+            except CatalogError as error:
+                mistakes.add(error)
+                continue
+            for cells_of_column, place in zip(cells_of, places, strict=True):
+                cells_of_column.append(cells[place])
+            lines.add(line)
+    mistakes.refuse()
     filled = {i for i, line in enumerate(_lines(text), 1) if line.strip(whitespace)}
     _check_all_read(file, len(lines), len(filled))
     table = pa.table([pa.array(c, pa.string()) for c in cells_of], names=list(columns.required))
@@ -209,18 +233,22 @@ def _check_header(file: str, line: int | None, header: Sequence[str], columns: C
         raise CatalogError(file, 1, "", problem)
     if len(header) == 1 and ";" in header[0]:
         raise CatalogError(file, line, "", "found semicolons, expected commas between the cells")
-    for name in header:
-        if name not in columns.known:
-            problem = f"unknown column{did_you_mean(name, columns.known)}"
-            raise CatalogError(file, line, name, problem)
-        if header.count(name) > 1:
-            raise CatalogError(file, line, name, "the column stands twice in the header")
+    mistakes = Mistakes()
+    unknown = [name for name in dict.fromkeys(header) if name not in columns.known]
+    for name in unknown:
+        problem = f"unknown column{did_you_mean(name, columns.known)}"
+        mistakes.add(CatalogError(file, line, name, problem))
+    for name in dict.fromkeys(header):
+        if header.count(name) > 1 and name not in unknown:
+            problem = "the column stands twice in the header"
+            mistakes.add(CatalogError(file, line, name, problem))
+    misspelt = {nearest(name, columns.known) for name in unknown}
     for name in columns.required:
-        if name not in header:
+        if name not in header and name not in misspelt:
             found = ",".join(header)
-            raise CatalogError(
-                file, line, name, f"missing column; found {found}, expected {expected}"
-            )
+            problem = f"missing column; found {found}, expected {expected}"
+            mistakes.add(CatalogError(file, line, name, problem))
+    mistakes.refuse()
 
 
 def _header(file: str, text: bytes, line: int, columns: CsvColumns) -> list[str]:

@@ -4,17 +4,19 @@ import re
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.toml_lines import Path, line_of
-from v6share.schemas.text.wording import first_mistake
+from v6share.schemas.errors import CatalogError, joined
+from v6share.schemas.text.toml_lines import Path, key_lines, line_of
+from v6share.schemas.text.toml_slips import of_brackets, what_to_write
+from v6share.schemas.text.wording import mistakes_in
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _MOST_DIGITS: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -29,18 +31,27 @@ class TomlText:
 
     def error(self, path: Path, problem: str) -> CatalogError:
         """A mistake at a key path; of an absent key, the line is its table's."""
-        return CatalogError(self.file, line_of(self.text, path), key_name(path), problem)
+        return CatalogError(self.file, line_of(self._lines, path), key_name(path), problem)
+
+    @cached_property
+    def _lines(self) -> dict[Path, int]:
+        return key_lines(self.text)
 
     def validate(self, model: type[Model]) -> Model:
         """The values as a model. Only the file's own key names (aliases) are accepted.
 
-        Raises CatalogError with the line and the key of the mistake.
+        Raises CatalogError with line and key of each mistake.
         """
         try:
             return model.model_validate(self.values, by_alias=True, by_name=False)
         except ValidationError as error:
-            path, problem = first_mistake(error, known_keys(model))
-            raise self.error(path, problem) from None
+            mistakes = [self._mistake(*one) for one in mistakes_in(error, known_keys(model))]
+            raise joined(sorted(mistakes, key=lambda one: one.line or 0)) from None
+
+    def _mistake(self, path: Path, problem: str) -> CatalogError:
+        line = line_of(self._lines, path)
+        header = self.text.split("\n")[line - 1] if line is not None else ""
+        return self.error(path, of_brackets(header, problem) or problem)
 
 
 def read_toml(file: str, data: bytes) -> TomlText:
@@ -127,5 +138,10 @@ def _syntax_error(file: str, text: str, message: str) -> CatalogError:
     place = _PLACE.search(message)
     if place is None:
         return CatalogError(file, None, "", f"not TOML: {message}")
-    line = int(place[1]) if place[1] else text.rstrip("\n").count("\n") + 1
-    return CatalogError(file, line, "", f"not TOML: {message[: place.start()]}")
+    line, problem = what_to_write(
+        text,
+        int(place[1]) if place[1] else text.rstrip("\n").count("\n") + 1,
+        int(place[2]) if place[2] else None,
+        message[: place.start()],
+    )
+    return CatalogError(file, line, "", f"not TOML: {problem}")

@@ -8,7 +8,7 @@ tables. A path is made of names and list positions, as in ``("app", 3, "match", 
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -28,12 +28,11 @@ _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re
 _ESCAPED: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
-def line_of(text: str, path: Path) -> int | None:
-    """The line (from 1) of a key path in valid TOML; of its nearest known parent where absent.
+def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
+    """The line of a key path, by ``key_lines``; of its nearest known parent where it is absent.
 
     None where not even the first part of the path stands in the text.
     """
-    lines = key_lines(text)
     while path:
         if path in lines:
             return lines[path]

@@ -2,12 +2,14 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+Path: TypeAlias = tuple[str | int, ...]
 
 _EXPECTED: Final = {
     "string_type": "text",
@@ -72,26 +74,32 @@ def mistake(problem: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{problem}", {"problem": problem})
 
 
-def first_mistake(
+def mistakes_in(
     error: ValidationError, known: Mapping[str, tuple[str, ...]]
-) -> tuple[tuple[str | int, ...], str]:
-    """The path and the words of one of the mistakes that pydantic found.
+) -> Iterator[tuple[Path, str]]:
+    """The path and the words of each mistake that pydantic found.
 
-    A misspelt key comes first: it usually is the cause of a missing one. ``known`` gives the
+    A key that is missing because it is misspelt is one mistake, not two. ``known`` gives the
     keys that may stand in a place; its keys are paths without positions, as ``app.match``.
     """
-    details = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    path = tuple(details[0]["loc"])
-    return path, _problem(details[0], path, known)
+    details = error.errors(include_url=False)
+    unknown = [tuple(one["loc"]) for one in details if one["type"] == "extra_forbidden"]
+    misspelt = {(*path[:-1], nearest(str(path[-1]), _keys_at(path, known))) for path in unknown}
+    for one in details:
+        path = tuple(one["loc"])
+        if one["type"] != "missing" or path not in misspelt:
+            yield path, _problem(one, path, known)
 
 
-def _problem(
-    details: ErrorDetails, path: tuple[str | int, ...], known: Mapping[str, tuple[str, ...]]
-) -> str:
+def _keys_at(path: Path, known: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The keys that may stand beside the last one of a path."""
+    return known.get(".".join(p for p in path[:-1] if isinstance(p, str)), ())
+
+
+def _problem(details: ErrorDetails, path: Path, known: Mapping[str, tuple[str, ...]]) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        place = ".".join(p for p in path[:-1] if isinstance(p, str))
-        return "unknown key" + did_you_mean(str(path[-1]), known.get(place, ()))
+        return "unknown key" + did_you_mean(str(path[-1]), _keys_at(path, known))
     if kind == "missing":
         return "missing key"
     if kind == "literal_error":

@@ -95,16 +95,6 @@ def test_without_a_catalog_the_run_says_how_to_get_one(
     assert (done["inputs_committed"], "no app and no prefix" in err) == (3, False)
 
 
-def test_a_name_that_looks_like_a_slip_is_said_and_the_run_goes_on(
-    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
-) -> None:
-    (root / "v6share.toml").write_text('[kpi]\nvantages = ["edge", "unlistd"]\n')
-    code, done, err = run(capsys, root, flows)
-    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
-    assert 'warning: v6share.toml:2: kpi.vantages[1]: found "unlistd"' in err
-    assert 'did you mean "unlisted"?' in err
-
-
 def test_a_key_that_others_may_read_is_said(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:

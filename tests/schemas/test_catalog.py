@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from v6share.schemas.catalog.dimension_rows import dimension_tables
+from v6share.schemas.catalog.files import CATALOG_FILES
 from v6share.schemas.catalog.models import (
     App,
     Catalog,
@@ -26,7 +27,8 @@ from v6share.schemas.catalog.models import (
     Targets,
     Transition,
 )
-from v6share.schemas.catalog.parse import CATALOG_FILES, parse_catalog, prefix_error
+from v6share.schemas.catalog.parse import parse_catalog
+from v6share.schemas.catalog.references import wrong_prefixes
 from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.errors import CatalogError
@@ -243,8 +245,18 @@ MISTAKES = [
         ':7: app[0].match[0].prefix: found "198.51.1',
     ),
     # broken TOML
-    ("apps.toml", 'name = "Video"', "name = Video", "apps.toml:13: not TOML: Invalid value"),
-    ("apps.toml", "]\n\n", "\n\n", "apps.toml:11: not TOML: "),
+    (
+        "apps.toml",
+        'name = "Video"',
+        "name = Video",
+        'apps.toml:13: not TOML: found Video, expected a text in quotes: "Video"',
+    ),
+    (
+        "apps.toml",
+        "]\n\n",
+        "\n\n",
+        "apps.toml:6: not TOML: the list that begins here is not closed",
+    ),
     ("products.toml", "core = true", "core = 1", "products.toml:4: product[0].core: found 1, exp"),
     ("products.toml", '"store"', '"lb"', 'products.toml:7: product[1].id: "lb" is the id of produ'),
     # transition and targets
@@ -377,9 +389,89 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("file", "old", "new", "said"), MISTAKES)
 def test_a_mistake_is_named_with_its_place(file: str, old: str, new: str, said: str) -> None:
-    message = mistake(file, old, new)
-    assert message.startswith(f"{file}:")
-    assert said in message
+    messages = mistake(file, old, new).split("\n")
+    assert [one for one in messages if one.startswith(f"{file}:") and said in one], messages
+
+
+def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
+    with pytest.raises(CatalogError) as raised:
+        catalog(
+            apps_toml=APPS.replace("port =", "prot =")
+            .replace('"lb"', '"bl"')
+            .replace('name = "Video"\n', ""),
+            products_toml=PRODUCTS.replace("core = true", "core = 1").replace('"Store"', "2"),
+            prefixes_csv="prefix,region,network\n10.0.0.1/8,eu,mob\n2001:db8::/32,,fix\n"
+            "10.0.0.0/9,eu,mbo\n192.0.2.0/24,eu,mob\n192.0.2.0/24,us,mob\n10.0.0.0/x,eu,mob\n",
+            networks_csv=NETWORKS.replace("mobile", "moblie").replace("30", "33"),
+            exporters_csv=EXPORTERS.replace("1000", "x").replace("core", ""),
+            endpoints_csv=ENDPOINTS + "shpo,lb,eu,,\nshop,lb\nshop,lbb,eu,2026-02-30,\n",
+            transition_toml=TRANSITION.replace("/96", "/95").replace("0/24", "9/24"),
+            targets_toml=TARGETS.replace("0.9", "90").replace('"video"', '"vidoe"'),
+        )
+    said = [(one.file, one.line, one.key) for one in raised.value.each]
+    assert said == [
+        ("apps.toml", 7, "app[0].match[0].prot"),
+        ("apps.toml", 11, "app[1].name"),
+        ("products.toml", 4, "product[0].core"),
+        ("products.toml", 8, "product[1].name"),
+        ("prefixes.csv", 2, "prefix"),
+        ("prefixes.csv", 3, "region"),
+        ("prefixes.csv", 4, "network"),
+        ("prefixes.csv", 6, "prefix"),
+        ("prefixes.csv", 7, "prefix"),
+        ("networks.csv", 2, "kind"),
+        ("networks.csv", 3, "client_prefix_v4"),
+        ("exporters.csv", 2, "sampling_interval"),
+        ("exporters.csv", 3, "vantage"),
+        ("endpoints.csv", 4, "app"),
+        ("endpoints.csv", 5, ""),
+        ("endpoints.csv", 6, "planned_on"),
+        ("transition.toml", 1, "nat64[0]"),
+        ("transition.toml", 2, "nat64_pool_v4[0]"),
+        ("targets.toml", 4, "stage3.share"),
+    ]
+    assert str(raised.value) == "\n".join(map(str, raised.value.each))
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        # Nobody knows which ids a file holds that cannot be read: none of them is unknown.
+        ({"apps.toml": "[[app]\n"}, {"apps.toml"}),
+        ({"apps.toml": APPS.replace("[[app]]", "[[apps]]", 1)}, {"apps.toml"}),
+        ({"products.toml": "[product]\n"}, {"products.toml", "apps.toml", "endpoints.csv"}),
+        ({"networks.csv": "network;kind\n"}, {"networks.csv"}),
+        ({"networks.csv": NETWORKS.replace(",100", "")}, {"networks.csv"}),
+        # One that has no name: what it should be the id of is missing.
+        ({"networks.csv": NETWORKS.replace("fix,", "fxi,")}, {"prefixes.csv"}),
+        # The id of a table with another mistake is known.
+        ({"apps.toml": APPS.replace('"Shop"', "1")}, {"apps.toml"}),
+        ({"networks.csv": NETWORKS.replace("mobile", "mobil")}, {"networks.csv"}),
+    ],
+)
+def test_one_mistake_makes_no_others_elsewhere(files: dict[str, str], said: set[str]) -> None:
+    error = _refusal(TEXTS | files)
+    assert error is not None
+    assert {one.file for one in error.each} == said
+
+
+def test_a_misspelt_file_name_makes_no_ids_unknown() -> None:
+    texts = {name: text for name, text in TEXTS.items() if name != "apps.toml"}
+    error = _refusal(texts | {"app.toml": APPS})
+    assert str(error) == 'app.toml: unknown file; did you mean "apps.toml"?'
+
+
+def test_of_many_mistakes_the_first_hundred_are_said_and_how_many_more() -> None:
+    rows = "".join(f"10.{i >> 8}.{i & 255}.1/24,eu,mob\n" for i in range(1234))
+    error = _refusal(TEXTS | {"prefixes.csv": f"prefix,region,network\n{rows}\n,eu\n"})
+    assert error is not None
+    assert str(error).endswith(
+        "prefixes.csv:1237: found 2 cells, expected 3 (prefix,region,network)"
+    )
+    error = _refusal(TEXTS | {"exporters.csv": EXPORTERS.split("\n")[0] + "\nr,,,,,,\n" * 1234})
+    assert error is not None
+    assert len(error.each) == 101
+    assert str(error.each[-1]) == "exporters.csv: 1,134 more mistakes like these"
 
 
 @pytest.mark.parametrize("file", CATALOG_FILES)
@@ -440,10 +532,12 @@ def test_any_space_around_a_cell_is_cut_whatever_other_lines_hold() -> None:
 
 
 def test_the_line_of_a_prefix_counts_comments_above_it() -> None:
-    text = "# c\n\nprefix,region,network\n10.0.0.0/8,eu,mob\n# c\n\r\n10.x,eu,mob\n"
+    text = "# c\n\nprefix,region,network\n10.y,eu,mob\n# c\n\r\n10.x,eu,mob\n"
     c = catalog(prefixes_csv=text)
-    assert str(prefix_error(c.prefixes, 0, "bad")) == "prefixes.csv:4: prefix: bad"
-    assert str(prefix_error(c.prefixes, 1, "bad")) == "prefixes.csv:7: prefix: bad"
+    assert [(one.line, one.key) for one in wrong_prefixes(c.prefixes)] == [
+        (4, "prefix"),
+        (7, "prefix"),
+    ]
 
 
 def test_the_version_forgets_what_alters_no_row() -> None:

@@ -71,7 +71,7 @@ def test_a_flag_may_be_text() -> None:
             "[run]\nthreads = '2'\n",
             'v6share.toml:2: run.threads: found "2", expected a whole number',
         ),
-        ("[run\n", "v6share.toml:1: not TOML: Expected ']' at the end of a table declaration"),
+        ("[run\n", "v6share.toml:1: not TOML: found [run, expected [run]"),
         ("run = 3\n", "v6share.toml:1: run: found 3, expected a table"),
         ("[kpi]\nvantages = []\n", "v6share.toml:2: kpi.vantages: found an empty list, expected"),
     ],
@@ -84,6 +84,22 @@ def test_a_mistake_in_the_file_names_line_and_key(text: str, said: str) -> None:
 def test_what_is_no_way_to_treat_an_unknown_interval(value: Any) -> None:
     flags = {"--unknown-sampling": value}
     assert "command line: --unknown-sampling: found" in mistake(flags=flags)
+
+
+def test_all_mistakes_are_said_in_one_go() -> None:
+    said = mistake(
+        "[run]\nthraeds = 1\nbatch_rows = 0\n[time]\nmax_duration_hours = 481\n",
+        {"V6SHARE_RUN__THREAD": "1", "V6SHARE_RUN__THREADS": "many"},
+        {"--threads": 9999},
+    )
+    assert [line.partition(": found")[0] for line in said.split("\n")] == [
+        'v6share.toml:2: run.thraeds: unknown key; did you mean "threads"?',
+        "v6share.toml:3: run.batch_rows",
+        "v6share.toml:5: time.max_duration_hours",
+        'environment: V6SHARE_RUN__THREAD: unknown key; did you mean "V6SHARE_RUN__THREADS"?',
+        "environment: V6SHARE_RUN__THREADS",
+        "command line: --threads",
+    ]
 
 
 def test_a_mistake_in_the_environment_names_the_variable() -> None:

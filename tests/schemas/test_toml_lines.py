@@ -55,8 +55,8 @@ def test_every_number_stands_on_the_line_that_it_says(blocks: list[int]) -> None
 
 
 def test_an_absent_key_has_the_line_of_its_table() -> None:
-    text = "[[app]]\nid = 'a'\n\n[[app]]\nmatch = [\n  {port = 1},\n]\n"
-    assert line_of(text, ("app", 1, "id")) == 4
-    assert line_of(text, ("app", 1, "match", 0, "prefix")) == 6
-    assert line_of(text, ("app", 0)) == 1
-    assert line_of(text, ("product",)) is None
+    lines = key_lines("[[app]]\nid = 'a'\n\n[[app]]\nmatch = [\n  {port = 1},\n]\n")
+    assert line_of(lines, ("app", 1, "id")) == 4
+    assert line_of(lines, ("app", 1, "match", 0, "prefix")) == 6
+    assert line_of(lines, ("app", 0)) == 1
+    assert line_of(lines, ("product",)) is None

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from v6share.schemas.catalog.dimension_rows import default_targets
+from v6share.schemas.catalog.files import CATALOG_FILES
 from v6share.schemas.catalog.models import Catalog
-from v6share.schemas.catalog.parse import CATALOG_FILES
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS, DIM_TARGETS, DIM_VANTAGES
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.arrow import fetch_table

@@ -13,7 +13,7 @@ each took more than 11 GiB.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +30,9 @@ from v6share.pipelines.kernels.classify.intervals import (
 from v6share.pipelines.kernels.flow_batch import I32, I64, U8, U32, U64, Bool
 from v6share.pipelines.kernels.normalise.addresses import parse_prefixes
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN
-from v6share.schemas.catalog.models import Catalog, Match, Transition, network_problem
-from v6share.schemas.catalog.parse import prefix_error
-from v6share.schemas.errors import CatalogError
+from v6share.schemas.catalog.models import Catalog, Match, Transition
+from v6share.schemas.catalog.references import wrong_prefixes
+from v6share.schemas.errors import CatalogError, Mistakes
 from v6share.schemas.text.csv_files import row_line
 
 Network = IPv4Network | IPv6Network
@@ -312,10 +312,7 @@ def parsed_prefixes(prefixes: pa.Table) -> tuple[U64, U64, U8]:
     texts = prefixes["prefix"].combine_chunks()
     hi, lo, length, ok = parse_prefixes(texts)
     if not ok.all():
-        row = int(np.argmin(ok))
-        text = texts[row].as_py()
-        plain = f'found "{text}", expected a prefix like 192.0.2.0/24 or 2001:db8::/32'
-        raise prefix_error(prefixes, row, network_problem(text) or plain)
+        _refuse_prefixes(prefixes, int(np.argmin(ok)))
     return hi, lo, length
 
 
@@ -326,13 +323,17 @@ def _refuse_contradictions(prefixes: pa.Table, hi: U64, lo: U64, length: U8, val
     same = (hi[first] == hi[second]) & (lo[first] == lo[second]) & (length[first] == length[second])
     wrong = np.flatnonzero(same & (value[first] != value[second]))
     if len(wrong):
-        a, b = sorted((int(first[wrong[0]]), int(second[wrong[0]])))
-        raise prefix_error(
-            prefixes,
-            b,
-            f"{prefixes['prefix'][b].as_py()} stands in line {row_line(prefixes, a)} already, with "
-            "another region or network; keep one of the two",
-        )
+        _refuse_prefixes(prefixes, int(second[wrong[0]]))
+
+
+def _refuse_prefixes(prefixes: pa.Table, row: int) -> NoReturn:
+    """Raise CatalogError for all prefixes that are wrong; of this row it is known."""
+    text, line = prefixes["prefix"][row].as_py(), row_line(prefixes, row)
+    problem = f'found "{text}", expected a prefix like 192.0.2.0/24 or 2001:db8::/32'
+    mistakes = Mistakes()
+    mistakes.add(*wrong_prefixes(prefixes))
+    mistakes.refuse()
+    raise CatalogError("prefixes.csv", line, "prefix", problem)
 
 
 def _span(network: Network) -> tuple[int, int]:

@@ -1,0 +1,152 @@
+"""What the catalog's files say of each other, and rows of one file that contradict. Pure.
+
+Each function gives the mistakes that it finds. Where the names of a file are not known, because it
+could not be read, none of them is called unknown.
+"""
+
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from v6share.schemas.catalog.files import Part
+from v6share.schemas.catalog.models import (
+    App,
+    Endpoint,
+    Exporter,
+    Network,
+    Product,
+    Stage3,
+    prefix_problem,
+)
+from v6share.schemas.errors import CatalogError
+from v6share.schemas.text.csv_files import CsvRow, row_line
+from v6share.schemas.text.toml_files import TomlText
+from v6share.schemas.text.toml_lines import Path
+from v6share.schemas.text.wording import did_you_mean
+
+Names: TypeAlias = Collection[str] | None
+
+
+def repeated_ids(
+    file: TomlText | None, key: str, part: Part[int, App] | Part[int, Product]
+) -> Iterator[CatalogError]:
+    """Ids that stand twice in a TOML file."""
+    first: dict[str, int] = {}
+    for position, row in part.rows:
+        if row.id in first and file is not None:
+            problem = f'"{row.id}" is the id of {key}[{first[row.id]}] already; ids are unique'
+            yield file.error((key, position, "id"), problem)
+        first.setdefault(row.id, position)
+
+
+def repeated_rows(
+    part: Part[CsvRow, Network] | Part[CsvRow, Exporter], column: str
+) -> Iterator[CatalogError]:
+    """Rows of a CSV file with the same id."""
+    first: dict[str, int] = {}
+    for row, model in part.rows:
+        name = getattr(model, column)
+        if name in first:
+            yield row.error(column, f'"{name}" stands in line {first[name]} already')
+        first.setdefault(name, row.line)
+
+
+def repeated_endpoints(endpoints: Part[CsvRow, Endpoint]) -> Iterator[CatalogError]:
+    """Rows of endpoints.csv about the same endpoint."""
+    first: dict[tuple[str, str, str], int] = {}
+    for row, one in endpoints.rows:
+        key = (one.app, one.product, one.region)
+        if key in first:
+            yield row.error("", f"this app, product and region stand in line {first[key]} already")
+        first.setdefault(key, row.line)
+
+
+def unknown_products(
+    file: TomlText | None, apps: Part[int, App], products: Names
+) -> Iterator[CatalogError]:
+    """Products of apps and matches that products.toml does not name."""
+    for path, product in _products_of_apps(apps):
+        if file is not None and products is not None and product not in products:
+            yield file.error(path, _unknown("product", product, "products.toml", products))
+
+
+def _products_of_apps(apps: Part[int, App]) -> Iterator[tuple[Path, str]]:
+    for i, app in apps.rows:
+        if app.product is not None:
+            yield ("app", i, "product"), app.product
+        for j, match in enumerate(app.matches):
+            if match.product is not None:
+                yield ("app", i, "match", j, "product"), match.product
+
+
+def unknown_in_endpoints(
+    endpoints: Part[CsvRow, Endpoint], apps: Names, products: Names
+) -> Iterator[CatalogError]:
+    """Apps and products of endpoints.csv that no file names."""
+    for row, one in endpoints.rows:
+        if one.app and apps is not None and one.app not in apps:
+            yield row.error("app", _unknown("app", one.app, "apps.toml", apps))
+        if products is not None and one.product not in products:
+            yield row.error("product", _unknown("product", one.product, "products.toml", products))
+
+
+def unknown_networks(prefixes: pa.Table, networks: Names) -> Iterator[CatalogError]:
+    """Networks of prefixes.csv that networks.csv does not name, each where it stands first."""
+    used = prefixes["network"]
+    for name in pc.unique(used).to_pylist():
+        if name and networks is not None and name not in networks:
+            line = row_line(prefixes, pc.index(used, name).as_py())
+            problem = _unknown("network", name, "networks.csv", networks)
+            yield CatalogError("prefixes.csv", line, "network", problem)
+
+
+def unknown_in_ranking(
+    file: TomlText | None, stage3: Stage3, apps: Names
+) -> Iterator[CatalogError]:
+    """Apps of a pinned ranking that apps.toml does not name, and more of them than have room."""
+    if not isinstance(stage3.ranking, tuple) or file is None:
+        return
+    for position, app in enumerate(stage3.ranking):
+        if apps is not None and app not in apps:
+            path = ("stage3", "ranking", position)
+            yield file.error(path, _unknown("app", app, "apps.toml", apps))
+    if len(stage3.ranking) > stage3.top_n:
+        problem = (
+            f"found {len(stage3.ranking)} apps, expected at most top_n, which is {stage3.top_n}; "
+            f'"{stage3.ranking[stage3.top_n]}" is the first too many: raise top_n or shorten the '
+            "list"
+        )
+        yield file.error(("stage3", "ranking"), problem)
+
+
+def wrong_prefixes(prefixes: pa.Table) -> Iterator[CatalogError]:
+    """Rows of prefixes.csv whose prefix is none, or stands twice with two homes.
+
+    Takes some seconds for 600,000 rows. The same row twice is harmless.
+    """
+    first: dict[IPv4Network | IPv6Network, int] = {}
+    rows = zip(*(prefixes[name].to_pylist() for name in prefixes.column_names), strict=True)
+    homes = []
+    for number, (text, *home) in enumerate(rows):
+        homes.append(home)
+        problem = prefix_problem(text)
+        if problem is not None:
+            if text:  # an empty cell is said already
+                yield CatalogError("prefixes.csv", row_line(prefixes, number), "prefix", problem)
+            continue
+        before = first.setdefault(ip_network(text), number)
+        if homes[before] != home:
+            yield CatalogError(
+                "prefixes.csv",
+                row_line(prefixes, number),
+                "prefix",
+                f"{text} stands in line {row_line(prefixes, before)} already, with another region "
+                "or network; keep one of the two",
+            )
+
+
+def _unknown(kind: str, name: str, file: str, known: Collection[str]) -> str:
+    return f'found "{name}", which is no {kind} of {file}{did_you_mean(name, sorted(known))}'
