@@ -4,6 +4,7 @@ what the texts mean is the business of ``schemas``.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,12 @@ def _declared(workspace: Workspace, settings: Settings, key: Callable[[], bytes]
         settings=settings,
         catalog=catalog,
         client_key=key(),
-        doubts=doubts(texts, read_settings_text(workspace), catalog, settings),
+        doubts=doubts(texts, read_settings_text(workspace), catalog, settings, _today()),
     )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def configure_for_reading(root: Path, flags: Mapping[str, Any] | None = None) -> Configured:

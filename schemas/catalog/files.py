@@ -80,27 +80,30 @@ class Reader:
     def tables(
         self, file: TomlText | None, whole: type[Declared], model: type[Row], key: str
     ) -> Part[int, Row]:
-        """The tables of a TOML file that has nothing but one list of them, with their positions."""
+        """The tables of a TOML file that has nothing but one list of them, with their positions.
+
+        whole: the model of the file, with one field, whose key in the file is ``key``.
+        """
         if file is None:
             return Part([], None)
         found = file.values.get(key, [])
         tables = found if isinstance(found, list) else [found]
-        rows: list[tuple[int, Row]] = []
-        for position, table in enumerate(tables):
-            with suppress(ValidationError):
-                rows.append((position, model.model_validate(table, by_alias=True, by_name=False)))
         ids = frozenset(
             table["id"].strip()
             for table in tables
             if isinstance(table, dict) and isinstance(table.get("id"), str)
         )
         try:
-            file.validate(whole)
+            ((_, rows),) = file.validate(whole)
+            return Part(list(enumerate(rows)), ids)
         except CatalogError as error:
             self.mistakes.add(error)
-            # Under a misspelt key there are ids that nobody knows of.
-            return Part(rows, ids if file.values.keys() <= {key} else None)
-        return Part(rows, ids)
+        right: list[tuple[int, Row]] = []
+        for position, table in enumerate(tables):
+            with suppress(ValidationError):
+                right.append((position, model.model_validate(table, by_alias=True, by_name=False)))
+        # Under a misspelt key there are ids that nobody knows of.
+        return Part(right, ids if file.values.keys() <= {key} else None)
 
     def csv(self, file: str, columns: CsvColumns, model: type[Row], key: str) -> Part[CsvRow, Row]:
         """The rows of a CSV file. key: the column of their ids."""

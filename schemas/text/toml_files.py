@@ -31,7 +31,11 @@ class TomlText:
 
     def error(self, path: Path, problem: str) -> CatalogError:
         """A mistake at a key path; of an absent key, the line is its table's."""
-        return CatalogError(self.file, line_of(self._lines, path), key_name(path), problem)
+        return CatalogError(self.file, self.line_of(path), key_name(path), problem)
+
+    def line_of(self, path: Path) -> int | None:
+        """The line (from 1) of a key path, as ``toml_lines.line_of``."""
+        return line_of(self._lines, path)
 
     @cached_property
     def _lines(self) -> dict[Path, int]:
@@ -49,7 +53,7 @@ class TomlText:
             raise joined(sorted(mistakes, key=lambda one: one.line or 0)) from None
 
     def _mistake(self, path: Path, problem: str) -> CatalogError:
-        line = line_of(self._lines, path)
+        line = self.line_of(path)
         header = self.text.split("\n")[line - 1] if line is not None else ""
         return self.error(path, of_brackets(header, problem) or problem)
 

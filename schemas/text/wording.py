@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final, TypeAlias
@@ -11,6 +12,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 Path: TypeAlias = tuple[str | int, ...]
 
+_WORD: Final = re.compile(r"[\W\d_]+")
+# A shorter word is a code, such as that of a country or of a zone.
+_FEWEST_LETTERS: Final = 4
 _EXPECTED: Final = {
     "string_type": "text",
     "string_too_short": "text",
@@ -41,6 +45,31 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     if not close:
         return None
     return by_lower[next((c for c in close if sorted(c) == sorted(word)), close[0])]
+
+
+def is_one_slip(one: str, other: str) -> bool:
+    """Whether two names differ by one slip of the hand in one word: a letter too many, too few,
+    another one, or two that changed places. Upper and lower case are the same.
+
+    ``eu-wset`` and ``eu-west`` do. Names that differ by a number, or by a word of up to three
+    letters, are two names: ``eu-west-1a`` and ``eu-west-1b``.
+    """
+    words, others = (_WORD.split(name.casefold()) for name in (one, other))
+    signs, other_signs = (_WORD.findall(name) for name in (one, other))
+    if len(words) != len(others) or signs != other_signs:
+        return False
+    differing = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
+    return len(differing) == 1 and _is_slip_in_word(*differing[0])
+
+
+def _is_slip_in_word(one: str, other: str) -> bool:
+    if max(len(one), len(other)) < _FEWEST_LETTERS:
+        return False
+    while one and other and one[0] == other[0]:
+        one, other = one[1:], other[1:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

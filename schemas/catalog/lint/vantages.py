@@ -1,20 +1,14 @@
-"""Names in the catalog and the settings that are valid and yet look wrong. Pure.
-
-A region or a vantage may be named before anything stands in it, so none of this is an error: the
-run says it and goes on.
-"""
+"""Vantages that look misspelt, or of which none feeds the KPIs. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
-import pyarrow.compute as pc
-
 from v6share.schemas.aggregates import UNLISTED
-from v6share.schemas.catalog.models import ENDPOINT_COLUMNS, EXPORTER_COLUMNS, Catalog
+from v6share.schemas.catalog.lint.places import Places
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import SETTINGS_FILE, Kpi, Settings
-from v6share.schemas.text.csv_files import CsvColumns, CsvRow, read_csv
+from v6share.schemas.text.csv_files import CsvRow
 from v6share.schemas.text.toml_files import read_toml
 from v6share.schemas.text.wording import did_you_mean, nearest
 
@@ -24,44 +18,16 @@ _NOT_LETTERS: Final = re.compile(r"[\W\d_]+")
 _DEFAULT: Final = frozenset(Kpi().vantages)
 
 
-def doubts(
-    texts: Mapping[str, bytes], settings_text: str | None, catalog: Catalog, settings: Settings
+def vantages(
+    places: Places, settings_text: str | None, settings: Settings
 ) -> tuple[CatalogError, ...]:
-    """What looks like a mistake: file, line, and the nearest known name. Nothing is raised.
-
-    texts, settings_text: the valid files that gave ``catalog`` and ``settings``.
-    """
-    exporters = _rows(texts, "exporters.csv", EXPORTER_COLUMNS)
-    vantages = (
+    """Slips in vantages of settings and exporters; where there is none, whether any counts."""
+    exporters = places.exporters
+    found = (
         *_counted_vantages(settings_text, exporters, settings),
         *_vantages_of_exporters(exporters, settings),
     )
-    return (
-        *_regions_of_endpoints(_rows(texts, "endpoints.csv", ENDPOINT_COLUMNS), catalog),
-        *(vantages or _nothing_counts(exporters, settings)),
-    )
-
-
-def _rows(texts: Mapping[str, bytes], file: str, columns: CsvColumns) -> list[CsvRow]:
-    return read_csv(file, texts[file], columns) if file in texts else []
-
-
-def _regions_of_endpoints(endpoints: list[CsvRow], catalog: Catalog) -> Iterator[CatalogError]:
-    """Regions where nothing stands, once each: of an enabled endpoint, or with a known name near.
-
-    Others are planned, and their prefixes may follow.
-    """
-    known = {match.region for app in catalog.apps for match in app.matches if match.region}
-    known |= set(pc.unique(catalog.prefixes["region"]).to_pylist())
-    told = set(known)
-    for row in endpoints:
-        region = row.cells["region"]
-        if region in told or not (row.cells["enabled_on"] or nearest(region, known)):
-            continue
-        told.add(region)
-        named = "which neither prefixes.csv nor a match of apps.toml names"
-        hint = did_you_mean(region, sorted(known))
-        yield row.error("region", f'found "{region}", {named}{hint}')
+    return found or tuple(_nothing_counts(exporters, settings))
 
 
 def _counted_vantages(
