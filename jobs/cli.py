@@ -675,9 +675,60 @@ def catalog_check(context: typer.Context, form: SeveralFormOption = "table") -> 
     be a slip, such as an app that another one hides. Doubts alone are exit 0. No flow is read and
     nothing is changed.
     """
-    from v6share.jobs.commands import catalog as job
+    from v6share.jobs.commands import catalog_check as job
 
-    return job.check(_invocation(context), form=form)
+    return job.main(_invocation(context), form=form)
+
+
+@catalog.command(
+    "suggest",
+    epilog="""\b
+    Examples:
+      v6share -C mynet catalog suggest
+      v6share -C mynet catalog suggest flows/ --only 1,3 --accept
+      v6share -C mynet catalog suggest --format json
+
+    Proposals are made by prefix (/24, /48), port and AS number of the service; clients are not
+    looked at.""",
+)
+def catalog_suggest(
+    context: typer.Context,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Flow files, as for run; default: the newest of those that were counted.",
+            show_default="",
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="These alone: numbers or ids, with commas."),
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Append them to catalog/apps.toml, which stays as it is."),
+    ] = False,
+    dialect: DialectOption = None,
+    unknown_sampling: UnknownSamplingOption = None,
+    form: SeveralFormOption = "table",
+) -> ExitCode:
+    """Propose apps for the largest unclassified destinations.
+
+    Reads flow files again, and prints what to add to apps.toml: up to ten apps that would classify
+    most, each with the bytes that they stand for. Asks nothing, and writes only with --accept.
+    """
+    from v6share.jobs.commands import catalog_suggest as job
+
+    request = job.Request(
+        paths=tuple(paths or ()),
+        only=only,
+        accept=accept,
+        dialect=dialect,
+        unknown_sampling=unknown_sampling,
+        form=form,
+    )
+    return job.main(_invocation(context), request)
 
 
 key = typer.Typer(help="The key of the client hash.", rich_markup_mode=None)

@@ -6,6 +6,7 @@ from typing import Final
 from v6share.schemas.catalog.files import CATALOG_FILES
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.catalog.parse import exporters_header, parse_catalog
+from v6share.schemas.catalog.propose import with_text_behind
 from v6share.schemas.errors import CatalogError, UserError
 from v6share.schemas.text.wording import nearest
 from v6share.workspace import storage
@@ -18,6 +19,18 @@ _SUFFIXES: Final = {Path(name).suffix for name in CATALOG_FILES}
 def read_catalog(workspace: Workspace) -> Catalog:
     """The files in ``catalog/``; a missing folder is an empty catalog. Raises CatalogError."""
     return parse_catalog(read_catalog_texts(workspace))
+
+
+def append_to_apps(workspace: Workspace, text: str) -> None:
+    """Put text behind what stands in apps.toml, which stays to the byte. All or nothing.
+
+    Raises CatalogError, and leaves the file as it is, where the catalog would be none with it.
+    """
+    texts = read_catalog_texts(workspace)
+    file = workspace.catalog / "apps.toml"
+    data = with_text_behind(texts.get(file.name, b""), text)
+    parse_catalog(texts | {file.name: data})
+    storage.rewrite(file, data)
 
 
 def read_catalog_texts(workspace: Workspace) -> dict[str, bytes]:

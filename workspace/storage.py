@@ -141,6 +141,19 @@ def write(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
 
 
+def rewrite(path: Path, data: bytes) -> None:
+    """As ``write``, of a file of the user's: it keeps its permissions, and a link stays a link.
+
+    Where there is none, it is made.
+    """
+    place = path.resolve()
+    found = status(place)
+    with drafted(place) as draft:
+        draft.write_bytes(data)
+        if found is not None:
+            draft.chmod(stat.S_IMODE(found.mode))
+
+
 def create(path: Path, data: bytes, mode: int = _READABLE) -> bool:
     """Put a file in a place at which none is; False where there is one, which stays.
 

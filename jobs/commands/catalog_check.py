@@ -1,6 +1,7 @@
-"""``v6share catalog``: what is wrong in the catalog, or looks so, without any flow."""
+"""``v6share catalog check``: what is wrong in settings and catalog, or looks so, without flows."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.errors import CatalogError
 from v6share.workspace.configured import configure_for_reading
 
-_COLUMNS = pa.schema(
+_COLUMNS: Final = pa.schema(
     [
         ("file", pa.string()),
         ("line", pa.int64()),
@@ -22,7 +23,7 @@ _COLUMNS = pa.schema(
 )
 
 
-def check(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
+def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """List all mistakes, which stop every run, and all doubts, which do not."""
     mistakes: Sequence[CatalogError] = ()
     doubts: Sequence[CatalogError] = ()
