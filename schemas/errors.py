@@ -50,6 +50,14 @@ class CatalogError(UserError):
         return (CatalogError(self.file, self.line, self.key, self.problem), *self._others)
 
 
+def in_one_line(error: UserError) -> str:
+    """The words of an error; of several mistakes the first, and where the others are listed."""
+    if not isinstance(error, CatalogError) or len(error.each) == 1:
+        return str(error)
+    first, *others = error.each
+    return f"{first} (and {len(others):,} more: `v6share catalog check` lists all)"
+
+
 def joined(mistakes: Sequence[CatalogError]) -> CatalogError:
     """One error of several mistakes, of which there is at least one."""
     first, *others = mistakes

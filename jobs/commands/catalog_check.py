@@ -5,6 +5,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from v6share.jobs.steps.count import say_catalog_advice
 from v6share.jobs.steps.head_start import compile_now, say_if_cold
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -30,6 +31,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     try:
         configured = configure_for_reading(invocation.root)
         doubts = configured.doubts
+        say_catalog_advice(configured)
         say_if_cold()
         compile_now(configured)
     except CatalogError as error:

@@ -126,6 +126,7 @@ def _read(
         [one.network for one in networks if one.kind in _OF_CLIENTS],
     )
     unread = 0
+    messages.say(f"reading {_files(len(inputs))}")
     for path, dialect in inputs:
         try:
             file = open_flow_file(path, dialect)
@@ -177,9 +178,13 @@ def _as_table(chosen: Sequence[Proposal], total: int) -> pa.Table:
     return pa.Table.from_pylist(rows, _SCHEMA)
 
 
+def _files(count: int) -> str:
+    return f"{count:,} {'file' if count == 1 else 'files'}"
+
+
 def _say_how_much(chosen: Sequence[Proposal], total: int, files: int) -> None:
     """How much of the unclassified traffic the proposals are, or why there is none."""
-    where = f"in {files:,} {'file' if files == 1 else 'files'}"
+    where = f"in {_files(files)}"
     if not total:
         messages.say(f"nothing is unclassified {where}")
     elif not chosen:

@@ -17,7 +17,7 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.quality.suites import read_suites
 from v6share.render.text import SeveralForm
 from v6share.schemas.catalog.dimension_rows import dimension_tables
-from v6share.schemas.errors import UserError
+from v6share.schemas.errors import UserError, in_one_line
 from v6share.warehouse.diagnose import Finding, diagnose, why_nothing_is_published
 from v6share.warehouse.ledger.client_keys import OTHER_KEY_MEANS, WAYS_OUT, keys_of_journal
 from v6share.warehouse.ledger.lost_catalog import (
@@ -79,7 +79,8 @@ def _settings(workspace: Workspace) -> Finding:
         read_suites(workspace)
     except UserError as error:
         means = "no command runs until it is mended; what is published stays"
-        return Finding("settings, catalog and suites", "damaged", str(error), means, "edit it")
+        said = in_one_line(error)
+        return Finding("settings, catalog and suites", "damaged", said, means, "edit it")
     return Finding("settings, catalog and suites", "ok", "all can be read")
 
 

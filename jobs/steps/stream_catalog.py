@@ -8,7 +8,7 @@ from v6share.jobs.steps.count import say_catalog_advice
 from v6share.jobs.steps.head_start import compile_now, say_if_cold
 from v6share.jobs.terminal import messages
 from v6share.schemas.catalog.dimension_rows import dimension_tables
-from v6share.schemas.errors import UserError
+from v6share.schemas.errors import UserError, in_one_line
 from v6share.schemas.settings import Settings
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.dimensions import replace_dimensions
@@ -82,8 +82,10 @@ class StreamCatalog:
             settings = read_settings_first(self.workspace, self.flags)
             declared = read_declared(self.workspace, settings)
         except UserError as error:
-            self.pending = str(error)
-            messages.warn(f"{error}. The stream goes on with catalog and settings as they were")
+            self.pending = in_one_line(error)
+            messages.warn(
+                f"{self.pending}. The stream goes on with catalog and settings as they were"
+            )
             return
         self.pending = ""
         present = self.configured

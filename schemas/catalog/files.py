@@ -88,22 +88,20 @@ class Reader:
             return Part([], None)
         found = file.values.get(key, [])
         tables = found if isinstance(found, list) else [found]
-        ids = frozenset(
-            table["id"].strip()
-            for table in tables
-            if isinstance(table, dict) and isinstance(table.get("id"), str)
-        )
+        ids = [table.get("id") if isinstance(table, dict) else None for table in tables]
         try:
             ((_, rows),) = file.validate(whole)
-            return Part(list(enumerate(rows)), ids)
+            return Part(list(enumerate(rows)), frozenset(row.id for row in rows))
         except CatalogError as error:
             self.mistakes.add(error)
         right: list[tuple[int, Row]] = []
         for position, table in enumerate(tables):
             with suppress(ValidationError):
                 right.append((position, model.model_validate(table, by_alias=True, by_name=False)))
-        # Under a misspelt key there are ids that nobody knows of.
-        return Part(right, ids if file.values.keys() <= {key} else None)
+        # Under a misspelt key, or where an id is none, there are ids that nobody knows of.
+        texts = frozenset(name.strip() for name in ids if isinstance(name, str))
+        is_known = file.values.keys() <= {key} and isinstance(found, list)
+        return Part(right, texts if is_known and all(isinstance(n, str) for n in ids) else None)
 
     def csv(self, file: str, columns: CsvColumns, model: type[Row], key: str) -> Part[CsvRow, Row]:
         """The rows of a CSV file. key: the column of their ids."""

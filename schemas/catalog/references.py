@@ -85,12 +85,22 @@ def _products_of_apps(apps: Part[int, App]) -> Iterator[tuple[Path, str]]:
 def unknown_in_endpoints(
     endpoints: Part[CsvRow, Endpoint], apps: Names, products: Names
 ) -> Iterator[CatalogError]:
-    """Apps and products of endpoints.csv that no file names."""
+    """Apps and products of endpoints.csv that no file names, each where it stands first."""
+    yield from _unknown_in_rows(endpoints, "app", "apps.toml", apps)
+    yield from _unknown_in_rows(endpoints, "product", "products.toml", products)
+
+
+def _unknown_in_rows(
+    endpoints: Part[CsvRow, Endpoint], column: str, file: str, known: Names
+) -> Iterator[CatalogError]:
+    rows: dict[str, list[CsvRow]] = {}
     for row, one in endpoints.rows:
-        if one.app and apps is not None and one.app not in apps:
-            yield row.error("app", _unknown("app", one.app, "apps.toml", apps))
-        if products is not None and one.product not in products:
-            yield row.error("product", _unknown("product", one.product, "products.toml", products))
+        rows.setdefault(getattr(one, column), []).append(row)
+    for name, (first, *others) in rows.items():
+        if name and known is not None and name not in known:
+            more = f" (and in {len(others)} more row{'' if len(others) == 1 else 's'})"
+            problem = _unknown(column, name, file, known)
+            yield first.error(column, problem + (more if others else ""))
 
 
 def unknown_networks(prefixes: pa.Table, networks: Names) -> Iterator[CatalogError]:

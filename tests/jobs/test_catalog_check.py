@@ -66,6 +66,10 @@ def test_all_mistakes_of_all_files_at_once_as_a_run_says_them(
         assert [line for line in err.splitlines() if not line.startswith(tuple(places))] == []
         assert err.count("\n") == len(places)
     assert not (root / "state" / "client.key").exists()
+    code, _, err = call(capsys, root, "doctor")
+    (line,) = (line for line in err.splitlines() if "settings, catalog" in line)
+    assert code is ExitCode.USAGE
+    assert 'did you mean "threads"? (and 5 more: `v6share catalog check` lists all)' in line
 
 
 def test_prefixes_that_only_compiling_finds_are_mistakes(
@@ -93,11 +97,20 @@ def test_doubts_are_listed_and_stop_nothing(
     said = call(capsys, root, "catalog", "check")[1]
     assert 'did you mean "unlisted"?' in said
     assert not (root / "state").exists(), "a check changes nothing"
+    assert "no app and no prefix there" not in err
     # A run says that there are some, and not which.
     code, done, err = run(capsys, root, flows)
     assert (code, done["inputs_committed"]) == (ExitCode.DONE, 3)
     assert f"warning: 1 doubt about the catalog: v6share -C {root} catalog check\n" in err
     assert "unlistd" not in err
+
+
+def test_an_empty_catalog_is_no_mistake_and_yet_of_no_use(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    code, found, err = check(capsys, root)
+    assert (code, found) == (ExitCode.DONE, {"mistakes": [], "doubts": []})
+    assert "no app and no prefix there, so every flow is `unclassified`" in err
 
 
 def test_a_sound_catalog(capsys: pytest.CaptureFixture[str], root: Path) -> None:

@@ -439,7 +439,9 @@ def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
         # Nobody knows which ids a file holds that cannot be read: none of them is unknown.
         ({"apps.toml": "[[app]\n"}, {"apps.toml"}),
         ({"apps.toml": APPS.replace("[[app]]", "[[apps]]", 1)}, {"apps.toml"}),
-        ({"products.toml": "[product]\n"}, {"products.toml", "apps.toml", "endpoints.csv"}),
+        ({"products.toml": "[product]\n"}, {"products.toml"}),
+        ({"apps.toml": APPS.replace('"shop"', "1")}, {"apps.toml"}),
+        ({"apps.toml": APPS.replace('id = "shop"\n', "")}, {"apps.toml"}),
         ({"networks.csv": "network;kind\n"}, {"networks.csv"}),
         ({"networks.csv": NETWORKS.replace(",100", "")}, {"networks.csv"}),
         # One that has no name: what it should be the id of is missing.
@@ -453,6 +455,17 @@ def test_one_mistake_makes_no_others_elsewhere(files: dict[str, str], said: set[
     error = _refusal(TEXTS | files)
     assert error is not None
     assert {one.file for one in error.each} == said
+
+
+def test_an_unknown_name_is_said_once_where_it_stands_first() -> None:
+    rows = "shpo,lb,eu,,\nshpo,lb,us,,\nvideo,lbb,us,,\nshpo,lbb,as,,\n,lbb,eu,,\n"
+    error = _refusal(TEXTS | {"endpoints.csv": ENDPOINTS.split("\n")[0] + "\n" + rows})
+    assert str(error).split("\n") == [
+        'endpoints.csv:2: app: found "shpo", which is no app of apps.toml; did you mean "shop"? '
+        "(and in 2 more rows)",
+        'endpoints.csv:4: product: found "lbb", which is no product of products.toml; did you mean '
+        '"lb"? (and in 2 more rows)',
+    ]
 
 
 def test_a_misspelt_file_name_makes_no_ids_unknown() -> None:
