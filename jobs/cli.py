@@ -574,6 +574,37 @@ def rebuild(
 @app.command(
     epilog="""\b
     Examples:
+      v6share -C mynet prune --dry-run
+      v6share -C mynet prune --wait 600
+      V6SHARE_RETENTION__FIVE_MINUTE_DAYS=90 v6share -C mynet prune"""
+)
+def prune(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; change nothing.")
+    ] = False,
+    wait: WaitOption = 0,
+    publish: PublishOption = True,
+    gate: GateOption = None,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Let old rows and fragments go, as [retention] says.
+
+    No KPI changes, nor any table by the day. What goes is gone for good: a rebuild comes to the
+    same tables as before it, and inputs whose fragments are gone can no longer be withdrawn or
+    counted again.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import prune as job
+
+    return job.main(
+        _invocation(context), dry_run=dry_run, wait=wait, publish=publish, gate=gate, form=form
+    )
+
+
+@app.command(
+    epilog="""\b
+    Examples:
       v6share -C mynet check
       v6share -C mynet check --results
       v6share -C mynet check --docs reports/

@@ -191,6 +191,29 @@ EXPORTERS_1H: Final = Table(
     day="CAST(window_start AS DATE)",
 )
 
+CLIENT_COUNTS_1D: Final = Table(
+    "client_counts_1d",
+    "Distinct clients of the days whose sketches were pruned, as they were then (ledger_pruned).",
+    (
+        _key("day", "as in clients_1d", Kind.DATE),
+        _key("scope", "as in clients_1d"),
+        _key("id", "as in clients_1d"),
+        _key("unit", "as in clients_1d"),
+        _key("family", "v4, v6, or any: subscribers of both families, each once"),
+        Column(
+            "hashes",
+            Kind.BIGINT,
+            "distinct hashes below theta, of all vantages that fed the KPIs; NULL where they were "
+            "made with several client keys",
+            "hashes",
+            nullable=True,
+        ),
+        Column("theta", Kind.UBIGINT, "as in clients_1d, the lowest of the vantages", "hash"),
+        Column("client_keys", Kind.BIGINT, "with how many client keys they were made", "keys"),
+    ),
+    day="day",
+)
+
 FRAGMENT_TABLES: Final = (TRAFFIC_5M, CLIENTS_1D, RTT_1H, HEALTH_1H, EXPORTERS_1H)
 ROLL_UPS: Final = (TRAFFIC_1H, TRAFFIC_1D)
 # What is published of flows.

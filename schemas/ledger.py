@@ -32,6 +32,13 @@ LEDGER_FILES: Final = Table(
         Column("last_end", Kind.TIMESTAMP, "latest end of a counted row", nullable=True),
         Column("committed_at", Kind.TIMESTAMP, "when this row was last changed, UTC"),
         Column("client_key", Kind.SMALLINT, "number of the client key then, as in ledger_keys"),
+        Column(
+            "sealed_at",
+            Kind.TIMESTAMP,
+            "when its fragment was pruned: it counts as it is, and can no longer be withdrawn or "
+            "counted again; NULL before, UTC",
+            nullable=True,
+        ),
     ),
 )
 
@@ -143,11 +150,22 @@ LEDGER_FINAL_DAYS: Final = Table(
     ),
 )
 
+LEDGER_PRUNED: Final = Table(
+    "ledger_pruned",
+    "Of what v6share prune removed old days; what has no row here was never pruned.",
+    (
+        Column("part", Kind.TEXT, "a table; or quarantine, the notes of refused inputs"),
+        Column("kept_from", Kind.DATE, "the first day of which rows are kept, UTC"),
+        Column("pruned_at", Kind.TIMESTAMP, "when that became the first day, UTC"),
+        Column("run_id", Kind.TEXT, "run that did it"),
+    ),
+)
+
 # Part of a fragment, beside the aggregates.
 FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
 # Their rows belong to an input, whose input_id they have.
 INPUT_LEDGERS: Final = (LEDGER_FILES, *FRAGMENT_LEDGERS)
-LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_KEYS, LEDGER_FINAL_DAYS)
+LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_KEYS, LEDGER_FINAL_DAYS, LEDGER_PRUNED)
 
 # Why a row is not counted, in order: a row has the first reason that applies to it.
 REJECT_MEANINGS: Final = {

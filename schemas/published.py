@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from v6share.schemas.aggregates import AGGREGATES
+from v6share.schemas.aggregates import AGGREGATES, CLIENT_COUNTS_1D
 from v6share.schemas.columns import Column, Kind, Table
 from v6share.schemas.dimensions import DIMENSIONS
 from v6share.schemas.ledger import LEDGERS
@@ -38,7 +38,14 @@ CHECK_RESULTS: Final = Table(
     ),
 )
 
-PUBLIC_TABLES: Final = (*AGGREGATES, *LEDGERS, *DIMENSIONS, CHECKS, CHECK_RESULTS)
+PUBLIC_TABLES: Final = (
+    *AGGREGATES,
+    CLIENT_COUNTS_1D,
+    *LEDGERS,
+    *DIMENSIONS,
+    CHECKS,
+    CHECK_RESULTS,
+)
 
 # In the schema ``results``.
 SNAPSHOT: Final = Table(

@@ -144,6 +144,25 @@ class Quality(Section):
     ] = ()
 
 
+Days = Annotated[StrictInt, Field(ge=1, le=36_500)] | None
+
+
+class Retention(Section):
+    """How many days ``v6share prune`` keeps what no KPI needs for longer; None keeps it for ever.
+
+    five_minute_days: traffic_5m. hourly_days: traffic_1h, rtt_1h and health_1h; five-minute rows
+    are never kept longer. sketch_days: clients_1d, of which the KPIs read 30 days. These three
+    count back from the last final day of the data, the others from the clock. quarantine_days:
+    notes of refused inputs. fragment_days: fragments of inputs that count.
+    """
+
+    five_minute_days: Days = None
+    hourly_days: Days = None
+    sketch_days: Annotated[StrictInt, Field(ge=62, le=36_500)] | None = None
+    quarantine_days: Days = None
+    fragment_days: Days = None
+
+
 class Settings(BaseModel):
     """All settings, with the defaults of an empty file."""
 
@@ -155,6 +174,7 @@ class Settings(BaseModel):
     run: Run = Run()
     stream: Stream = Stream()
     quality: Quality = Quality()
+    retention: Retention = Retention()
 
 
 _KEYS: Final = {

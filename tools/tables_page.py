@@ -11,6 +11,7 @@ from typing import Final
 from tools.markdown_table import markdown_table
 from v6share.render.units import section
 from v6share.schemas.aggregates import (
+    CLIENT_COUNTS_1D,
     CLIENTS_1D,
     DIRECTIONS,
     EXPORTERS_1H,
@@ -49,6 +50,7 @@ _AGGREGATES: Final = (
     TRAFFIC_1H,
     TRAFFIC_1D,
     CLIENTS_1D,
+    CLIENT_COUNTS_1D,
     RTT_1H,
     HEALTH_1H,
     EXPORTERS_1H,

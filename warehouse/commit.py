@@ -5,27 +5,36 @@ cannot be applied never enters the journal, and a crash after the append is made
 ``apply``. Every step is safe to redo.
 
 An addition touches only the rows whose keys it shares. Where an input is replaced or withdrawn,
-its days are emptied and made again from all live fragments that cover them. Both are the same
-merge; the only difference is what is deleted before it, and which fragments go in.
+its days are emptied and made again from all live fragments that cover them, and from the base of
+those whose fragments were pruned (``base``). Both are the same merge; the only difference is what
+is deleted before it, and what goes in.
 """
 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
+from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
-from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FAMILIES
+from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.schemas.merge_rows import SumBeyondRangeError
-from v6share.warehouse.database.arrow import fetch_table, insert_rows
+from v6share.warehouse.base import (
+    BaseUnreadable,
+    base_in_use,
+    begin_from_base,
+    open_base,
+    rows_of_days,
+    take_base,
+)
+from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.stamp import file_stamp
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
@@ -39,12 +48,23 @@ from v6share.warehouse.ledger.changes import (
     live_after,
     plan_changes,
 )
-from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
-from v6share.warehouse.ledger.quarantine_notes import write_refusals
-from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, key_ids, write_ledger
+from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Prune
+from v6share.warehouse.ledger.quarantine_notes import remove_old_notes, write_refusals
+from v6share.warehouse.ledger.rows import (
+    LIVE_FRAGMENTS,
+    file_rows,
+    key_ids,
+    write_ledger,
+    write_pruned,
+)
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
-from v6share.warehouse.merge.balance import Balance
-from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
+from v6share.warehouse.merge.horizons import (
+    QUARANTINE,
+    Horizons,
+    read_horizons,
+    remove_before_horizons,
+)
+from v6share.warehouse.merge.merge_fragments import merge_fragments
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
     FragmentUnreadable,
@@ -53,12 +73,11 @@ from v6share.warehouse.merge.read_fragments import (
     of_days,
     open_fragment,
     open_fragments,
-    open_with_ledgers,
     read_fragment,
     read_parts,
     source_of,
 )
-from v6share.warehouse.merge.upsert import delete_days, merge_stage, stage_rows, upsert_rows
+from v6share.warehouse.merge.upsert import delete_days
 from v6share.workspace.paths import Workspace
 
 # Inputs of one transaction when a long journal is applied.
@@ -138,16 +157,24 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
     A long journal is applied in several transactions; each leaves a state that was true once. Where
     a fragment cannot be used, those that do not count in the end are done without, and then only
     the last state is true: whoever withdrew an input whose fragment is lost can go on.
+
+    An empty warehouse begins with the base, where there is one. So does one that is older than the
+    base, as from a backup, where a fragment or base that it needs was pruned since.
     """
     start = _applied(connection)
+    newest = journal.last_base(workspace.journal, start)
     done: list[Applied] = []
+    if newest is not None and not start.offset:
+        done.append(Applied(added=begin_from_base(connection, workspace, newest)))
     try:
-        done.extend(_apply_slices(connection, workspace, _END_UNKNOWN))
-    except FragmentUnreadable:
+        done.extend(_apply_slices(connection, workspace, _END_UNKNOWN, newest))
+    except (FragmentUnreadable, BaseUnreadable):
+        if newest is not None and start.offset:
+            done = [Applied(added=begin_from_base(connection, workspace, newest))]
         entries = journal.read(workspace.journal, _applied(connection))
         live_at_end = live_after(entry for entry, _ in entries)
         try:
-            done.extend(_apply_slices(connection, workspace, live_at_end))
+            done.extend(_apply_slices(connection, workspace, live_at_end, newest))
         except FragmentUnreadable as error:
             raise naming_all(error, workspace, opens=False) from error
     total = Applied(*map(sum, zip(*map(astuple, done), strict=True)))
@@ -157,10 +184,22 @@ def apply(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Applie
 
 
 def _apply_slices(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, live_at_end: LiveAtEnd
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    live_at_end: LiveAtEnd,
+    newest: Prune | None,
 ) -> Iterator[Applied]:
+    # A warehouse that began with the newest base needs none of those before it.
+    begun = newest is not None and newest.run_id == read_state(connection, "base")
     for entries, end in _slices(journal.read(workspace.journal, _applied(connection))):
-        changes = _commit(connection, workspace, entries, end=end, live_at_end=live_at_end)
+        changes = _commit(
+            connection,
+            workspace,
+            entries,
+            end=end,
+            live_at_end=live_at_end,
+            takes_base=not begun,
+        )
         yield Applied(len(entries), len(changes.added), len(changes.removed))
 
 
@@ -198,22 +237,31 @@ def _commit(
     is_new: bool = False,
     end: Mark = BEGINNING,
     live_at_end: LiveAtEnd = _END_UNKNOWN,
+    takes_base: bool = True,
 ) -> Changes:
     """One transaction. New entries go to the journal; others end there at ``end``.
 
     live_at_end: what counts in the end, by input; what it names and does not count is done without.
+    takes_base: whether a base that is made by an entry counts from then on.
     """
     if not entries:
         return Changes()
     with transaction(connection):
         rows = file_rows(connection, inputs_named(entries))
         changes = plan_changes(rows, entries, key_ids(connection))
+        # First: what is merged after it leaves out what lies before the new horizons, too.
+        write_pruned(connection, changes)
+        remove_before_horizons(connection, changes.horizons)
         _change_tables(connection, workspace, changes, live_at_end, is_new=is_new)
         write_ledger(connection, changes)
+        if changes.base is not None and takes_base:
+            take_base(connection, workspace, changes.base)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
             write_state(connection, "journal_file", file_stamp(workspace.journal))
         write_refusals(workspace, changes.refused)
+        if QUARANTINE in changes.pruned:
+            remove_old_notes(connection, workspace)
         _note_applied(connection, end)
     return changes
 
@@ -234,9 +282,43 @@ def _change_tables(
         write_state(connection, "replaced", "yes")
     new = (replace(_source(workspace, row), is_new=is_new) for row in changes.added)
     added = _still_live(new, live_at_end)
-    if added or survivors:
-        _merge_fragments(connection, changes, added, survivors, days)
+    base = base_in_use(connection, workspace) if changes.removed else None
+    others = _Others(survivors, base, days, read_horizons(connection))
+    if added or others:
+        try:
+            headers = merge_fragments(connection, added, others.rows if others else None)
+        except SumBeyondRangeError as error:
+            raise SumTooLarge(added, str(error)) from error
+        _note_figures(changes, headers)
     _note_figures(changes, _headers_left(workspace, changes, live_at_end))
+
+
+class _Others:
+    """What else counts on days that were emptied: the other fragments that live, and the base."""
+
+    def __init__(
+        self,
+        survivors: Sequence[FragmentSource],
+        base: Path | None,
+        days: Days,
+        horizons: Horizons,
+    ) -> None:
+        self._opened = open_fragments(survivors)
+        self._base = base
+        self._days = days
+        self._horizons = horizons
+
+    def __bool__(self) -> bool:
+        return bool(self._opened or self._base)
+
+    def rows(self, table: Table) -> Iterator[pa.Table]:
+        """The rows of one table on its days, some at a time."""
+        days = self._days[table.name]
+        for rows in read_parts(self._opened, table):
+            yield of_days(rows, table, days)
+        if self._base is not None and len(days):
+            with open_base(self._base) as base:
+                yield from rows_of_days(base, table, days, self._horizons)
 
 
 def _source(workspace: Workspace, row: FileRow) -> FragmentSource:
@@ -258,64 +340,6 @@ def _still_live(sources: Iterable[FragmentSource], live_at_end: LiveAtEnd) -> li
         if last is not None and last.key == source.key:
             needed.append(replace(source, written=last.fragment))
     return needed
-
-
-def _merge_fragments(
-    connection: duckdb.DuckDBPyConnection,
-    changes: Changes,
-    added: Sequence[FragmentSource],
-    survivors: Sequence[FragmentSource],
-    days: Days,
-) -> None:
-    """Merge fragments into the tables, one table after the other.
-
-    New fragments count in full; the others only on the days that were emptied.
-    """
-    new, ledgers = open_with_ledgers(added)
-    others = open_fragments(survivors)
-
-    def parts_of(table: Table) -> Iterator[pa.Table]:
-        yield from read_parts(new, table)
-        for rows in read_parts(others, table):
-            yield of_days(rows, table, days[table.name])
-
-    try:
-        with folds_ahead(parts_of) as folds:
-            _note_figures(changes, [one.header for one in new])
-            balance = Balance(ledgers.get(LEDGER_FAMILIES.name))
-            # A thread makes the first fold meanwhile. Each ledger is freed once it is inserted.
-            while ledgers:
-                insert_rows(connection, *ledgers.popitem())
-            _merge_folds(connection, folds, balance)
-        if not survivors:  # else their rows are among what was merged: the checks compare then
-            balance.check()
-    except SumBeyondRangeError as error:
-        raise SumTooLarge(added, str(error)) from error
-
-
-def _merge_folds(
-    connection: duckdb.DuckDBPyConnection, folds: Iterable[Fold], balance: Balance
-) -> None:
-    """Merge folds into the tables; those of one table wait on a stage where they are many.
-
-    balance: takes what traffic_5m gains.
-    """
-    is_staged = False
-    for fold in folds:
-        is_weighed = fold.table is TRAFFIC_5M
-        if is_weighed:
-            balance.expect(fold.rows)
-        if is_staged or not fold.is_last:
-            stage_rows(connection, fold.table, fold.rows, anew=not is_staged)
-        if fold.is_last:
-            with balance.weighing(connection) if is_weighed else nullcontext():
-                if is_staged:
-                    merge_stage(connection, fold.table)
-                else:
-                    upsert_rows(connection, fold.table, fold.rows)
-        is_staged = not fold.is_last
-        # What one fold took is free for the next, and for the checks and the snapshot.
-        pa.default_memory_pool().release_unused()
 
 
 def _days_to_rebuild(

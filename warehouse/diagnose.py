@@ -11,6 +11,7 @@ from typing import Final, Literal
 import duckdb
 
 from v6share.schemas.errors import UserError
+from v6share.warehouse.base import BaseUnreadable, base_of_journal, check_base
 from v6share.warehouse.database.blocks import all_as_written
 from v6share.warehouse.database.connect import DamagedFile, UnopenedFile, open_snapshot
 from v6share.warehouse.database.migrate import read_migrations, schema_version
@@ -69,6 +70,7 @@ def diagnose(workspace: Workspace) -> list[Finding]:
     return [
         of_journal,
         _fragments(workspace) if is_read else _untold("fragments"),
+        _base(workspace) if is_read else _untold("base"),
         _warehouse(workspace, is_journal_read=is_read),
         _published(workspace),
         _standby(workspace),
@@ -109,6 +111,18 @@ def _fragments(workspace: Workspace) -> Finding:
         "the tables hold their numbers; they cannot be made anew without them",
         what_helps(damaged, opens=storage.exists(workspace.warehouse)),
     )
+
+
+def _base(workspace: Workspace) -> Finding:
+    made = base_of_journal(workspace)
+    if made is None:
+        return Finding("base", "ok", "none; no fragment was pruned")
+    try:
+        check_base(workspace.base(made.run_id), made)
+    except BaseUnreadable as error:
+        means = "the tables hold its numbers; they cannot be made anew without it"
+        return Finding("base", "damaged", error.found, means, error.helps)
+    return Finding("base", "ok", "as it was written")
 
 
 def _warehouse(workspace: Workspace, *, is_journal_read: bool) -> Finding:

@@ -24,6 +24,7 @@ from v6share.schemas.flow import Columns
 from v6share.schemas.source_kinds import FamilySource, Source
 from v6share.warehouse.database.blank import NO_DOWNLOADS
 from v6share.warehouse.database.views import quoted
+from v6share.warehouse.merge.horizons import read_horizons
 from v6share.workspace import storage
 
 FAMILIES: Final = ("unknown", "v4", "v6")
@@ -158,8 +159,10 @@ def differences(raw: Counted, ledger: Counted) -> Iterator[Difference]:
 def differences_of_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Difference]:
     """Where the tables hold other sums than the ledger counted of all inputs that count.
 
-    Of rows, and of packets and bytes as they are scaled.
+    Of rows, and of packets and bytes as they are scaled. Days that were pruned of a table are
+    taken from that of the days.
     """
+    horizons = read_horizons(connection)
     ledger = _sums(
         connection,
         "SELECT family, sum(rows), sum(packets), sum(bytes) FROM ledger_families "
@@ -167,9 +170,13 @@ def differences_of_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Dif
         "(SELECT input_id FROM ledger_files WHERE status = 'committed') GROUP BY family",
     )
     for table in TABLES:
+        rows = table
+        if table in horizons:
+            pruned = f"FROM traffic_1d WHERE window_start < DATE '{horizons[table]}'"
+            rows = f"(FROM {table} UNION ALL {pruned})"
         held = _sums(
             connection,
-            f"SELECT family, sum(records), sum(packets), sum(bytes) FROM {table} GROUP BY family",
+            f"SELECT family, sum(records), sum(packets), sum(bytes) FROM {rows} GROUP BY family",
         )
         for family in sorted(ledger.keys() | held.keys()):
             one, other = ledger.get(family, Sums()), held.get(family, Sums())

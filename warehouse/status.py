@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from v6share.schemas.findings import EGRESS_FINDING, TOLD_BY_RUN
-from v6share.schemas.ledger import LEDGER_KEYS, NO_OP
+from v6share.schemas.ledger import LEDGER_KEYS, LEDGER_PRUNED, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
@@ -28,14 +28,15 @@ class StatusReport:
     all, and how far it is behind, those first that are furthest. unlisted: exporters with traffic
     that the catalog does not list. both_directions: exporters that sent egress records among others
     and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
-    the versions of the newest run. keys: every client key that counted, the first one first, with
-    the inputs that count with it. quarantined: refusals with their reason, without those of inputs
-    that the same versions count by another dialect.
+    the versions of the newest run, ``sealed`` is how many of them stay as they are. keys: every
+    client key that counted, the first one first, with the inputs that count with it. quarantined:
+    refusals with their reason, without those of inputs that the same versions count by another
+    dialect.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
-    older version than the newest run's; those of an earlier client key are none of them: they are
-    meant to keep it.
+    older version than the newest run's; those of an earlier client key are none of them, nor are
+    those that are sealed: they are meant to keep it.
     """
 
     runs: pa.Table
@@ -193,6 +194,7 @@ _STATUS: Final = {
           f.client_key,
           f.dialect,
           count(*) AS inputs,
+          count(f.sealed_at) AS sealed,
           coalesce(
             bool_and(f.rules_version = n.rules_version AND f.catalog_version = n.catalog_version),
             TRUE
@@ -264,7 +266,7 @@ def status_report(
             count = f"SELECT count(*) FROM ({sql})"  # noqa: S608 - SQL of ours
             left_out[part] = connection.execute(count).fetchall()[0][0] - MOST_ROWS
     ((old,),) = connection.execute(
-        f"SELECT CAST(coalesce(sum(inputs), 0) AS BIGINT) FROM ({_STATUS['versions']}) "  # noqa: S608
+        f"SELECT CAST(coalesce(sum(inputs - sealed), 0) AS BIGINT) FROM ({_STATUS['versions']}) "  # noqa: S608
         f"WHERE NOT current AND client_key = "
         f"(SELECT coalesce(max(client_key), 0) FROM {LEDGER_KEYS.name})"
     ).fetchall()
@@ -286,10 +288,17 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
     there = {name for (name,) in found.fetchall()}
     if "newest_record" not in there:
         connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
-    if LEDGER_KEYS.name not in there:
+    lacking = {
+        LEDGER_KEYS.name: "0::SMALLINT AS client_key",
+        LEDGER_PRUNED.name: "NULL::TIMESTAMP AS sealed_at",
+    }
+    columns = [column for table, column in lacking.items() if table not in there]
+    if columns:
         ((database,),) = connection.execute("SELECT current_database()").fetchall()
-        files = f"SELECT *, 0::SMALLINT AS client_key FROM {quoted(database)}.main.ledger_files"  # noqa: S608 - a quoted name
+        source = f"{quoted(database)}.main.ledger_files"
+        files = f"SELECT *, {', '.join(columns)} FROM {source}"  # noqa: S608 - a quoted name
         connection.execute(f"CREATE TEMP VIEW ledger_files AS {files}")
+    if LEDGER_KEYS.name not in there:
         connection.execute(LEDGER_KEYS.ddl().replace("CREATE", "CREATE TEMP", 1))
 
 

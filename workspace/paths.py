@@ -54,6 +54,15 @@ class Workspace:
         return self.fragments / fragment_id[:2] / f"{fragment_id}.parquet"
 
     @property
+    def bases(self) -> Path:
+        """The sums of inputs whose fragments were pruned; one file counts, the newest."""
+        return self.state / "bases"
+
+    def base(self, run_id: str) -> Path:
+        """The file of the base that a run made."""
+        return self.bases / f"{run_id}.duckdb"
+
+    @property
     def journal(self) -> Path:
         """What fragments cannot know, append only."""
         return self.state / "journal.jsonl"

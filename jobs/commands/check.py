@@ -17,6 +17,7 @@ from v6share.quality.gate import GateFailed
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Quality
+from v6share.warehouse.base import BaseUnreadable, base_of_journal, check_base
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.kept.compare import compare_results
@@ -38,6 +39,7 @@ from v6share.workspace.paths import Workspace
 from v6share.workspace.settings_file import read_settings
 
 FRAGMENTS: Final = "fragments"
+BASE: Final = "base"
 
 
 def main(
@@ -74,7 +76,7 @@ def main(
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail, opens=storage.exists(workspace.warehouse))
         of_warehouse = _of_warehouse(workspace, damaged, judge, pages, results=results)
-        found = [*of_warehouse, _of_fragments(damaged)]
+        found = [*of_warehouse, _of_fragments(damaged), _of_base(workspace)]
     table = _as_table(found)
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
@@ -105,8 +107,9 @@ def _folder_for_pages(docs: Path, settings: Quality) -> Path:
 
 
 def _advice(failed: Sequence[CheckResult]) -> str:
-    """The advice beside failed checks; that beside damaged fragments is said with them."""
-    advice = what_mends({result.suite for result in failed if result.name != FRAGMENTS})
+    """The advice beside failed checks; that beside damaged files is said with them."""
+    of_tables = [result for result in failed if result.name not in (FRAGMENTS, BASE)]
+    advice = what_mends({result.suite for result in of_tables})
     return f"; {advice}" if advice else ""
 
 
@@ -155,6 +158,25 @@ def _of_fragments(damaged: Sequence[FragmentUnreadable]) -> CheckResult:
         severity="fail",
         found=len(damaged),
         sample=tuple(damage_rows(damaged[:SAMPLE_ROWS])),
+    )
+
+
+def _of_base(workspace: Workspace) -> CheckResult:
+    made, problem = base_of_journal(workspace), ""
+    if made is not None:
+        try:
+            check_base(workspace.base(made.run_id), made)
+        except BaseUnreadable as error:
+            problem = error.found
+            messages.fail(str(error))
+    return CheckResult(
+        name=BASE,
+        what="the base, which holds the sums of inputs whose fragments were pruned, is as it was "
+        "written",
+        in_words="{problem}",
+        severity="fail",
+        found=int(bool(problem)),
+        sample=({"problem": problem},) if problem else (),
     )
 
 

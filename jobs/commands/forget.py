@@ -148,6 +148,7 @@ def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
     found = inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
     live = [one for one in found if not one.withdrawn]
     if len(live) == 1:
+        _refuse_sealed(live[0])
         return live[0]
     if live:
         # A file that was rewritten in place leaves two inputs of one path.
@@ -166,6 +167,15 @@ def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
         f"{SHORTEST_ID} digits); nothing was withdrawn. {hint}The table ledger_files lists paths "
         "and ids",
     )
+
+
+def _refuse_sealed(one: NamedInput) -> None:
+    if one.sealed:
+        raise UserError(
+            f"{min(one.paths)}: input {shown_hash(one.input_id)} can no longer be withdrawn, for "
+            "its fragment was pruned, and what it adds stands in one sum with what others do; "
+            "nothing was withdrawn. How long that can be done says [retention] fragment_days"
+        )
 
 
 def _listed(inputs: Sequence[NamedInput]) -> str:

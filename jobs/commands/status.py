@@ -1,9 +1,9 @@
 """``v6share status``: how things stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.steps.published_file import has_journal, say_unjudged
@@ -12,10 +12,11 @@ from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
-from v6share.render.values import Record
+from v6share.render.values import Record, bytes_for_people
 from v6share.schemas.errors import UserError
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
+from v6share.warehouse.growth import SKETCHES, Growth, growth_table, read_growth
 from v6share.warehouse.kept.snapshot import went_unjudged
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
@@ -36,6 +37,10 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.held_back import why_held_back
 from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
+
+# Of sketches, in bytes: beyond that it is worth a word.
+_MUCH_A_YEAR: Final = 1 << 30
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +55,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     found = _read(workspace, invocation.command)
     report = found.report
     tables: dict[str, pa.Table | Record] = {**report.tables}
+    tables["growth"] = growth_table(found.growth)
     left_out = dict(report.left_out)
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost[:MOST_ROWS])
@@ -65,6 +71,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     _say_what_readers_miss(found)
     if found.is_unjudged:
         say_unjudged()
+    _say_what_grows(found.growth, workspace)
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
     if report.inputs_of_old_versions:
@@ -106,6 +113,17 @@ def _stream(workspace: Workspace) -> Record | None:
     return {"at_work": True, "process": holder.pid, **asdict(state)}
 
 
+def _say_what_grows(parts: Iterable[Growth], workspace: Workspace) -> None:
+    """Say that sketches grow much, where nothing bounds them: they are the largest by far."""
+    of_year = sum(365 * one.bytes_per_day for one in parts if one.part == SKETCHES)
+    if of_year > _MUCH_A_YEAR and read_settings(workspace, {}).retention.sketch_days is None:
+        messages.say(
+            f"client sketches grow by {bytes_for_people(of_year)} a year; [retention] sketch_days "
+            "in v6share.toml and `v6share prune` bound that, and keep the counts of each day",
+            bytes_per_year=of_year,
+        )
+
+
 def _say_what_counts_twice(report: StatusReport, workspace: Workspace) -> None:
     # Here: what knows the catalog's files takes a while to load, and mostly there is no need of it.
     from v6share.schemas.catalog.suggest import directions_advice
@@ -127,15 +145,16 @@ def _what_helps(workspace: Workspace) -> str:
 class _Found:
     """The report; the run that readers miss, or None; why they miss it, where that was noted.
 
-    A reason without a run: what was declared anew is not published. lost: fragments that are gone
-    or cut off; None where only the published file was read. knows_runs: False where the journal
-    cannot be read, which says what is committed. is_unjudged: whether the published numbers went
-    out without the gate.
+    A reason without a run: what was declared anew is not published. growth: of the parts of the
+    state. lost: fragments that are gone or cut off; None where only the published file was read.
+    knows_runs: False where the journal cannot be read, which says what is committed. is_unjudged:
+    whether the published numbers went out without the gate.
     """
 
     report: StatusReport
     unpublished: Run | None
     why: str
+    growth: list[Growth]
     lost: list[FragmentUnreadable] | None = None
     knows_runs: bool = True
     is_unjudged: bool = False
@@ -199,7 +218,9 @@ def _read_snapshot(workspace: Workspace) -> _Found:
             found = _look(snapshot, workspace, seen, "")
         else:
             why = why_held_back(workspace)
-            found = _Found(status_report(snapshot, seen), None, why, knows_runs=False)
+            grown = read_growth(snapshot, workspace)
+            report = status_report(snapshot, seen)
+            found = _Found(report, None, why, grown, knows_runs=False)
         return replace(found, is_unjudged=went_unjudged(snapshot))
 
 
@@ -216,7 +237,9 @@ def _readers_see(workspace: Workspace) -> tuple[dict[str, datetime], bool]:
 def _look(
     connection: Connection, workspace: Workspace, seen: Mapping[str, datetime], why: str
 ) -> _Found:
-    return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
+    report = status_report(connection, seen)
+    run = unpublished_run(workspace, seen)
+    return _Found(report, run, why, read_growth(connection, workspace))
 
 
 def _say_what_readers_miss(found: _Found) -> None:

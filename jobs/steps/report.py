@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from shlex import quote
 from typing import Any, Final
@@ -17,12 +18,15 @@ from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
 from v6share.render.values import Record, bytes_for_people, shown_hash
+from v6share.schemas.aggregates import CLIENTS_1D
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.rerun import Fate
+from v6share.warehouse.merge.horizons import QUARANTINE, Horizons, read_horizons
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import both_directions, new_findings, rejects_of_run
 from v6share.workspace import storage
@@ -82,7 +86,9 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     _warn_of_refused(run, result)
     if done.again is not None:
         _warn_of_other_bytes(done.again)
-    _warn_of_rewritten(_rewritten(run, done))
+    _warn_of_rewritten(_rewritten(run, done), run.known)
+    _say_what_stays(run, done)
+    _say_what_is_late(run)
     advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
     _warn_of_each(
         [
@@ -116,7 +122,8 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
 def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
     """The same after a batch of a stream: only what is about its own files."""
     _warn_of_refused(run, result)
-    _warn_of_rewritten(rewritten_inputs(result, (), run.known))
+    _warn_of_rewritten(rewritten_inputs(result, (), run.known), run.known)
+    _say_what_is_late(run)
     _warn_of_each(
         [
             (f"{one.path}: {one.detail}; tried again in a minute", {"path": one.path})
@@ -171,7 +178,7 @@ def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
         "inputs_found": len(done.found.inputs),
         "inputs_committed": entry.inputs_committed,
         "inputs_rewritten": len(_rewritten(run, done)),
-        "inputs_known": len(fates["known"]) + len(result.copies),
+        "inputs_known": len(fates["known"]) + len(fates["sealed"]) + len(result.copies),
         "inputs_quarantined": entry.inputs_quarantined,
         "inputs_quarantined_copies": len(result.refused_copies),
         "inputs_quarantined_before": len(fates["refused"]) + len(result.refused_again),
@@ -200,7 +207,8 @@ def _summary_of_again(again: Recounted | None) -> Record:
 
 
 def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
-    return rewritten_inputs(done.result, done.fates["known"], run.known)
+    unchanged = [*done.fates["known"], *done.fates["sealed"]]
+    return rewritten_inputs(done.result, unchanged, run.known)
 
 
 def _warn_of_findings(run: RunContext) -> None:
@@ -223,9 +231,50 @@ def _described_finding(one: Mapping[str, Any]) -> str:
     )
 
 
-def _warn_of_rewritten(rewritten: Sequence[Rewritten]) -> None:
+def _say_what_stays(run: RunContext, done: Done) -> None:
+    """Say how many inputs would be counted otherwise now, and are not, as they are sealed."""
+    sealed = done.fates["sealed"]
+    ids = (run.known.input_of(one.path, one.size, one.mtime_ns) for one in sealed)
+    live = (run.known.committed[input_id] for input_id in ids if input_id is not None)
+    odd = len(sealed) if done.again is not None else sum(not run.versions.count(k) for k in live)
+    if odd:
+        messages.say(
+            f"{odd:,} inputs stay as they were counted, for their fragments were pruned",
+            inputs_sealed=odd,
+        )
+
+
+def _say_what_is_late(run: RunContext) -> None:
+    """Say which inputs have records of days of which finer rows were pruned before they came."""
+    horizons = read_horizons(run.connection)
+    if not horizons:
+        return
+    newest = max(horizons.values())
+    late = [one for changes in run.recorded for one in changes.first_days if one[1] < newest]
     _warn_of_each(
-        [_described_rewritten(one) for one in rewritten],
+        [(f"{path}: {_described_late(day, horizons)}", {"path": path}) for path, day in late],
+        "more files have records of days that were pruned",
+        messages.say,
+    )
+
+
+def _described_late(first: date, horizons: Horizons) -> str:
+    """What is left out of records since a day, which is before one of the horizons."""
+    lost = sorted(name for name, day in horizons.items() if first < day and name != QUARANTINE)
+    clients = (
+        f"; its clients before {horizons[CLIENTS_1D.name]} are not in any count"
+        if CLIENTS_1D.name in lost
+        else ""
+    )
+    return (
+        f"has records since {first}, of days that were pruned of {', '.join(lost)}; they count in "
+        f"the tables that keep these days{clients}"
+    )
+
+
+def _warn_of_rewritten(rewritten: Sequence[Rewritten], known: KnownInputs) -> None:
+    _warn_of_each(
+        [_described_rewritten(one, known) for one in rewritten],
         "more files hold other content than before; of each, old and new count. The table "
         "ledger_files lists them under the same path",
     )
@@ -304,10 +353,16 @@ def _lost_all(one: Outcome, *, told_of_intervals: bool) -> bool:
     return one.rows_in > explained and not one.rows_counted
 
 
-def _described_rewritten(one: Rewritten) -> tuple[str, Mapping[str, Any]]:
+def _described_rewritten(one: Rewritten, known: KnownInputs) -> tuple[str, Mapping[str, Any]]:
     before = shown_hash(one.before)
+    way_out = (
+        "The old one can no longer be withdrawn, for its fragment was pruned. Where the new one "
+        f"repeats it, withdraw that: `v6share forget {shown_hash(one.now)}`"
+        if one.before in known.sealed
+        else f"Where the new content replaces the old: `v6share forget {before}`"
+    )
     message = (
         f"{one.path}: other content than before; the old one counts as input {before}, and "
-        f"both count now. Where the new content replaces the old: `v6share forget {before}`"
+        f"both count now. {way_out}"
     )
     return message, {"path": one.path, "input_before": one.before, "input_now": one.now}

@@ -1,5 +1,5 @@
--- what: per family, traffic_5m holds exactly what the ledger counted, to the byte
--- found: of family {family} traffic_5m holds {bytes_too_many} bytes, {packets_too_many} packets, {records_too_many} records too many (negative: too few)
+-- what: per family, traffic_5m holds exactly what the ledger counted, to the byte (traffic_1d where that was pruned)
+-- found: of family {family} traffic holds {bytes_too_many} bytes, {packets_too_many} packets, {records_too_many} records too many (negative: too few)
 -- severity: fail
 -- scope: replacements
 WITH ledger AS (
@@ -14,6 +14,17 @@ WITH ledger AS (
   WHERE disposition = 'counted'
   GROUP BY family
 ),
+kept AS (
+  SELECT coalesce(max(kept_from), '-infinity'::DATE) AS since
+  FROM ledger_pruned
+  WHERE part = 'traffic_5m'
+),
+-- The finest rows there are of each day.
+finest AS (
+  SELECT * FROM traffic_5m
+  UNION ALL
+  SELECT * FROM traffic_1d WHERE window_start < (SELECT since FROM kept)
+),
 traffic AS (
   SELECT
     family,
@@ -22,7 +33,7 @@ traffic AS (
     sum(bytes) AS bytes,
     sum(sampled_packets) AS sampled_packets,
     sum(sampled_bytes) AS sampled_bytes
-  FROM traffic_5m
+  FROM finest
   GROUP BY family
 )
 SELECT

@@ -1,4 +1,4 @@
--- what: traffic_1d equals traffic_1h summed up per day, app and family
+-- what: traffic_1d equals traffic_1h summed up per day, app and family, where that is kept
 -- found: on {window_start} app {app}, family {family}, has {bytes_rolled_up} bytes in traffic_1d, {bytes_summed} in traffic_1h, or other counters differ
 -- severity: fail
 -- scope: days
@@ -16,6 +16,8 @@ WITH coarse AS (
     sum(bytes_variance) AS bytes_variance,
     sum(bytes_error_unknown) AS bytes_error_unknown
   FROM traffic_1d
+  WHERE window_start >= coalesce(
+    (SELECT max(kept_from) FROM ledger_pruned WHERE part = 'traffic_1h'), '-infinity'::DATE)
   GROUP BY window_start, app, family
 ),
 fine AS (

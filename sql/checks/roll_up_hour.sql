@@ -1,4 +1,4 @@
--- what: traffic_1h equals traffic_5m summed up per hour, app and family
+-- what: traffic_1h equals traffic_5m summed up per hour, app and family, where that is kept
 -- found: at {window_start} app {app}, family {family}, has {bytes_rolled_up} bytes in traffic_1h, {bytes_summed} in traffic_5m, or other counters differ
 -- severity: fail
 -- scope: days
@@ -16,6 +16,8 @@ WITH coarse AS (
     sum(bytes_variance) AS bytes_variance,
     sum(bytes_error_unknown) AS bytes_error_unknown
   FROM traffic_1h
+  WHERE window_start >= coalesce(
+    (SELECT max(kept_from) FROM ledger_pruned WHERE part = 'traffic_5m'), '-infinity'::DATE)
   GROUP BY window_start, app, family
 ),
 fine AS (

@@ -13,7 +13,8 @@
 --          Where exporters sample (sampled in kpi_stage2_active_clients says so), a client of whom
 --          no packet was drawn is missing: a lower bound. Days of wrong
 --          clocks stand here, too: final_days has those that count
--- source:  clients_1d, dim_vantages
+--          Days whose sketches were pruned have the counts of then (client_counts_1d)
+-- source:  clients_1d, client_counts_1d, dim_vantages
 -- kept:    by day
 CREATE VIEW definitions.kpi_stage2_daily_clients AS
 WITH sketches AS (
@@ -35,18 +36,27 @@ united AS (
   FROM sketches
   GROUP BY day, scope, id, unit, family
 ),
-counted AS (
+found AS (
   SELECT
     day, scope, id, unit, family, theta, client_keys,
     coalesce(of_one, list_unique(list_filter(flatten(several), lambda hash: hash < theta)))::BIGINT
       AS found
   FROM united
+),
+counted AS (
+  SELECT
+    day, scope, id, unit, family, CASE client_keys WHEN 1 THEN found END AS hashes, theta,
+    client_keys
+  FROM found
+  WHERE found > 0
+  UNION ALL
+  SELECT day, scope, id, unit, family, hashes, theta, client_keys
+  FROM main.client_counts_1d
 )
 SELECT
-  day, scope, id, unit, family, CASE client_keys WHEN 1 THEN found END AS hashes, theta,
+  day, scope, id, unit, family, hashes, theta,
   main.theta_estimate(hashes, theta) AS clients,
   CASE WHEN theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
   client_keys
 FROM counted
-WHERE found > 0
 ORDER BY day, scope, id, unit, family

@@ -34,6 +34,7 @@ from v6share.warehouse import commit as committer, rebuild
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.ledger.known_inputs import known_inputs
+from v6share.warehouse.merge import merge_fragments
 
 def dying(function, after, calls):
     def wrapped(*args, **named):
@@ -51,7 +52,7 @@ workspace, point, nth = Workspace(Path(sys.argv[2])), sys.argv[3], int(sys.argv[
 names = {
     "before append": (journal, "append", False),
     "after append": (journal, "append", True),
-    "in a merge": (committer, "upsert_rows", True),
+    "in a merge": (merge_fragments, "upsert_rows", True),
     "in an emptied day": (committer, "delete_days", True),
     "before refusals": (committer, "write_refusals", False),
     "after refusals": (committer, "write_refusals", True),

@@ -21,6 +21,7 @@ Key = Literal[
     "judged_whole",
     "replaced",
     "judged_final_day",
+    "base",
 ]
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import duckdb
 
-from v6share.schemas.aggregates import AGGREGATES
+from v6share.schemas.aggregates import AGGREGATES, CLIENT_COUNTS_1D
 from v6share.warehouse.database.touched import (
     EVERYTHING,
     NOTHING,
@@ -32,7 +32,7 @@ from v6share.warehouse.database.views import Kept, View, read_views
 # Days of a result that are made at once: as many as fit into memory where all are made.
 DAYS_AT_ONCE: Final = 62
 
-_DAY_OF: Final = {table.name: table.day for table in AGGREGATES}
+_DAY_OF: Final = {table.name: table.day for table in (*AGGREGATES, CLIENT_COUNTS_1D)}
 
 
 def refresh_results(connection: duckdb.DuckDBPyConnection) -> list[str]:

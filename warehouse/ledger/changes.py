@@ -5,7 +5,7 @@ wins; the same entries a second time change nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final, Literal
@@ -19,6 +19,7 @@ from v6share.warehouse.ledger.journal import (
     FinalDay,
     FinalDays,
     Forget,
+    Prune,
     Quarantine,
     Run,
     Seen,
@@ -36,7 +37,8 @@ class FileRow:
     """One row of ledger_files. ``figures`` are its rows_in, rows_counted, rows_rejected,
     first_start and last_end; None until they are read from the fragment. ``fragment``: what the
     fragment's file is known by, where that was said. ``client_key``: the number of the key that
-    counted then.
+    counted then. ``sealed_at``: since when nothing changes the row any more, for its fragment may
+    be gone; None before.
     """
 
     key: FragmentKey
@@ -49,6 +51,7 @@ class FileRow:
     figures: tuple[int, int, int, datetime | None, datetime | None] | None = None
     fragment: FragmentFile | None = None
     client_key: int = 0
+    sealed_at: datetime | None = None
 
 
 @dataclass
@@ -59,7 +62,8 @@ class Changes:
     refused: the quarantine entry per input that stands quarantined now; None where none does.
     final_days: by day and revision, what was published and when. keys: the ids of the client keys,
     the first one first. new_keys: since when those count that the ledger does not have yet, by
-    number.
+    number. sealed: inputs that are from now on. pruned: by the part, the entry that says from
+    which day on it is kept. base: the entry that made the base which counts from now on.
     """
 
     rows: dict[str, dict[FragmentKey, FileRow]] = field(default_factory=lambda: defaultdict(dict))
@@ -71,6 +75,9 @@ class Changes:
     final_days: dict[tuple[date, int], tuple[datetime, FinalDay]] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     new_keys: dict[int, datetime] = field(default_factory=dict)
+    sealed: list[str] = field(default_factory=list)
+    pruned: dict[str, Prune] = field(default_factory=dict)
+    base: Prune | None = None
 
     @property
     def client_key(self) -> int:
@@ -78,9 +85,21 @@ class Changes:
         return max(0, len(self.keys) - 1)
 
     @property
+    def first_days(self) -> list[tuple[str, date]]:
+        """Of each added input that has counted rows: its path, and the UTC day of the first."""
+        rows = [self.rows[one.key.input_id].get(one.key) for one in self.added]
+        figures = [(row.path, row.figures[3]) for row in rows if row and row.figures]
+        return [(path, first.date()) for path, first in figures if first is not None]
+
+    @property
+    def horizons(self) -> dict[str, date]:
+        """From which day on parts are kept, of those of which that changes."""
+        return {part: one.kept_from[part] for part, one in self.pruned.items()}
+
+    @property
     def changes_tables(self) -> bool:
         """Whether readers would see a difference, apart from the list of runs."""
-        return bool(self.added or self.removed or self.refused)
+        return bool(self.added or self.removed or self.refused or self.sealed or self.pruned)
 
 
 def inputs_named(entries: Iterable[Entry]) -> set[str]:
@@ -92,7 +111,7 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
                 named.update(one.input_id for one in entry.inputs)
             case Quarantine():
                 named.add(entry.input_id)
-            case Forget():
+            case Forget() | Prune():
                 named.update(entry.input_ids)
             case Seen() | Run() | FinalDays() | ClientKey():
                 pass
@@ -100,13 +119,16 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
 
 
 def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
-    """Of each input that is committed or withdrawn: what counts in the end; None where nothing."""
+    """Of each input that is committed or withdrawn: what counts in the end by its own fragment.
+
+    None where nothing does, and where it is sealed: it counts by the base then.
+    """
     live: dict[str, CommittedInput | None] = {}
     for entry in entries:
         match entry:
             case Commit():
                 live.update((one.input_id, one) for one in entry.inputs)
-            case Forget():
+            case Forget() | Prune():
                 live.update(dict.fromkeys(entry.input_ids))
             case Quarantine() | Seen() | Run() | FinalDays() | ClientKey():
                 pass
@@ -158,6 +180,15 @@ def _apply(changes: Changes, entry: Entry) -> None:
             changes.seen[entry.path] = SeenFile(
                 entry.path, entry.size, entry.mtime_ns, entry.input_id
             )
+        case Prune():
+            _prune(changes, entry)
+        case Run() | FinalDays() | ClientKey():
+            _note(changes, entry)
+
+
+def _note(changes: Changes, entry: Run | FinalDays | ClientKey) -> None:
+    """Take over what is about no input."""
+    match entry:
         case Run():
             changes.runs[entry.run_id] = entry
         case FinalDays():
@@ -173,9 +204,33 @@ def _take_key(changes: Changes, entry: ClientKey) -> None:
         changes.keys.append(entry.key_id)
 
 
+def _prune(changes: Changes, entry: Prune) -> None:
+    for input_id in entry.input_ids:
+        versions = changes.rows[input_id]
+        if not _is_sealed(versions):
+            for key, row in versions.items():
+                versions[key] = replace(row, sealed_at=entry.at)
+            changes.sealed.append(input_id)
+    for part, day in entry.kept_from.items():
+        before = changes.pruned.get(part)
+        if before is None or before.kept_from[part] < day:
+            changes.pruned[part] = entry
+    changes.base = changes.base if entry.base is None else entry
+
+
+def _is_sealed(versions: Mapping[FragmentKey, FileRow]) -> bool:
+    """Whether an input is: then no entry changes it, also none from before it was.
+
+    A warehouse that is made anew begins with the inputs that are sealed in the end.
+    """
+    return any(row.sealed_at is not None for row in versions.values())
+
+
 def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
     changes.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
     versions = changes.rows[one.input_id]
+    if _is_sealed(versions):
+        return
     old = versions.get(one.key)
     if old is not None and old.status == "committed" and not _is_rewritten(old, one):
         return
@@ -210,6 +265,8 @@ def _is_rewritten(old: FileRow, one: CommittedInput) -> bool:
 def _quarantine(changes: Changes, entry: Quarantine) -> None:
     changes.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
     versions = changes.rows[entry.input_id]
+    if _is_sealed(versions):
+        return
     old = versions.get(entry.key)
     if old is not None and old.status == "committed":
         return  # The very same versions have counted it: what is counted stays.
@@ -230,6 +287,8 @@ def _quarantine(changes: Changes, entry: Quarantine) -> None:
 def _forget(changes: Changes, entry: Forget) -> None:
     for input_id in entry.input_ids:
         versions = changes.rows[input_id]
+        if _is_sealed(versions):
+            continue
         for key, row in versions.items():
             if row.status in ("committed", "quarantined"):
                 versions[key] = replace(

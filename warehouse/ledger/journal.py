@@ -242,7 +242,28 @@ class ClientKey:
     key_id: Text
 
 
-Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays | ClientKey
+@dataclass(frozen=True)
+class Prune:
+    """What is removed from here on.
+
+    kept_from: the first day of which rows are kept, by the name of the table; ``quarantine``: of
+    notes of refused inputs. input_ids: inputs that are sealed: they count as they are, for ever,
+    and their fragments may be gone. base: what the file of the base is known by that holds the sums
+    of all inputs that are sealed until now, and the counts of clients of days without sketches;
+    None where the one of an earlier entry goes on to.
+    """
+
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["prune"] = field(default="prune", kw_only=True)
+    run_id: Text
+    at: Time
+    kept_from: dict[Text, Day]
+    input_ids: tuple[Text, ...] = ()
+    base: FragmentFile | None = None
+
+
+Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays | ClientKey | Prune
 
 _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 
@@ -319,6 +340,15 @@ def _followed(path: Path, chain: "_Chain", size: int) -> Iterator[tuple[int, byt
                 return
             chain.follow(line)
             yield begin, line
+
+
+def last_base(path: Path, after: Mark = BEGINNING) -> Prune | None:
+    """The last entry behind a mark that made a base; None where none did. Errors as ``read``."""
+    found = None
+    for entry, _ in read(path, after):
+        if isinstance(entry, Prune) and entry.base is not None:
+            found = entry
+    return found
 
 
 class _Chain:

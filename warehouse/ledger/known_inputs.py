@@ -5,7 +5,7 @@ read it all again takes longer than to count a small file.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -21,13 +21,15 @@ class KnownInputs:
 
     files: (size, mtime_ns, input_id) by path, as last seen. committed: the live version of each
     input. quarantined: the versions that refused an input. forgotten: withdrawn inputs that are
-    not committed again.
+    not committed again. sealed: committed inputs that stay as they were counted, for their
+    fragments were pruned.
     """
 
     files: dict[str, tuple[int, int, str]]
     committed: dict[str, FragmentKey]
     quarantined: set[FragmentKey]
     forgotten: set[str]
+    sealed: set[str] = field(default_factory=set)
 
     def input_of(self, path: str, size: int, mtime_ns: int) -> str | None:
         """The input that a file holds, if it is unchanged since it was last seen."""
@@ -54,6 +56,8 @@ class KnownInputs:
                 self.committed[input_id] = live
             elif "forgotten" in status.values():
                 self.forgotten.add(input_id)
+            if any(row.sealed_at is not None for row in versions.values()):
+                self.sealed.add(input_id)
             self.quarantined.difference_update(status)
             self.quarantined.update(key for key, what in status.items() if what == "quarantined")
 
@@ -74,7 +78,13 @@ def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
         quarantined=set(_keys(connection, "quarantined")),
         forgotten={key.input_id for key in _keys(connection, "forgotten")}
         - {key.input_id for key in committed},
+        sealed=_sealed(connection),
     )
+
+
+def _sealed(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT input_id FROM ledger_files WHERE sealed_at IS NOT NULL")
+    return {input_id for (input_id,) in rows.fetchall()}
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKey]:

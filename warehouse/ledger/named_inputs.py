@@ -19,19 +19,21 @@ class NamedInput:
     """An input by all that a person may call it: its id, and the paths where it was found.
 
     withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
+    sealed: its fragment was pruned, so that it can no longer be withdrawn.
     """
 
     input_id: str
     paths: frozenset[str]
     withdrawn: bool
     at: datetime
+    sealed: bool = False
 
 
 def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
     """Every input that counts, is refused or is withdrawn, by id."""
     rows = connection.execute(
         "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
-        "bool_and(f.status = 'forgotten'), max(f.committed_at) "
+        "bool_and(f.status = 'forgotten'), max(f.committed_at), bool_or(sealed_at IS NOT NULL) "
         "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
         "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
     ).fetchall()

@@ -15,10 +15,10 @@ class Sorted:
     """Outcomes by what they mean for the ledger.
 
     committed: one outcome for each new content. copies: files whose content is committed, now or
-    before. refused: one outcome for each newly refused content. refused_copies: other files
-    with that content. refused_again: files whose content was refused before, by the same versions.
-    forgotten: files whose content is withdrawn. busy: files still being written. failed: files
-    whose bytes could not be had.
+    before, or is sealed, whatever came out. refused: one outcome for each newly refused content.
+    refused_copies: other files with that content. refused_again: files whose content was refused
+    before, by the same versions. forgotten: files whose content is withdrawn. busy: files still
+    being written. failed: files whose bytes could not be had.
     """
 
     committed: list[Outcome] = field(default_factory=list)
@@ -50,6 +50,8 @@ def sort_outcomes(
             result.failed.append(one)
         elif _key(one).input_id in withdrawn:
             result.forgotten.append(one)
+        elif _key(one).input_id in known.sealed:
+            result.copies.append(one)
         elif one.status == "quarantined":
             _refusals(result, _key(one), known, refused).append(one)
             refused.add(_key(one))

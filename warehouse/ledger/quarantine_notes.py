@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import duckdb
+
 from v6share.warehouse.ledger.journal import Quarantine
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
@@ -27,6 +29,20 @@ def write_refusals(workspace: Workspace, refused: Mapping[str, Quarantine | None
             storage.remove(file)
         else:
             _write(file, entry)
+
+
+def remove_old_notes(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Remove the files of inputs that were refused before the day from which these are kept.
+
+    The ledger goes on to know the refusals, so that no run tries these inputs again.
+    """
+    old = connection.execute(
+        "SELECT input_id FROM ledger_files WHERE status = 'quarantined' GROUP BY input_id "
+        "HAVING max(committed_at) < "
+        "(SELECT CAST(kept_from AS TIMESTAMP) FROM ledger_pruned WHERE part = 'quarantine')"
+    ).fetchall()
+    for (input_id,) in old:
+        storage.remove(refusal_file(workspace, input_id))
 
 
 def _write(file: Path, entry: Quarantine) -> None:

@@ -16,7 +16,7 @@ from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 
-Fate = Literal["todo", "known", "refused", "forgotten"]
+Fate = Literal["todo", "known", "sealed", "refused", "forgotten"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def sort_out(
 ) -> dict[Fate, list[FoundInput]]:
     """The found files by what is to be done with them, each list in the given order.
 
-    todo: new, changed, or counted by other versions. known: committed by these versions.
+    todo: new, changed, or counted by other versions. known: committed by these versions. sealed:
+    committed by whatever versions, for ever.
     refused: quarantined by these versions and this ``--dialect``. forgotten: withdrawn, and to be
     left out.
     """
@@ -88,6 +89,7 @@ def sort_out(
     sorted_out: dict[Fate, list[FoundInput]] = {
         "todo": [],
         "known": [],
+        "sealed": [],
         "refused": [],
         "forgotten": [],
     }
@@ -113,6 +115,8 @@ def _fate(
 ) -> Fate:
     if input_id is None:
         return "todo"
+    if input_id in known.sealed:
+        return "sealed"
     live = known.committed.get(input_id)
     if live is not None and versions.count(live):
         return "known"

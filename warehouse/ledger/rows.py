@@ -16,6 +16,7 @@ from v6share.schemas.ledger import (
     LEDGER_FILES,
     LEDGER_FINAL_DAYS,
     LEDGER_KEYS,
+    LEDGER_PRUNED,
     LEDGER_RUNS,
 )
 from v6share.schemas.text.plain import storable
@@ -33,11 +34,12 @@ from v6share.warehouse.ledger.journal import Run, SeenFile
 WITH_FRAGMENTS: Final = (
     "LEFT JOIN private.fragments w USING (input_id, dialect, rules_version, catalog_version)"
 )
-# The live version of each input, with its path and what its fragment is known by: the columns that
-# a wanted fragment is made from.
+# The live version of each input that counts by its fragment, with its path and what that is known
+# by: the columns that a wanted fragment is made from. What is sealed counts by the base.
 LIVE_FRAGMENTS: Final = (
     "SELECT input_id, dialect, rules_version, catalog_version, f.path, w.sha256, w.size, "
-    f"f.client_key FROM ledger_files f {WITH_FRAGMENTS} WHERE status = 'committed'"
+    f"f.client_key FROM ledger_files f {WITH_FRAGMENTS} "
+    "WHERE status = 'committed' AND sealed_at IS NULL"
 )
 
 
@@ -53,8 +55,8 @@ def file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[Fi
     """Every row of these inputs, by whatever versions. named: input ids."""
     rows = connection.execute(
         "SELECT input_id, dialect, rules_version, catalog_version, f.path, f.size, run_id, status, "
-        "reason, committed_at, w.sha256, w.size, client_key, rows_in, rows_counted, rows_rejected, "
-        f"first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
+        "reason, committed_at, w.sha256, w.size, client_key, sealed_at, rows_in, rows_counted, "
+        f"rows_rejected, first_start, last_end FROM ledger_files f {WITH_FRAGMENTS} "
         "WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
         [sorted(named)],
     ).fetchall()
@@ -63,7 +65,8 @@ def file_rows(connection: duckdb.DuckDBPyConnection, named: set[str]) -> list[Fi
             _file_row(*row[:10]),
             fragment=fragment_file(*row[10:12]),
             client_key=row[12],
-            figures=tuple(row[13:]),
+            sealed_at=row[13],
+            figures=tuple(row[14:]),
         )
         for row in rows
     ]
@@ -110,6 +113,7 @@ def _file_record(row: FileRow) -> dict[str, Any]:
         "last_end": last,
         "committed_at": row.committed_at,
         "client_key": row.client_key,
+        "sealed_at": row.sealed_at,
     }
 
 
@@ -137,12 +141,15 @@ def _replace(
 
 
 def _write_fragments(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
-    """Keep what the fragments are known by."""
+    """Keep what the fragments are known by, of inputs that are not sealed."""
+    if changes.sealed:
+        sealed = pa.table({"input_id": changes.sealed})
+        delete_matching(connection, "private.fragments", "input_id", sealed)
     known = [
         {**vars(row.key), **vars(row.fragment)}
         for rows in changes.rows.values()
         for row in rows.values()
-        if row.fragment is not None
+        if row.fragment is not None and row.sealed_at is None
     ]
     if known:
         rows = pa.Table.from_pylist(known)
@@ -201,3 +208,15 @@ def _write_keys(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None
         rows = pa.Table.from_pylist(records, schema=LEDGER_KEYS.arrow_schema)
         insert_rows(connection, LEDGER_KEYS.name, rows)
         note_touched(connection, [LEDGER_KEYS.name])
+
+
+def write_pruned(connection: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    """Write from which day on parts are kept; part of a transaction."""
+    if not changes.pruned:
+        return
+    records = [
+        {"part": part, "kept_from": one.kept_from[part], "pruned_at": one.at, "run_id": one.run_id}
+        for part, one in changes.pruned.items()
+    ]
+    _replace(connection, LEDGER_PRUNED, "part", records)
+    note_touched(connection, [LEDGER_PRUNED.name])

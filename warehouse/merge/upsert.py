@@ -26,6 +26,7 @@ from v6share.schemas.columns import Kind, Table
 from v6share.schemas.merge_rows import combine, roll_up
 from v6share.warehouse.database.arrow import delete_matching, fetch_table, insert_rows
 from v6share.warehouse.database.touched import note_touched_days, note_touched_rows
+from v6share.warehouse.merge.horizons import read_horizons, rows_kept
 
 _WINDOW_US: Final = {TRAFFIC_1H.name: HOUR_MS * 1000, TRAFFIC_1D.name: DAY_MS * 1000}
 # Staged rows that are merged at once; a row takes about 200 bytes, as much as 25 hashes.
@@ -39,16 +40,17 @@ def with_roll_ups(table: Table) -> tuple[Table, ...]:
 
 
 def upsert_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
-    """Merge partial aggregates into a table and into its roll-ups.
+    """Merge partial aggregates into a table and into its roll-ups, from their horizons on.
 
     rows: as ``combine`` gives them. Raises SumBeyondRangeError. Two calls in one transaction must
     not share a key: the second would delete rows that the first inserted, and DuckDB 2.0.0 reads
     garbage after such a delete, once the inserted rows fill row groups.
     """
+    horizons = read_horizons(connection)
     for kept in with_roll_ups(table):
         if kept is not table:
             rows = roll_up(kept, rows, _WINDOW_US[kept.name])
-        _merge_into(connection, kept, rows)
+        _merge_into(connection, kept, rows_kept(rows, kept, horizons))
 
 
 def _merge_into(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

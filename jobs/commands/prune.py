@@ -1,0 +1,129 @@
+"""``v6share prune``: what the settings do not keep goes, and no KPI changes."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
+
+import pyarrow as pa
+
+from v6share import __version__
+from v6share.jobs.steps.check_and_publish import check_and_publish
+from v6share.jobs.steps.gate import JobGate, job_gate
+from v6share.jobs.steps.run_context import new_run_id, utc_now
+from v6share.jobs.terminal import interrupt, messages
+from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.invocation import Invocation
+from v6share.jobs.terminal.stdout import write_table
+from v6share.render.text import Form
+from v6share.render.values import bytes_for_people
+from v6share.schemas.errors import UserError
+from v6share.schemas.fragment import RULES_VERSION
+from v6share.schemas.settings import Retention, Settings
+from v6share.warehouse.database.compact import compact, is_worthwhile
+from v6share.warehouse.kept.refresh import refresh_results
+from v6share.warehouse.ledger.journal import Run
+from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
+from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.prune import Part, find_prunable, prune, sweep
+from v6share.warehouse.status import newest_catalog_version
+from v6share.workspace import storage
+from v6share.workspace.find import find_workspace
+from v6share.workspace.lock import hold
+from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
+
+_SCHEMA = pa.schema(
+    [
+        ("part", pa.string()),
+        ("kept_from", pa.date32()),
+        ("rows", pa.int64()),
+        ("files", pa.int64()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+
+def main(
+    invocation: Invocation,
+    *,
+    dry_run: bool,
+    wait: float,
+    publish: bool,
+    gate: bool | None,
+    form: Form,
+) -> ExitCode:
+    """Print what goes; without ``dry_run`` let it go, check, publish, and tidy up the disk."""
+    workspace = find_workspace(invocation.root)
+    refuse_lost_journal(workspace)
+    if not storage.exists(workspace.journal):
+        raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
+    settings = read_settings(workspace, {"--gate": gate})
+    if settings.retention == Retention():
+        messages.say("the settings keep all for ever: [retention] in v6share.toml says otherwise")
+    leaving = interrupt.leaving(interrupt.NOTHING_HALF_DONE)
+    with leaving, hold(workspace, invocation.command, wait):
+        now = utc_now()
+        with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+            refuse_lost_runs(connection, workspace)
+            refresh_results(connection)
+            wanted = find_prunable(connection, workspace, settings.retention, now)
+            catalog_version = newest_catalog_version(connection)
+        if dry_run:
+            _write(wanted.parts, form, "To be pruned")
+            return ExitCode.DONE
+        with job_gate(workspace, settings.quality) as judge:
+            if wanted:
+                run = _run_entry(invocation.command, catalog_version, now)
+                prune(workspace, wanted, run, settings.run.threads)
+            _write(wanted.parts, form, "Pruned")
+            _finish(workspace, settings, judge, publish=publish)
+    return ExitCode.DONE
+
+
+def _run_entry(command: str, catalog_version: str, now: datetime) -> Run:
+    return Run(
+        run_id=new_run_id(now),
+        command=command,
+        code_version=__version__,
+        rules_version=RULES_VERSION,
+        catalog_version=catalog_version,
+        started_at=now,
+        finished_at=now,
+        inputs_committed=0,
+        inputs_known=0,
+        inputs_quarantined=0,
+        rows_in=0,
+        rows_counted=0,
+        rows_rejected=0,
+        outcome="committed",
+    )
+
+
+def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish: bool) -> None:
+    """Check and publish; then remove from disk what nothing names any more.
+
+    Also what an earlier call left that was broken off. Where a check fails the files stay.
+    """
+    with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+        pays = is_worthwhile(connection)
+    if pays:
+        compact(workspace.warehouse, workspace)
+        # It would be made equal row by row, and stay as large as it is.
+        storage.remove(workspace.standby)
+    with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+        check_and_publish(connection, workspace, judge, wanted=publish)
+        gone = sweep(connection, workspace)
+    if gone.files:
+        messages.say(
+            f"{gone.files:,} files of state are removed ({bytes_for_people(gone.bytes)})",
+            files=gone.files,
+            bytes=gone.bytes,
+        )
+
+
+def _write(parts: Iterable[Part], form: Form, title: str) -> None:
+    rows = [asdict(one) for one in parts]
+    write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title=title, limit=0)
+    if not rows:
+        messages.say("there is nothing to prune")
