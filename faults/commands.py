@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,10 @@ _BACKFILL: Final = ("backfill", "--since", "2025-09-01", "--until", "2025-09-08"
 _BACKFILL_ALL: Final = (*_BACKFILL, "--reprocess", "all")
 _REPAIR: Final = ("doctor", "--repair")
 _CHECK: Final = ("check", "--results")
+_PRUNE: Final = ("prune",)
+_RETENTION: Final = "[retention]\nfive_minute_days = 1\nhourly_days = 2\nfragment_days = 1\n"
+# How long before all others an input was counted, so that its fragment is old.
+_LONG_AGO: Final = timedelta(days=400)
 
 # A file that is refused now or was before, and an input that is withdrawn already.
 FINE: Final = (0, 1)
@@ -62,6 +67,7 @@ COMMANDS: Final = (
     # Where nothing is left to be mended, the log of a warehouse waits for a command that writes.
     Disturbed("repair", "without warehouse", "all", _REPAIR, [(_REPAIR, (0,)), (RUN, FINE)]),
     Disturbed("check", "all", "all", _CHECK, [(_CHECK, (0,))]),
+    Disturbed("prune", "old", "pruned", _PRUNE, [(_PRUNE, (0,))]),
 )
 # What may happen at once, and how it is brought to an end that is always the same.
 AT_ONCE: Final = (
@@ -73,6 +79,7 @@ AT_ONCE: Final = (
     ("rebuild",),
     _BACKFILL_ALL,
     ("check", "--wait", "60"),
+    ("prune", "--wait", "60"),
     ("status",),
     ("doctor",),
     ("kpi",),
@@ -126,7 +133,9 @@ class World:
         self._state("recounted", "changed", RUN)
         self._state("forgotten", "all", _FORGET)
         (self._state("without warehouse", "all") / "state" / "warehouse.duckdb").unlink()
-        for end in ("all", "recounted", "forgotten"):
+        self._make_old()
+        self._state("pruned", "old", _PRUNE)
+        for end in ("all", "recounted", "forgotten", "pruned"):
             root = self.place / end
             self.wanted[end] = in_child(partial(tables_of, root))
 
@@ -161,13 +170,24 @@ class World:
             _must(self.command(root, arguments), FINE)
         return root
 
+    def _make_old(self) -> None:
+        """A workspace with an input that was counted long ago, and settings that let it go."""
+        older = self.place / "older"
+        sample = ["sample", str(older), "--flows", "500", "--days", "2", "--start", "2025-08-20"]
+        _must(Command(sample, self.place / "said"))
+        old = self.copy("all", self.place / "old")
+        (old / "v6share.toml").write_text(_RETENTION, encoding="utf-8")
+        (file,) = (older / "flows").glob("fixed-*.parquet")
+        _must(self.command(old, ("run", str(let_rest(file))), clock_back=_LONG_AGO))
+
     def _arrive(self, file: Path) -> None:
         let_rest(Path(shutil.copy(file, self.flows)))
 
 
-def let_rest(file: Path) -> None:
-    """Make a file as old as one that nobody writes any more."""
+def let_rest(file: Path) -> Path:
+    """Make a file as old as one that nobody writes any more; the file."""
     os.utime(file, (time.time() - 3600,) * 2)
+    return file
 
 
 def _rename_an_app(catalog: Path) -> None:

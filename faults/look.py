@@ -16,7 +16,11 @@ from faults.processes import Ended
 ROOT: Final = Path(__file__).parents[1]
 # When and by which run something was done is no property of the flows.
 _TABLES_OF_THE_RUN: Final = ("ledger_runs", "ledger_final_days", "checks", "check_results")
-_OF_THE_RUN: Final = {"ledger_files": ("run_id", "committed_at"), "ledger_keys": ("since",)}
+_OF_THE_RUN: Final = {
+    "ledger_files": ("run_id", "committed_at", "sealed_at"),
+    "ledger_keys": ("since",),
+    "ledger_pruned": ("pruned_at", "run_id"),
+}
 _SUMS: Final = (
     "SELECT (SELECT count(*) FROM ledger_files), (SELECT sum(bytes) FROM traffic_5m), "
     "(SELECT sum(records) FROM traffic_1d), (SELECT count(*) FROM ledger_runs)"
@@ -31,6 +35,7 @@ _KEPT: Final = re.compile(
     r"(catalog|quality)/[^/]+|v6share\.toml"
     r"|state/(warehouse\.duckdb|journal\.jsonl|client\.key|lock|wanted|stream\.lock|stream\.json)"
     r"|state/fragments/[0-9a-f]{2}/[0-9a-f]{64}\.parquet|state/quarantine/[0-9a-f]{16}\.json"
+    r"|state/bases/[0-9TZ]+-[0-9a-f]{8}\.duckdb"
     r"|published/(v6share|\.standby)\.duckdb"
 )
 # What workers leave that were killed. It is removed by the next run that counts something, when it

@@ -281,7 +281,12 @@ def _file(name: str, folders: tuple[str, ...]) -> str:
     if name in _FILES:
         return _FILES[name]
     inner = folders[1] if len(folders) > 1 else ""
-    of_folder = {"quarantine": "note of a refusal", "outcomes": "outcomes", "tmp": "spill"}
+    of_folder = {
+        "quarantine": "note of a refusal",
+        "outcomes": "outcomes",
+        "tmp": "spill",
+        "bases": "base",
+    }
     if inner in of_folder:
         return of_folder[inner]
     if name.endswith(".parquet"):

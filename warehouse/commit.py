@@ -277,7 +277,7 @@ def _change_tables(
     days = _days_to_rebuild(connection, workspace, changes.removed)
     survivors = _still_live(_survivors(connection, workspace, changes.removed, days), live_at_end)
     _withdraw(connection, changes.removed, days)
-    if changes.removed:
+    if changes.removed or changes.pruned:
         # What a commit that only adds proves of itself is to be checked now.
         write_state(connection, "replaced", "yes")
     new = (replace(_source(workspace, row), is_new=is_new) for row in changes.added)

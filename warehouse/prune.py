@@ -64,6 +64,8 @@ from v6share.workspace.paths import Workspace
 FRAGMENTS: Final = "fragments"
 _HOURLY: Final = (TRAFFIC_1H, RTT_1H, HEALTH_1H)
 _KEYS_AT_ONCE: Final = 10_000
+# Fragments that go at once: of each some kilobytes of its ledger are in memory.
+MOST_FRAGMENTS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ class Part:
 @dataclass(frozen=True)
 class Wanted:
     """What is to be pruned. sources: the fragments that are to go. counts: of the clients of all
-    days without sketches, those that lose them now too; None where none loses them now.
+    days without sketches, those that lose them now too; None where none loses them now. waiting:
+    how many fragments are to go the next time.
     """
 
     parts: Sequence[Part] = ()
     kept_from: Horizons = field(default_factory=dict)
     sources: Sequence[FragmentSource] = ()
     counts: pa.Table | None = None
+    waiting: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.parts)
@@ -122,14 +126,15 @@ def find_prunable(
         if notes.files:
             kept_from[QUARANTINE] = day
             parts.append(notes)
-    sources: list[FragmentSource] = []
+    old: list[FragmentSource] = []
     if retention.fragment_days is not None and as_of is not None:
-        sources = _old_fragments(connection, workspace, retention.fragment_days, as_of, moment)
-        if sources:
-            parts.append(_size_of(sources))
+        old = _old_fragments(connection, workspace, retention.fragment_days, as_of, moment)
+    sources = old[:MOST_FRAGMENTS]
+    if sources:
+        parts.append(_size_of(sources))
     loses_sketches = CLIENTS_1D.name in kept_from
     counts = client_counts(connection, kept_from[CLIENTS_1D.name]) if loses_sketches else None
-    return Wanted(parts, kept_from, sources, counts)
+    return Wanted(parts, kept_from, sources, counts, len(old) - len(sources))
 
 
 def _days_kept_from(retention: Retention, as_of: date) -> Horizons:

@@ -18,10 +18,11 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.jobs.terminal.stdout import write_tables
 from v6share.render.text import SeveralForm
 from v6share.render.values import iso_time, shown_hash
+from v6share.schemas.aggregates import CLIENTS_1D
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
-from v6share.warehouse.database.connect import DamagedFile
+from v6share.warehouse.database.connect import Connection, DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
 from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.client_keys import refuse_other_key
@@ -40,6 +41,8 @@ from v6share.warehouse.ledger.named_inputs import (
     names_like,
 )
 from v6share.warehouse.ledger.rows import key_ids
+from v6share.warehouse.ledger.times import begins_before
+from v6share.warehouse.merge.horizons import read_horizons
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
@@ -91,6 +94,7 @@ def main(
             record(connection, workspace, entries)
             write_tables({"withdrawn": _table(meant.values())}, form)
             _say_what_copies_lose(meant.values())
+            _say_what_counts_stay(connection, tuple(meant))
             check_and_publish(connection, workspace, judge, wanted=publish)
         finally:
             connection.close()
@@ -135,6 +139,16 @@ def _say_what_copies_lose(inputs: Iterable[NamedInput]) -> None:
                 "them counts any more",
                 input_id=one.input_id,
             )
+
+
+def _say_what_counts_stay(connection: Connection, ids: Sequence[str]) -> None:
+    """Say that clients are not taken out of the counts of days whose sketches are gone."""
+    day = read_horizons(connection).get(CLIENTS_1D.name)
+    if day is not None and begins_before(connection, ids, day):
+        messages.warn(
+            f"how many clients there were on a day before {day} stays as it is, with those of the "
+            "inputs, for the sketches of these days were pruned"
+        )
 
 
 def _table(inputs: Iterable[NamedInput]) -> pa.Table:

@@ -1,6 +1,5 @@
 """``v6share prune``: what the settings do not keep goes, and no KPI changes."""
 
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -25,7 +24,7 @@ from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.open import open_warehouse
-from v6share.warehouse.prune import Part, find_prunable, prune, sweep
+from v6share.warehouse.prune import Wanted, find_prunable, prune, sweep
 from v6share.warehouse.status import newest_catalog_version
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
@@ -70,13 +69,13 @@ def main(
             wanted = find_prunable(connection, workspace, settings.retention, now)
             catalog_version = newest_catalog_version(connection)
         if dry_run:
-            _write(wanted.parts, form, "To be pruned")
+            _write(wanted, form, "To be pruned")
             return ExitCode.DONE
         with job_gate(workspace, settings.quality) as judge:
             if wanted:
                 run = _run_entry(invocation.command, catalog_version, now)
                 prune(workspace, wanted, run, settings.run.threads)
-            _write(wanted.parts, form, "Pruned")
+            _write(wanted, form, "Pruned")
             _finish(workspace, settings, judge, publish=publish)
     return ExitCode.DONE
 
@@ -122,8 +121,13 @@ def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish
         )
 
 
-def _write(parts: Iterable[Part], form: Form, title: str) -> None:
-    rows = [asdict(one) for one in parts]
+def _write(wanted: Wanted, form: Form, title: str) -> None:
+    rows = [asdict(one) for one in wanted.parts]
     write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title=title, limit=0)
     if not rows:
         messages.say("there is nothing to prune")
+    if wanted.waiting:
+        messages.say(
+            f"{wanted.waiting:,} more fragments are old enough: `v6share prune` again lets them go",
+            fragments_waiting=wanted.waiting,
+        )

@@ -262,7 +262,7 @@ def _described_late(first: date, horizons: Horizons) -> str:
     """What is left out of records since a day, which is before one of the horizons."""
     lost = sorted(name for name, day in horizons.items() if first < day and name != QUARANTINE)
     clients = (
-        f"; its clients before {horizons[CLIENTS_1D.name]} are not in any count"
+        f"; how many clients there were on a day before {horizons[CLIENTS_1D.name]} stays as it is"
         if CLIENTS_1D.name in lost
         else ""
     )

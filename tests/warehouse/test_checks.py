@@ -34,6 +34,7 @@ from v6share.warehouse.checks import (
 )
 from v6share.warehouse.commit import record
 from v6share.warehouse.kept.refresh import refresh_results
+from v6share.warehouse.merge.horizons import PRUNED_TABLES
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.paths import Workspace
 
@@ -41,6 +42,12 @@ LEDGER_SUMS = ("records", "packets", "bytes", "sampled_packets", "sampled_bytes"
 LIST = (
     "INSERT INTO dim_exporters BY NAME SELECT '{}' AS exporter, "
     "'edge' AS vantage, 'r' AS role, FALSE AS white_box, FALSE AS override, 'one' AS directions"
+)
+WARNINGS = ("silent_exporters", "stray_days", "pruned_month")
+PRUNED = "INSERT INTO ledger_pruned VALUES ('{}', DATE '{}', TIMESTAMP '2026-04-01', 'r1')"
+CLIENTS = (
+    "INSERT INTO client_counts_1d "
+    "VALUES (DATE '2026-03-01', 'all', '', 'prefix', 'v4', 1, 18446744073709551615, 1)"
 )
 # A check, and what one of its clauses alone must find.
 HARMS = [
@@ -120,6 +127,10 @@ HARMS = [
         )
         for day in ("2026-02-27", "2026-03-04")
     ),
+    *(("pruned_rows", f"{PRUNED.format(table.name, '2026-03-02')}") for table in PRUNED_TABLES),
+    ("pruned_month", PRUNED.format("clients_1d", "2026-03-02")),
+    ("pruned_clients", CLIENTS),
+    ("pruned_clients", f"{PRUNED.format('clients_1d', '2026-03-09')}; {CLIENTS}; {CLIENTS}"),
     *(
         (f"unique_{table.name}", f"INSERT INTO {table.name} SELECT * FROM {table.name} LIMIT 1")
         for table in AGGREGATES
@@ -148,7 +159,7 @@ def test_every_check_finds_each_of_its_harms(workspace: Workspace) -> None:
         assert result.found, (name, harm)
         assert 0 < len(result.sample) <= 5
         assert "{" not in result.example
-        assert result.blocks == (name not in ("silent_exporters", "stray_days"))
+        assert result.blocks == (name not in WARNINGS)
         connection.execute("ROLLBACK")
     connection.close()
 
@@ -157,7 +168,7 @@ def test_a_check_of_some_days_finds_what_is_wrong_there_and_nothing_else(
     workspace: Workspace,
 ) -> None:
     checks = {check.name: check for check in read_checks()}
-    assert sum(check.scope == "days" for check in checks.values()) == 4 + len(AGGREGATES)
+    assert sum(check.scope == "days" for check in checks.values()) == 5 + len(AGGREGATES)
     connection = open_warehouse(workspace)
     made = [make_fragment(workspace, f"f{i}", i) for i in range(3)]
     record(connection, workspace, [commit(*made)])

@@ -31,11 +31,14 @@ from fragment_maker import (
 from v6share.schemas.aggregates import AGGREGATES, CLIENT_COUNTS_1D
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import LEDGERS
+from v6share.warehouse import base as based
 from v6share.warehouse import commit as committer
 from v6share.warehouse import prune as pruning
 from v6share.warehouse.base import BaseUnreadable, base_in_use
 from v6share.warehouse.checks import run_checks
 from v6share.warehouse.commit import record
+from v6share.warehouse.database import migrate as migrating
+from v6share.warehouse.database.migrate import Migration, read_migrations
 from v6share.warehouse.dimensions import replace_dimensions
 from v6share.warehouse.fragment_damage import sources_of_journal, sources_of_warehouse
 from v6share.warehouse.kept.compare import compare_results
@@ -234,6 +237,7 @@ def test_what_is_sealed_is_changed_by_nothing(workspace: Workspace) -> None:
             "SELECT count(*) FROM ledger_files WHERE status = 'committed'"
         ).fetchall()
     assert ledger == [(3,)]
+    assert sources_of_ids(workspace) == {made[2].key.input_id}
     assert_equal(tables(workspace), before)
     assert not refusal_file(workspace, made[1].key.input_id).exists()
 
@@ -286,3 +290,25 @@ def test_fragments_that_do_not_add_up_are_kept(workspace: Workspace) -> None:
     with closing(open_warehouse(workspace)) as connection:
         assert known_inputs(connection).sealed == set()
     assert workspace.fragment(made.key.fragment_id).exists()
+
+
+def test_a_base_of_an_older_version_is_brought_up_to_date(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [make_fragment(workspace, f"f{i}", i, days=1) for i in range(2)]
+    commit_all(workspace, *made)
+    prune(workspace, {}, made[:1])
+    before = tables(workspace)
+    steps = read_migrations()
+    later = Migration(len(steps) + 1, "later", "CREATE TABLE private.later (i INTEGER)")
+    for place in (migrating, based):
+        monkeypatch.setattr(place, "read_migrations", lambda: [*steps, later])
+    rebuild(workspace, None)
+    assert_equal(tables(workspace), before)
+    with closing(open_warehouse(workspace)) as connection:
+        record(connection, workspace, [forget(made[1])])
+        assert found_aggregates(connection) == expected(made[:1], {})
+    names = [file.name for file in sorted(workspace.bases.iterdir())]
+    assert names == [f"p1-schema-{later.version}.duckdb", "p1.duckdb"]
+    prune(workspace, {"clients_1d": day(1)}, number=2)
+    assert [file.name for file in workspace.bases.iterdir()] == ["p2.duckdb"]

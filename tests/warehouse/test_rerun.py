@@ -25,6 +25,7 @@ FILE = FoundInput("/flows/a.parquet", 10, 7)
 NOTHING = KnownInputs({}, {}, set(), set())
 SEEN = {FILE.path: (FILE.size, FILE.mtime_ns, KEY.input_id)}
 COMMITTED = replace(NOTHING, files=SEEN, committed={KEY.input_id: KEY})
+SEALED = replace(COMMITTED, sealed={KEY.input_id})
 REFUSED_KEY = replace(KEY, dialect="")
 REFUSED = replace(NOTHING, files=SEEN, quarantined={REFUSED_KEY})
 REFUSED_AS_IPFIX = replace(NOTHING, files=SEEN, quarantined={KEY})
@@ -43,6 +44,8 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
         (COMMITTED, Versions(1, "c2", earlier=frozenset({"c1"})), "known"),
         (COMMITTED, Versions(2, "c2", earlier=frozenset({"c1"})), "todo"),
         (COMMITTED, Versions(1, "c2", "goflow2", frozenset({"c1"})), "todo"),
+        (SEALED, Versions(1, "c1"), "sealed"),
+        (SEALED, Versions(2, "c2", "goflow2"), "sealed"),
         (REFUSED, Versions(1, "c2", earlier=frozenset({"c1"})), "refused"),
         (COMMITTED, Versions(1, "c1", "ipfix"), "known"),
         (COMMITTED, Versions(1, "c1", "goflow2"), "todo"),
@@ -70,6 +73,14 @@ def test_a_changed_file_is_new(change: dict[str, object]) -> None:
 def test_forgotten_inputs_come_back_when_asked() -> None:
     fates = sort_out([FILE], FORGOTTEN, Versions(1, "c1"), include_forgotten=True)
     assert fates["todo"] == [FILE]
+
+
+def test_what_comes_out_of_a_sealed_input_counts_nothing() -> None:
+    """As where its file was moved, and so counted by another catalog."""
+    counted = Outcome("/b.parquet", 10, 7, "fragment", replace(KEY, catalog_version="c2"))
+    refused = replace(counted, path="/c.parquet", status="quarantined")
+    result = sort_outcomes([counted, refused], SEALED)
+    assert (result.copies, result.committed, result.refused) == ([counted, refused], [], [])
 
 
 UNKNOWN_CONTENT = ("busy", "failed")

@@ -124,12 +124,18 @@ def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
     None where nothing does, and where it is sealed: it counts by the base then.
     """
     live: dict[str, CommittedInput | None] = {}
+    sealed: set[str] = set()
     for entry in entries:
         match entry:
             case Commit():
-                live.update((one.input_id, one) for one in entry.inputs)
-            case Forget() | Prune():
+                live.update(
+                    (one.input_id, one) for one in entry.inputs if one.input_id not in sealed
+                )
+            case Forget():
                 live.update(dict.fromkeys(entry.input_ids))
+            case Prune():
+                live.update(dict.fromkeys(entry.input_ids))
+                sealed.update(entry.input_ids)
             case Quarantine() | Seen() | Run() | FinalDays() | ClientKey():
                 pass
     return live

@@ -2,7 +2,9 @@
 
 # ruff: noqa: S608 - the names in the SQL are constants of this module
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import duckdb
@@ -39,6 +41,16 @@ def counted_times(connection: duckdb.DuckDBPyConnection) -> dict[FragmentKey, Co
     """The times of every input that counts and has a counted row, by the version that counts."""
     rows = connection.execute(_TIMES).fetchall()
     return {FragmentKey(*row[:4]): CountedTimes(*row[4:]) for row in rows}
+
+
+def begins_before(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], day: date) -> bool:
+    """Whether one of some inputs has a counted row before a UTC day, counting now or not."""
+    ((count,),) = connection.execute(
+        "SELECT count(*) FROM ledger_files "
+        "WHERE first_start < ? AND input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+        [day, list(ids)],
+    ).fetchall()
+    return bool(count)
 
 
 def published_times(workspace: Workspace) -> dict[FragmentKey, CountedTimes]:
