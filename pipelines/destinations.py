@@ -60,11 +60,12 @@ class Destinations:
         if batch.rows == 0:
             return
         rules = self._plan.rules
-        places = locate(batch, rules)
-        decisions = classify(batch, rules, places)
         accumulator = Accumulator(self._plan)
         exporter = accumulator.exporters.numbers_of(batch.exporter)
-        measures = accumulator.scale(batch, exporter)
+        batch = accumulator.settled(batch, exporter)
+        places = locate(batch, rules)
+        decisions = classify(batch, rules, places)
+        measures = accumulator.scale(batch, exporter, places)
         vantage = np.array(accumulator.exporters.vantage, np.uint32)[exporter]
         unclassified = (
             (measures.verdict == COUNTED)
