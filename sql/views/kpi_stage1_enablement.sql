@@ -1,6 +1,11 @@
 -- what:    which apps, products and endpoints are dual-stacked, by what the catalog declares
 --          (enabled), as of the last final day; and which of them carry IPv6 traffic?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; late_days: days
+-- columns: level: app, product or endpoint; app: app id, NULL of a product; product: product id,
+--          NULL of an app; region: service region, NULL of an app or a product; due: endpoints with
+--          planned_on on or before as_of; enabled: endpoints that are enabled; planned_on: day of
+--          the last that is planned; enabled_on: day of the last that is enabled; late_days: days
+--          late of its latest endpoint
 -- first:   level, app, product, region, status, planned, enabled, carrying, silent, late_days,
 --          dual_stacked
 -- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
@@ -13,7 +18,7 @@
 -- kept:    whole
 CREATE VIEW definitions.kpi_stage1_enablement AS
 WITH status AS MATERIALIZED (
-  SELECT * FROM main.endpoint_status
+  SELECT * FROM results.endpoint_status
 ),
 owned AS (
   SELECT 'app' AS level, app AS id, e.* FROM status e WHERE app <> ''
@@ -68,7 +73,7 @@ all_levels AS (
     END AS status,
     g.planned_on, g.enabled_on, g.late_days
   FROM groups g
-  CROSS JOIN main.final_span a
+  CROSS JOIN results.final_span a
   UNION ALL
   SELECT
     e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,

@@ -1,6 +1,10 @@
 -- what:    the matrix core product x service region: is it served on IPv6?
--- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes to clients in the last 30 final
---          days; cells_carrying, cells: cells; parity: share 0 to 1
+-- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes; cells_carrying, cells: cells;
+--          parity: share 0 to 1
+-- columns: planned: endpoints of the cell in the catalog; enabled: endpoints of the cell that are
+--          enabled; carrying: whether the cell carries IPv6; ipv6_bytes: bytes of native IPv6 to
+--          clients in the last 30 final days; bytes: bytes to clients in the last 30 final days;
+--          region: service region
 -- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
 --          distinct IPv6 clients there: where it went to two client regions or networks (relays
@@ -13,7 +17,7 @@ CREATE VIEW definitions.kpi_stage3_parity AS
 WITH starts AS (
   SELECT unnest(generate_series(
     (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
-  FROM main.final_span
+  FROM results.final_span
 ),
 days AS (
   SELECT window_start, CAST(window_start AS DATE) AS day FROM starts
@@ -31,7 +35,7 @@ traffic AS (
       t.strict AND t.bytes > 0
       AND t.network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay')
     ) AS places
-  FROM main.kpi_traffic_1d t
+  FROM results.kpi_traffic_1d t
   SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
     AND t.product IN (SELECT product FROM core)
@@ -63,7 +67,7 @@ endpoints AS (
     count(*) AS planned,
     count(*) FILTER (e.enabled_on <= a.as_of) AS enabled
   FROM main.dim_endpoints e
-  CROSS JOIN main.final_span a
+  CROSS JOIN results.final_span a
   GROUP BY e.product, e.region
 ),
 cells AS (
@@ -85,5 +89,5 @@ SELECT
   count(*) OVER () AS cells,
   main.share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
 FROM cells c
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY c.product, c.region
