@@ -31,6 +31,7 @@ CONTRACT = (
     "share_by_app",
     "share_by_region",
     "share_by_network",
+    "share_headline_1d",
 )
 SHARE_COLUMNS = (
     "basis",
@@ -103,6 +104,8 @@ def test_a_view_runs_on_an_empty_warehouse(name: str, empty: Warehouse) -> None:
         "share_by_app",
         "share_by_region",
         "share_by_network",
+        "share_by_hour",
+        "share_headline_1d",
         "kpi_stage3_apps",
         "kpi_stage3_concentration",
     ],
