@@ -11,6 +11,7 @@ import pyarrow as pa
 from v6share.render.units import unit_of, with_facts
 from v6share.render.values import value_for_people
 
+Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
 
 BOARD_VIEWS: Final = (
@@ -26,6 +27,7 @@ BOARD_VIEWS: Final = (
     "as_of",
     "dim_vantages",
 )
+KPIS_OF_BOARD: Final = tuple(name for name in BOARD_VIEWS if name.startswith("kpi_"))
 LISTED: Final = 10
 MONTHS: Final = 6
 
@@ -89,6 +91,35 @@ def _days_to(as_of: date | None, days: int) -> str:
     if as_of is None:
         return "without a final day yet"
     return f"as of {as_of}" if days == 1 else f"{as_of - timedelta(days - 1)} to {as_of}"
+
+
+def what_waits(days: Row) -> str:
+    """What the next day is final by, in words. days: the row of the view as_of, with such a day."""
+    words = (
+        f"{days['next_day']} is final once every exporter has records after "
+        f"{days['final_once']:%Y-%m-%d %H:%M}"
+    )
+    if not days["waiting_for"]:
+        return words
+    return (
+        f"{words}; {days['waiting_for']:,} have none yet, furthest behind is "
+        f"{days['held_back_by'] or 'one without a name'} with "
+        f"{days['held_back_to']:%Y-%m-%d %H:%M} (who is silent for over 24 hours is not waited for)"
+    )
+
+
+def is_preliminary(days: Row) -> bool:
+    """Whether no day is final while there are data. days: the row of the view as_of."""
+    return days["as_of"] is None and days.get("next_day") is not None
+
+
+def marked_preliminary(headline: pa.Table) -> pa.Table:
+    """The headline as if the last day of data were final: rows are marked, and judge nothing."""
+    rows = [
+        {**row, "attained": None, "note": "; ".join(filter(None, ("preliminary", row["note"])))}
+        for row in headline.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, schema=headline.schema)
 
 
 def for_people(sections: Mapping[str, pa.Table]) -> dict[str, pa.Table]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SECTIONS: Final = ("what", "unit", "first", "formula", "source")
+_SECTIONS: Final = ("what", "unit", "columns", "first", "formula", "source")
 _MANY: Final = 1000
 
 
@@ -28,14 +28,14 @@ def title_of(name: str, about: str) -> str:
     return f"{name}: {what}" if what else name
 
 
-def parse_units(text: str) -> dict[str, str]:
-    """The unit of each column, from ``first, second: share 0 to 1; third: bytes; a remark``."""
-    units: dict[str, str] = {}
+def parse_clauses(text: str) -> dict[str, str]:
+    """What is said of each column, from ``first, second: share 0 to 1; third: bytes; a remark``."""
+    said: dict[str, str] = {}
     for clause in text.split(";"):
-        names, colon, unit = clause.partition(":")
+        names, colon, words = clause.partition(":")
         if colon:
-            units |= {name.strip(): unit.strip() for name in names.split(",")}
-    return units
+            said |= {name.strip(): words.strip() for name in names.split(",")}
+    return said
 
 
 def with_header(table: "pa.Table", about: str) -> "pa.Table":
@@ -43,7 +43,7 @@ def with_header(table: "pa.Table", about: str) -> "pa.Table":
     first = section(about, "first").split(", ")
     places = {name: str(place) for place, name in enumerate(first) if name}
     return with_facts(
-        with_facts(table, "unit", parse_units(section(about, "unit"))), "place", places
+        with_facts(table, "unit", parse_clauses(section(about, "unit"))), "place", places
     )
 
 

@@ -104,17 +104,20 @@ class Table:
         """``COMMENT ON`` statements, so that the meanings travel inside the DuckDB file."""
         name = f"{schema}.{self.name}" if schema else self.name
         return (
-            f"COMMENT ON TABLE {name} IS {_literal(self.meaning)}",
-            *(
-                f"COMMENT ON COLUMN {name}.{c.name} IS {_literal(_described(c))}"
-                for c in self.columns
-            ),
+            f"COMMENT ON TABLE {name} IS {literal(self.meaning)}",
+            *(comment_on_column(f"{name}.{c.name}", c.meaning, c.unit) for c in self.columns),
         )
 
 
-def _described(column: Column) -> str:
-    return f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
+def comment_on_column(place: str, meaning: str, unit: str = "") -> str:
+    """The statement that keeps the meaning of a column, and its unit, inside the DuckDB file.
+
+    place: the column as SQL names it, with its table or view.
+    """
+    described = f"{meaning} [{unit}]" if unit else meaning
+    return f"COMMENT ON COLUMN {place} IS {literal(described)}"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

@@ -85,6 +85,20 @@ CREATE MACRO share_ci_high(part, total, variance_part, variance_all, error_unkno
         main.effective_n(total, variance_all)))
   END;
 
+-- Whether a change is more than sampling and the usual scatter make, at 95 %, in words. scatter: of
+-- changes of the same kind before it, as a standard deviation; NULL where there are too few.
+CREATE MACRO verdict_on(change, standard_error, scatter, suppressed) AS
+  CASE
+    WHEN change IS NULL THEN NULL
+    WHEN standard_error IS NULL THEN 'not known: the sampling error is not'
+    WHEN suppressed THEN 'not known: too few samples'
+    WHEN scatter IS NULL THEN 'not known: fewer than 2 earlier changes'
+    WHEN abs(change) <= 1.959963985 * sqrt(standard_error ** 2 + scatter ** 2)
+      THEN 'within sampling and scatter'
+    WHEN change < 0 THEN 'real drop'
+    ELSE 'real rise'
+  END;
+
 -- Too few effective draws for the interval to be trusted: shown, but marked.
 CREATE MACRO is_suppressed(total, variance_all) AS
   coalesce(main.effective_n(total, variance_all) < 30, false);

@@ -1,6 +1,6 @@
 """What ``make demo`` prints at its end: ``python -m tools.demo_words WORKSPACE``.
 
-Where the numbers are, three queries that are worth trying, and what to run next.
+Where the numbers are, four queries that are worth trying, and what to run next.
 """
 
 import shutil
@@ -15,6 +15,10 @@ QUERIES: Final = {
     "How did the headline share move, week by week?": (
         "SELECT week_end, share, ci_low, ci_high FROM kpi_stage3_concentration "
         "WHERE basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict' ORDER BY week_end"
+    ),
+    "How far is each client region? (There is no filter to forget.)": (
+        "SELECT client_region, sum(numerator) / sum(denominator_value) AS share "
+        "FROM share_headline_1d WHERE final GROUP BY ALL ORDER BY share"
     ),
     "Which apps and client regions still send the most IPv4, in the last 28 days?": (
         "SELECT app, client_region, sum(bytes) AS ipv4_bytes FROM traffic_1d "

@@ -79,7 +79,7 @@ def note_judged(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _last_final_day(connection: duckdb.DuckDBPyConnection) -> str:
-    ((last,),) = connection.execute("SELECT max(day) FROM main.final_days").fetchall()
+    ((last,),) = connection.execute("SELECT max(day) FROM results.final_days").fetchall()
     return "" if last is None else str(last)
 
 
@@ -95,7 +95,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
     )
     moment = question.now.astimezone(UTC).replace(tzinfo=None)
     connection.execute("SET VARIABLE now = CAST(? AS TIMESTAMP)", [moment])
-    connection.execute("SET VARIABLE newest = (SELECT moment FROM main.newest_record)")
+    connection.execute("SET VARIABLE newest = (SELECT moment FROM results.newest_record)")
     chosen = "SELECT input_id FROM main.ledger_files WHERE status = 'committed'"
     if question.inputs is None:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE new_inputs AS {chosen}")
@@ -124,7 +124,8 @@ def _days(
     """The days that changed, and those that became final since the gate last judged."""
     judged = read_state(connection, "judged_final_day")
     became_final = connection.execute(
-        "SELECT day FROM main.final_days WHERE day > coalesce(CAST(? AS DATE), '-infinity'::DATE)",
+        "SELECT day FROM results.final_days "
+        "WHERE day > coalesce(CAST(? AS DATE), '-infinity'::DATE)",
         [judged or None],
     ).fetchall()
     days = {*changed, *(day for (day,) in became_final)}

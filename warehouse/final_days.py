@@ -24,7 +24,7 @@ WITH noted AS (
   GROUP BY day
 ),
 days AS (
-  SELECT day FROM main.final_days UNION SELECT day FROM noted
+  SELECT day FROM results.final_days UNION SELECT day FROM noted
 ),
 due AS MATERIALIZED (
   SELECT
@@ -33,7 +33,7 @@ due AS MATERIALIZED (
     coalesce(s.ipv6_bytes, 0) AS ipv6_bytes, coalesce(s.content, '') AS content
   FROM days d
   LEFT JOIN noted n ON n.day = d.day
-  LEFT JOIN main.kpi_sums_1d s ON s.day = d.day
+  LEFT JOIN results.kpi_sums_1d s ON s.day = d.day
   WHERE n.content IS DISTINCT FROM coalesce(s.content, '')
 ),
 changed AS (

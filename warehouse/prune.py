@@ -109,7 +109,7 @@ def find_prunable(
 ) -> Wanted:
     """What the settings let go; the kept results must be up to date. now: with its zone."""
     moment = now.astimezone(UTC).replace(tzinfo=None)
-    ((as_of,),) = connection.execute("SELECT as_of FROM main.as_of").fetchall()
+    ((as_of,),) = connection.execute("SELECT as_of FROM results.as_of").fetchall()
     days = {} if as_of is None else _days_kept_from(retention, as_of)
     parts = [
         Part(table.name, days[table.name], rows=rows)

@@ -21,6 +21,9 @@ from v6share.workspace.paths import Workspace
 class StatusReport:
     """How things stand, as small tables in the order of reading.
 
+    days: one row: the last final day and what the next one waits for, as in the view as_of; none
+    before there are data.
+
     runs: the newest first; ``published``: whether readers see what it did, null where it did
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
@@ -39,6 +42,7 @@ class StatusReport:
     those that are sealed: they are meant to keep it.
     """
 
+    days: pa.Table
     runs: pa.Table
     files: pa.Table
     rejects: pa.Table
@@ -117,6 +121,10 @@ _KEYS: Final = """
     GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
 _STATUS: Final = {
+    "days": """
+        SELECT
+          as_of, first_day, last_day, next_day, final_once, waiting_for, held_back_by, held_back_to
+        FROM as_of WHERE next_day IS NOT NULL""",
     "files": """
         WITH latest AS (
           SELECT * FROM ledger_files
@@ -169,12 +177,19 @@ _STATUS: Final = {
           min(first_seen) AS first_seen,
           max(last_seen) AS last_seen,
           count(DISTINCT window_start) AS hours_seen,
+          -- From its first hour to the newest of all; of days of data, where it has any: one record
+          -- of a wrong clock is no hour since which it is expected.
           greatest(
             count(DISTINCT window_start),
-            date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
+            date_diff(
+              'hour',
+              coalesce(min(window_start) FILTER (window_start >= first_day), min(window_start)),
+              date_trunc('hour', any_value(moment))
+            ) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
+        FROM exporters_1h, newest, (SELECT min(first_day) AS first_day FROM as_of)
+        GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
     "unlisted": """
         SELECT
           exporter,
@@ -286,6 +301,16 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE schema_name = 'main' AND database_name = current_database()"
     )
     there = {name for (name,) in found.fetchall()}
+    if not connection.execute(
+        "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = 'as_of' "
+        "AND column_name = 'final_once' AND database_name = current_database()"
+    ).fetchall()[0][0]:
+        connection.execute(
+            "CREATE TEMP VIEW as_of AS SELECT NULL::DATE AS as_of, NULL::DATE AS first_day, "
+            "NULL::DATE AS last_day, NULL::DATE AS next_day, NULL::TIMESTAMP AS final_once, "
+            "NULL::BIGINT AS waiting_for, NULL::VARCHAR AS held_back_by, "
+            "NULL::TIMESTAMP AS held_back_to"
+        )
     if "newest_record" not in there:
         connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
     lacking = {

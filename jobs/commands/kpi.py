@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import pyarrow as pa
@@ -15,7 +15,18 @@ from v6share.jobs.steps.published_file import (
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.render.board import BOARD_VIEWS, board, for_people, notes, titles
+from v6share.render.board import (
+    BOARD_VIEWS,
+    KPIS_OF_BOARD,
+    Row,
+    board,
+    for_people,
+    is_preliminary,
+    marked_preliminary,
+    notes,
+    titles,
+    what_waits,
+)
 from v6share.render.text import Form, SeveralForm
 from v6share.render.units import title_of, with_facts, with_header
 from v6share.schemas.errors import UserError
@@ -24,6 +35,7 @@ from v6share.schemas.text.wording import nearest
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.views import read_views
 from v6share.warehouse.kept.snapshot import went_unjudged
+from v6share.warehouse.preliminary import open_preliminary
 from v6share.warehouse.relations import list_relations, select
 from v6share.warehouse.status import published_runs
 from v6share.workspace.find import find_workspace
@@ -41,7 +53,8 @@ def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | N
     workspace = find_workspace(invocation.root)
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_published(workspace) as connection:
-        snapshot = _Snapshot(connection, dict(list_relations(connection)))
+        abouts = dict(list_relations(connection))
+        snapshot = _Snapshot(connection, abouts, is_exact=form != "parquet")
         # Read before anything is printed: a damaged file is said alone.
         runs, is_unjudged = published_runs(connection), went_unjudged(connection)
         _print(snapshot, view, form, limit)
@@ -59,20 +72,27 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
         _print_stage(snapshot, stage[1], form, limit)
     else:
         name = _view_name(snapshot.abouts, view)
-        stdout.write_table(snapshot.read(name), form, title=snapshot.title(name), limit=limit)
+        rows = snapshot.read(name)
+        stdout.write_table(rows, form, title=snapshot.title(name), limit=limit)
+        if form in ("csv", "json", "parquet") and limit and rows.num_rows > limit:
+            messages.say(f"{rows.num_rows - limit:,} more rows; without --limit all are printed")
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The published file. abouts: what each of its views and tables is about, views first."""
+    """The published file. abouts: what each of its views and tables is about, views first.
+
+    is_exact: whole numbers are read as they are, for text; else in types that other tools divide.
+    """
 
     connection: Connection
     abouts: Mapping[str, str]
+    is_exact: bool
 
     def read(self, name: str) -> pa.Table:
         """All rows; the columns carry what the schema of a table or a view's header says."""
         units = _UNITS_OF_TABLES.get(name, {})
-        rows = select(self.connection, name, self.abouts)
+        rows = select(self.connection, name, self.abouts, exact=self.is_exact)
         return with_header(with_facts(rows, "unit", units), self.abouts[name])
 
     def title(self, name: str) -> str:
@@ -84,18 +104,46 @@ def _print_board(snapshot: _Snapshot, form: Form) -> None:
     """The whole board where several tables can stand together; else the headline."""
     if form in ("csv", "parquet"):
         stdout.write_table(snapshot.read("kpi_headline"), form)
-        messages.say(f"kpi_headline alone: {form} holds one view; `v6share kpi NAME` gives others")
-        return
-    views = {name: snapshot.read(name) for name in BOARD_VIEWS}
-    sections, headings = board(views), titles(views)
-    if form == "json":
-        stdout.write_tables(sections, "json")
+        left_out = ", ".join(name for name in KPIS_OF_BOARD if name != "kpi_headline")
+        messages.say(
+            f"kpi_headline alone, as {form} holds one view; left out of the board: {left_out}. "
+            f"`v6share kpi NAME --format {form}` gives each",
+            left_out=left_out,
+        )
         return
     several = cast("SeveralForm", form)
+    (days,) = snapshot.read("as_of").to_pylist()
+    if not is_preliminary(days):
+        _write_board({name: snapshot.read(name) for name in BOARD_VIEWS}, several)
+        return
+    with open_preliminary(snapshot.connection, BOARD_VIEWS) as connection:
+        made = replace(snapshot, connection=connection)
+        views = {name: made.read(name) for name in BOARD_VIEWS}
+    views["kpi_headline"] = marked_preliminary(views["kpi_headline"])
+    _write_board(views, several, days)
+
+
+def _write_board(
+    views: Mapping[str, pa.Table], form: SeveralForm, preliminary: Row | None = None
+) -> None:
+    """Print the board. preliminary: the row of as_of where no day is final: numbers are marked."""
+    sections, headings = board(views), titles(views)
+    told = ""
+    if preliminary is not None:
+        told = (
+            f"no day is final yet; these are the numbers as if {preliminary['last_day']} were. "
+            f"{what_waits(preliminary)}"
+        )
+        headings = {name: f"Preliminary: {title}" for name, title in headings.items()}
+    if form == "json":
+        stdout.write_tables({**({"preliminary": {"note": told}} if told else {}), **sections}, form)
+        return
     shown = for_people(sections)
-    stdout.write_tables({"headline": shown.pop("headline")}, several, titles=headings)
+    if told:
+        stdout.write_lines([f"PRELIMINARY: {told}.", ""])
+    stdout.write_tables({"headline": shown.pop("headline")}, form, titles=headings)
     stdout.write_lines(["", *(f"- {note}" for note in notes(sections["headline"])), ""])
-    stdout.write_tables(shown, several, titles=headings)
+    stdout.write_tables(shown, form, titles=headings)
 
 
 def _print_stage(snapshot: _Snapshot, stage: str, form: Form, limit: int | None) -> None:

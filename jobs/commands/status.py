@@ -11,6 +11,7 @@ from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
+from v6share.render.board import what_waits
 from v6share.render.text import SeveralForm
 from v6share.render.values import Record, bytes_for_people
 from v6share.schemas.errors import UserError
@@ -67,6 +68,8 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
         tables["left_out"] = left_out
     notes = {part: _in_words(part, count) for part, count in left_out.items()}
     stdout.write_tables(tables, form, notes=notes)
+    for days in report.days.to_pylist():
+        messages.say(what_waits(days), final_once=days["final_once"])
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
     if found.is_unjudged:

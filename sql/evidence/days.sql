@@ -6,8 +6,8 @@ WITH sums AS (
   SELECT
     c.day, sum(c.bytes)::DOUBLE AS bytes,
     (sum(c.bytes) FILTER (c.is_loose) / nullif(sum(c.bytes), 0))::DOUBLE AS unclassified
-  FROM main.share_cells_1d c
-  JOIN main.final_days d ON d.day = c.day
+  FROM results.share_cells_1d c
+  JOIN results.final_days d ON d.day = c.day
   WHERE c.scope = 'app' AND asked(c.day, before := 28)
   GROUP BY c.day
 )

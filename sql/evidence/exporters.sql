@@ -10,7 +10,7 @@
 -- it is silent for a day: each change is said for a day.
 WITH seen AS (
   SELECT exporter, max(last_seen) AS last_seen, max(last_hour) AS last_hour
-  FROM main.exporters_1d
+  FROM results.exporters_1d
   WHERE day >= CAST(getvariable('newest') AS DATE) - 60 AND day <= CAST(getvariable('newest') AS DATE)
   GROUP BY exporter
   HAVING max(last_hour) >= getvariable('newest') - INTERVAL 15 DAY

@@ -22,7 +22,7 @@ sums AS (
     c.kind, c.id, c.day,
     sum(c.records) FILTER (c.family = 'v4') AS v4, sum(c.records) FILTER (c.family = 'v6') AS v6
   FROM counted c
-  JOIN main.final_days d ON d.day = c.day
+  JOIN results.final_days d ON d.day = c.day
   GROUP BY c.kind, c.id, c.day
 ),
 by_family AS (

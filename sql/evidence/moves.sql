@@ -10,14 +10,14 @@ WITH cells AS (
     c.day, c.id AS app,
     coalesce(sum(c.bytes) FILTER (c.strict), 0)::DOUBLE AS hit, sum(c.bytes)::DOUBLE AS whole,
     sum(c.variance)::DOUBLE AS variance
-  FROM main.share_cells_1d c
-  JOIN main.final_days d ON d.day = c.day
+  FROM results.share_cells_1d c
+  JOIN results.final_days d ON d.day = c.day
   WHERE c.scope = 'app' AND c.in_denominator
     AND asked(c.day, before := 28)
   GROUP BY c.day, c.id
 ),
 sums AS (
-  SELECT day, app, hit, whole, variance FROM cells WHERE app IN (SELECT app FROM main.top_apps)
+  SELECT day, app, hit, whole, variance FROM cells WHERE app IN (SELECT app FROM results.top_apps)
   UNION ALL
   SELECT day, '(all)', sum(hit), sum(whole), sum(variance) FROM cells GROUP BY day
 ),

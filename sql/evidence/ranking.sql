@@ -7,8 +7,8 @@ WITH weeks AS (
     c.id AS app,
     coalesce(sum(c.bytes) FILTER (c.day > s.as_of - 7), 0)::DOUBLE AS bytes_now,
     coalesce(sum(c.bytes) FILTER (c.day <= s.as_of - 7), 0)::DOUBLE AS bytes_before
-  FROM main.share_cells_1d c
-  JOIN main.final_span s ON c.day BETWEEN s.as_of - 13 AND s.as_of AND s.first_day <= s.as_of - 13
+  FROM results.share_cells_1d c
+  JOIN results.final_span s ON c.day BETWEEN s.as_of - 13 AND s.as_of AND s.first_day <= s.as_of - 13
   WHERE c.scope = 'app' AND c.in_denominator AND NOT c.is_loose
   GROUP BY c.id
 ),

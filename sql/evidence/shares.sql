@@ -7,38 +7,38 @@
 -- and so has no least and greatest.
 WITH shares AS (
   SELECT 'share_by_app' AS "view", day, share, ci_low, ci_high, share_low, share_high
-  FROM main.share_by_app
+  FROM results.share_by_app
   WHERE asked(day) AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'
   UNION ALL BY NAME
   SELECT 'share_by_region' AS "view", day, share, ci_low, ci_high, share_low, share_high
-  FROM main.share_by_region
+  FROM results.share_by_region
   WHERE asked(day) AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'
   UNION ALL BY NAME
   SELECT 'share_by_network' AS "view", day, share, ci_low, ci_high, share_low, share_high
-  FROM main.share_by_network
+  FROM results.share_by_network
   WHERE asked(day) AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'
   UNION ALL BY NAME
   SELECT 'share_by_app_region' AS "view", day, share, share_low, share_high
-  FROM main.share_by_app_region
+  FROM results.share_by_app_region
   WHERE asked(day) AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'
   UNION ALL BY NAME
   SELECT 'share_by_app_network' AS "view", day, share, share_low, share_high
-  FROM main.share_by_app_network
+  FROM results.share_by_app_network
   WHERE asked(day) AND basis = 'bytes' AND denominator = 'all' AND share_kind = 'strict'
   UNION ALL BY NAME
   SELECT 'kpi_stage3_apps' AS "view", as_of AS day, share, ci_low, ci_high, share_low, share_high
-  FROM main.kpi_stage3_apps
+  FROM results.kpi_stage3_apps
   UNION ALL BY NAME
   SELECT
     'kpi_stage3_concentration' AS "view", week_end AS day, share, ci_low, ci_high, share_low,
     share_high
-  FROM main.kpi_stage3_concentration
+  FROM results.kpi_stage3_concentration
   UNION ALL BY NAME
   SELECT
     'kpi_headline' AS "view", as_of AS day,
     CASE WHEN metric = 'top_apps_ipv6_share' THEN value END AS share,
     value, ci_low, ci_high
-  FROM main.kpi_headline
+  FROM results.kpi_headline
 )
 SELECT
   "view", day, count(share) AS shares, min(share) AS least, max(share) AS greatest,

@@ -2,9 +2,10 @@
 --          the ranking that was in force on it. Later days change no judgement
 -- unit:    days: days; numerator, denominator_value, undecided: bytes; share, ci_low, ci_high,
 --          share_low, share_high, judged_share, completeness: share 0 to 1; standard_error,
---          week_to_week: points (0.01 is one); differences, weeks_met: weeks. One row per day, of
---          the 7 days that end on it; days < 7 marks the first, cut week of the data, which is
---          never judged
+--          week_to_week: points (0.01 is one); differences, weeks_met: weeks; one row per day, of
+--          the 7 days that end on it
+-- columns: day: UTC day that is judged; days: days of data, of the 7 that end on it: fewer than 7
+--          mark the first, cut week, which is never judged
 -- first:   day, share, judged_share, met, weeks_met, below, completeness
 -- formula: for each of the last `weeks` disjoint weeks that end on that day, 7, 14, ... days before:
 --          completeness >= 0.98 and share_low - 1.645 * sqrt(se^2 + s_w^2) >= target, where
@@ -24,7 +25,7 @@ WITH days AS (
     CAST(unnest(generate_series(first_day::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS DATE)
       AS day,
     first_day
-  FROM main.final_span
+  FROM results.final_span
   WHERE as_of IS NOT NULL
 ),
 sums AS (
@@ -38,8 +39,8 @@ sums AS (
     sum(s.variance_num) FILTER (s.denominator = t.denominator) AS variance_num,
     sum(s.variance_all) FILTER (s.denominator = t.denominator) AS variance_all,
     sum(s.error_unknown) FILTER (s.denominator = t.denominator) AS error_unknown
-  FROM main.share_sums_1d s
-  CROSS JOIN main.target_share t
+  FROM results.share_sums_1d s
+  CROSS JOIN results.target_share t
   SEMI JOIN days ON days.day = s.day
   WHERE s.scope = 'app' AND s.basis = 'bytes' AND s.share_kind = 'strict'
   GROUP BY s.day, s.id
@@ -67,7 +68,7 @@ whole_days AS (
     d.day, any_value(c.hours_seen) AS hours_seen, any_value(c.hours_expected) AS hours_expected,
     any_value(l.loose) AS loose
   FROM days d
-  LEFT JOIN main.final_completeness c ON c.period = 'day' AND c.period_end = d.day
+  LEFT JOIN results.final_completeness c ON c.period = 'day' AND c.period_end = d.day
   LEFT JOIN (SELECT day, sum(loose) AS loose FROM sums GROUP BY day) l ON l.day = d.day
   GROUP BY d.day
 ),
@@ -84,7 +85,7 @@ live AS (
     w.day, q.mode, w.id AS app,
     row_number() OVER (PARTITION BY w.day ORDER BY w.ranking_bytes DESC, w.id) AS rank, q.top_n
   FROM app_weeks w
-  JOIN main.ranking_quarters q
+  JOIN results.ranking_quarters q
     ON q.mode = 'live' AND q.quarter = CAST(date_trunc('quarter', w.day) AS DATE)
   WHERE w.id <> 'unclassified' AND w.ranking_bytes > 0
 ),
@@ -93,7 +94,7 @@ ranked AS (
   UNION ALL
   SELECT d.day, r.mode, r.app
   FROM days d
-  JOIN main.rankings r ON r.mode <> 'live' AND r.quarter = CAST(date_trunc('quarter', d.day) AS DATE)
+  JOIN results.rankings r ON r.mode <> 'live' AND r.quarter = CAST(date_trunc('quarter', d.day) AS DATE)
 ),
 -- Week 0 ends on the judged day, week 1 seven days before, and so on.
 weeks_back AS (
@@ -103,7 +104,7 @@ weeks_back AS (
     sum(w.undecided) AS undecided, sum(w.variance_num) AS variance_num,
     sum(w.variance_all) AS variance_all, sum(w.error_unknown) AS error_unknown
   FROM ranked r
-  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM main.target_share) k
+  CROSS JOIN (SELECT unnest(range(greatest(13, weeks)))::INTEGER AS back FROM results.target_share) k
   JOIN app_weeks w ON w.id = r.app AND w.day = r.day - 7 * k.back
   GROUP BY r.day, k.back, r.mode
 ),
@@ -146,7 +147,7 @@ counted AS (
     ) AS weeks_met,
     count(*) FILTER (j.back < 2 AND j.share < t.target) = 2 AS below
   FROM judged j
-  CROSS JOIN main.target_share t
+  CROSS JOIN results.target_share t
   GROUP BY j.day
 )
 SELECT
@@ -164,7 +165,7 @@ SELECT
   coalesce(c.weeks_met = t.weeks, false) AS met, coalesce(c.below, false) AS below
 FROM days d
 JOIN whole_weeks w ON w.day = d.day
-CROSS JOIN main.target_share t
+CROSS JOIN results.target_share t
 LEFT JOIN judged j ON j.day = d.day AND j.back = 0
 LEFT JOIN counted c ON c.day = d.day
 ORDER BY d.day

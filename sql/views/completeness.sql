@@ -1,6 +1,10 @@
 -- what:    did every exporter deliver? Per exporter and overall (exporter NULL), per UTC day and
 --          per week (7 days, counted back from as_of)
 -- unit:    hours_seen, hours_expected: hours; completeness: share 0 to 1
+-- columns: period: day, or week of 7 days, counted back from as_of; exporter: address or name of
+--          the exporter, NULL: all of them together; silent: whether it is silent for over 24 hours
+--          by now, whatever the period, and of all together whether a listed one is; vantage: where
+--          the exporter stands, from exporters.csv, else unlisted
 -- first:   period, period_end, exporter, completeness, hours_seen, hours_expected
 -- formula: completeness = hours with records / hours expected. Expected are the hours from the
 --          exporter's first to its last; a listed exporter that is silent for over 24 h is expected
@@ -13,8 +17,8 @@
 CREATE VIEW definitions.completeness AS
 WITH days_of_data AS (
   SELECT e.*
-  FROM main.kpi_exporters_1d e
-  JOIN main.as_of a ON e.day BETWEEN a.first_day AND a.last_day + 1
+  FROM results.kpi_exporters_1d e
+  JOIN results.as_of a ON e.day BETWEEN a.first_day AND a.last_day + 1
 ),
 spans AS (
   SELECT
@@ -56,12 +60,12 @@ periods AS (
   SELECT
     'day' AS period, h.day AS period_start, h.day AS period_end,
     coalesce(h.day <= a.as_of, false) AS final, h.*
-  FROM hours h CROSS JOIN main.as_of a
+  FROM hours h CROSS JOIN results.as_of a
   UNION ALL
   SELECT
     'week', a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER - 6,
     a.as_of - 7 * ((a.as_of - h.day) // 7)::INTEGER, true, h.*
-  FROM hours h CROSS JOIN main.as_of a
+  FROM hours h CROSS JOIN results.as_of a
   WHERE h.day <= a.as_of
 )
 SELECT

@@ -1,6 +1,8 @@
 -- what:    the days with records, and whether each counts as a day of data. A few records whose
 --          clock is years off are counted like all others, but they say nothing of what is final
--- unit:    records, usual_records: records that start on the day; one row per UTC day that has any
+-- unit:    records, usual_records: records; one row per UTC day that has any
+-- columns: records: flow records that start on the day; usual_records: records of the usual day,
+--          see formula
 -- formula: usual_records: the median of the days' records, each day weighed by the square root of
 --          its records, rounded down; of two middle days the one with more. Weighed so, neither
 --          many days with a stray record each become the usual day, nor one day that has a hundred
@@ -12,7 +14,7 @@
 CREATE VIEW definitions.data_days AS
 WITH days AS (
   SELECT day, sum(records)::BIGINT AS records
-  FROM main.share_cells_1d
+  FROM results.share_cells_1d
   WHERE scope = 'app'
   GROUP BY day
 ),

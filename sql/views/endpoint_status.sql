@@ -1,6 +1,12 @@
 -- what:    every endpoint of the catalog as of now: due, enabled, carrying, silent, late
--- unit:    records, clients_at_least: of strict IPv6 to clients in the last 30 final days;
---          ipv6_bytes, bytes: bytes of the same; interval: packets for one; late_days: days
+-- unit:    records: records; clients_at_least: clients; ipv6_bytes, bytes: bytes; interval: 1 in N;
+--          late_days: days
+-- columns: app: app id, empty where the endpoint is a product's alone; due: whether planned_on <=
+--          as_of; enabled: whether enabled_on <= as_of; carrying: whether it carried native IPv6 to
+--          clients in the last 30 final days; silent: whether it is enabled and not carrying;
+--          records: records of native IPv6 to clients in the last 30 final days; ipv6_bytes: bytes
+--          of native IPv6 to clients in the last 30 final days; bytes: bytes to clients in the last
+--          30 final days
 -- first:   app, product, region, status, late_days, judged_by, clients_of
 -- formula: due       planned_on <= as_of
 --          enabled   enabled_on <= as_of
@@ -25,7 +31,7 @@ CREATE VIEW definitions.endpoint_status AS
 WITH starts AS (
   SELECT unnest(generate_series(
     (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
-  FROM main.final_span
+  FROM results.final_span
 ),
 days AS (
   SELECT window_start, CAST(window_start AS DATE) AS day FROM starts
@@ -36,7 +42,7 @@ traffic AS (
     coalesce(sum(t.records) FILTER (t.strict), 0) AS records,
     coalesce(sum(t.bytes) FILTER (t.strict), 0) AS ipv6_bytes,
     sum(t.bytes) AS bytes
-  FROM main.kpi_traffic_1d t
+  FROM results.kpi_traffic_1d t
   SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
   GROUP BY t.app, t.product, t.service_region, t.client_region, t.network
@@ -88,7 +94,7 @@ hashes AS (
     c.scope, c.id, c.client_key, c.day IN (SELECT day FROM days) AS in_days,
     unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  JOIN main.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
+  JOIN results.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
   WHERE c.scope IN ('app', 'product') AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
@@ -104,7 +110,7 @@ clients AS (
 ),
 sampling AS (
   SELECT CASE WHEN min(e.sampling_min) > 0 THEN max(e.sampling_max) ELSE 0 END AS interval
-  FROM main.kpi_exporters_1d e
+  FROM results.kpi_exporters_1d e
   SEMI JOIN days USING (day)
 ),
 judged AS (
@@ -112,7 +118,7 @@ judged AS (
     e.app, e.product, e.region, e.planned_on, e.enabled_on, a.as_of,
     coalesce(e.planned_on <= a.as_of, false) AS due,
     coalesce(e.enabled_on <= a.as_of, false) AS enabled,
-    coalesce(s.records, 0) AS records,
+    coalesce(s.records, 0)::BIGINT AS records,
     coalesce(s.ipv6_bytes, 0)::HUGEINT AS ipv6_bytes,
     coalesce(s.bytes, 0)::HUGEINT AS bytes,
     CASE WHEN s.places >= 2 THEN 2 ELSE coalesce(c.clients, 0) END AS clients_at_least,
@@ -125,7 +131,7 @@ judged AS (
       AS carrying,
     n.interval
   FROM main.dim_endpoints e
-  CROSS JOIN main.final_span a
+  CROSS JOIN results.final_span a
   CROSS JOIN sampling n
   LEFT JOIN seen s ON s.app = e.app AND s.product = e.product AND s.region = e.region
   LEFT JOIN clients c

@@ -1,7 +1,6 @@
 -- what:    exporters_1h per UTC day, families merged: what completeness and silence are judged by
--- unit:    hours: hours with records; records: records; sampling_min, sampling_max: packets for
---          one, the former 0 where one is not known; times: UTC. One row per exporter and day on
---          which it saw anything
+-- unit:    hours: hours; records: records; sampling_min, sampling_max: 1 in N; one row per exporter
+--          and day on which it saw anything
 -- formula: hours: distinct window_start; first_hour, last_hour: the first and last of them
 -- source:  exporters_1h
 -- kept:    by day
@@ -10,7 +9,7 @@ SELECT
   CAST(window_start AS DATE) AS day,
   exporter,
   count(DISTINCT window_start) AS hours,
-  sum(records)::HUGEINT AS records,
+  sum(records)::BIGINT AS records,
   min(sampling_min) AS sampling_min,
   max(sampling_max) AS sampling_max,
   min(window_start) AS first_hour,

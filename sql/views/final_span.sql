@@ -1,8 +1,8 @@
 -- what:    the final days: from the first day of data to the last final one; always one row
--- unit:    days: UTC; as_of is NULL while no day is final
+-- unit:    first_day, as_of: UTC day
 -- formula: two columns of the view as_of. A view that takes its days from here, and reads none
 --          after them, stays as it is while newer records come in
 -- source:  as_of
 -- kept:    whole
 CREATE VIEW definitions.final_span AS
-SELECT first_day, as_of FROM main.as_of
+SELECT first_day, as_of FROM results.as_of

@@ -1,6 +1,8 @@
 -- what:    one row per target of the rollout: where it stands as of the last final day
 -- unit:    value, ci_low, ci_high, target: of the metric (apps, products, clients, share 0 to 1);
 --          stage: 1 to 3
+-- columns: ci_low: lower end of the 95 % interval, of sampling for shares, of the sketch for
+--          clients, NULL for counts and where it is not known; ci_high: its upper end
 -- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
 --            what the catalog declares; the note says how much of it was seen to carry IPv6
@@ -20,12 +22,17 @@
 -- kept:    whole
 CREATE VIEW definitions.kpi_headline AS
 WITH metrics AS (
-  SELECT m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of, a.stray_records
+  SELECT
+    m.stage, m.metric, t.target::DOUBLE AS target, t.by_date, a.as_of, a.stray_records,
+    CASE WHEN a.as_of IS NULL
+      THEN concat_ws('; ', 'no final day in the data yet',
+        format('{} is final once every exporter has records after {}',
+          a.next_day::VARCHAR, strftime(a.final_once, '%Y-%m-%d %H:%M'))) END AS waits
   FROM (VALUES
     (1, 'apps_dual_stacked'), (1, 'products_dual_stacked'),
     (2, 'active_ipv6_clients_30d'), (3, 'top_apps_ipv6_share')
   ) AS m(stage, metric)
-  CROSS JOIN main.as_of a
+  CROSS JOIN results.as_of a
   LEFT JOIN main.dim_targets t ON t.metric = m.metric
 ),
 enablement AS (
@@ -36,7 +43,7 @@ enablement AS (
       '{:d} overdue ({:d} of them partial); of {:d} in the catalog',
       count(*) FILTER (dual_stacked), count(*) FILTER (dual_stacked AND silent = 0),
       count(*) FILTER (due > 0 AND NOT dual_stacked), count(*) FILTER (partial), count(*)) AS note
-  FROM main.kpi_stage1_enablement
+  FROM results.kpi_stage1_enablement
   WHERE level IN ('app', 'product')
   GROUP BY level
 ),
@@ -52,7 +59,7 @@ found AS (
     max(clients) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes,
     max(standard_error) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_error,
     max(client_keys) FILTER (unit = 'prefix' AND family = 'v6') AS prefixes_keys
-  FROM main.kpi_stage2_active_clients
+  FROM results.kpi_stage2_active_clients
   WHERE period = '30_days' AND scope = 'all'
 ),
 active AS (
@@ -123,10 +130,10 @@ counted AS (
   SELECT sum(bytes)::DOUBLE AS bytes FROM main.ledger_families WHERE disposition = 'counted'
 ),
 departed AS (
-  SELECT count(*) AS apps FROM main.top_apps WHERE app NOT IN (SELECT app FROM main.dim_apps)
+  SELECT count(*) AS apps FROM results.top_apps WHERE app NOT IN (SELECT app FROM main.dim_apps)
 ),
 judged AS MATERIALIZED (
-  SELECT * FROM main.attainment
+  SELECT * FROM results.attainment
 ),
 last_met AS (
   SELECT min(day) FILTER (met) AS first_attained, max(day) FILTER (met) AS day FROM judged
@@ -189,9 +196,9 @@ concentration AS (
           100 * f.bytes / b.bytes, f.finding) END
     ) AS note
   FROM judged w
-  JOIN main.as_of a ON a.as_of = w.day AND w.ranking IS NOT NULL
+  JOIN results.as_of a ON a.as_of = w.day AND w.ranking IS NOT NULL
   CROSS JOIN history h
-  CROSS JOIN main.target_share t
+  CROSS JOIN results.target_share t
   CROSS JOIN departed d
   CROSS JOIN rejected r
   CROSS JOIN doubtful f
@@ -212,7 +219,7 @@ SELECT
   END AS attained,
   m.as_of,
   concat_ws('; ',
-    CASE WHEN m.as_of IS NULL THEN 'no final day in the data yet' END,
+    m.waits,
     CASE WHEN m.target IS NULL THEN 'no target in the catalog' END,
     CASE WHEN m.stage = 1 THEN coalesce(e.note, 'nothing in the catalog') END,
     k.note,

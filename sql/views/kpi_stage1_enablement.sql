@@ -1,6 +1,12 @@
 -- what:    which apps, products and endpoints are dual-stacked, by what the catalog declares
 --          (enabled), as of the last final day; and which of them carry IPv6 traffic?
 -- unit:    planned, due, enabled, carrying, silent: endpoints; late_days: days
+-- columns: level: app, product or endpoint; app: app id, NULL of a product; product: product id,
+--          NULL of an app; region: service region, NULL of an app or a product; due: endpoints with
+--          planned_on on or before as_of; enabled: endpoints that are enabled; planned_on: day of
+--          the last that is planned; enabled_on: day of the last that is enabled; late_days: days
+--          late of its latest endpoint; judged_by: clients or records, as in endpoint_status, both
+--          where its endpoints differ
 -- first:   level, app, product, region, status, planned, enabled, carrying, silent, late_days,
 --          dual_stacked, judged_by
 -- formula: level endpoint: one row each, see endpoint_status. level app, product: counts of their
@@ -8,14 +14,12 @@
 --          is; partial: some are enabled, but it is not dual-stacked; late_days: of the latest
 --          endpoint. planned: endpoints in the catalog. Overdue is, at every level, what is due and
 --          not dual_stacked: status says so of endpoints, and of apps and products where nothing is
---          enabled yet; what is partial is overdue as well. judged_by: what decides
---          whether enabled endpoints carry, clients or records (see endpoint_status); both where
---          they differ
+--          enabled yet; what is partial is overdue as well
 -- source:  endpoint_status, final_span, dim_apps, dim_products
 -- kept:    whole
 CREATE VIEW definitions.kpi_stage1_enablement AS
 WITH status AS MATERIALIZED (
-  SELECT * FROM main.endpoint_status
+  SELECT * FROM results.endpoint_status
 ),
 owned AS (
   SELECT 'app' AS level, app AS id, e.* FROM status e WHERE app <> ''
@@ -71,7 +75,7 @@ all_levels AS (
     END AS status,
     g.planned_on, g.enabled_on, g.late_days, g.judged_by
   FROM groups g
-  CROSS JOIN main.final_span a
+  CROSS JOIN results.final_span a
   UNION ALL
   SELECT
     e.as_of, 'endpoint', e.app, e.product, e.region, NULL, NULL,

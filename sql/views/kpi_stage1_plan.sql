@@ -1,6 +1,9 @@
 -- what:    the plan against what is enabled, cumulated over the whole history and the plan still to
 --          come: how many apps, products and endpoints were due by a day, and how many enabled
 -- unit:    due, enabled, overdue, planned: apps, products or endpoints (level); target: the same
+-- columns: day: UTC day on which the plan or the enablement changes, and as_of; level: app, product
+--          or endpoint; due: how many are due; enabled: how many are enabled, NULL after as_of;
+--          planned: how many the catalog has; final: whether the day is not after as_of
 -- first:   day, level, due, enabled, overdue, target, planned
 -- formula: one row per level and day on which the plan or the enablement changes, and for as_of.
 --          planned: all of the catalog. level endpoint: due = planned_on <= day, enabled =
@@ -29,9 +32,9 @@ WITH entities AS (
 days AS (
   SELECT planned_on AS day FROM main.dim_endpoints WHERE planned_on IS NOT NULL
   UNION
-  SELECT e.enabled_on FROM main.dim_endpoints e JOIN main.final_span s ON e.enabled_on <= s.as_of
+  SELECT e.enabled_on FROM main.dim_endpoints e JOIN results.final_span s ON e.enabled_on <= s.as_of
   UNION
-  SELECT as_of FROM main.final_span WHERE as_of IS NOT NULL
+  SELECT as_of FROM results.final_span WHERE as_of IS NOT NULL
 ),
 judged AS (
   SELECT
@@ -59,7 +62,7 @@ SELECT
   CASE WHEN c.day <= s.as_of THEN c.overdue END AS overdue,
   t.target::DOUBLE AS target, c.planned, coalesce(c.day <= s.as_of, false) AS final
 FROM counted c
-CROSS JOIN main.final_span s
+CROSS JOIN results.final_span s
 LEFT JOIN main.dim_targets t
   ON t.metric = CASE c.level
     WHEN 'app' THEN 'apps_dual_stacked' WHEN 'product' THEN 'products_dual_stacked' END

@@ -1,6 +1,8 @@
 -- what:    enabled endpoints without IPv6 traffic to clients, by name
--- unit:    ipv6_records: records; ipv6_bytes, bytes: bytes to clients in the last 30 final days;
---          days_since_enabled: days
+-- unit:    ipv6_records: records; ipv6_bytes, bytes: bytes; days_since_enabled: days
+-- columns: app: app id, empty where the endpoint is a product's alone; ipv6_bytes: bytes of native
+--          IPv6 to clients in the last 30 final days; bytes: bytes to clients in the last 30 final
+--          days; note: what sampling could have missed
 -- first:   app, product, region, days_since_enabled, note
 -- formula: see endpoint_status. With packet sampling of 1 in N, silence means "fewer than about
 --          3 N packets" (95 % of the time at least one of 3 N packets is sampled), and says so
@@ -21,7 +23,7 @@ SELECT
     WHEN e.interval = 0 THEN 'no IPv6 to clients; the sampling interval is not known'
     ELSE 'no IPv6 to clients'
   END AS note
-FROM main.endpoint_status e
+FROM results.endpoint_status e
 LEFT JOIN main.dim_apps a ON a.app = e.app
 LEFT JOIN main.dim_products p ON p.product = e.product
 WHERE e.silent

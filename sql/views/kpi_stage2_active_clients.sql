@@ -3,6 +3,13 @@
 --          across families, except where subscribers are observed on both (family any); days:
 --          days; rotation_ratio: times; subscribers: subscribers; penetration, standard_error:
 --          share 0 to 1; client_keys: keys
+-- columns: period: day, or 30_days to as_of; day: UTC day, NULL of 30_days; days: days of the 30
+--          that have clients; basis: clients; scope: all or network; id: the network, empty of all;
+--          family: v4 or v6, the outermost IP header, and any: subscribers of both, each once;
+--          clients: distinct active clients of the day, of 30_days the mean of the days;
+--          clients_union: distinct clients of the 30 days together, NULL of a day and where they
+--          were hashed with two client keys; standard_error: relative standard error of the sketch
+--          alone
 -- first:   period, day, scope, id, unit, family, clients, clients_union, penetration
 -- formula: period day: distinct clients of the day. period 30_days: clients = mean of the daily
 --          counts (over the days of the 30 that are days of data and have clients, without days
@@ -27,8 +34,8 @@
 CREATE VIEW definitions.kpi_stage2_active_clients AS
 WITH month AS (
   SELECT d.day
-  FROM main.final_days d
-  JOIN main.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM results.final_days d
+  JOIN results.final_span a ON d.day BETWEEN a.as_of - 29 AND a.as_of
 ),
 sketches AS (
   SELECT
@@ -41,8 +48,8 @@ sketches AS (
 ),
 sampling AS (
   SELECT coalesce(bool_or(e.sampling_min <> 1 OR e.sampling_max <> 1), false) AS sampled
-  FROM main.kpi_exporters_1d e
-  JOIN main.final_span a ON e.day BETWEEN a.as_of - 29 AND a.as_of
+  FROM results.kpi_exporters_1d e
+  JOIN results.final_span a ON e.day BETWEEN a.as_of - 29 AND a.as_of
 ),
 days AS (
   SELECT count(DISTINCT day) AS days FROM sketches
@@ -75,7 +82,7 @@ hashes AS (
 ),
 daily AS (
   SELECT l.line, d.day, d.theta, d.clients, d.client_keys
-  FROM main.kpi_stage2_daily_clients d
+  FROM results.kpi_stage2_daily_clients d
   JOIN lines l
     ON l.scope = d.scope AND l.id = d.id AND l.unit = d.unit AND l.family = d.family
   SEMI JOIN month USING (day)
@@ -141,7 +148,7 @@ SELECT
   CASE WHEN r.theta = 18446744073709551615 THEN 0.0 ELSE 0.016 END::DOUBLE AS standard_error,
   s.sampled, r.client_keys
 FROM rows r
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 CROSS JOIN days d
 CROSS JOIN sampling s
 LEFT JOIN main.dim_networks n ON r.scope = 'network' AND n.network = r.id

@@ -1,5 +1,8 @@
 -- what:    how many apps, products and client regions have IPv6 traffic, per calendar month?
 -- unit:    days: days; numerator, denominator_value, with_ipv6, of: entities; share: share 0 to 1
+-- columns: days: final days of data in the month; basis: entities; denominator: all; share_kind:
+--          strict; numerator: how many have native IPv6 traffic in the month; denominator_value:
+--          how many there are
 -- first:   month, dimension, with_ipv6, of, share, without
 -- formula: with_ipv6 = entities with native IPv6 bytes in the month; of = apps and products of the
 --          catalog, or the client regions seen in any month (unknown is no region). days: final days
@@ -11,8 +14,8 @@ WITH carried AS (
   SELECT
     CAST(date_trunc('month', day) AS DATE) AS month, day, scope AS dimension, id,
     coalesce(sum(bytes) FILTER (strict), 0) AS ipv6_bytes
-  FROM main.share_cells_1d
-  WHERE scope IN ('app', 'product', 'client_region') AND day IN (SELECT day FROM main.final_days)
+  FROM results.share_cells_1d
+  WHERE scope IN ('app', 'product', 'client_region') AND day IN (SELECT day FROM results.final_days)
   GROUP BY ALL
 ),
 months AS (

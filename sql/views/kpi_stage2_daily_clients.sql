@@ -3,6 +3,10 @@
 -- unit:    clients, hashes: prefixes or subscribers (unit), never added up over days, and never
 --          over families, except where subscribers are observed on both (family any);
 --          standard_error: share 0 to 1; theta: hash; client_keys: keys
+-- columns: scope: all, app, product, client_region or network; id: the app, product, region or
+--          network, empty of all; family: v4 or v6, the outermost IP header, and any: subscribers
+--          of both, each once; clients: distinct active clients of the day, NULL where they were
+--          hashed with two client keys; standard_error: relative standard error of the sketch alone
 -- first:   day, scope, id, unit, family, clients, standard_error
 -- formula: the sketches of all vantages that feed the KPIs united: theta = min(theta), hashes = the
 --          distinct hashes below it, clients = hashes / (theta / 2^64): exact while theta is

@@ -3,6 +3,7 @@
 -- unit:    rank: 1 is the largest; numerator, denominator_value, undecided, debt: of the basis;
 --          share, ci_low, ci_high, share_low, share_high, weight, target: share 0 to 1; gap:
 --          points (0.01 is one)
+-- columns: gap: weight * (target - share), these add up to the gap of all
 -- first:   rank, app, basis, denominator, share_kind, share, at_target, gap, weight, ci_low,
 --          ci_high, debt
 -- formula: as share_by_app, over the week. weight = W_i / W. gap = weight * (target - share): sums
@@ -25,8 +26,8 @@ week AS (
     sum(s.undecided) AS undecided, sum(s.loose) AS loose,
     sum(s.variance_num) AS variance_num, sum(s.variance_all) AS variance_all,
     sum(s.error_unknown) AS error_unknown, sum(s.offloaded) AS offloaded
-  FROM main.share_sums_1d s
-  JOIN main.final_span a ON s.day BETWEEN a.as_of - 6 AND a.as_of
+  FROM results.share_sums_1d s
+  JOIN results.final_span a ON s.day BETWEEN a.as_of - 6 AND a.as_of
   WHERE s.scope = 'app'
   GROUP BY s.id, s.basis, s.denominator, s.share_kind
 ),
@@ -43,7 +44,7 @@ apps AS MATERIALIZED (
     coalesce(w.denominator_value, 0)::HUGEINT AS denominator_value,
     (coalesce(w.undecided, 0) + coalesce(l.loose, 0))::HUGEINT AS undecided,
     w.variance_num, w.variance_all, w.error_unknown, w.offloaded
-  FROM main.top_apps t
+  FROM results.top_apps t
   CROSS JOIN keys k
   LEFT JOIN week w
     ON w.id = t.app AND w.basis = k.basis AND w.denominator = k.denominator
@@ -78,7 +79,7 @@ SELECT
   main.shortfall(s.share, t.target) * s.denominator_value::DOUBLE AS debt,
   s.share >= t.target AS at_target
 FROM shares s
-CROSS JOIN main.final_span a
-CROSS JOIN main.target_share t
+CROSS JOIN results.final_span a
+CROSS JOIN results.target_share t
 LEFT JOIN main.dim_apps d ON d.app = s.app
 ORDER BY main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.rank

@@ -3,6 +3,9 @@
 --          to_convert: of the basis; share, ci_low, ci_high, share_low, share_high, target,
 --          min_share, mean_share, completeness: share 0 to 1; gap: points (0.01 is one); apps,
 --          apps_at_target: apps
+-- columns: days: days of the week that the data have, fewer than 7 mark the first, cut week; apps:
+--          top apps that have traffic; completeness: hours with records / hours expected, of all
+--          exporters
 -- first:   week_end, basis, denominator, share_kind, share, ci_low, ci_high, gap, apps_at_target,
 --          apps, completeness, min_app, min_share, share_low, share_high
 -- formula: share = sum over the top apps of the numerator / sum of the denominator_value; ci,
@@ -24,9 +27,9 @@ days AS (
   SELECT
     s.*, t.app IS NOT NULL AS is_top,
     a.as_of - 7 * ((a.as_of - s.day) // 7)::INTEGER AS week_end
-  FROM main.share_sums_1d s
-  JOIN main.final_span a ON s.day BETWEEN a.first_day AND a.as_of
-  LEFT JOIN main.top_apps t ON t.app = s.id
+  FROM results.share_sums_1d s
+  JOIN results.final_span a ON s.day BETWEEN a.first_day AND a.as_of
+  LEFT JOIN results.top_apps t ON t.app = s.id
   WHERE s.scope = 'app' AND (t.app IS NOT NULL OR s.id = 'unclassified')
 ),
 apps AS (
@@ -60,14 +63,14 @@ weeks AS (
     -- In an order of its own: else the last digit would depend on which thread is first.
     avg(share ORDER BY id) FILTER (is_top) AS mean_share
   FROM apps
-  CROSS JOIN main.target_share t
+  CROSS JOIN results.target_share t
   GROUP BY week_end, basis, apps.denominator, share_kind
 ),
 -- Every week of the data, so that a week without any record is seen.
 all_weeks AS (
   SELECT
     as_of - 7 * unnest(range((as_of - first_day) // 7 + 1))::INTEGER AS week_end
-  FROM main.final_span
+  FROM results.final_span
   -- Not EXISTS: of weeks that have only unclassified traffic DuckDB 2.0 says that there are none.
   WHERE as_of IS NOT NULL AND (SELECT count(*) FROM weeks) > 0
 ),
@@ -112,9 +115,9 @@ SELECT
   t.target - w.share AS gap,
   main.shortfall(w.share, t.target) * w.denominator_value::DOUBLE AS to_convert,
   coalesce(c.completeness, 0) AS completeness,
-  (SELECT any_value(mode) FROM main.top_apps) AS ranking
+  (SELECT any_value(mode) FROM results.top_apps) AS ranking
 FROM bounded w
-CROSS JOIN main.final_span a
-CROSS JOIN main.target_share t
-LEFT JOIN main.final_completeness c ON c.period = 'week' AND c.period_end = w.week_end
+CROSS JOIN results.final_span a
+CROSS JOIN results.target_share t
+LEFT JOIN results.final_completeness c ON c.period = 'week' AND c.period_end = w.week_end
 ORDER BY main.place_of(w.basis), main.place_of(w.denominator), main.place_of(w.share_kind), w.week_end DESC

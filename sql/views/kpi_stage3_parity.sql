@@ -1,6 +1,10 @@
 -- what:    the matrix core product x service region: is it served on IPv6?
--- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes to clients in the last 30 final
---          days; cells_carrying, cells: cells; parity: share 0 to 1
+-- unit:    planned, enabled: endpoints; ipv6_bytes, bytes: bytes; cells_carrying, cells: cells;
+--          parity: share 0 to 1
+-- columns: planned: endpoints of the cell in the catalog; enabled: endpoints of the cell that are
+--          enabled; carrying: whether the cell carries IPv6; ipv6_bytes: bytes of native IPv6 to
+--          clients in the last 30 final days; bytes: bytes to clients in the last 30 final days;
+--          region: service region
 -- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes, judged_by
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
 --          distinct IPv6 clients there: where it went to two client regions or networks (relays
@@ -14,7 +18,7 @@ CREATE VIEW definitions.kpi_stage3_parity AS
 WITH starts AS (
   SELECT unnest(generate_series(
     (as_of - 29)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
-  FROM main.final_span
+  FROM results.final_span
 ),
 days AS (
   SELECT window_start, CAST(window_start AS DATE) AS day FROM starts
@@ -35,7 +39,7 @@ traffic AS (
     SELECT
       *,
       network NOT IN (SELECT network FROM main.dim_networks WHERE kind = 'relay') AS is_user
-    FROM main.kpi_traffic_1d
+    FROM results.kpi_traffic_1d
   ) t
   SEMI JOIN days USING (window_start)
   WHERE t.in_denominator AND t.direction = 'to_client'
@@ -52,7 +56,7 @@ hashes AS (
     c.id, c.client_key, c.day IN (SELECT day FROM days) AS in_days,
     unnest(list_slice(c.client_hashes, 1, 2)) AS hash
   FROM main.clients_1d c
-  JOIN main.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
+  JOIN results.final_span a ON c.day BETWEEN a.as_of - 30 AND a.as_of + 1
   WHERE c.scope = 'product' AND c.family = 'v6'
     AND c.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)
 ),
@@ -72,7 +76,7 @@ endpoints AS (
     count(*) AS planned,
     count(*) FILTER (e.enabled_on <= a.as_of) AS enabled
   FROM main.dim_endpoints e
-  CROSS JOIN main.final_span a
+  CROSS JOIN results.final_span a
   GROUP BY e.product, e.region
 ),
 cells AS (
@@ -98,5 +102,5 @@ SELECT
   count(*) OVER () AS cells,
   main.share_of(count(*) FILTER (c.carrying) OVER (), count(*) OVER ()) AS parity
 FROM cells c
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY c.product, c.region

@@ -1,6 +1,7 @@
 -- what:    the work queue: every byte of the top apps that is not native IPv6, in exactly one place
--- unit:    place: 1 is the largest; bytes: bytes (scaled) of the last 28 final days; part: share 0
---          to 1, of all these bytes
+-- unit:    place: 1 is the largest; bytes: bytes; part: share 0 to 1
+-- columns: reason: the first that holds, see formula; bytes: scaled bytes of the last 28 final days
+--          that are not native IPv6
 -- first:   place, reason, app, service_region, part, bytes, network, client_region
 -- formula: the first that holds, of
 --          tunnelled_or_translated  a transition technology, or native IPv6 inside IPv4
@@ -16,7 +17,7 @@ CREATE VIEW definitions.kpi_stage3_waterfall AS
 WITH days AS (
   SELECT unnest(generate_series(
     (as_of - 27)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 1 DAY)) AS window_start
-  FROM main.final_span
+  FROM results.final_span
 ),
 places AS (
   SELECT
@@ -27,9 +28,9 @@ places AS (
       ELSE 'residual'
     END AS reason,
     t.app, t.service_region, t.client_region, t.network, sum(t.bytes)::HUGEINT AS bytes
-  FROM main.kpi_traffic_1d t
+  FROM results.kpi_traffic_1d t
   SEMI JOIN days USING (window_start)
-  WHERE t.in_denominator AND NOT t.strict AND t.app IN (SELECT app FROM main.top_apps)
+  WHERE t.in_denominator AND NOT t.strict AND t.app IN (SELECT app FROM results.top_apps)
   GROUP BY ALL
 )
 SELECT

@@ -2,6 +2,8 @@
 --          row counts in a share; the base of all traffic KPIs
 -- unit:    records: records; tcp_opens: opens; packets: packets; bytes, bytes_normalised,
 --          offloaded_bytes, bytes_error_unknown: bytes; bytes_variance: bytes^2; flags
+-- columns: carrier: carrier that runs the network, from networks.csv, NULL where that names none;
+--          undecided: whether its family or class is unknown
 -- formula: strict / wire  as dim_ip_class says, corrected by a visible infrastructure tunnel:
 --                         native IPv6 inside an IPv4 underlay is not strict and not wire; anything
 --                         inside an IPv6 underlay is wire
@@ -43,6 +45,7 @@ SELECT
       ELSE everywhere.enabled_on
     END <= CAST(t.window_start AS DATE), false) AS enabled,
   coalesce(n.ipv6_since <= CAST(t.window_start AS DATE), false) AS network_capable,
+  n.carrier,
   t.records, t.tcp_opens, t.packets, t.bytes,
   greatest(t.bytes - CASE t.family WHEN 'v6' THEN 40 ELSE 20 END * t.packets::HUGEINT, 0)
     AS bytes_normalised,
@@ -53,18 +56,18 @@ SELECT
   t.bytes_variance, t.bytes_error_unknown
 FROM main.traffic_1d t
 JOIN main.dim_ip_class c ON c.ip_class = t.ip_class AND c.family = t.family
-LEFT JOIN main.enabled_since named
+LEFT JOIN results.enabled_since named
   ON named.level = 'endpoint' AND named.app = t.app AND named.product = t.product
   AND named.region = t.service_region
-LEFT JOIN main.enabled_since wide
+LEFT JOIN results.enabled_since wide
   -- left(t.app, 0) is '': where no endpoint has an empty app, DuckDB 2.0 takes a comparison with a
   -- constant for an empty join, and then ignores the LIMIT and CASE of queries on this view.
   ON wide.level = 'endpoint' AND wide.app = left(t.app, 0) AND wide.product = t.product
   AND wide.region = t.service_region
-LEFT JOIN main.enabled_since whole
+LEFT JOIN results.enabled_since whole
   ON whole.level = 'app_in_region' AND t.product = 'unclassified' AND whole.app = t.app
   AND whole.region = t.service_region
-LEFT JOIN main.enabled_since everywhere
+LEFT JOIN results.enabled_since everywhere
   ON everywhere.level = 'app' AND t.service_region = 'unknown' AND everywhere.app = t.app
 LEFT JOIN main.dim_networks n ON n.network = t.network
 WHERE t.vantage IN (SELECT vantage FROM main.dim_vantages WHERE feeds_kpis)

@@ -1,5 +1,5 @@
 -- what:    when the newest record of the data ended, as all exporters together saw it; one row
--- unit:    moment: UTC; NULL while there is none
+-- unit:    moment: UTC
 -- formula: of the days of data of the KPIs (data_days), and of those on which the exporters of all
 --          vantages together saw at least 1 % of the usual day; of both those of the bulk, which no
 --          gap of more than 731 days divides (all as data_days finds it): a wrong clock says nothing
@@ -10,7 +10,7 @@ WITH days AS (
   SELECT
     day, sum(records) AS records, max(last_seen) AS last_seen,
     floor(sqrt(sum(records)))::BIGINT AS weight
-  FROM main.exporters_1d
+  FROM results.exporters_1d
   GROUP BY day
 ),
 usual AS (
@@ -22,7 +22,7 @@ enough AS (
   SELECT d.day, d.records, d.last_seen, d.day - lag(d.day) OVER (ORDER BY d.day) AS days_since
   FROM days d
   CROSS JOIN usual u
-  WHERE 100 * d.records >= u.records OR d.day IN (SELECT day FROM main.data_days WHERE is_data)
+  WHERE 100 * d.records >= u.records OR d.day IN (SELECT day FROM results.data_days WHERE is_data)
 ),
 stretches AS (
   SELECT records, last_seen, count(*) FILTER (days_since > 731) OVER (ORDER BY day) AS stretch

@@ -1,5 +1,6 @@
 -- what:    how the apps are ranked in each calendar quarter of the data
 -- unit:    top_n: apps; last_day: UTC day
+-- columns: last_day: last final day of the quarter, as_of in the running one
 -- formula: pinned: by the catalog's list. previous_quarter: by the full calendar quarter before.
 --          live: that is the setting, or the data do not hold that quarter in full: they begin
 --          after its first day, or fewer than 9 of 10 of its days are days of data. last_day: the
@@ -21,12 +22,12 @@ quarters AS (
       date_trunc('quarter', first_day)::TIMESTAMP, as_of::TIMESTAMP, INTERVAL 3 MONTH)) AS DATE)
       AS quarter,
     as_of, first_day
-  FROM main.final_span
+  FROM results.final_span
   WHERE as_of IS NOT NULL
 ),
 held AS (
   SELECT CAST(date_trunc('quarter', day) AS DATE) AS quarter, count(*) AS days
-  FROM main.final_days
+  FROM results.final_days
   GROUP BY CAST(date_trunc('quarter', day) AS DATE)
 ),
 previous AS (

@@ -1,5 +1,7 @@
 -- what:    the ranking of apps that is in force in each calendar quarter; rank <= top_n
--- unit:    bytes: bytes of both families in the app denominator; rank: 1 is the largest
+-- unit:    bytes: bytes; rank: 1 is the largest
+-- columns: bytes: scaled bytes of both families from from_day to to_day, of denominator all, NULL
+--          where pinned
 -- formula: previous_quarter: bytes of the full calendar quarter before (so the ranking stands still
 --          within a quarter); where the data do not hold that quarter in full: live = the last 28
 --          final days of the quarter (to as_of in the running one). live: always that. pinned: the
@@ -13,11 +15,11 @@ WITH ranges AS (
     CASE mode WHEN 'previous_quarter' THEN CAST(quarter - INTERVAL 3 MONTH AS DATE)
       ELSE last_day - 27 END AS from_day,
     CASE mode WHEN 'previous_quarter' THEN quarter - 1 ELSE last_day END AS to_day
-  FROM main.ranking_quarters
+  FROM results.ranking_quarters
 ),
 app_days AS (
   SELECT id AS app, day, sum(bytes) AS bytes
-  FROM main.share_cells_1d
+  FROM results.share_cells_1d
   WHERE scope = 'app' AND in_denominator AND NOT is_loose
   GROUP BY id, day
 ),

@@ -10,7 +10,7 @@
 -- source:  share_sums_1d
 CREATE VIEW definitions.share_by_app AS
 WITH apps AS (
-  SELECT * FROM main.share_sums_1d WHERE scope = 'app'
+  SELECT * FROM results.share_sums_1d WHERE scope = 'app'
 ),
 loose AS (
   SELECT day, basis, denominator, share_kind, loose FROM apps WHERE id = 'unclassified'
@@ -45,6 +45,6 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY
   main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC, s.id

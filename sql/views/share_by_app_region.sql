@@ -11,7 +11,7 @@
 -- source:  share_sums_1d
 CREATE VIEW definitions.share_by_app_region AS
 WITH apps AS (
-  SELECT * FROM main.share_sums_1d WHERE scope = 'app_client_region'
+  SELECT * FROM results.share_sums_1d WHERE scope = 'app_client_region'
 ),
 loose AS (
   SELECT day, id, basis, denominator, share_kind, loose FROM apps WHERE app = 'unclassified'
@@ -46,6 +46,6 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY
   main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC, s.app, s.id

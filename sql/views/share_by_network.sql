@@ -1,25 +1,34 @@
--- what:    IPv6 share per UTC day and client network, for browsing; every basis, denominator and kind
+-- what:    IPv6 share per UTC day and client network, and per day and carrier (scope), for browsing;
+--          every basis, denominator and kind
 -- unit:    numerator, denominator_value, undecided: of the basis; share, ci_low, ci_high,
 --          share_low, share_high: share 0 to 1
--- first:   day, network, basis, denominator, share_kind, share, ci_low, ci_high
+-- columns: scope: network, or carrier, which is the sum of its networks: do not add the two up;
+--          network: client network, unknown: in no prefix of prefixes.csv, NULL of a carrier;
+--          carrier: the carrier, of a network the one that runs it, from networks.csv, NULL: that
+--          names none
+-- first:   day, scope, network, carrier, basis, denominator, share_kind, share, ci_low, ci_high
 -- formula: share = numerator / denominator_value; ci: Wilson, sampling error only (macros.sql);
 --          share_low = numerator / (denominator_value + undecided),
 --          share_high = (numerator + undecided) / (denominator_value + undecided).
 --          undecided = unknown family or class; for enabled and capable also the traffic of no
 --          known app, which for all stands in the denominator, as its family is known
+--          Networks for which networks.csv names no carrier are in no row of carriers
 --          final: the day is complete and will not change unless late files come
--- source:  share_sums_1d
+-- source:  share_sums_1d, dim_networks
 CREATE VIEW definitions.share_by_network AS
 WITH sums AS (
   SELECT
-    day, id, basis, denominator, share_kind, numerator, denominator_value,
-    undecided + CASE denominator WHEN 'all' THEN 0 ELSE loose END AS undecided,
-    variance_num, variance_all, error_unknown, offloaded
-  FROM main.share_sums_1d
-  WHERE scope = 'network'
+    s.day, s.scope, CASE s.scope WHEN 'network' THEN s.id END AS network,
+    CASE s.scope WHEN 'network' THEN n.carrier ELSE s.id END AS carrier,
+    s.basis, s.denominator, s.share_kind, s.numerator, s.denominator_value,
+    s.undecided + CASE s.denominator WHEN 'all' THEN 0 ELSE s.loose END AS undecided,
+    s.variance_num, s.variance_all, s.error_unknown, s.offloaded
+  FROM results.share_sums_1d s
+  LEFT JOIN main.dim_networks n ON s.scope = 'network' AND n.network = s.id
+  WHERE s.scope IN ('network', 'carrier')
 )
 SELECT
-  s.day, s.id AS network, s.basis, s.denominator, s.share_kind,
+  s.day, s.scope, s.network, s.carrier, s.basis, s.denominator, s.share_kind,
   s.numerator, s.denominator_value,
   CASE WHEN main.offload_allows(s.offloaded, s.denominator_value)
     THEN main.share_of(s.numerator, s.denominator_value)
@@ -38,6 +47,7 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY
-  main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC, s.id
+  main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC,
+  s.scope = 'carrier', s.network, s.carrier

@@ -15,7 +15,7 @@ WITH sums AS (
     day, id, basis, denominator, share_kind, numerator, denominator_value,
     undecided + CASE denominator WHEN 'all' THEN 0 ELSE loose END AS undecided,
     variance_num, variance_all, error_unknown, offloaded
-  FROM main.share_sums_1d
+  FROM results.share_sums_1d
   WHERE scope = 'client_region'
 )
 SELECT
@@ -38,6 +38,6 @@ SELECT
   END AS share_high,
   coalesce(s.day <= a.as_of, false) AS final
 FROM sums s
-CROSS JOIN main.final_span a
+CROSS JOIN results.final_span a
 ORDER BY
   main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind), s.day DESC, s.id

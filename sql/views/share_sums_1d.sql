@@ -1,9 +1,13 @@
--- what:    the sums that every traffic share is made of, per day and app, product, client region or
---          network (scope), and per day and app with a client region or a network (scopes
+-- what:    the sums that every traffic share is made of, per day and app, product, client region,
+--          network or carrier (scope), and per day and app with a client region or a network (scopes
 --          app_client_region and app_network; app is empty in the others). All of them add up over
 --          days and over ids of one scope: add first, divide last
 -- unit:    numerator, denominator_value, undecided, loose: of the basis; variance_num,
 --          variance_all: bytes^2; error_unknown, offloaded: bytes
+-- columns: scope: app, product, client_region, network, carrier, app_client_region or app_network;
+--          id: the app, product, region, network or carrier, as scope says; app: app
+--          of the last two scopes, else empty; undecided: unknown family or class within the
+--          denominator
 -- formula: basis        bytes | bytes_normalised | tcp_opens
 --          denominator  all | enabled | capable (enabled, and the client network is capable)
 --          numerator    strict | wire | service part of denominator_value
@@ -15,10 +19,10 @@
 -- source:  share_cells_1d, share_cells_app_1d
 CREATE VIEW definitions.share_sums_1d AS
 WITH cells AS (
-  SELECT *, '' AS app FROM main.share_cells_1d WHERE in_denominator OR undecided
+  SELECT *, '' AS app FROM results.share_cells_1d WHERE in_denominator OR undecided
   UNION ALL BY NAME
   SELECT *, app = 'unclassified' AS is_loose
-  FROM main.share_cells_app_1d
+  FROM results.share_cells_app_1d
   WHERE in_denominator OR undecided
 ),
 chosen AS (

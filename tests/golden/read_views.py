@@ -20,6 +20,7 @@ LONG = (
     "share_by_network",
     "share_by_region",
     "share_cells_app_1d",
+    "share_headline_1d",
     "share_sums_1d",
 )
 
@@ -51,7 +52,7 @@ def views_of(path: str) -> dict[str, str]:
         connection.execute(f"ATTACH '{path}' AS x (READ_ONLY)")
         names = connection.execute(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() "
-            "WHERE database_name = 'x' ORDER BY ALL"
+            "WHERE database_name = 'x' AND schema_name <> 'results' ORDER BY ALL"
         ).fetchall()
         return {name: digest(connection, f"x.{name}") for (name,) in names}
 

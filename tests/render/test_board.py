@@ -1,11 +1,18 @@
 """What stands on the board, and above its sections."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 import pytest
 
-from v6share.render.board import board, for_people, titles
+from v6share.render.board import (
+    board,
+    for_people,
+    is_preliminary,
+    marked_preliminary,
+    titles,
+    what_waits,
+)
 from v6share.render.text import text_of
 from v6share.render.units import with_header
 
@@ -107,3 +114,40 @@ def test_an_interval_of_nothing_is_exact(low: float | None, high: float | None, 
     )
     shown_headline = for_people(board(views() | {"kpi_headline": headline}))["headline"]
     assert shown_headline["interval"].to_pylist() == [shown]
+
+
+WAITING = {
+    "as_of": None,
+    "last_day": DAY,
+    "next_day": DAY,
+    "final_once": datetime(2026, 3, 29, 1),  # noqa: DTZ001 - UTC without a zone, as in the views
+    "waiting_for": 1234,
+    "held_back_by": "r1",
+    "held_back_to": datetime(2026, 3, 28, 23, 55, 59),  # noqa: DTZ001
+}
+
+
+def test_what_a_day_waits_for_is_one_sentence() -> None:
+    said = "2026-03-28 is final once every exporter has records after 2026-03-29 01:00"
+    assert what_waits({**WAITING, "waiting_for": 0, "held_back_by": None}) == said
+    assert what_waits(WAITING) == (
+        f"{said}; 1,234 have none yet, furthest behind is r1 with 2026-03-28 23:55 (who is silent "
+        "for over 24 hours is not waited for)"
+    )
+    assert "behind is one without a name with" in what_waits({**WAITING, "held_back_by": ""})
+
+
+def test_numbers_are_preliminary_where_there_are_data_and_no_day_is_final() -> None:
+    assert is_preliminary(WAITING)
+    assert not is_preliminary({**WAITING, "as_of": DAY})
+    assert not is_preliminary({**WAITING, "next_day": None})
+    # An earlier version published the file.
+    assert not is_preliminary({"as_of": None})
+
+
+def test_a_preliminary_headline_is_marked_and_judges_nothing() -> None:
+    headline = pa.table({"value": [1.5, 2.0], "attained": [True, None], "note": ["so", None]})
+    assert marked_preliminary(headline).to_pylist() == [
+        {"value": 1.5, "attained": None, "note": "preliminary; so"},
+        {"value": 2.0, "attained": None, "note": "preliminary"},
+    ]

@@ -20,6 +20,7 @@ from v6share.schemas.aggregates import (
     ROLL_UPS,
     THETA_MAX,
     TRAFFIC_1D,
+    TRAFFIC_1H,
 )
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.dimensions import (
@@ -67,7 +68,7 @@ def view_files() -> dict[str, Path]:
     """Every view's file, by name, in an order in which each finds the views that it needs."""
     files = {p.stem: p for p in (SQL / "views").glob("*.sql")}
     needs = {
-        name: set(re.findall(r"main\.(\w+)\b(?!\()", path.read_text())) & files.keys()
+        name: set(re.findall(r"results\.(\w+)", path.read_text())) & files.keys()
         for name, path in files.items()
     }
     return {name: files[name] for name in TopologicalSorter(needs).static_order()}
@@ -81,8 +82,7 @@ def build(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE TABLE dim_ip_class AS {(SQL / 'dim_ip_class.sql').read_text()}")
     connection.execute((SQL / "macros.sql").read_text())
     for view in VIEWS:
-        for statement in view.statements:
-            connection.execute(statement)
+        view.create(connection)
     assert [c.name for c in DIM_IP_CLASS.columns] == [
         row[0] for row in connection.execute("DESCRIBE dim_ip_class").fetchall()
     ]
@@ -128,10 +128,17 @@ class Warehouse:
 
     def traffic(self, day: date, **values: Any) -> None:
         """One row of traffic_1d; ``ip_class`` follows the family where it is not given."""
+        self._traffic(TRAFFIC_1D, datetime.combine(day, time()), values)
+
+    def hour(self, start: datetime, **values: Any) -> None:
+        """One row of traffic_1h, which a row of traffic_1d is to sum up."""
+        self._traffic(TRAFFIC_1H, start, values)
+
+    def _traffic(self, table: Table, start: datetime, values: dict[str, Any]) -> None:
         row = {**_TRAFFIC, **values}
         if row["ip_class"] is None:
             row["ip_class"] = {"v4": "native_v4", "v6": "native_v6"}.get(row["family"], "unknown")
-        self.insert(TRAFFIC_1D, window_start=datetime.combine(day, time()), **row)
+        self.insert(table, window_start=start, **row)
 
     def clients(self, day: date, hashes: list[int], **values: Any) -> None:
         """One sketch; below 4,096 hashes it is exact unless ``theta`` says otherwise."""

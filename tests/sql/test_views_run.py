@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from kpi_warehouse import SQL, Warehouse, build, make_results, view_files
 
-from v6share.render.units import parse_units, section
+from v6share.render.units import parse_clauses, section
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_IP_CLASS
 from v6share.warehouse.database.views import parse_view
@@ -31,6 +31,7 @@ CONTRACT = (
     "share_by_app",
     "share_by_region",
     "share_by_network",
+    "share_headline_1d",
 )
 SHARE_COLUMNS = (
     "basis",
@@ -68,7 +69,7 @@ def test_the_header_has_a_unit_for_every_number(name: str, empty: Warehouse) -> 
     columns = {row[0]: row[1] for row in empty.query(f"DESCRIBE {name}")}
     numbers = {c for c, kind in columns.items() if re.search("INT|DOUBLE|DECIMAL", kind)}
     view = parse_view(f"{name}.sql", view_files()[name].read_text())
-    units = parse_units(section(view.about, "unit"))
+    units = parse_clauses(section(view.about, "unit"))
     assert numbers <= units.keys()
     for unit in units.values():
         if unit.startswith("of the "):
@@ -89,7 +90,7 @@ def test_what_a_view_reads_is_named_with_its_schema(name: str, empty: Warehouse)
     known = {row[0] for row in empty.query("SELECT table_name FROM duckdb_tables()")}
     read = re.findall(r"\b(?:FROM|JOIN)\s+([\w.]+)", code)
     assert not {word for word in read if word in known | view_files().keys()}
-    assert any(word.startswith("main.") for word in read)
+    assert any(word.startswith(("main.", "results.")) for word in read)
 
 
 @pytest.mark.parametrize("name", sorted(view_files()))
@@ -103,6 +104,8 @@ def test_a_view_runs_on_an_empty_warehouse(name: str, empty: Warehouse) -> None:
         "share_by_app",
         "share_by_region",
         "share_by_network",
+        "share_by_hour",
+        "share_headline_1d",
         "kpi_stage3_apps",
         "kpi_stage3_concentration",
     ],

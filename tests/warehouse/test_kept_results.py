@@ -69,6 +69,7 @@ def catalog(rng: random.Random) -> dict[str, pa.Table]:
             {
                 "network": "mobile", "kind": "mobile", "client_prefix_v4": 32,
                 "client_prefix_v6": 64, "ipv6_since": day(), "subscribers": rng.choice([None, 100]),
+                "carrier": rng.choice([None, "c1", "c2"]),
             }
         ],
         "dim_exporters": [

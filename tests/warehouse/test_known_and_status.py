@@ -159,6 +159,30 @@ def test_nobody_is_behind_a_wrong_clock(workspace: Workspace) -> None:
     connection.close()
 
 
+def test_no_hour_is_expected_of_a_wrong_clock(workspace: Workspace) -> None:
+    """An exporter that sent one record of 1995 is not expected ever since."""
+    connection = open_warehouse(workspace)
+    insert_hours(
+        connection,
+        [
+            ("1995-06-01 10:00", "r1", 2),
+            ("2026-03-01 10:00", "r1", 500),
+            ("2026-03-01 12:00", "r1", 500),
+            ("1995-06-01 10:00", "r2", 2),
+        ],
+    )
+    connection.execute(
+        "INSERT INTO results.as_of BY NAME SELECT DATE '2026-03-01' AS first_day, "
+        "DATE '2026-03-01' AS last_day"
+    )
+    rows = status_report(connection, {}).exporters.to_pylist()
+    expected = {row["exporter"]: (row["hours_seen"], row["hours_expected"]) for row in rows}
+    assert expected["r1"] == (3, 3)
+    # All that r2 ever sent is of that clock: nothing else says since when it is there.
+    assert expected["r2"][0] == 1
+    connection.close()
+
+
 def test_a_status_stays_short_whatever_the_number_of_exporters(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     connection.execute(
@@ -239,7 +263,10 @@ def test_a_file_that_an_earlier_version_published_has_a_status(workspace: Worksp
     connection = open_warehouse(workspace)
     insert_hours(connection, [("2026-03-01 10:00", "r1", 5), ("2026-03-01 12:00", "r2", 5)])
     connection.execute("DROP VIEW newest_record")
-    rows = status_report(connection, {}).exporters.to_pylist()
+    connection.execute("CREATE OR REPLACE VIEW main.as_of AS SELECT as_of FROM results.as_of")
+    report = status_report(connection, {})
+    assert report.days.num_rows == 0
+    rows = report.exporters.to_pylist()
     assert [(row["exporter"], row["minutes_behind"]) for row in rows] == [("r1", 120), ("r2", 0)]
     connection.close()
 

@@ -99,8 +99,16 @@ def test_views_are_selected_by_name_only(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     views = [
-        View("base", "CREATE VIEW definitions.base AS FROM main.traffic_5m", "it's a base"),
-        View("top", "CREATE VIEW definitions.top AS SELECT sum(bytes) FROM main.base", ""),
+        View(
+            "base",
+            "CREATE VIEW definitions.base AS SELECT app, bytes FROM main.traffic_5m",
+            "it's a base",
+        ),
+        View(
+            "top",
+            "CREATE VIEW definitions.top AS SELECT sum(bytes) AS bytes FROM results.base",
+            "",
+        ),
     ]
     monkeypatch.setattr(migrate, "read_views", lambda: views)
     connection = open_warehouse(workspace)

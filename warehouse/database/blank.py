@@ -13,7 +13,7 @@ import duckdb
 import platformdirs
 
 from v6share.warehouse.database.blocks import all_as_written
-from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate, statements
+from v6share.warehouse.database.migrate import STORAGE_VERSION, migrate, sources
 from v6share.workspace import storage
 
 Config = dict[str, str | bool | int | float | list[str]]
@@ -56,7 +56,7 @@ def make_blank(path: Path) -> None:
 
 
 def _place() -> Path:
-    """Where the blank of these statements is kept, as this DuckDB makes it."""
-    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *statements()))
+    """Where the blank of these sources is kept, as this DuckDB makes it."""
+    text = "\n".join((duckdb.__version__, STORAGE_VERSION, *sources()))
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("v6share"), "blanks", f"{name}.duckdb")

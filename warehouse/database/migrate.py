@@ -17,7 +17,12 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.published import SNAPSHOT
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
-from v6share.warehouse.database.views import quoted, read_macros, read_views
+from v6share.warehouse.database.views import (
+    quoted,
+    read_macros,
+    read_views,
+    sources_of,
+)
 
 # Of the file, which is published as it is: DuckDB 1.5 tools can read it, too.
 STORAGE_VERSION: Final = "v1.5.0"
@@ -44,15 +49,18 @@ def read_migrations() -> list[Migration]:
     return found
 
 
-def statements() -> list[str]:
-    """Everything that a warehouse is made of but its rows."""
-    return [*(step.sql for step in read_migrations()), *_views()]
+def sources() -> list[str]:
+    """The texts that say everything a warehouse is made of but its rows."""
+    return [*(step.sql for step in read_migrations()), *_sources_of_views()]
 
 
-def _views() -> list[str]:
-    """The statements that make macros, views and empty results, in an order that works."""
-    snapshot = (SNAPSHOT.ddl("results"), *SNAPSHOT.comments("results"))
-    return [read_macros(), *snapshot, *(line for v in read_views() for line in v.statements)]
+def _sources_of_views() -> list[str]:
+    return [*_before_views(), *sources_of(read_views())]
+
+
+def _before_views() -> list[str]:
+    """The statements that make what stands beside the views: macros, the row of the snapshot."""
+    return [read_macros(), SNAPSHOT.ddl("results"), *SNAPSHOT.comments("results")]
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> int:
@@ -72,8 +80,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> int:
             "the warehouse has tables and no word of how they came about: it is none, perhaps a "
             "published file. `v6share rebuild` makes it again from the journal and the fragments"
         )
-    views = _views()
-    digest = hashlib.sha256("\n".join(views).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join(_sources_of_views()).encode()).hexdigest()
     if done == len(steps) and read_state(connection, "views") == digest:
         return done
     with transaction(connection):
@@ -84,8 +91,10 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> int:
             connection.execute(
                 "INSERT INTO private.migrations VALUES (?, ?)", [step.version, step.name]
             )
-        for statement in views:
+        for statement in _before_views():
             connection.execute(statement)
+        for view in read_views():
+            view.create(connection)
         connection.execute("DELETE FROM private.kept")
         write_state(connection, "views", digest)
     return len(steps)

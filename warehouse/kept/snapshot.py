@@ -34,8 +34,9 @@ def write_snapshot(
         note_whole(connection, ["results.snapshot"])
         connection.execute("DELETE FROM results.snapshot")
         connection.execute(
-            "INSERT INTO results.snapshot SELECT $id, $created_at, (SELECT as_of FROM main.as_of), "
-            "$code, $rules, coalesce((SELECT max_by(catalog_version, (started_at, run_id)) "
+            "INSERT INTO results.snapshot SELECT $id, $created_at, "
+            "(SELECT as_of FROM results.as_of), $code, $rules, "
+            "coalesce((SELECT max_by(catalog_version, (started_at, run_id)) "
             "FROM main.ledger_runs), ''), $schema, $failed, $warned, $gate",
             {
                 "id": snapshot_id,
