@@ -577,6 +577,7 @@ def rebuild(
       v6share -C mynet check
       v6share -C mynet check --results
       v6share -C mynet check --docs reports/
+      v6share -C mynet check --max-age 2h
       v6share -C mynet check --format json"""
 )
 def check(
@@ -594,19 +595,33 @@ def check(
             "and styles from the net.",
         ),
     ] = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="Exit 6 where the newest record is older: 90m, 2h, 1d. Default: [check] max_age "
+            "of the settings.",
+        ),
+    ] = None,
     form: FormOption = "table",
     wait: WaitOption = 0,
 ) -> ExitCode:
     """Check tables, fragments and journal; exit 3 when a check fails.
 
     The fragment of every input that counts must be as it was written. A damaged journal ends it
-    with 2.
+    with 2. With --max-age it also notices that no data come any more.
     """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import check as job
 
     return job.main(
-        _invocation(context), results=results, gate=gate, docs=docs, form=form, wait=wait
+        _invocation(context),
+        results=results,
+        gate=gate,
+        docs=docs,
+        max_age=max_age,
+        form=form,
+        wait=wait,
     )
 
 

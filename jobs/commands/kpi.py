@@ -3,11 +3,12 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, cast
 
 import pyarrow as pa
 
+from v6share.jobs.steps.age import age_in_words, age_record, say_if_stale
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -18,6 +19,7 @@ from v6share.render.values import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
+from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.database.views import read_views
 from v6share.warehouse.relations import list_relations, select
@@ -46,11 +48,13 @@ def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | N
     refuse_if_all_is_held_back(workspace)
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_snapshot(published) as connection:
-        snapshot = _Snapshot(connection, dict(list_relations(connection)))
+        age = data_age(connection, datetime.now(UTC))
+        snapshot = _Snapshot(connection, dict(list_relations(connection)), age)
         # Read before anything is printed: a damaged file is said alone.
         runs = published_runs(connection)
         _print(snapshot, view, form, limit)
         _say_what_is_missing(workspace, runs)
+        say_if_stale(age, workspace)
     return ExitCode.DONE
 
 
@@ -87,10 +91,13 @@ def _say_what_is_missing(workspace: Workspace, published: Mapping[str, datetime]
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The published file. abouts: what each of its views and tables is about, views first."""
+    """The published file. abouts: what each of its views and tables is about, views first. age:
+    how old its newest record is.
+    """
 
     connection: Connection
     abouts: Mapping[str, str]
+    age: DataAge
 
     def read(self, name: str) -> pa.Table:
         """All rows; the columns carry what the schema of a table or a view's header says."""
@@ -112,12 +119,13 @@ def _print_board(snapshot: _Snapshot, form: Form) -> None:
     views = {name: snapshot.read(name) for name in BOARD_VIEWS}
     sections, headings = board(views), titles(views)
     if form == "json":
-        stdout.write_tables(sections, "json")
+        stdout.write_tables({**sections, "data": age_record(snapshot.age)}, "json")
         return
     several = cast("SeveralForm", form)
     shown = for_people(sections)
     stdout.write_tables({"headline": shown.pop("headline")}, several, titles=headings)
-    stdout.write_lines(["", *(f"- {note}" for note in notes(sections["headline"])), ""])
+    remarks = [*notes(sections["headline"]), f"data: {age_in_words(snapshot.age)}"]
+    stdout.write_lines(["", *(f"- {remark}" for remark in remarks), ""])
     stdout.write_tables(shown, several, titles=headings)
 
 

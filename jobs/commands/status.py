@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from v6share.jobs.steps.age import age_record
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
@@ -14,6 +15,7 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import SeveralForm
 from v6share.render.values import Record
 from v6share.schemas.errors import UserError
+from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.database.connect import Connection, open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
 from v6share.warehouse.ledger.journal import Run
@@ -48,7 +50,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
-    tables: dict[str, pa.Table | Record] = {**report.tables}
+    tables: dict[str, pa.Table | Record] = {"data": age_record(found.age), **report.tables}
     left_out = dict(report.left_out)
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost[:MOST_ROWS])
@@ -129,7 +131,8 @@ def _what_helps(workspace: Workspace) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """The report; the run that readers miss, or None; why they miss it, where that was noted.
+    """The report; how old the newest record is; the run that readers miss, or None; why they miss
+    it, where that was noted.
 
     A reason without a run: what was declared anew is not published. lost: fragments that are gone
     or cut off; None where only the published file was read. knows_runs: False where the journal
@@ -137,6 +140,7 @@ class _Found:
     """
 
     report: StatusReport
+    age: DataAge
     unpublished: Run | None
     why: str
     lost: list[FragmentUnreadable] | None = None
@@ -199,7 +203,8 @@ def _read_snapshot(workspace: Workspace) -> _Found:
         if _may_read_journal(workspace):
             return _look(snapshot, workspace, seen, "")
         why = why_held_back(workspace)
-        return _Found(status_report(snapshot, seen), None, why, knows_runs=False)
+        report, age = status_report(snapshot, seen), _age(snapshot)
+        return _Found(report, age, None, why, knows_runs=False)
 
 
 def _readers_see(workspace: Workspace) -> dict[str, datetime]:
@@ -215,7 +220,12 @@ def _readers_see(workspace: Workspace) -> dict[str, datetime]:
 def _look(
     connection: Connection, workspace: Workspace, seen: Mapping[str, datetime], why: str
 ) -> _Found:
-    return _Found(status_report(connection, seen), unpublished_run(workspace, seen), why)
+    report, age = status_report(connection, seen), _age(connection)
+    return _Found(report, age, unpublished_run(workspace, seen), why)
+
+
+def _age(connection: Connection) -> DataAge:
+    return data_age(connection, datetime.now(UTC))
 
 
 def _say_what_readers_miss(found: _Found) -> None:

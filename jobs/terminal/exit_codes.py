@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     GATE = 3
     LOCKED = 4
     NO_INPUT = 5
+    TOO_OLD = 6
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -33,6 +34,7 @@ _MEANINGS: Final = {
     ExitCode.GATE: "a check failed, or the gate could not judge; nothing was published",
     ExitCode.LOCKED: "another run holds the workspace",
     ExitCode.NO_INPUT: "no input matched at all",
+    ExitCode.TOO_OLD: "`check --max-age`: the newest record is older; nothing else is amiss",
     ExitCode.INTERNAL: "a full disk, or an error that v6share did not expect; "
     "`v6share -v ...` shows where",
     ExitCode.INTERRUPTED: "interrupted by SIGINT, SIGTERM or SIGHUP, as of a closed terminal; "

@@ -34,6 +34,7 @@ def test_exit_codes_are_the_contract() -> None:
         "GATE": 3,
         "LOCKED": 4,
         "NO_INPUT": 5,
+        "TOO_OLD": 6,
         "INTERNAL": 70,
         "INTERRUPTED": 130,
     }
