@@ -96,6 +96,23 @@ GateOption = Annotated[
         "so in the published file.",
     ),
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit 1 while an input is quarantined that nobody has acknowledged."
+    ),
+]
+RefusedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
+        show_default="",
+    ),
+]
+AllRefusedOption = Annotated[
+    bool, typer.Option("--all", help="All that nobody has acknowledged, in place of PATH.")
+]
 
 IncludeForgottenOption = Annotated[
     bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
@@ -249,6 +266,7 @@ def explain(
       v6share -C mynet run flows/
       v6share -C mynet run 'flows/2026-01-*.parquet' --unknown-sampling unsampled
       v6share -C mynet run flows/ --since 2026-01-01 --until 2026-02-01 --wait 60
+      v6share -C mynet run flows/ --strict
       v6share -C mynet run /data/flows/ --runner spark --spark-conf spark.master=yarn
 
     A file that is known already is not opened again: running twice changes nothing."""
@@ -276,6 +294,7 @@ def run(
     publish: PublishOption = True,
     gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
+    strict: StrictOption = False,
     form: SeveralFormOption = "table",
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
@@ -299,7 +318,7 @@ def run(
         include_forgotten=include_forgotten,
         form=form,
     )
-    return job.main(_invocation(context), request)
+    return job.main(_invocation(context), request, strict=strict)
 
 
 @app.command(
@@ -577,7 +596,7 @@ def rebuild(
       v6share -C mynet check
       v6share -C mynet check --results
       v6share -C mynet check --docs reports/
-      v6share -C mynet check --max-age 2h
+      v6share -C mynet check --max-age 2h --strict
       v6share -C mynet check --format json"""
 )
 def check(
@@ -603,6 +622,7 @@ def check(
             "of the settings.",
         ),
     ] = None,
+    strict: StrictOption = False,
     form: FormOption = "table",
     wait: WaitOption = 0,
 ) -> ExitCode:
@@ -620,6 +640,7 @@ def check(
         gate=gate,
         docs=docs,
         max_age=max_age,
+        strict=strict,
         form=form,
         wait=wait,
     )
@@ -668,6 +689,98 @@ def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "
     from v6share.jobs.commands import reconcile as job
 
     return job.main(_invocation(context), tuple(paths), form=form)
+
+
+quarantine = typer.Typer(
+    help="Inputs that are refused, and what becomes of them.", rich_markup_mode=None
+)
+app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command(
+    "list",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine list
+      v6share -C mynet quarantine list --format json""",
+)
+def quarantine_list(context: typer.Context, form: FormOption = "table") -> ExitCode:
+    """Show which inputs are refused, why, and since when.
+
+    An input that is counted by now, or all of whose files hold other content, is none of them.
+    """
+    from v6share.jobs.commands import quarantine as job
+
+    return job.show(_invocation(context), form=form)
+
+
+@quarantine.command(
+    "retry",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine retry flows/router1.parquet
+      v6share -C mynet quarantine retry --all""",
+)
+def quarantine_retry(
+    context: typer.Context,
+    inputs: RefusedArgument = None,
+    every: AllRefusedOption = False,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Have the next run try inputs again.
+
+    Of use after an upgrade. A file that was mended or sent again needs none of it: its content is
+    new, and is tried anyway. A rules or catalog change tries all again, too. --strict goes on
+    minding them until they count.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import quarantine as job
+
+    return job.decide(
+        _invocation(context),
+        inputs or (),
+        "retry",
+        every=every,
+        reason="the next run tries it again",
+        wait=wait,
+        form=form,
+    )
+
+
+@quarantine.command(
+    "accept",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine accept flows/router1.parquet --reason 'a test of the collector'
+      v6share -C mynet quarantine accept --all""",
+)
+def quarantine_accept(
+    context: typer.Context,
+    inputs: RefusedArgument = None,
+    every: AllRefusedOption = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; the list shows it.")
+    ] = "accepted by the operator",
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+) -> ExitCode:
+    """Acknowledge inputs that stay refused until their bytes change.
+
+    --strict no longer minds them. Nothing of them is counted, and no number changes.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import quarantine as job
+
+    return job.decide(
+        _invocation(context),
+        inputs or (),
+        "accept",
+        every=every,
+        reason=reason,
+        wait=wait,
+        form=form,
+    )
 
 
 key = typer.Typer(help="The key of the client hash.", rich_markup_mode=None)

@@ -25,8 +25,8 @@ class DataAge:
     likewise.
     """
 
-    newest: datetime | None
-    age: timedelta | None
+    newest: datetime | None = None
+    age: timedelta | None = None
 
     def is_over(self, limit: timedelta) -> bool:
         """Whether the data are older than a limit; where there are none, they are."""
@@ -41,5 +41,5 @@ def data_age(connection: duckdb.DuckDBPyConnection, now: datetime) -> DataAge:
     moment = now.astimezone(UTC).replace(tzinfo=None)
     ((newest,),) = connection.execute(_NEWEST, {"latest": moment + _SLACK}).fetchall()
     if newest is None:
-        return DataAge(None, None)
+        return DataAge()
     return DataAge(newest, max(timedelta(0), moment - newest))

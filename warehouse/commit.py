@@ -36,10 +36,12 @@ from v6share.warehouse.ledger.changes import (
     FileRow,
     inputs_named,
     live_after,
+    paths_named,
     plan_changes,
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry
 from v6share.warehouse.ledger.quarantine_notes import write_refusals
+from v6share.warehouse.ledger.quarantined import refused_places
 from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS, file_rows, key_ids, write_ledger
 from v6share.warehouse.ledger.seals import BEGINNING, Mark
 from v6share.warehouse.merge.balance import Balance
@@ -191,13 +193,15 @@ def _commit(
     if not entries:
         return Changes()
     with transaction(connection):
-        rows = file_rows(connection, inputs_named(entries))
-        changes = plan_changes(rows, entries, key_ids(connection))
+        places = refused_places(connection)
+        moved = {places[path] for path in paths_named(entries) if path in places}
+        rows = file_rows(connection, inputs_named(entries) | moved)
+        changes = plan_changes(rows, entries, key_ids(connection), places)
         _change_tables(connection, workspace, changes, live_at_end, is_new=is_new)
         write_ledger(connection, changes)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
-        write_refusals(workspace, changes.refused)
+        write_refusals(workspace, changes.refused, changes.decided)
         _note_applied(connection, end)
     return changes
 

@@ -12,6 +12,7 @@ from v6share.schemas.ledger import EGRESS_FINDING, LEDGER_KEYS, NO_OP
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
+from v6share.warehouse.ledger.quarantined import REFUSED_INPUTS
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -28,8 +29,8 @@ class StatusReport:
     that the catalog does not list. both_directions: exporters that sent egress records among others
     and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
     the versions of the newest run. keys: every client key that counted, the first one first, with
-    the inputs that count with it. quarantined: refusals with their reason, without those of inputs
-    that the same versions count by another dialect.
+    the inputs that count with it. quarantined: inputs that are refused, those first that nobody has
+    acknowledged.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
@@ -114,6 +115,11 @@ _KEYS: Final = """
     LEFT JOIN ledger_files f ON f.client_key = k.client_key AND f.status = 'committed'
     GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
+_QUARANTINED: Final = f"""
+    SELECT
+      path, reason, status = 'accepted' AS acknowledged, size, dialect, input_id, committed_at AS at
+    FROM ({REFUSED_INPUTS}) ORDER BY acknowledged, path, input_id"""  # noqa: S608 - SQL of ours
+
 _STATUS: Final = {
     "files": """
         WITH latest AS (
@@ -196,15 +202,7 @@ _STATUS: Final = {
         GROUP BY f.rules_version, f.catalog_version, f.client_key, f.dialect
         ORDER BY current DESC, inputs DESC, f.catalog_version, f.dialect""",
     "keys": _KEYS,
-    "quarantined": """
-        SELECT path, reason, size, dialect, input_id, committed_at AS at
-        FROM ledger_files f
-        WHERE status = 'quarantined' AND NOT EXISTS (
-          SELECT 1 FROM ledger_files c
-          WHERE c.status = 'committed' AND c.input_id = f.input_id
-            AND c.rules_version = f.rules_version AND c.catalog_version = f.catalog_version
-        )
-        ORDER BY path, input_id, dialect""",
+    "quarantined": _QUARANTINED,
 }
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from v6share.jobs.steps.age import NO_RECORD, age_record, fail_too_old
 from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
 from v6share.jobs.steps.gate import JobGate, job_gate
+from v6share.jobs.steps.strict import fail_where_unacknowledged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -29,6 +30,7 @@ from v6share.warehouse.ledger.lost_state import (
     refuse_lost_journal,
     refuse_lost_runs,
 )
+from v6share.warehouse.ledger.quarantined import RefusedInput, refused_inputs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.remedies import what_mends
@@ -49,6 +51,7 @@ def main(
     gate: bool | None,
     docs: Path | None,
     max_age: str | None,
+    strict: bool,
     form: Form,
     wait: float,
 ) -> ExitCode:
@@ -56,7 +59,7 @@ def main(
 
     results: compare every kept result with its definition as well. gate: judge what is plausible,
     too. docs: a folder for Data Docs of that. max_age: how old the newest record may be; None: as
-    the settings say.
+    the settings say. strict: mind inputs that are quarantined and not acknowledged, too.
 
     Raises UserError where the journal is damaged, or the client key is another one.
     """
@@ -78,17 +81,22 @@ def main(
         seen = _look_at_warehouse(workspace, damaged, judge, docs, results=results)
     found = [*seen.checks, _of_fragments(damaged)]
     limit = settings.check.max_age
-    _print([*found, _of_age(seen.age, limit)] if limit and seen.age else found, form)
+    asked = [_of_refused(seen.refused)] if strict else []
+    asked += [] if limit is None else [_of_age(seen.age, limit)]
+    _print([*found, *asked], form)
     failing = [result for result in found if result.blocks]
     if failing:
         failed = [result.name for result in failing]
         messages.fail(f"failed: {', '.join(failed)}{_advice(failing)}", failed=failed)
         return ExitCode.GATE
     messages.say(f"{len(found)} checks, none failed")
-    if limit and seen.age and seen.age.is_over(limit):
+    code = ExitCode.DONE
+    if limit is not None and seen.age.is_over(limit):
         fail_too_old(seen.age, limit)
-        return ExitCode.TOO_OLD
-    return ExitCode.DONE
+        code = ExitCode.TOO_OLD
+    if strict and fail_where_unacknowledged(seen.refused):
+        code = ExitCode.INPUT_FAILED
+    return code
 
 
 def _print(found: Sequence[CheckResult], form: Form) -> None:
@@ -106,13 +114,15 @@ def _advice(failed: Sequence[CheckResult]) -> str:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the warehouse shows: what its checks found, and how old its newest record is.
+    """What the warehouse shows: what its checks found, how old its newest record is, and which
+    inputs are refused.
 
     Nothing where damage keeps its tables from being made.
     """
 
     checks: list[CheckResult] = field(default_factory=list)
-    age: DataAge | None = None
+    age: DataAge = field(default_factory=DataAge)
+    refused: list[RefusedInput] = field(default_factory=list)
 
 
 def _look_at_warehouse(
@@ -140,7 +150,7 @@ def _look_at_warehouse(
         found += judge.judge_due(connection, None, now, docs)
         note_checked(connection, now, found, whole=True)
         found += compare_results(connection) if results else []
-        return _Seen(found, data_age(connection, now))
+        return _Seen(found, data_age(connection, now), refused_inputs(connection))
     finally:
         connection.close()
 
@@ -153,6 +163,18 @@ def _of_fragments(damaged: Sequence[FragmentUnreadable]) -> CheckResult:
         severity="fail",
         found=len(damaged),
         sample=tuple(damage_rows(damaged[:SAMPLE_ROWS])),
+    )
+
+
+def _of_refused(refused: Sequence[RefusedInput]) -> CheckResult:
+    left = [one for one in refused if not one.is_acknowledged]
+    return CheckResult(
+        name="quarantine",
+        what="no input is quarantined that nobody has acknowledged",
+        in_words="{path} is, for {reason}",
+        severity="fail",
+        found=len(left),
+        sample=tuple({"path": one.path, "reason": one.reason} for one in left[:SAMPLE_ROWS]),
     )
 
 

@@ -1,25 +1,21 @@
 """``v6share forget``: inputs that no longer count."""
 
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.damage import damage_table
 from v6share.jobs.steps.gate import job_gate
-from v6share.jobs.steps.run_context import new_run_id, utc_now
+from v6share.jobs.steps.name_input import called, hint, several
+from v6share.jobs.steps.run_context import entry_of, utc_now
 from v6share.jobs.terminal import interrupt, messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.jobs.terminal.stdout import write_tables
 from v6share.render.text import SeveralForm
-from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
 from v6share.warehouse.database.connect import DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
@@ -34,9 +30,7 @@ from v6share.warehouse.ledger.lost_state import (
 from v6share.warehouse.ledger.named_inputs import (
     SHORTEST_ID,
     NamedInput,
-    inputs_called,
     named_inputs,
-    names_like,
 )
 from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
@@ -47,7 +41,7 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
-_LISTED: Final = 5
+_UNDONE: Final = "nothing was withdrawn"
 
 
 def main(
@@ -142,57 +136,25 @@ def _table(inputs: Iterable[NamedInput]) -> pa.Table:
 
 def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
     """The one input that a name means. Raises JobStopped and UserError for none and several."""
-    absolute = os.path.abspath(name)  # noqa: PTH100 - resolve would follow links
-    found = inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
+    found = called(name, inputs)
     live = [one for one in found if not one.withdrawn]
     if len(live) == 1:
         return live[0]
     if live:
-        # A file that was rewritten in place leaves two inputs of one path.
-        tells = "the id" if all(absolute in one.paths for one in live) else "a whole path or the id"
-        raise UserError(
-            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give {tells} of "
-            f"the one that you mean: {_listed(live)}"
-        )
+        raise several(name, live, _UNDONE)
     if found:
         raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")
-    near = names_like(name, [one for one in inputs if not one.withdrawn])
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    near = hint(name, [one for one in inputs if not one.withdrawn])
     raise JobStopped(
         ExitCode.NO_INPUT,
         f"{name}: no input that counts or is refused has this path or id (of an id, give at least "
-        f"{SHORTEST_ID} digits); nothing was withdrawn. {hint}The table ledger_files lists paths "
-        "and ids",
+        f"{SHORTEST_ID} digits); {_UNDONE}. {near}The table ledger_files lists paths and ids",
     )
-
-
-def _listed(inputs: Sequence[NamedInput]) -> str:
-    shown = [
-        f"{shown_hash(one.input_id)} ({min(one.paths)}, of {iso_time(one.at)})"
-        for one in sorted(inputs, key=lambda one: one.at)[:_LISTED]
-    ]
-    return ", ".join([*shown, "..."] if len(inputs) > _LISTED else shown)
 
 
 def _entries(
     configured: Configured, command: str, ids: tuple[str, ...], reason: str
 ) -> tuple[Forget, Run]:
     now = utc_now()
-    run_id = new_run_id(now)
-    run = Run(
-        run_id=run_id,
-        command=command,
-        code_version=__version__,
-        rules_version=RULES_VERSION,
-        catalog_version=configured.catalog_version,
-        started_at=now,
-        finished_at=now,
-        inputs_committed=0,
-        inputs_known=0,
-        inputs_quarantined=0,
-        rows_in=0,
-        rows_counted=0,
-        rows_rejected=0,
-        outcome="committed",
-    )
-    return Forget(run_id, now, ids, reason), run
+    run = entry_of(command, configured.catalog_version, now, "committed")
+    return Forget(run.run_id, now, ids, reason), run

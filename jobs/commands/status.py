@@ -1,13 +1,13 @@
 """``v6share status``: how things stand."""
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from v6share.jobs.steps.age import age_record
 from v6share.jobs.steps.damage import damage_table, say_damaged
+from v6share.jobs.steps.look import may_read_journal, open_to_look
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -16,12 +16,10 @@ from v6share.render.text import SeveralForm
 from v6share.render.values import Record
 from v6share.schemas.errors import UserError
 from v6share.warehouse.age import DataAge, data_age
-from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
 from v6share.warehouse.ledger.journal import Run
-from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
-from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.remedies import refuse_if_all_is_held_back, what_publishes
 from v6share.warehouse.status import (
@@ -35,7 +33,7 @@ from v6share.warehouse.status import (
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
 from v6share.workspace.held_back import why_held_back
-from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
+from v6share.workspace.lock import present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -66,6 +64,13 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     _say_what_readers_miss(found)
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
+    left = report.quarantined["acknowledged"].to_pylist().count(False)
+    if left:
+        messages.warn(
+            f"{left:,} inputs are quarantined and not acknowledged; `v6share quarantine list` says "
+            "why, and what becomes of them",
+            quarantined=left,
+        )
     if report.inputs_of_old_versions:
         messages.say(
             f"{report.inputs_of_old_versions:,} inputs were counted by older rules or an older "
@@ -148,63 +153,17 @@ class _Found:
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
-    """From the warehouse, which knows most; while a run holds it, from the snapshot.
-
-    So too where the state is lost, and for whoever may not read the state, or not write to it: to
-    open a warehouse is to write.
-    """
-    if not _may_read_journal(workspace):
-        messages.say(f"{workspace.state} is not yours to read; this is the state last published")
-        return _read_snapshot(workspace)
-    if _say_if_lost(lost_journal(workspace)):
-        return _read_snapshot(workspace)
-    if storage.exists(workspace.warehouse) and not storage.may_write(workspace.state):
-        messages.say(f"{workspace.state} is not yours to write; this is the state last published")
-        return _read_snapshot(workspace)
-    try:
-        with hold(workspace, command):
-            connection = open_warehouse(workspace)
-            try:
-                _say_if_lost(lost_runs(connection, workspace))
-                seen = _readers_see(workspace)
-                found = _look(connection, workspace, seen, why_unpublished(connection))
-                return replace(found, lost=find_lost(sources_of_warehouse(connection, workspace)))
-            finally:
-                connection.close()
-    except WorkspaceBusy as busy:
-        if not storage.exists(workspace.published):
-            raise UserError(
-                f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
-            ) from None
-        messages.say(f"at work now: {busy.holder}; this is the state last published")
-        return _read_snapshot(workspace)
-
-
-def _may_read_journal(workspace: Workspace) -> bool:
-    """Whether this user may, where there is one: the state is its owner's alone."""
-    try:
-        if storage.exists(workspace.journal):
-            storage.open_file(workspace.journal).close()
-    except PermissionError:
-        return False
-    return True
-
-
-def _say_if_lost(lost: str) -> bool:
-    """Say what of the state is lost; whether something is."""
-    if lost:
-        messages.warn(lost)
-    return bool(lost)
-
-
-def _read_snapshot(workspace: Workspace) -> _Found:
-    with open_snapshot(workspace.published) as snapshot:
-        seen = published_runs(snapshot)
-        if _may_read_journal(workspace):
-            return _look(snapshot, workspace, seen, "")
-        why = why_held_back(workspace)
-        report, age = status_report(snapshot, seen), _age(snapshot)
-        return _Found(report, age, None, why, knows_runs=False)
+    with open_to_look(workspace, command) as (connection, is_warehouse):
+        seen = _readers_see(workspace) if is_warehouse else published_runs(connection)
+        report = status_report(connection, seen)
+        age = data_age(connection, datetime.now(UTC))
+        if is_warehouse:
+            lost = find_lost(sources_of_warehouse(connection, workspace))
+            why = why_unpublished(connection)
+            return _Found(report, age, unpublished_run(workspace, seen), why, lost)
+        if may_read_journal(workspace):
+            return _Found(report, age, unpublished_run(workspace, seen), "")
+        return _Found(report, age, None, why_held_back(workspace), knows_runs=False)
 
 
 def _readers_see(workspace: Workspace) -> dict[str, datetime]:
@@ -215,17 +174,6 @@ def _readers_see(workspace: Workspace) -> dict[str, datetime]:
     except UserError as error:
         messages.detail(str(error))
         return {}  # whatever is there, nobody can read it
-
-
-def _look(
-    connection: Connection, workspace: Workspace, seen: Mapping[str, datetime], why: str
-) -> _Found:
-    report, age = status_report(connection, seen), _age(connection)
-    return _Found(report, age, unpublished_run(workspace, seen), why)
-
-
-def _age(connection: Connection) -> DataAge:
-    return data_age(connection, datetime.now(UTC))
 
 
 def _say_what_readers_miss(found: _Found) -> None:

@@ -21,6 +21,7 @@ from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
+from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import both_directions, rejects_of_run
@@ -77,7 +78,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     """After the commit: inputs that are missing, odd, or counted twice."""
     header = read_exporters_header(run.workspace)
     result = done.result
-    _warn_of_refused(run, result)
+    _warn_of_refused(result)
     if done.again is not None:
         _warn_of_other_bytes(done.again)
     _warn_of_rewritten(_rewritten(run, done))
@@ -112,7 +113,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
 
 def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
     """The same after a batch of a stream: only what is about its own files."""
-    _warn_of_refused(run, result)
+    _warn_of_refused(result)
     _warn_of_rewritten(rewritten_inputs(result, (), run.known))
     _warn_of_each(
         [
@@ -178,9 +179,15 @@ def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
         "rows_in": entry.rows_in,
         "rows_counted": entry.rows_counted,
         "rows_rejected": entry.rows_rejected,
+        "quarantined_unacknowledged": _unacknowledged(run),
         "seconds": round(time.monotonic() - run.clock, 2),
         "published": published,
     }
+
+
+def _unacknowledged(run: RunContext) -> int:
+    """How many inputs of the workspace are refused, by now, that nobody has acknowledged."""
+    return sum(not one.is_acknowledged for one in refused_inputs(run.connection))
 
 
 def _summary_of_again(again: Recounted | None) -> Record:
@@ -205,7 +212,7 @@ def _warn_of_rewritten(rewritten: Sequence[Rewritten]) -> None:
     )
 
 
-def _warn_of_refused(run: RunContext, result: Sorted) -> None:
+def _warn_of_refused(result: Sorted) -> None:
     _warn_of_each(
         [
             (
@@ -224,7 +231,10 @@ def _warn_of_refused(run: RunContext, result: Sorted) -> None:
         "more copies of quarantined files",
     )
     if result.refused:
-        messages.warn(f"how to try them again: {run.workspace.quarantine}/*.json")
+        messages.warn(
+            "`v6share quarantine list` shows what is refused; `v6share quarantine retry` and "
+            "`accept` decide what becomes of it"
+        )
 
 
 def _warn_of_other_bytes(again: Recounted) -> None:

@@ -169,6 +169,24 @@ class Forget:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What an operator decided of refused inputs.
+
+    decision: accept - each stays refused, and nobody need look at it any more; retry - the next run
+    that finds it tries it again.
+    """
+
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["decision"] = field(default="decision", kw_only=True)
+    run_id: Text
+    at: Time
+    input_ids: tuple[Text, ...]
+    decision: Literal["accept", "retry"]
+    reason: Text
+
+
+@dataclass(frozen=True)
 class Run:
     """One row of ledger_runs; the fields, without the type, are its columns."""
 
@@ -241,7 +259,7 @@ class ClientKey:
     key_id: Text
 
 
-Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays | ClientKey
+Entry = Commit | Quarantine | Seen | Forget | Decision | Run | FinalDays | ClientKey
 
 _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 

@@ -33,7 +33,7 @@ def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
         "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
         "bool_and(f.status = 'forgotten'), max(f.committed_at) "
         "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
-        "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
+        "WHERE f.status <> 'superseded' GROUP BY input_id ORDER BY 1"
     ).fetchall()
     return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
 
