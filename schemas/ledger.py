@@ -164,3 +164,5 @@ REJECT_MEANINGS: Final = {
     "counter_overflow": "packets or bytes, as exported or scaled, are over 2^53",
 }
 REJECT_REASONS: Final = tuple(REJECT_MEANINGS)
+# Of rows that stand for no traffic, or for traffic that another row counts: however many there are.
+REJECTS_BY_DESIGN: Final = ("egress_copy", "action_reject", "no_data", "zero_packets")

@@ -8,7 +8,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from v6share.schemas.ledger import EGRESS_FINDING, LEDGER_KEYS, NO_OP
+from v6share.schemas.ledger import EGRESS_FINDING, LEDGER_KEYS, NO_OP, REJECTS_BY_DESIGN
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
@@ -286,6 +286,56 @@ def unpublished_run(workspace: Workspace, published: Mapping[str, datetime]) -> 
     newest = next(changes, None)
     is_seen = newest is not None and published.get(newest.run_id) == newest.finished_at
     return None if is_seen else newest
+
+
+# Of the rows or the bytes of an input; more of them with one reason is a mistake somewhere.
+_MOST_LOST: Final = 0.10
+_MASS_REJECTS: Final = """
+    SELECT
+      f.path, f.dialect, r.reason, r."rows", f.rows_in, r.sampled_bytes,
+      sum(t.sampled_bytes) AS of_bytes
+    FROM ledger_files f
+    JOIN rejects r ON r.input_id = f.input_id
+    JOIN ledger_families t ON t.input_id = f.input_id
+    WHERE f.run_id = $run_id AND f.status = 'committed'
+      AND NOT list_contains(CAST($by_design AS VARCHAR[]), r.reason)
+    GROUP BY f.input_id, f.path, f.dialect, r.reason, r."rows", f.rows_in, r.sampled_bytes
+    HAVING r."rows" > $most * f.rows_in
+      OR (r.reason <> 'bad_counter' AND r.sampled_bytes > $most * sum(t.sampled_bytes))
+    ORDER BY r."rows" DESC, f.path, r.reason"""
+
+
+@dataclass(frozen=True)
+class MassReject:
+    """An input of which over 10 % of the rows, or of the bytes as exported, have one reason."""
+
+    path: str
+    dialect: str
+    reason: str
+    rows: int
+    of_rows: int
+    bytes: int
+    of_bytes: int
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether it is over 10 % of the rows; else it is of the bytes alone."""
+        return self.rows > _MOST_LOST * self.of_rows
+
+    @property
+    def share(self) -> float:
+        """How much that is."""
+        return self.rows / self.of_rows if self.is_of_rows else self.bytes / self.of_bytes
+
+
+def mass_rejects(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[MassReject]:
+    """Those of the inputs that a run committed, most rows first.
+
+    What is rejected by design is none of them. Of bad_counter the bytes are what is wrong.
+    """
+    values = {"run_id": run_id, "by_design": list(REJECTS_BY_DESIGN), "most": _MOST_LOST}
+    rows = connection.execute(_MASS_REJECTS, values).fetchall()
+    return [MassReject(*row) for row in rows]
 
 
 def newest_catalog_version(connection: duckdb.DuckDBPyConnection) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any, Final
 
+from v6share.jobs.steps.mass_rejects import described
 from v6share.jobs.steps.recount import Recounted
 from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
@@ -19,12 +20,13 @@ from v6share.render.values import Record, shown_hash
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.status import both_directions, rejects_of_run
+from v6share.warehouse.status import both_directions, mass_rejects, rejects_of_run
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
 from v6share.workspace.configured import Configured
@@ -83,14 +85,17 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
         _warn_of_other_bytes(done.again)
     _warn_of_rewritten(_rewritten(run, done))
     advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
+    is_told = advice is not None
+    said = _warn_of_mass_rejects(run, told_of_intervals=is_told)
+    lost = [one for one in result.committed if storable(one.path) not in said]
     _warn_of_each(
         [
             (
                 f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
                 {"path": one.path},
             )
-            for one in result.committed
-            if _lost_all(one, told_of_intervals=advice is not None)
+            for one in lost
+            if _lost_all(one, told_of_intervals=is_told)
         ],
         "more files, of which not one row was counted",
     )
@@ -235,6 +240,21 @@ def _warn_of_refused(result: Sorted) -> None:
             "`v6share quarantine list` shows what is refused; `v6share quarantine retry` and "
             "`accept` decide what becomes of it"
         )
+
+
+def _warn_of_mass_rejects(run: RunContext, *, told_of_intervals: bool) -> set[str]:
+    """Warn of inputs of which much was rejected for one reason; their paths, as stored."""
+    lost = [
+        one
+        for one in mass_rejects(run.connection, run.run_id)
+        if not (told_of_intervals and one.reason == "no_sampling_interval")
+    ]
+    for one in lost[:_NAMED]:
+        message, fields = described(run, one)
+        messages.warn(message, **fields)
+    if len(lost) > _NAMED:
+        messages.warn(f"{len(lost) - _NAMED:,} more inputs of which much was rejected")
+    return {one.path for one in lost}
 
 
 def _warn_of_other_bytes(again: Recounted) -> None:
