@@ -5,6 +5,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -37,10 +38,36 @@ app = typer.Typer(
 )
 
 FormOption = Annotated[
-    Form, typer.Option("--format", "-f", help="How to print the data; parquet is binary.")
+    Form,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How to print the data; jsonl is one object a line, parquet is binary.",
+    ),
 ]
 SeveralFormOption = Annotated[
-    SeveralForm, typer.Option("--format", "-f", help="How to print the data.")
+    SeveralForm,
+    typer.Option("--format", "-f", help="How to print the data; jsonl is one object a line."),
+]
+
+
+def _send_data_to(file: Path | None) -> Path | None:
+    from v6share.jobs.terminal import stdout
+
+    stdout.send_to(file)
+    return file
+
+
+# Beside every --format. What it asks for is done as soon as it is read.
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        callback=_send_data_to,
+        help="Write the data into a file, whole or not at all, instead of to stdout.",
+    ),
 ]
 PathsArgument = Annotated[
     list[str],
@@ -134,11 +161,18 @@ def options(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say more; show tracebacks.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "-q",
+            "--quiet",
+            help="Say only what went wrong; run and backfill leave one line on stdout.",
+        ),
+    ] = False,
     log: Annotated[
         LogForm, typer.Option(help="Form of the messages on stderr; json is one object a line.")
     ] = "text",
-    version: Annotated[  # noqa: ARG001 - the callback has answered already
+    version: Annotated[
         bool,
         typer.Option(
             "--version", help="Print the version.", callback=_print_version, is_eager=True
@@ -169,8 +203,9 @@ def init(
         Path | None, typer.Argument(metavar="[DIR]", help="The directory; default: the workspace.")
     ] = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
-    """Write a starter workspace: settings and catalog, with comments.
+    """Write a starter workspace: commented settings and catalog.
 
     Adds what is missing and overwrites nothing.
     """
@@ -199,6 +234,7 @@ def sample(
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, metavar="D", help="How many days.")] = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Write made-up flow files, their catalog and the planted truth."""
     from v6share.jobs.commands import sample as job
@@ -219,6 +255,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
     dialect: DialectOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Show what a flow file holds and how it would be read.
 
@@ -242,6 +279,7 @@ def explain(
     dialect: DialectOption = None,
     unknown_sampling: UnknownSamplingOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Show how one row is classified, and by which rule or prefix.
 
@@ -296,6 +334,7 @@ def run(
     include_forgotten: IncludeForgottenOption = False,
     strict: StrictOption = False,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
     _refuse_odd_span(since, until)
@@ -369,6 +408,7 @@ def backfill(
     gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Count the flow files of a span of time anew.
 
@@ -450,6 +490,7 @@ def stream(
     threads: ThreadsOption = None,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Follow folders, and publish files as they arrive.
 
@@ -494,6 +535,7 @@ def kpi(
         ),
     ] = None,
     form: FormOption = "table",
+    output: OutputOption = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -515,7 +557,9 @@ def kpi(
       v6share -C mynet status
       v6share -C mynet status --format json"""
 )
-def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
+def status(
+    context: typer.Context, form: SeveralFormOption = "table", output: OutputOption = None
+) -> ExitCode:
     """Show runs, files, rejected rows, exporters and versions.
 
     It warns of fragments that are missing or cut off.
@@ -547,8 +591,9 @@ def forget(
     publish: PublishOption = True,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
-    """Withdraw inputs, such as a file of a router with a wrong clock.
+    """Withdraw inputs, such as a file of a wrong clock.
 
     A copy needs none of it: equal bytes count once, and are withdrawn together. Inputs whose
     fragments are damaged are withdrawn by their whole ids even where the warehouse cannot be
@@ -579,6 +624,7 @@ def rebuild(
     publish: PublishOption = True,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
 
@@ -624,9 +670,10 @@ def check(
     ] = None,
     strict: StrictOption = False,
     form: FormOption = "table",
+    output: OutputOption = None,
     wait: WaitOption = 0,
 ) -> ExitCode:
-    """Check tables, fragments and journal; exit 3 when a check fails.
+    """Check tables, fragments, journal; exit 3 when a check fails.
 
     The fragment of every input that counts must be as it was written. A damaged journal ends it
     with 2. With --max-age it also notices that no data come any more.
@@ -661,6 +708,7 @@ def doctor(
     ] = False,
     wait: WaitOption = 0,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Look for damage in the workspace, and say what mends it.
 
@@ -679,7 +727,12 @@ def doctor(
       v6share -C mynet reconcile flows/
       v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
 )
-def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
+def reconcile(
+    context: typer.Context,
+    paths: PathsArgument,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
     """Count files by plain SQL; compare with ledger and tables.
 
     Rows, packets and bytes of each file, by family; and what the ledger counted of all inputs, with
@@ -704,7 +757,9 @@ app.add_typer(quarantine, name="quarantine")
       v6share -C mynet quarantine list
       v6share -C mynet quarantine list --format json""",
 )
-def quarantine_list(context: typer.Context, form: FormOption = "table") -> ExitCode:
+def quarantine_list(
+    context: typer.Context, form: FormOption = "table", output: OutputOption = None
+) -> ExitCode:
     """Show which inputs are refused, why, and since when.
 
     An input that is counted by now, or all of whose files hold other content, is none of them.
@@ -727,6 +782,7 @@ def quarantine_retry(
     every: AllRefusedOption = False,
     wait: WaitOption = 0,
     form: FormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Have the next run try inputs again.
 
@@ -764,6 +820,7 @@ def quarantine_accept(
     ] = "accepted by the operator",
     wait: WaitOption = 0,
     form: FormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Acknowledge inputs that stay refused until their bytes change.
 
@@ -795,7 +852,10 @@ app.add_typer(key, name="key")
       v6share -C mynet key rotate --wait 600""",
 )
 def key_rotate(
-    context: typer.Context, wait: WaitOption = 0, form: FormOption = "table"
+    context: typer.Context,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Make a new key; the old one is destroyed.
 
@@ -816,7 +876,12 @@ def key_rotate(
     Examples:
       v6share -C mynet key show""",
 )
-def key_show(context: typer.Context, wait: WaitOption = 0, form: FormOption = "table") -> ExitCode:
+def key_show(
+    context: typer.Context,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
     """Say by their ids which keys counted, and since when."""
     _leave_if_held(context, wait)
     from v6share.jobs.commands import key as job
@@ -870,13 +935,21 @@ def call(arguments: list[str]) -> ExitCode:
         returned: Any = command.main(
             arguments or ["--help"], prog_name="v6share", standalone_mode=False, obj=invocation
         )
-        stdout.flush()
+        stdout.finish()
         return ExitCode(returned or 0)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the outermost frame: nothing may pass it
         # Beam turns an interrupt that reaches it into an error of its own.
-        return ExitCode.INTERRUPTED if interrupt.was_asked() else failures.report_failure(error)
+        if interrupt.was_asked():
+            return ExitCode.INTERRUPTED
+        code = failures.report_failure(error)
+        # What was printed before it failed, such as the summary of a run whose checks fail.
+        with suppress(OSError):
+            stdout.finish()
+        return code
+    finally:
+        stdout.send_to(None)
 
 
 def _log_asked_for(arguments: Sequence[str]) -> LogForm:

@@ -81,6 +81,7 @@ def test_shell_blocks_call_commands_and_options_that_exist(page: Path) -> None:
     group = typer.main.get_command(app)
     for line, said in calls(page, "v6share"):
         words = said[2:] if said[0] == "-C" else said
+        words = words[1:] if words[0] == "-q" else words
         command = group
         for word in words:
             if word.startswith("-") or not hasattr(command, "commands"):

@@ -10,10 +10,9 @@ from v6share.jobs.steps.damage import damage_table
 from v6share.jobs.steps.gate import job_gate
 from v6share.jobs.steps.name_input import called, hint, several
 from v6share.jobs.steps.run_context import entry_of, utc_now
-from v6share.jobs.terminal import interrupt, messages
+from v6share.jobs.terminal import interrupt, messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.jobs.terminal.stdout import write_tables
 from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import record, withdraw_unapplied
@@ -81,7 +80,8 @@ def main(
             meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
             entries = _entries(configured, invocation.command, tuple(meant), reason)
             record(connection, workspace, entries)
-            write_tables({"withdrawn": _table(meant.values())}, form)
+            if stdout.is_wanted(form):
+                stdout.write_tables({"withdrawn": _table(meant.values())}, form)
             _say_what_copies_lose(meant.values())
             check_and_publish(connection, workspace, judge, wanted=publish)
         finally:
@@ -109,7 +109,8 @@ def _withdraw_damaged(
         raise error
     withdraw_unapplied(workspace, entries)
     rows = damage_table(named).select(["input_id", "path", "problem"])
-    write_tables({"withdrawn": rows}, form)
+    if stdout.is_wanted(form):
+        stdout.write_tables({"withdrawn": rows}, form)
     left = " ".join(one.source.key.input_id for one in damaged if one not in named)
     too = f"`v6share forget {left}` withdraws the others that are damaged, then " if left else ""
     messages.warn(

@@ -69,7 +69,8 @@ def show(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
         closing(open_warehouse(workspace)) as connection,
     ):
         keys = client_keys(connection)
-    stdout.write_table(keys, form, title="Client keys")
+    if stdout.is_wanted(form):
+        stdout.write_table(keys, form, title="Client keys")
     return ExitCode.DONE
 
 

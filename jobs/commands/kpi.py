@@ -118,10 +118,10 @@ def _print_board(snapshot: _Snapshot, form: Form) -> None:
         return
     views = {name: snapshot.read(name) for name in BOARD_VIEWS}
     sections, headings = board(views), titles(views)
-    if form == "json":
-        stdout.write_tables({**sections, "data": age_record(snapshot.age)}, "json")
-        return
     several = cast("SeveralForm", form)
+    if form in ("json", "jsonl"):
+        stdout.write_tables({**sections, "data": age_record(snapshot.age)}, several)
+        return
     shown = for_people(sections)
     stdout.write_tables({"headline": shown.pop("headline")}, several, titles=headings)
     remarks = [*notes(sections["headline"]), f"data: {age_in_words(snapshot.age)}"]

@@ -89,7 +89,8 @@ def decide(
         if meant:
             record(connection, workspace, _entries(connection, invocation, meant, decision, reason))
         decided = [one for one in refused_inputs(connection) if one.input_id in meant]
-    stdout.write_table(_table(workspace, decided), form, title="Decided", limit=0)
+    if stdout.is_wanted(form):
+        stdout.write_table(_table(workspace, decided), form, title="Decided", limit=0)
     messages.say(_what_next(decision, decided) if decided else f"{_in_words(())}: {_UNDONE}")
     return ExitCode.DONE
 

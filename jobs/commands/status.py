@@ -56,7 +56,7 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     stream = _stream(workspace)
     if stream:
         tables = {"stream": stream, **tables}
-    if form == "json" and left_out:
+    if form in ("json", "jsonl") and left_out:
         tables["left_out"] = left_out
     notes = {part: _in_words(part, count) for part, count in left_out.items()}
     stdout.write_tables(tables, form, notes=notes)

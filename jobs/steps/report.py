@@ -16,7 +16,7 @@ from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
-from v6share.render.values import Record, shown_hash
+from v6share.render.values import Record, json_value, shown_hash
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
@@ -138,10 +138,25 @@ def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
 
 
 def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
-    """What the run did, as data."""
+    """What the run did, as data. With ``-q`` stdout gets one line of it, in every form."""
     summary = _summary(run, done, published=published)
-    rejects = rejects_of_run(run.connection, run.run_id)
-    stdout.write_tables({"run": summary, "rejects": rejects}, form)
+    is_quiet = messages.current().verbosity < 0
+    if not is_quiet or stdout.is_sent_to_file():
+        rejects = rejects_of_run(run.connection, run.run_id)
+        stdout.write_tables({"run": summary, "rejects": rejects}, form)
+    if is_quiet:
+        is_json = form in ("json", "jsonl")
+        stdout.write_out((json_value(summary) if is_json else _in_a_line(summary)) + "\n")
+
+
+def _in_a_line(summary: Record) -> str:
+    """For people: what a scheduler shows of a run."""
+    names = ("inputs_committed", "inputs_known", "inputs_quarantined", "inputs_failed")
+    inputs = ", ".join(f"{summary[name]:,} {name.removeprefix('inputs_')}" for name in names)
+    rows = ", ".join(f"{summary[f'rows_{name}']:,} {name}" for name in ("counted", "rejected"))
+    published = "nothing new" if summary["outcome"] == NO_OP else "not published"
+    published = "published" if summary["published"] else published
+    return f"{summary['run_id']}: inputs: {inputs}; rows: {rows}; {published}"
 
 
 def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:

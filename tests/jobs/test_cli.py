@@ -178,7 +178,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "hint"),
     [
         (["rnu", "x"], "Did you mean 'run'?"),
-        (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since?"),
+        (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since"),
         (["kpi", "--fromat", "json"], "Did you mean --format?"),
         (["kpi", "-C", "x"], "v6share -C DIR kpi"),
         (["kpi", "--format", "jsn"], "'json'"),
