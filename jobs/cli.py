@@ -573,6 +573,7 @@ def status(
     epilog="""\b
     Examples:
       v6share -C mynet forget flows/wrong-clock.parquet
+      v6share -C mynet forget flows/rewritten.parquet --older
       v6share -C mynet forget 3f1a9c02... --reason 'repeats router2'"""
 )
 def forget(
@@ -584,6 +585,14 @@ def forget(
             help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
         ),
     ],
+    older: Annotated[
+        bool,
+        typer.Option(
+            "--older",
+            help="Of files that were rewritten in place: what they held before, not what they "
+            "hold now.",
+        ),
+    ] = False,
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; stands in the ledger.")
     ] = "withdrawn by the operator",
@@ -605,6 +614,7 @@ def forget(
     return job.main(
         _invocation(context),
         tuple(inputs),
+        older=older,
         reason=reason,
         wait=wait,
         publish=publish,

@@ -8,7 +8,7 @@ import pyarrow as pa
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.damage import damage_table
 from v6share.jobs.steps.gate import job_gate
-from v6share.jobs.steps.name_input import called, hint, several
+from v6share.jobs.steps.name_input import before_it_was_rewritten, called, hint, several
 from v6share.jobs.steps.run_context import entry_of, utc_now
 from v6share.jobs.terminal import interrupt, messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
@@ -47,13 +47,17 @@ def main(
     invocation: Invocation,
     inputs: Sequence[str],
     *,
+    older: bool,
     reason: str,
     wait: float,
     publish: bool,
     gate: bool | None,
     form: SeveralForm,
 ) -> ExitCode:
-    """Withdraw the named inputs: all of them, or none where one name is not clear."""
+    """Withdraw the named inputs: all of them, or none where one name is not clear.
+
+    older: what files held before they were rewritten, and not what they hold now.
+    """
     found = find_workspace(invocation.root)
     refuse_lost_journal(found)  # before a key is made
     if not storage.exists(found.journal):
@@ -77,7 +81,8 @@ def main(
             refuse_lost_catalog(connection, workspace)
             refuse_other_key(workspace, key_ids(connection), configured.client_key_id)
             known = named_inputs(connection)
-            meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
+            mean = _older_inputs_of if older else _input_of
+            meant = {one.input_id: one for name in inputs for one in mean(name, known)}
             entries = _entries(configured, invocation.command, tuple(meant), reason)
             record(connection, workspace, entries)
             if stdout.is_wanted(form):
@@ -135,14 +140,33 @@ def _table(inputs: Iterable[NamedInput]) -> pa.Table:
     return pa.table({"input_id": [row[0] for row in rows], "paths": [row[1] for row in rows]})
 
 
-def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
+def _input_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
     """The one input that a name means. Raises JobStopped and UserError for none and several."""
+    live = _live_inputs_of(name, inputs)
+    if len(live) > 1:
+        ways = "the id, or --older for what it held before,"
+        raise several(name, live, _UNDONE, of_a_path=ways)
+    return live
+
+
+def _older_inputs_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
+    """What a file held before it was rewritten. Raises JobStopped where that is nothing."""
+    older = before_it_was_rewritten(name, _live_inputs_of(name, inputs))
+    if not older:
+        raise JobStopped(
+            ExitCode.NO_INPUT,
+            f"{name}: --older: found no path at which anything counts but what lies there now; "
+            f"{_UNDONE}. Give the whole path of a file that was rewritten in place",
+        )
+    return older
+
+
+def _live_inputs_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
+    """The inputs that a name means and that count or are refused. Raises JobStopped for none."""
     found = called(name, inputs)
     live = [one for one in found if not one.withdrawn]
-    if len(live) == 1:
-        return live[0]
     if live:
-        raise several(name, live, _UNDONE)
+        return live
     if found:
         raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")
     near = hint(name, [one for one in inputs if not one.withdrawn])

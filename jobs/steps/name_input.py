@@ -18,15 +18,26 @@ def called(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
     return inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
 
 
-def several(name: str, found: Sequence[NamedInput], undone: str) -> UserError:
-    """The error where a name means more than one input. undone: what was not done, in words."""
+def several(
+    name: str, found: Sequence[NamedInput], undone: str, *, of_a_path: str = "the id"
+) -> UserError:
+    """The error where a name means more than one input.
+
+    undone: what was not done, in words. of_a_path: what tells inputs apart that one path has had.
+    """
     # A file that was rewritten in place leaves two inputs of one path.
     is_path = all(_absolute(name) in one.paths for one in found)
-    tells = "the id" if is_path else "a whole path or the id"
+    tells = of_a_path if is_path else "a whole path or the id"
     return UserError(
         f"{name}: {len(found)} inputs have this name, {undone}; give {tells} of the one that you "
         f"mean: {_listed(found)}"
     )
+
+
+def before_it_was_rewritten(name: str, found: Sequence[NamedInput]) -> list[NamedInput]:
+    """Of the inputs that a path has had, those that do not lie there any more."""
+    places = {name, _absolute(name)}
+    return [one for one in found if places & one.paths and not places & one.here]
 
 
 def hint(name: str, inputs: Sequence[NamedInput]) -> str:

@@ -19,23 +19,28 @@ class NamedInput:
     """An input by all that a person may call it: its id, and the paths where it was found.
 
     withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
+    here: those of the paths at which it was found last; at the others lies something else by now.
     """
 
     input_id: str
     paths: frozenset[str]
     withdrawn: bool
     at: datetime
+    here: frozenset[str] = frozenset()
 
 
 def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
     """Every input that counts, is refused or is withdrawn, by id."""
     rows = connection.execute(
         "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
-        "bool_and(f.status = 'forgotten'), max(f.committed_at) "
+        "bool_and(f.status = 'forgotten'), max(f.committed_at), list_distinct(list(s.path)) "
         "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
         "WHERE f.status <> 'superseded' GROUP BY input_id ORDER BY 1"
     ).fetchall()
-    return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
+    return [
+        NamedInput(one, frozenset(paths), withdrawn, at, frozenset(here))
+        for one, paths, withdrawn, at, here in rows
+    ]
 
 
 def inputs_called(
