@@ -25,12 +25,13 @@ class StatusReport:
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
     exporter. exporters: hours with data out of the hours between its first record and the newest of
-    all, and how far it is behind, those first that are furthest. unlisted: exporters with traffic
-    that the catalog does not list. both_directions: exporters that sent egress records among others
-    and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
-    the versions of the newest run. keys: every client key that counted, the first one first, with
-    the inputs that count with it. quarantined: inputs that are refused, those first that nobody has
-    acknowledged.
+    all, and how far it is behind, those first that are furthest. silent: exporters of the catalog
+    that have not sent in the newest day of the data, ``last_seen`` null for those that never did.
+    unlisted: exporters with traffic that the catalog does not list. both_directions: exporters that
+    sent egress records among others and that the catalog does not declare. versions: committed
+    inputs by version; ``current`` marks the versions of the newest run. keys: every client key that
+    counted, the first one first, with the inputs that count with it. quarantined: inputs that are
+    refused, those first that nobody has acknowledged.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
@@ -43,6 +44,7 @@ class StatusReport:
     rejects: pa.Table
     findings: pa.Table
     exporters: pa.Table
+    silent: pa.Table
     unlisted: pa.Table
     both_directions: pa.Table
     versions: pa.Table
@@ -68,6 +70,7 @@ MOST_ROWS: Final = 100
 WHOLE: Final = {
     "findings": "ledger_findings",
     "exporters": "exporters_1h",
+    "silent": "dim_exporters",
     "unlisted": "exporters_1h",
     "both_directions": "ledger_findings",
     "versions": "ledger_files",
@@ -115,6 +118,22 @@ _KEYS: Final = """
     LEFT JOIN ledger_files f ON f.client_key = k.client_key AND f.status = 'committed'
     GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
+# After an upgrade nothing is kept yet: then the newest record of all is the measure.
+_NEWEST: Final = """
+    SELECT coalesce(
+      (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
+    ) AS moment"""
+
+# As the check silent_exporters says it, which reads what may not be up to date.
+_SILENT: Final = f"""
+    WITH newest AS ({_NEWEST})
+    SELECT d.exporter, max(e.last_seen) AS last_seen
+    FROM dim_exporters d LEFT JOIN exporters_1h e USING (exporter) CROSS JOIN newest n
+    WHERE n.moment IS NOT NULL
+    GROUP BY d.exporter
+    HAVING coalesce(max(e.last_seen) < any_value(n.moment) - INTERVAL 1 DAY, TRUE)
+    ORDER BY last_seen NULLS FIRST, d.exporter"""  # noqa: S608 - SQL of ours
+
 _QUARANTINED: Final = f"""
     SELECT
       path, reason, status = 'accepted' AS acknowledged, size, dialect, input_id, committed_at AS at
@@ -153,13 +172,8 @@ _STATUS: Final = {
           CAST(sum("rows") AS BIGINT) AS "rows",
           count(DISTINCT input_id) AS inputs
         FROM ledger_findings GROUP BY ALL ORDER BY finding, "rows" DESC, exporter""",
-    "exporters": """
-        WITH newest AS (
-          -- After an upgrade nothing is kept yet: then the newest record of all is the measure.
-          SELECT coalesce(
-            (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
-          ) AS moment
-        )
+    "exporters": f"""
+        WITH newest AS ({_NEWEST})
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -173,7 +187,8 @@ _STATUS: Final = {
             date_diff('hour', min(window_start), date_trunc('hour', any_value(moment))) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
+        FROM exporters_1h, newest GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",  # noqa: S608 - SQL of ours
+    "silent": _SILENT,
     "unlisted": """
         SELECT
           exporter,

@@ -48,7 +48,10 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
     report = found.report
-    tables: dict[str, pa.Table | Record] = {"data": age_record(found.age), **report.tables}
+    age = dict(age_record(found.age))
+    if form in ("table", "markdown"):
+        del age["age_seconds"]
+    tables: dict[str, pa.Table | Record] = {"data": age, **report.tables}
     left_out = dict(report.left_out)
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost[:MOST_ROWS])

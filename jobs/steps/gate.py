@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from v6share import __version__
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
@@ -136,7 +136,11 @@ class JobGate:
             for name, suite in self.suites.items()
             for one in suite.expectations
         }
-        return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
+        keys = {name: one.key for name, one in evidence.items()}
+        return [
+            _result(one, expectations[one.suite, one.name], keys.get(one.suite, ()))
+            for one in verdicts
+        ]
 
     def _plan(self) -> "Plan":
         # Here: catalog and kernels are slow to load, and mostly no flow is to be judged.
@@ -156,22 +160,26 @@ class JobGate:
         return validate_in_spark(self.engine.sessions[0], self.suites, evidence, docs, gate.python)
 
 
-def _result(verdict: Verdict, expectation: Expectation) -> CheckResult:
+def _result(verdict: Verdict, expectation: Expectation, key: Sequence[str]) -> CheckResult:
     return CheckResult(
         name=f"{verdict.suite}.{verdict.name}",
         what=expectation.what,
         in_words="{row}",
         severity=expectation.severity,
         found=verdict.unexpected if verdict.outcome == "failed" else 0,
-        sample=tuple(_rows_in_words(verdict)),
+        sample=tuple(_rows_in_words(verdict, key)),
         judged=verdict.judged,
         error=verdict.observed if verdict.outcome == "errored" else "",
     )
 
 
-def _rows_in_words(verdict: Verdict) -> Sequence[dict[str, str]]:
-    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in verdict.sample]
-    return [{"row": row} for row in rows or [f"found {verdict.observed}"]]
+def _rows_in_words(verdict: Verdict, key: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What each row is about, by its key, and the whole of it in words."""
+    for row in verdict.sample:
+        about = {name: row[name] for name in key if name in row}
+        yield {**about, "row": ", ".join(f"{name} {value}" for name, value in row.items())}
+    if not verdict.sample:
+        yield {"row": f"found {verdict.observed}"}
 
 
 def gate_in_words(results: Sequence[CheckResult]) -> str:

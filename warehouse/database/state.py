@@ -20,6 +20,7 @@ Key = Literal[
     "judged_whole",
     "replaced",
     "judged_final_day",
+    "said",
 ]
 
 
