@@ -22,6 +22,7 @@ FLOWS: Final = "{flows}"
 RUN: Final = ("run", FLOWS)
 _ONE_INPUT: Final = "{flows}/fixed-20250901.parquet"
 _FORGET: Final = ("forget", _ONE_INPUT)
+_ACCEPT: Final = ("quarantine", "accept", "--all")
 _SWEEP: Final = ("stream", FLOWS, "--once", "--most-files", "1")
 _BACKFILL: Final = ("backfill", "--since", "2025-09-01", "--until", "2025-09-08", FLOWS)
 _BACKFILL_ALL: Final = (*_BACKFILL, "--reprocess", "all")
@@ -61,6 +62,7 @@ COMMANDS: Final = (
     Disturbed("stream once", "some", "all", _SWEEP, [(_SWEEP, FINE)]),
     Disturbed("stream", "some", "all", ("stream", FLOWS), [(_SWEEP, FINE)], follows=True),
     Disturbed("forget", "all", "forgotten", _FORGET, [(_FORGET, FINE_OR_DONE), (RUN, FINE)]),
+    Disturbed("accept", "all", "accepted", _ACCEPT, [(_ACCEPT, (0,)), (RUN, FINE)]),
     Disturbed("rebuild", "all", "all", ("rebuild",), [(("rebuild",), (0,))]),
     Disturbed("backfill", "changed", "recounted", _BACKFILL, [(_BACKFILL, FINE)]),
     Disturbed("backfill of all", "all", "all", _BACKFILL_ALL, [(_BACKFILL_ALL, FINE)]),
@@ -132,10 +134,11 @@ class World:
         _rename_an_app(changed / "catalog")
         self._state("recounted", "changed", RUN)
         self._state("forgotten", "all", _FORGET)
+        self._state("accepted", "all", _ACCEPT, RUN)
         (self._state("without warehouse", "all") / "state" / "warehouse.duckdb").unlink()
         self._make_old()
         self._state("pruned", "old", _PRUNE)
-        for end in ("all", "recounted", "forgotten", "pruned"):
+        for end in ("all", "recounted", "forgotten", "accepted", "pruned"):
             root = self.place / end
             self.wanted[end] = in_child(partial(tables_of, root))
 

@@ -5,6 +5,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -37,10 +38,36 @@ app = typer.Typer(
 )
 
 FormOption = Annotated[
-    Form, typer.Option("--format", "-f", help="How to print the data; parquet is binary.")
+    Form,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How to print the data; jsonl is one object a line, parquet is binary.",
+    ),
 ]
 SeveralFormOption = Annotated[
-    SeveralForm, typer.Option("--format", "-f", help="How to print the data.")
+    SeveralForm,
+    typer.Option("--format", "-f", help="How to print the data; jsonl is one object a line."),
+]
+
+
+def _send_data_to(file: Path | None) -> Path | None:
+    from v6share.jobs.terminal import stdout
+
+    stdout.send_to(file)
+    return file
+
+
+# Beside every --format. What it asks for is done as soon as it is read.
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        callback=_send_data_to,
+        help="Write the data into a file, whole or not at all, instead of to stdout.",
+    ),
 ]
 PathsArgument = Annotated[
     list[str],
@@ -96,6 +123,23 @@ GateOption = Annotated[
         "so in the published file.",
     ),
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit 1 while an input is quarantined that nobody has acknowledged."
+    ),
+]
+RefusedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
+        show_default="",
+    ),
+]
+AllRefusedOption = Annotated[
+    bool, typer.Option("--all", help="All that nobody has acknowledged, in place of PATH.")
+]
 
 IncludeForgottenOption = Annotated[
     bool, typer.Option("--include-forgotten", help="Count withdrawn inputs again.")
@@ -117,11 +161,18 @@ def options(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say more; show tracebacks.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "-q",
+            "--quiet",
+            help="Say only what went wrong; run and backfill leave one line on stdout.",
+        ),
+    ] = False,
     log: Annotated[
         LogForm, typer.Option(help="Form of the messages on stderr; json is one object a line.")
     ] = "text",
-    version: Annotated[  # noqa: ARG001 - the callback has answered already
+    version: Annotated[
         bool,
         typer.Option(
             "--version", help="Print the version.", callback=_print_version, is_eager=True
@@ -152,8 +203,9 @@ def init(
         Path | None, typer.Argument(metavar="[DIR]", help="The directory; default: the workspace.")
     ] = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
-    """Write a starter workspace: settings and catalog, with comments.
+    """Write a starter workspace: commented settings and catalog.
 
     Adds what is missing and overwrites nothing.
     """
@@ -182,6 +234,7 @@ def sample(
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, metavar="D", help="How many days.")] = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Write made-up flow files, their catalog and the planted truth."""
     from v6share.jobs.commands import sample as job
@@ -202,6 +255,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A flow file.")],
     dialect: DialectOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Show what a flow file holds and how it would be read.
 
@@ -225,6 +279,7 @@ def explain(
     dialect: DialectOption = None,
     unknown_sampling: UnknownSamplingOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Show how one row is classified, and by which rule or prefix.
 
@@ -249,6 +304,7 @@ def explain(
       v6share -C mynet run flows/
       v6share -C mynet run 'flows/2026-01-*.parquet' --unknown-sampling unsampled
       v6share -C mynet run flows/ --since 2026-01-01 --until 2026-02-01 --wait 60
+      v6share -C mynet run flows/ --strict
       v6share -C mynet run /data/flows/ --runner spark --spark-conf spark.master=yarn
 
     A file that is known already is not opened again: running twice changes nothing."""
@@ -276,7 +332,9 @@ def run(
     publish: PublishOption = True,
     gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
+    strict: StrictOption = False,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Count flow files: read, commit, check, publish."""
     _refuse_odd_span(since, until)
@@ -299,7 +357,7 @@ def run(
         include_forgotten=include_forgotten,
         form=form,
     )
-    return job.main(_invocation(context), request)
+    return job.main(_invocation(context), request, strict=strict)
 
 
 @app.command(
@@ -350,6 +408,7 @@ def backfill(
     gate: GateOption = None,
     include_forgotten: IncludeForgottenOption = False,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Count the flow files of a span of time anew.
 
@@ -431,6 +490,7 @@ def stream(
     threads: ThreadsOption = None,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Follow folders, and publish files as they arrive.
 
@@ -475,6 +535,7 @@ def kpi(
         ),
     ] = None,
     form: FormOption = "table",
+    output: OutputOption = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -496,7 +557,9 @@ def kpi(
       v6share -C mynet status
       v6share -C mynet status --format json"""
 )
-def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
+def status(
+    context: typer.Context, form: SeveralFormOption = "table", output: OutputOption = None
+) -> ExitCode:
     """Show runs, files, rejected rows, exporters and versions.
 
     It warns of fragments that are missing or cut off.
@@ -510,6 +573,7 @@ def status(context: typer.Context, form: SeveralFormOption = "table") -> ExitCod
     epilog="""\b
     Examples:
       v6share -C mynet forget flows/wrong-clock.parquet
+      v6share -C mynet forget flows/rewritten.parquet --older
       v6share -C mynet forget 3f1a9c02... --reason 'repeats router2'"""
 )
 def forget(
@@ -521,6 +585,14 @@ def forget(
             help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
         ),
     ],
+    older: Annotated[
+        bool,
+        typer.Option(
+            "--older",
+            help="Of files that were rewritten in place: what they held before, not what they "
+            "hold now.",
+        ),
+    ] = False,
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; stands in the ledger.")
     ] = "withdrawn by the operator",
@@ -528,8 +600,9 @@ def forget(
     publish: PublishOption = True,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
-    """Withdraw inputs, such as a file of a router with a wrong clock.
+    """Withdraw inputs, such as a file of a wrong clock.
 
     A copy needs none of it: equal bytes count once, and are withdrawn together. Inputs whose
     fragments are damaged are withdrawn by their whole ids even where the warehouse cannot be
@@ -541,6 +614,7 @@ def forget(
     return job.main(
         _invocation(context),
         tuple(inputs),
+        older=older,
         reason=reason,
         wait=wait,
         publish=publish,
@@ -560,6 +634,7 @@ def rebuild(
     publish: PublishOption = True,
     gate: GateOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Make the warehouse anew from fragments and journal.
 
@@ -587,6 +662,7 @@ def prune(
     publish: PublishOption = True,
     gate: GateOption = None,
     form: FormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Let old rows and fragments go, as [retention] says.
 
@@ -608,6 +684,7 @@ def prune(
       v6share -C mynet check
       v6share -C mynet check --results
       v6share -C mynet check --docs reports/
+      v6share -C mynet check --max-age 2h --strict
       v6share -C mynet check --format json"""
 )
 def check(
@@ -625,19 +702,36 @@ def check(
             "and styles from the net.",
         ),
     ] = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="Exit 6 where the newest record is older: 90m, 2h, 1d. Default: [check] max_age "
+            "of the settings.",
+        ),
+    ] = None,
+    strict: StrictOption = False,
     form: FormOption = "table",
+    output: OutputOption = None,
     wait: WaitOption = 0,
 ) -> ExitCode:
-    """Check tables, fragments and journal; exit 3 when a check fails.
+    """Check tables, fragments, journal; exit 3 when a check fails.
 
     The fragment of every input that counts must be as it was written. A damaged journal ends it
-    with 2.
+    with 2. With --max-age it also notices that no data come any more.
     """
     _leave_if_held(context, wait)
     from v6share.jobs.commands import check as job
 
     return job.main(
-        _invocation(context), results=results, gate=gate, docs=docs, form=form, wait=wait
+        _invocation(context),
+        results=results,
+        gate=gate,
+        docs=docs,
+        max_age=max_age,
+        strict=strict,
+        form=form,
+        wait=wait,
     )
 
 
@@ -656,6 +750,7 @@ def doctor(
     ] = False,
     wait: WaitOption = 0,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Look for damage in the workspace, and say what mends it.
 
@@ -674,7 +769,12 @@ def doctor(
       v6share -C mynet reconcile flows/
       v6share -C mynet reconcile 'flows/2026-01-05*.parquet' --format csv"""
 )
-def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "table") -> ExitCode:
+def reconcile(
+    context: typer.Context,
+    paths: PathsArgument,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
     """Count files by plain SQL; compare with ledger and tables.
 
     Rows, packets and bytes of each file, by family; and what the ledger counted of all inputs, with
@@ -688,6 +788,102 @@ def reconcile(context: typer.Context, paths: PathsArgument, form: FormOption = "
     return job.main(_invocation(context), tuple(paths), form=form)
 
 
+quarantine = typer.Typer(
+    help="Inputs that are refused, and what becomes of them.", rich_markup_mode=None
+)
+app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command(
+    "list",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine list
+      v6share -C mynet quarantine list --format json""",
+)
+def quarantine_list(
+    context: typer.Context, form: FormOption = "table", output: OutputOption = None
+) -> ExitCode:
+    """Show which inputs are refused, why, and since when.
+
+    An input that is counted by now, or all of whose files hold other content, is none of them.
+    """
+    from v6share.jobs.commands import quarantine as job
+
+    return job.show(_invocation(context), form=form)
+
+
+@quarantine.command(
+    "retry",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine retry flows/router1.parquet
+      v6share -C mynet quarantine retry --all""",
+)
+def quarantine_retry(
+    context: typer.Context,
+    inputs: RefusedArgument = None,
+    every: AllRefusedOption = False,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
+    """Have the next run try inputs again.
+
+    Of use after an upgrade. A file that was mended or sent again needs none of it: its content is
+    new, and is tried anyway. A rules or catalog change tries all again, too. --strict goes on
+    minding them until they count.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import quarantine as job
+
+    return job.decide(
+        _invocation(context),
+        inputs or (),
+        "retry",
+        every=every,
+        reason="the next run tries it again",
+        wait=wait,
+        form=form,
+    )
+
+
+@quarantine.command(
+    "accept",
+    epilog="""\b
+    Examples:
+      v6share -C mynet quarantine accept flows/router1.parquet --reason 'a test of the collector'
+      v6share -C mynet quarantine accept --all""",
+)
+def quarantine_accept(
+    context: typer.Context,
+    inputs: RefusedArgument = None,
+    every: AllRefusedOption = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; the list shows it.")
+    ] = "accepted by the operator",
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
+    """Acknowledge inputs that stay refused until their bytes change.
+
+    --strict no longer minds them. Nothing of them is counted, and no number changes.
+    """
+    _leave_if_held(context, wait)
+    from v6share.jobs.commands import quarantine as job
+
+    return job.decide(
+        _invocation(context),
+        inputs or (),
+        "accept",
+        every=every,
+        reason=reason,
+        wait=wait,
+        form=form,
+    )
+
+
 catalog = typer.Typer(help="The catalog, without flows.", rich_markup_mode=None)
 app.add_typer(catalog, name="catalog")
 
@@ -699,7 +895,9 @@ app.add_typer(catalog, name="catalog")
       v6share -C mynet catalog check
       v6share -C mynet catalog check --format json""",
 )
-def catalog_check(context: typer.Context, form: SeveralFormOption = "table") -> ExitCode:
+def catalog_check(
+    context: typer.Context, form: SeveralFormOption = "table", output: OutputOption = None
+) -> ExitCode:
     """List what is wrong in settings and catalog, or looks so.
 
     All mistakes of all files, which stop every run: exit 2. Then doubts: what is valid and yet may
@@ -743,6 +941,7 @@ def catalog_suggest(
     dialect: DialectOption = None,
     unknown_sampling: UnknownSamplingOption = None,
     form: SeveralFormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Propose apps for the largest unclassified destinations.
 
@@ -774,7 +973,10 @@ app.add_typer(key, name="key")
       v6share -C mynet key rotate --wait 600""",
 )
 def key_rotate(
-    context: typer.Context, wait: WaitOption = 0, form: FormOption = "table"
+    context: typer.Context,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
 ) -> ExitCode:
     """Make a new key; the old one is destroyed.
 
@@ -795,7 +997,12 @@ def key_rotate(
     Examples:
       v6share -C mynet key show""",
 )
-def key_show(context: typer.Context, wait: WaitOption = 0, form: FormOption = "table") -> ExitCode:
+def key_show(
+    context: typer.Context,
+    wait: WaitOption = 0,
+    form: FormOption = "table",
+    output: OutputOption = None,
+) -> ExitCode:
     """Say by their ids which keys counted, and since when."""
     _leave_if_held(context, wait)
     from v6share.jobs.commands import key as job
@@ -849,13 +1056,21 @@ def call(arguments: list[str]) -> ExitCode:
         returned: Any = command.main(
             arguments or ["--help"], prog_name="v6share", standalone_mode=False, obj=invocation
         )
-        stdout.flush()
+        stdout.finish()
         return ExitCode(returned or 0)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception as error:  # the outermost frame: nothing may pass it
         # Beam turns an interrupt that reaches it into an error of its own.
-        return ExitCode.INTERRUPTED if interrupt.was_asked() else failures.report_failure(error)
+        if interrupt.was_asked():
+            return ExitCode.INTERRUPTED
+        code = failures.report_failure(error)
+        # What was printed before it failed, such as the summary of a run whose checks fail.
+        with suppress(OSError):
+            stdout.finish()
+        return code
+    finally:
+        stdout.send_to(None)
 
 
 def _log_asked_for(arguments: Sequence[str]) -> LogForm:

@@ -2,13 +2,12 @@
 
 For people (``table``, ``markdown``) numbers are grouped, bytes get a prefix, shares are in
 percent and their differences in percentage points (pp), by the unit of their column (``units``).
-For machines (``json``, ``csv``) values are exact: integers stay integers, decimals keep their
-digits, times are UTC in ISO 8601.
+For machines (``json``, ``jsonl``, ``csv``) values are exact: integers stay integers, decimals keep
+their digits, times are UTC in ISO 8601.
 """
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -21,8 +20,8 @@ from v6share.schemas.text.plain import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Form = Literal["table", "json", "csv", "markdown", "parquet"]
-SeveralForm = Literal["table", "json", "markdown"]
+Form = Literal["table", "json", "jsonl", "csv", "markdown", "parquet"]
+SeveralForm = Literal["table", "json", "jsonl", "markdown"]
 
 
 def record_table(record: "Record") -> "pa.Table":
@@ -42,6 +41,8 @@ def text_of(table: "pa.Table", form: Form, *, title: str = "") -> str:
     match form:
         case "json":
             return json_text(table)
+        case "jsonl":
+            return json_lines(table)
         case "csv":
             return _csv_text(table)
         case "markdown":
@@ -57,14 +58,19 @@ def _rows(table: "pa.Table") -> Iterator[tuple[Any, ...]]:
 
 
 def json_text(table: "pa.Table") -> str:
-    """A JSON list with one row a line, so that tools for lines can work on it, too."""
-    lines = [
-        "{"
-        + ", ".join(f"{json.dumps(n)}: {json_value(v)}" for n, v in zip(table.column_names, row))  # noqa: B905 - same length by construction
-        + "}"
-        for row in _rows(table)
-    ]
+    """A JSON list with one row a line."""
+    lines = list(_json_rows(table))
     return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
+
+
+def json_lines(table: "pa.Table", more: Record | None = None) -> str:
+    """One JSON object a row, each on a line of its own. more: what stands first in each of them."""
+    return "".join(f"{line}\n" for line in _json_rows(table, more))
+
+
+def _json_rows(table: "pa.Table", more: Record | None = None) -> Iterator[str]:
+    for row in _rows(table):
+        yield json_value({**(more or {}), **dict(zip(table.column_names, row, strict=True))})
 
 
 def _csv_text(table: "pa.Table") -> str:

@@ -23,7 +23,12 @@ LEDGER_FILES: Final = Table(
         Column("path", Kind.TEXT, "path it was committed under"),
         Column("size", Kind.BIGINT, "size of the file", "bytes"),
         Column("run_id", Kind.TEXT, "run that last changed this row"),
-        Column("status", Kind.TEXT, "committed, quarantined, superseded or forgotten"),
+        Column(
+            "status",
+            Kind.TEXT,
+            "committed, quarantined, accepted (quarantined, and acknowledged), awaiting_retry "
+            "(quarantined, and tried again by the next run), superseded or forgotten",
+        ),
         Column("reason", Kind.TEXT, "why it was quarantined or forgotten; else empty"),
         Column("rows_in", Kind.BIGINT, "rows met; a biflow's reverse half is a row", "rows"),
         Column("rows_counted", Kind.BIGINT, "rows counted", "rows"),
@@ -189,3 +194,5 @@ REJECT_MEANINGS: Final = {
     "counter_overflow": "packets or bytes, as exported or scaled, are over 2^53",
 }
 REJECT_REASONS: Final = tuple(REJECT_MEANINGS)
+# Of rows that stand for no traffic, or for traffic that another row counts: however many there are.
+REJECTS_BY_DESIGN: Final = ("egress_copy", "action_reject", "no_data", "zero_packets")

@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -25,6 +26,7 @@ from pydantic import (
 
 from v6share.schemas.aggregates import UNLISTED
 from v6share.schemas.errors import CatalogError, Mistakes
+from v6share.schemas.text.durations import EXPECTED, parse_duration
 from v6share.schemas.text.toml_files import known_keys, read_toml
 from v6share.schemas.text.wording import did_you_mean, found, mistake, mistakes_in, nearest
 
@@ -163,6 +165,22 @@ class Retention(Section):
     fragment_days: Days = None
 
 
+def _parse_age(value: Any) -> Any:
+    duration = parse_duration(value) if isinstance(value, str) else None
+    if duration is None:
+        raise mistake(f"found {found(value)}, expected {EXPECTED}")
+    return duration
+
+
+class Check(Section):
+    """What ``v6share check`` asks beside the checks; nothing here alters a number.
+
+    max_age: how old the newest record may be, by the clock; None: it is not asked.
+    """
+
+    max_age: Annotated[timedelta | None, BeforeValidator(_parse_age)] = None
+
+
 class Settings(BaseModel):
     """All settings, with the defaults of an empty file."""
 
@@ -175,6 +193,7 @@ class Settings(BaseModel):
     stream: Stream = Stream()
     quality: Quality = Quality()
     retention: Retention = Retention()
+    check: Check = Check()
 
 
 _KEYS: Final = {
@@ -191,6 +210,7 @@ _FLAGS: Final = {
     "--most-files": "stream.most_files",
     "--full-check-minutes": "stream.full_check_minutes",
     "--gate": "quality.gate",
+    "--max-age": "check.max_age",
 }
 
 

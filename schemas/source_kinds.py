@@ -40,8 +40,8 @@ FORM_MEANINGS: Final = {
     "for each family",
     Form.FAMILY: "`{ column, v4 = [...], v6 = [...] }`: the values that tell the IP version",
     Form.NUMBER: "whole numbers, also as text. `names = { DROPPED = 128 }` reads a text as a "
-    "number, `prefixes` by how it begins; `times = 1000` multiplies, as milliseconds that are "
-    "wanted in microseconds",
+    'number, `prefixes` by how it begins; `thousands = ","` reads `1,234` (also `.`, a space or '
+    "`'` in its place); `times = 1000` multiplies, as milliseconds that are wanted in microseconds",
     Form.PROTOCOL: "as a number, or the name of a protocol",
     Form.FLAGS: "as a number, letters (`...AP.S.`), or a list of names",
     Form.TEXT: "text, bytes of UTF-8, or integers. What stands for nobody (`N/A`, `unknown`, `-`, "
@@ -106,11 +106,13 @@ class TimeSource(Source):
 class NumberSource(Source):
     """A whole number. ``names`` and ``prefixes``: numbers for texts, and for how texts begin.
 
+    thousands: the mark between thousands of a number that is text, such as ``1,234``.
     times: the number is multiplied by it (a time in ms that is wanted in us: 1000).
     """
 
     names: dict[str, int] = Field(default_factory=dict)
     prefixes: dict[str, int] = Field(default_factory=dict)
+    thousands: Literal[",", ".", " ", "'"] | None = None
     times: int = Field(default=1, ge=1, le=1_000_000)
 
 

@@ -46,10 +46,12 @@ from v6share.warehouse.ledger.changes import (
     FileRow,
     inputs_named,
     live_after,
+    paths_named,
     plan_changes,
 )
 from v6share.warehouse.ledger.journal import Commit, CommittedInput, Entry, Prune
 from v6share.warehouse.ledger.quarantine_notes import remove_old_notes, write_refusals
+from v6share.warehouse.ledger.quarantined import refused_places
 from v6share.warehouse.ledger.rows import (
     LIVE_FRAGMENTS,
     file_rows,
@@ -247,8 +249,10 @@ def _commit(
     if not entries:
         return Changes()
     with transaction(connection):
-        rows = file_rows(connection, inputs_named(entries))
-        changes = plan_changes(rows, entries, key_ids(connection))
+        places = refused_places(connection)
+        moved = {places[path] for path in paths_named(entries) if path in places}
+        rows = file_rows(connection, inputs_named(entries) | moved)
+        changes = plan_changes(rows, entries, key_ids(connection), places)
         # First: what is merged after it leaves out what lies before the new horizons, too.
         write_pruned(connection, changes)
         remove_before_horizons(connection, changes.horizons)
@@ -259,7 +263,7 @@ def _commit(
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
             write_state(connection, "journal_file", file_stamp(workspace.journal))
-        write_refusals(workspace, changes.refused)
+        write_refusals(workspace, changes.refused, changes.decided)
         if QUARANTINE in changes.pruned:
             remove_old_notes(connection, workspace)
         _note_applied(connection, end)

@@ -45,6 +45,7 @@ from v6share.warehouse.database.connect import Connection, connect
 from v6share.warehouse.database.migrate import migrate
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.fragment_damage import source_of_row
+from v6share.warehouse.ledger.changes import REFUSED
 from v6share.warehouse.ledger.journal import Prune, Run
 from v6share.warehouse.ledger.quarantine_notes import refusal_file
 from v6share.warehouse.ledger.rows import LIVE_FRAGMENTS
@@ -166,9 +167,10 @@ def _rows_before(connection: Connection, table: Table, day: date) -> int:
 def _notes_before(connection: Connection, workspace: Workspace, day: date) -> Part:
     """The notes of inputs that were refused before a day, as far as they are there."""
     ids = connection.execute(
-        "SELECT input_id FROM ledger_files WHERE status = 'quarantined' GROUP BY input_id "
+        "SELECT input_id FROM ledger_files "
+        "WHERE list_contains(CAST(? AS VARCHAR[]), status) GROUP BY input_id "
         "HAVING max(committed_at) < CAST(? AS DATE)",
-        [day],
+        [list(REFUSED), day],
     ).fetchall()
     found = [storage.status(refusal_file(workspace, input_id)) for (input_id,) in ids]
     sizes = [one.size for one in found if one is not None]
@@ -255,9 +257,11 @@ def _fill(base: Connection, wanted: Wanted, sealed_at: datetime) -> None:
         with transaction(base):
             merge_fragments(base, some)
             base.execute(
-                "INSERT INTO ledger_files SELECT * REPLACE (CAST(? AS TIMESTAMP) AS sealed_at) "
+                "INSERT INTO ledger_files SELECT * REPLACE (CAST($sealed_at AS TIMESTAMP) AS "
+                "sealed_at, CASE WHEN list_contains(CAST($refused AS VARCHAR[]), status) "
+                "THEN 'superseded' ELSE status END AS status) "
                 "FROM live.main.ledger_files SEMI JOIN sealed USING (input_id)",
-                [sealed_at],
+                {"sealed_at": sealed_at, "refused": list(REFUSED)},
             )
     with transaction(base):
         counts = wanted.counts

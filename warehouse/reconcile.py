@@ -21,7 +21,7 @@ import duckdb
 
 from v6share.schemas.dialects import Dialect
 from v6share.schemas.flow import Columns
-from v6share.schemas.source_kinds import FamilySource, Source
+from v6share.schemas.source_kinds import FamilySource, NumberSource, Source
 from v6share.warehouse.database.blank import NO_DOWNLOADS
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.merge.horizons import read_horizons
@@ -213,10 +213,20 @@ def _flows(
     )
 
 
-def _number(sources: Sequence[Source], types: Mapping[str, str]) -> str:
+def _number(sources: Sequence[NumberSource], types: Mapping[str, str]) -> str:
     """The first of the columns that has a value, as a whole number."""
-    there = [f"TRY_CAST({quoted(one.column)} AS HUGEINT)" for one in sources if one.column in types]
+    there = [f"TRY_CAST({_digits(one)} AS HUGEINT)" for one in sources if one.column in types]
     return f"coalesce({', '.join(there)})" if there else "NULL"
+
+
+def _digits(source: NumberSource) -> str:
+    """The column, without the marks between thousands where it is a number that has them."""
+    name, mark = quoted(source.column), source.thousands
+    if mark is None:
+        return name
+    groups = _literal(f"[+-]?[0-9]{{1,3}}([{mark}][0-9]{{3}})+")
+    plain = f"replace({name}, {_literal(mark)}, '')"
+    return f"CASE WHEN regexp_full_match({name}, {groups}) THEN {plain} ELSE {name} END"
 
 
 def _family(columns: Columns, types: Mapping[str, str]) -> str:

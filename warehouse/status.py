@@ -9,10 +9,11 @@ import duckdb
 import pyarrow as pa
 
 from v6share.schemas.findings import EGRESS_FINDING, TOLD_BY_RUN
-from v6share.schemas.ledger import LEDGER_KEYS, LEDGER_PRUNED, NO_OP
+from v6share.schemas.ledger import LEDGER_KEYS, LEDGER_PRUNED, NO_OP, REJECTS_BY_DESIGN
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
+from v6share.warehouse.ledger.quarantined import REFUSED_INPUTS
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -28,13 +29,14 @@ class StatusReport:
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
     exporter. exporters: hours with data out of the hours between its first record and the newest of
-    all, and how far it is behind, those first that are furthest. unlisted: exporters with traffic
-    that the catalog does not list. both_directions: exporters that sent egress records among others
-    and that the catalog does not declare. versions: committed inputs by version; ``current`` marks
-    the versions of the newest run, ``sealed`` is how many of them stay as they are. keys: every
-    client key that counted, the first one first, with the inputs that count with it. quarantined:
-    refusals with their reason, without those of inputs that the same versions count by another
-    dialect.
+    all, and how far it is behind, those first that are furthest. silent: exporters of the catalog
+    that have not sent in the newest day of the data, ``last_seen`` null for those that never did.
+    unlisted: exporters with traffic that the catalog does not list. both_directions: exporters that
+    sent egress records among others and that the catalog does not declare. versions: committed
+    inputs by version; ``current`` marks the versions of the newest run, ``sealed`` is how many of
+    them stay as they are. keys: every client key that counted, the first one first, with the inputs
+    that count with it. quarantined: inputs that are refused, those first that nobody has
+    acknowledged.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
@@ -48,6 +50,7 @@ class StatusReport:
     rejects: pa.Table
     findings: pa.Table
     exporters: pa.Table
+    silent: pa.Table
     unlisted: pa.Table
     both_directions: pa.Table
     versions: pa.Table
@@ -73,6 +76,7 @@ MOST_ROWS: Final = 100
 WHOLE: Final = {
     "findings": "ledger_findings",
     "exporters": "exporters_1h",
+    "silent": "dim_exporters",
     "unlisted": "exporters_1h",
     "both_directions": "ledger_findings",
     "versions": "ledger_files",
@@ -120,6 +124,27 @@ _KEYS: Final = """
     LEFT JOIN ledger_files f ON f.client_key = k.client_key AND f.status = 'committed'
     GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
+# After an upgrade nothing is kept yet: then the newest record of all is the measure.
+_NEWEST: Final = """
+    SELECT coalesce(
+      (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
+    ) AS moment"""
+
+# As the check silent_exporters says it, which reads what may not be up to date.
+_SILENT: Final = f"""
+    WITH newest AS ({_NEWEST})
+    SELECT d.exporter, max(e.last_seen) AS last_seen
+    FROM dim_exporters d LEFT JOIN exporters_1h e USING (exporter) CROSS JOIN newest n
+    WHERE n.moment IS NOT NULL
+    GROUP BY d.exporter
+    HAVING coalesce(max(e.last_seen) < any_value(n.moment) - INTERVAL 1 DAY, TRUE)
+    ORDER BY last_seen NULLS FIRST, d.exporter"""  # noqa: S608 - SQL of ours
+
+_QUARANTINED: Final = f"""
+    SELECT
+      path, reason, status = 'accepted' AS acknowledged, size, dialect, input_id, committed_at AS at
+    FROM ({REFUSED_INPUTS}) ORDER BY acknowledged, path, input_id"""  # noqa: S608 - SQL of ours
+
 _STATUS: Final = {
     "days": """
         SELECT
@@ -162,13 +187,8 @@ _STATUS: Final = {
         FROM ledger_findings f
         LEFT JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
         GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
-    "exporters": """
-        WITH newest AS (
-          -- After an upgrade nothing is kept yet: then the newest record of all is the measure.
-          SELECT coalesce(
-            (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
-          ) AS moment
-        )
+    "exporters": f"""
+        WITH newest AS ({_NEWEST})
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -189,7 +209,8 @@ _STATUS: Final = {
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
         FROM exporters_1h, newest, (SELECT min(first_day) AS first_day FROM as_of)
-        GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
+        GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",  # noqa: S608 - SQL of ours
+    "silent": _SILENT,
     "unlisted": """
         SELECT
           exporter,
@@ -219,15 +240,7 @@ _STATUS: Final = {
         GROUP BY f.rules_version, f.catalog_version, f.client_key, f.dialect
         ORDER BY current DESC, inputs DESC, f.catalog_version, f.dialect""",
     "keys": _KEYS,
-    "quarantined": """
-        SELECT path, reason, size, dialect, input_id, committed_at AS at
-        FROM ledger_files f
-        WHERE status = 'quarantined' AND NOT EXISTS (
-          SELECT 1 FROM ledger_files c
-          WHERE c.status = 'committed' AND c.input_id = f.input_id
-            AND c.rules_version = f.rules_version AND c.catalog_version = f.catalog_version
-        )
-        ORDER BY path, input_id, dialect""",
+    "quarantined": _QUARANTINED,
 }
 
 
@@ -348,6 +361,56 @@ def unpublished_run(workspace: Workspace, published: Mapping[str, datetime]) -> 
     newest = next(changes, None)
     is_seen = newest is not None and published.get(newest.run_id) == newest.finished_at
     return None if is_seen else newest
+
+
+# Of the rows or the bytes of an input; more of them with one reason is a mistake somewhere.
+_MOST_LOST: Final = 0.10
+_MASS_REJECTS: Final = """
+    SELECT
+      f.path, f.dialect, r.reason, r."rows", f.rows_in, r.sampled_bytes,
+      sum(t.sampled_bytes) AS of_bytes
+    FROM ledger_files f
+    JOIN rejects r ON r.input_id = f.input_id
+    JOIN ledger_families t ON t.input_id = f.input_id
+    WHERE f.run_id = $run_id AND f.status = 'committed'
+      AND NOT list_contains(CAST($by_design AS VARCHAR[]), r.reason)
+    GROUP BY f.input_id, f.path, f.dialect, r.reason, r."rows", f.rows_in, r.sampled_bytes
+    HAVING r."rows" > $most * f.rows_in
+      OR (r.reason <> 'bad_counter' AND r.sampled_bytes > $most * sum(t.sampled_bytes))
+    ORDER BY r."rows" DESC, f.path, r.reason"""
+
+
+@dataclass(frozen=True)
+class MassReject:
+    """An input of which over 10 % of the rows, or of the bytes as exported, have one reason."""
+
+    path: str
+    dialect: str
+    reason: str
+    rows: int
+    of_rows: int
+    bytes: int
+    of_bytes: int
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether it is over 10 % of the rows; else it is of the bytes alone."""
+        return self.rows > _MOST_LOST * self.of_rows
+
+    @property
+    def share(self) -> float:
+        """How much that is."""
+        return self.rows / self.of_rows if self.is_of_rows else self.bytes / self.of_bytes
+
+
+def mass_rejects(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[MassReject]:
+    """Those of the inputs that a run committed, most rows first.
+
+    What is rejected by design is none of them. Of bad_counter the bytes are what is wrong.
+    """
+    values = {"run_id": run_id, "by_design": list(REJECTS_BY_DESIGN), "most": _MOST_LOST}
+    rows = connection.execute(_MASS_REJECTS, values).fetchall()
+    return [MassReject(*row) for row in rows]
 
 
 def newest_catalog_version(connection: duckdb.DuckDBPyConnection) -> str:

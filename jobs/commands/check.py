@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
+from v6share.jobs.steps.age import NO_RECORD, age_record, fail_too_old
 from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
 from v6share.jobs.steps.gate import JobGate, job_gate
+from v6share.jobs.steps.strict import fail_where_unacknowledged
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
@@ -17,6 +20,8 @@ from v6share.quality.gate import GateFailed
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Quality
+from v6share.schemas.text.durations import duration_for_people
+from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.base import BaseUnreadable, base_of_journal, check_base
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run_checks
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
@@ -28,6 +33,7 @@ from v6share.warehouse.ledger.lost_state import (
     refuse_lost_journal,
     refuse_lost_runs,
 )
+from v6share.warehouse.ledger.quarantined import RefusedInput, refused_inputs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.remedies import what_mends
@@ -48,26 +54,29 @@ def main(
     results: bool,
     gate: bool | None,
     docs: Path | None,
+    max_age: str | None,
+    strict: bool,
     form: Form,
     wait: float,
 ) -> ExitCode:
     """Run the checks on the warehouse, the fragments and the journal; print what each found.
 
     results: compare every kept result with its definition as well. gate: judge what is plausible,
-    too. docs: a folder for Data Docs of that.
+    too. docs: a folder for Data Docs of that. max_age: how old the newest record may be; None: as
+    the settings say. strict: mind inputs that are quarantined and not acknowledged, too.
 
     Raises UserError where the journal is damaged, the client key is another one, or there is
     nothing to write Data Docs of; OSError where their folder cannot be made.
     """
     workspace = find_workspace(invocation.root)
+    settings = read_settings(workspace, {"--gate": gate, "--max-age": max_age})
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
-    settings = read_settings(workspace, {"--gate": gate}).quality
-    pages = None if docs is None else _folder_for_pages(docs, settings)
+    pages = None if docs is None else _folder_for_pages(docs, settings.quality)
     with (
         hold(workspace, invocation.command, wait),
-        job_gate(workspace, settings) as judge,
+        job_gate(workspace, settings.quality) as judge,
     ):
         in_place = key_id(read_client_key(workspace))
         refuse_other_key(workspace, keys_of_journal(workspace), in_place)
@@ -75,19 +84,32 @@ def main(
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail, opens=storage.exists(workspace.warehouse))
-        of_warehouse = _of_warehouse(workspace, damaged, judge, pages, results=results)
-        found = [*of_warehouse, _of_fragments(damaged), _of_base(workspace)]
-    table = _as_table(found)
-    if form in ("table", "markdown"):
-        table = table.drop_columns("example")
-    stdout.write_table(table, form, title="Checks", limit=0)
+        seen = _look_at_warehouse(workspace, damaged, judge, pages, results=results)
+        found = [*seen.checks, _of_fragments(damaged), _of_base(workspace)]
+    limit = settings.check.max_age
+    asked = [_of_refused(seen.refused)] if strict else []
+    asked += [] if limit is None else [_of_age(seen.age, limit)]
+    _print([*found, *asked], form)
     failing = [result for result in found if result.blocks]
     if failing:
         failed = [result.name for result in failing]
         messages.fail(f"failed: {', '.join(failed)}{_advice(failing)}", failed=failed)
         return ExitCode.GATE
     messages.say(f"{len(found)} checks, none failed")
-    return ExitCode.DONE
+    code = ExitCode.DONE
+    if limit is not None and seen.age.is_over(limit):
+        fail_too_old(seen.age, limit)
+        code = ExitCode.TOO_OLD
+    if strict and fail_where_unacknowledged(seen.refused):
+        code = ExitCode.INPUT_FAILED
+    return code
+
+
+def _print(found: Sequence[CheckResult], form: Form) -> None:
+    table = _as_table(found)
+    if form in ("table", "markdown"):
+        table = table.drop_columns("example")
+    stdout.write_table(table, form, title="Checks", limit=0)
 
 
 def _folder_for_pages(docs: Path, settings: Quality) -> Path:
@@ -113,15 +135,27 @@ def _advice(failed: Sequence[CheckResult]) -> str:
     return f"; {advice}" if advice else ""
 
 
-def _of_warehouse(
+@dataclass(frozen=True)
+class _Seen:
+    """What the warehouse shows: what its checks found, how old its newest record is, and which
+    inputs are refused.
+
+    Nothing where damage keeps its tables from being made.
+    """
+
+    checks: list[CheckResult] = field(default_factory=list)
+    age: DataAge = field(default_factory=DataAge)
+    refused: list[RefusedInput] = field(default_factory=list)
+
+
+def _look_at_warehouse(
     workspace: Workspace,
     damaged: Sequence[FragmentUnreadable],
     judge: JobGate,
     docs: Path | None,
     *,
     results: bool,
-) -> list[CheckResult]:
-    """What the checks of the tables found; nothing where damage keeps these from being made."""
+) -> _Seen:
     try:
         connection = open_warehouse(workspace)
     except FragmentUnreadable as error:
@@ -129,7 +163,7 @@ def _of_warehouse(
             raise
         refuse_lost_entries(workspace)
         messages.warn(f"the tables were not checked, for they cannot be made ({error.found})")
-        return []
+        return _Seen()
     try:
         refuse_lost_runs(connection, workspace)
         say_if_altered(connection, workspace)
@@ -145,7 +179,8 @@ def _of_warehouse(
                 "is; `v6share check --no-gate` makes all other checks",
             ) from None
         note_checked(connection, now, found, whole=True)
-        return [*found, *compare_results(connection)] if results else found
+        found += compare_results(connection) if results else []
+        return _Seen(found, data_age(connection, now), refused_inputs(connection))
     finally:
         connection.close()
 
@@ -180,7 +215,32 @@ def _of_base(workspace: Workspace) -> CheckResult:
     )
 
 
-def _as_table(results: list[CheckResult]) -> pa.Table:
+def _of_refused(refused: Sequence[RefusedInput]) -> CheckResult:
+    left = [one for one in refused if not one.is_acknowledged]
+    return CheckResult(
+        name="quarantine",
+        what="no input is quarantined that nobody has acknowledged",
+        in_words="{path} is, for {reason}",
+        severity="fail",
+        found=len(left),
+        sample=tuple({"path": one.path, "reason": one.reason} for one in left[:SAMPLE_ROWS]),
+    )
+
+
+def _of_age(age: DataAge, limit: timedelta) -> CheckResult:
+    """Whether data still come. The row beside the finding says the age where all is well, too."""
+    asked = int(limit.total_seconds())
+    return CheckResult(
+        name="max_age",
+        what=f"the newest record is at most {duration_for_people(limit)} old",
+        in_words=NO_RECORD if age.newest is None else "it is {age} old, of {newest_record}",
+        severity="fail",
+        found=int(age.is_over(limit)),
+        sample=({**age_record(age), "max_age_seconds": asked},),
+    )
+
+
+def _as_table(results: Sequence[CheckResult]) -> pa.Table:
     return pa.table(
         {
             "check": pa.array([r.name for r in results], pa.string()),

@@ -1,26 +1,22 @@
 """``v6share forget``: inputs that no longer count."""
 
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.damage import damage_table
 from v6share.jobs.steps.gate import job_gate
-from v6share.jobs.steps.run_context import new_run_id, utc_now
-from v6share.jobs.terminal import interrupt, messages
+from v6share.jobs.steps.name_input import before_it_was_rewritten, called, hint, several
+from v6share.jobs.steps.run_context import entry_of, utc_now
+from v6share.jobs.terminal import interrupt, messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.jobs.terminal.stdout import write_tables
 from v6share.render.text import SeveralForm
-from v6share.render.values import iso_time, shown_hash
+from v6share.render.values import shown_hash
 from v6share.schemas.aggregates import CLIENTS_1D
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.commit import record, withdraw_unapplied
 from v6share.warehouse.database.connect import Connection, DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
@@ -36,9 +32,7 @@ from v6share.warehouse.ledger.lost_state import (
 from v6share.warehouse.ledger.named_inputs import (
     SHORTEST_ID,
     NamedInput,
-    inputs_called,
     named_inputs,
-    names_like,
 )
 from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.ledger.times import begins_before
@@ -51,20 +45,24 @@ from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
 
-_LISTED: Final = 5
+_UNDONE: Final = "nothing was withdrawn"
 
 
 def main(
     invocation: Invocation,
     inputs: Sequence[str],
     *,
+    older: bool,
     reason: str,
     wait: float,
     publish: bool,
     gate: bool | None,
     form: SeveralForm,
 ) -> ExitCode:
-    """Withdraw the named inputs: all of them, or none where one name is not clear."""
+    """Withdraw the named inputs: all of them, or none where one name is not clear.
+
+    older: what files held before they were rewritten, and not what they hold now.
+    """
     found = find_workspace(invocation.root)
     refuse_lost_journal(found)  # before a key is made
     if not storage.exists(found.journal):
@@ -89,10 +87,12 @@ def main(
             refuse_lost_catalog(connection, workspace)
             refuse_other_key(workspace, key_ids(connection), configured.client_key_id)
             known = named_inputs(connection)
-            meant = {one.input_id: one for one in (_input_of(name, known) for name in inputs)}
+            mean = _older_inputs_of if older else _input_of
+            meant = {one.input_id: one for name in inputs for one in mean(name, known)}
             entries = _entries(configured, invocation.command, tuple(meant), reason)
             record(connection, workspace, entries)
-            write_tables({"withdrawn": _table(meant.values())}, form)
+            if stdout.is_wanted(form):
+                stdout.write_tables({"withdrawn": _table(meant.values())}, form)
             _say_what_copies_lose(meant.values())
             _say_what_counts_stay(connection, tuple(meant))
             check_and_publish(connection, workspace, judge, wanted=publish)
@@ -121,7 +121,8 @@ def _withdraw_damaged(
         raise error
     withdraw_unapplied(workspace, entries)
     rows = damage_table(named).select(["input_id", "path", "problem"])
-    write_tables({"withdrawn": rows}, form)
+    if stdout.is_wanted(form):
+        stdout.write_tables({"withdrawn": rows}, form)
     left = " ".join(one.source.key.input_id for one in damaged if one not in named)
     too = f"`v6share forget {left}` withdraws the others that are damaged, then " if left else ""
     messages.warn(
@@ -156,69 +157,58 @@ def _table(inputs: Iterable[NamedInput]) -> pa.Table:
     return pa.table({"input_id": [row[0] for row in rows], "paths": [row[1] for row in rows]})
 
 
-def _input_of(name: str, inputs: Sequence[NamedInput]) -> NamedInput:
+def _input_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
     """The one input that a name means. Raises JobStopped and UserError for none and several."""
-    absolute = os.path.abspath(name)  # noqa: PTH100 - resolve would follow links
-    found = inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
-    live = [one for one in found if not one.withdrawn]
-    if len(live) == 1:
-        _refuse_sealed(live[0])
-        return live[0]
-    if live:
-        # A file that was rewritten in place leaves two inputs of one path.
-        tells = "the id" if all(absolute in one.paths for one in live) else "a whole path or the id"
-        raise UserError(
-            f"{name}: {len(live)} inputs have this name, nothing was withdrawn; give {tells} of "
-            f"the one that you mean: {_listed(live)}"
+    live = _live_inputs_of(name, inputs)
+    if len(live) > 1:
+        ways = "the id, or --older for what it held before,"
+        raise several(name, live, _UNDONE, of_a_path=ways)
+    _refuse_sealed(live)
+    return live
+
+
+def _older_inputs_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
+    """What a file held before it was rewritten. Raises JobStopped where that is nothing."""
+    older = before_it_was_rewritten(name, _live_inputs_of(name, inputs))
+    if not older:
+        raise JobStopped(
+            ExitCode.NO_INPUT,
+            f"{name}: --older: found no path at which anything counts but what lies there now; "
+            f"{_UNDONE}. Give the whole path of a file that was rewritten in place",
         )
+    _refuse_sealed(older)
+    return older
+
+
+def _live_inputs_of(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
+    """The inputs that a name means and that count or are refused. Raises JobStopped for none."""
+    found = called(name, inputs)
+    live = [one for one in found if not one.withdrawn]
+    if live:
+        return live
     if found:
         raise JobStopped(ExitCode.NO_INPUT, f"{name}: withdrawn already; nothing was changed")
-    near = names_like(name, [one for one in inputs if not one.withdrawn])
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    near = hint(name, [one for one in inputs if not one.withdrawn])
     raise JobStopped(
         ExitCode.NO_INPUT,
         f"{name}: no input that counts or is refused has this path or id (of an id, give at least "
-        f"{SHORTEST_ID} digits); nothing was withdrawn. {hint}The table ledger_files lists paths "
-        "and ids",
+        f"{SHORTEST_ID} digits); {_UNDONE}. {near}The table ledger_files lists paths and ids",
     )
 
 
-def _refuse_sealed(one: NamedInput) -> None:
-    if one.sealed:
-        raise UserError(
-            f"{min(one.paths)}: input {shown_hash(one.input_id)} can no longer be withdrawn, for "
-            "its fragment was pruned, and what it adds stands in one sum with what others do; "
-            "nothing was withdrawn. How long that can be done says [retention] fragment_days"
-        )
-
-
-def _listed(inputs: Sequence[NamedInput]) -> str:
-    shown = [
-        f"{shown_hash(one.input_id)} ({min(one.paths)}, of {iso_time(one.at)})"
-        for one in sorted(inputs, key=lambda one: one.at)[:_LISTED]
-    ]
-    return ", ".join([*shown, "..."] if len(inputs) > _LISTED else shown)
+def _refuse_sealed(inputs: Iterable[NamedInput]) -> None:
+    for one in inputs:
+        if one.sealed:
+            raise UserError(
+                f"{min(one.paths)}: input {shown_hash(one.input_id)} can no longer be withdrawn, "
+                "for its fragment was pruned, and what it adds stands in one sum with what others "
+                f"do; {_UNDONE}. How long that can be done says [retention] fragment_days"
+            )
 
 
 def _entries(
     configured: Configured, command: str, ids: tuple[str, ...], reason: str
 ) -> tuple[Forget, Run]:
     now = utc_now()
-    run_id = new_run_id(now)
-    run = Run(
-        run_id=run_id,
-        command=command,
-        code_version=__version__,
-        rules_version=RULES_VERSION,
-        catalog_version=configured.catalog_version,
-        started_at=now,
-        finished_at=now,
-        inputs_committed=0,
-        inputs_known=0,
-        inputs_quarantined=0,
-        rows_in=0,
-        rows_counted=0,
-        rows_rejected=0,
-        outcome="committed",
-    )
-    return Forget(run_id, now, ids, reason), run
+    run = entry_of(command, configured.catalog_version, now, "committed")
+    return Forget(run.run_id, now, ids, reason), run

@@ -27,7 +27,8 @@ def main(invocation: Invocation, directory: Path | None, *, form: SeveralForm) -
         raise UserError(f"{workspace.root}: exists and is not a directory; give another name")
     targets = _targets(workspace)
     written = {name: _add(name, target) for name, target in targets.items()}
-    stdout.write_tables({"files": _listed(targets, written)}, form)
+    if stdout.is_wanted(form):
+        stdout.write_tables({"files": _listed(targets, written)}, form)
     if not any(written.values()):
         messages.say(f"{workspace.root}: everything is there already; nothing was changed")
     messages.say(_next_steps(workspace))

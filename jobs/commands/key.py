@@ -74,7 +74,8 @@ def show(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
         closing(open_warehouse(workspace)) as connection,
     ):
         keys = client_keys(connection)
-    stdout.write_table(keys, form, title="Client keys")
+    if stdout.is_wanted(form):
+        stdout.write_table(keys, form, title="Client keys")
     try:
         in_place = key_id(read_client_key(workspace))
         refuse_other_key(workspace, keys.column("key_id").to_pylist(), in_place)

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, cast
 
 import pyarrow as pa
 
+from v6share.jobs.steps.age import age_in_words, age_record, say_if_stale
 from v6share.jobs.steps.published_file import (
     open_published,
     say_unjudged,
@@ -32,6 +34,7 @@ from v6share.render.units import title_of, with_facts, with_header
 from v6share.schemas.errors import UserError
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
+from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.views import read_views
 from v6share.warehouse.kept.snapshot import went_unjudged
@@ -54,13 +57,15 @@ def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | N
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
     with open_published(workspace) as connection:
         abouts = dict(list_relations(connection))
-        snapshot = _Snapshot(connection, abouts, is_exact=form != "parquet")
+        age = data_age(connection, datetime.now(UTC))
+        snapshot = _Snapshot(connection, abouts, age, is_exact=form != "parquet")
         # Read before anything is printed: a damaged file is said alone.
         runs, is_unjudged = published_runs(connection), went_unjudged(connection)
         _print(snapshot, view, form, limit)
         say_what_is_missing(workspace, runs)
         if is_unjudged:
             say_unjudged()
+        say_if_stale(age, workspace)
     return ExitCode.DONE
 
 
@@ -74,19 +79,21 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
         name = _view_name(snapshot.abouts, view)
         rows = snapshot.read(name)
         stdout.write_table(rows, form, title=snapshot.title(name), limit=limit)
-        if form in ("csv", "json", "parquet") and limit and rows.num_rows > limit:
+        if form not in ("table", "markdown") and limit and rows.num_rows > limit:
             messages.say(f"{rows.num_rows - limit:,} more rows; without --limit all are printed")
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The published file. abouts: what each of its views and tables is about, views first.
+    """The published file. abouts: what each of its views and tables is about, views first. age:
+    how old its newest record is.
 
     is_exact: whole numbers are read as they are, for text; else in types that other tools divide.
     """
 
     connection: Connection
     abouts: Mapping[str, str]
+    age: DataAge
     is_exact: bool
 
     def read(self, name: str) -> pa.Table:
@@ -114,17 +121,18 @@ def _print_board(snapshot: _Snapshot, form: Form) -> None:
     several = cast("SeveralForm", form)
     (days,) = snapshot.read("as_of").to_pylist()
     if not is_preliminary(days):
-        _write_board({name: snapshot.read(name) for name in BOARD_VIEWS}, several)
+        views = {name: snapshot.read(name) for name in BOARD_VIEWS}
+        _write_board(views, several, snapshot.age)
         return
     with open_preliminary(snapshot.connection, BOARD_VIEWS) as connection:
         made = replace(snapshot, connection=connection)
         views = {name: made.read(name) for name in BOARD_VIEWS}
     views["kpi_headline"] = marked_preliminary(views["kpi_headline"])
-    _write_board(views, several, days)
+    _write_board(views, several, snapshot.age, days)
 
 
 def _write_board(
-    views: Mapping[str, pa.Table], form: SeveralForm, preliminary: Row | None = None
+    views: Mapping[str, pa.Table], form: SeveralForm, age: DataAge, preliminary: Row | None = None
 ) -> None:
     """Print the board. preliminary: the row of as_of where no day is final: numbers are marked."""
     sections, headings = board(views), titles(views)
@@ -135,14 +143,16 @@ def _write_board(
             f"{what_waits(preliminary)}"
         )
         headings = {name: f"Preliminary: {title}" for name, title in headings.items()}
-    if form == "json":
-        stdout.write_tables({**({"preliminary": {"note": told}} if told else {}), **sections}, form)
+    if form in ("json", "jsonl"):
+        marked = {"preliminary": {"note": told}} if told else {}
+        stdout.write_tables({**marked, **sections, "data": age_record(age)}, form)
         return
     shown = for_people(sections)
     if told:
         stdout.write_lines([f"PRELIMINARY: {told}.", ""])
     stdout.write_tables({"headline": shown.pop("headline")}, form, titles=headings)
-    stdout.write_lines(["", *(f"- {note}" for note in notes(sections["headline"])), ""])
+    remarks = [*notes(sections["headline"]), f"data: {age_in_words(age)}"]
+    stdout.write_lines(["", *(f"- {remark}" for remark in remarks), ""])
     stdout.write_tables(shown, form, titles=headings)
 
 

@@ -2,26 +2,21 @@
 
 from contextlib import closing
 from dataclasses import asdict
-from datetime import datetime
 
 import pyarrow as pa
 
-from v6share import __version__
 from v6share.jobs.steps.check_and_publish import check_and_publish
 from v6share.jobs.steps.gate import JobGate, job_gate
-from v6share.jobs.steps.run_context import new_run_id, utc_now
-from v6share.jobs.terminal import interrupt, messages
+from v6share.jobs.steps.run_context import entry_of, utc_now
+from v6share.jobs.terminal import interrupt, messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
-from v6share.jobs.terminal.stdout import write_table
 from v6share.render.text import Form
 from v6share.render.values import bytes_for_people
 from v6share.schemas.errors import UserError
-from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.settings import Retention, Settings
 from v6share.warehouse.database.compact import compact, is_worthwhile
 from v6share.warehouse.kept.refresh import refresh_results
-from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.prune import Wanted, find_prunable, prune, sweep
@@ -73,30 +68,12 @@ def main(
             return ExitCode.DONE
         with job_gate(workspace, settings.quality) as judge:
             if wanted:
-                run = _run_entry(invocation.command, catalog_version, now)
+                run = entry_of(invocation.command, catalog_version, now, "committed")
                 prune(workspace, wanted, run, settings.run.threads)
-            _write(wanted, form, "Pruned")
+            if stdout.is_wanted(form):
+                _write(wanted, form, "Pruned")
             _finish(workspace, settings, judge, publish=publish)
     return ExitCode.DONE
-
-
-def _run_entry(command: str, catalog_version: str, now: datetime) -> Run:
-    return Run(
-        run_id=new_run_id(now),
-        command=command,
-        code_version=__version__,
-        rules_version=RULES_VERSION,
-        catalog_version=catalog_version,
-        started_at=now,
-        finished_at=now,
-        inputs_committed=0,
-        inputs_known=0,
-        inputs_quarantined=0,
-        rows_in=0,
-        rows_counted=0,
-        rows_rejected=0,
-        outcome="committed",
-    )
 
 
 def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish: bool) -> None:
@@ -123,7 +100,7 @@ def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish
 
 def _write(wanted: Wanted, form: Form, title: str) -> None:
     rows = [asdict(one) for one in wanted.parts]
-    write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title=title, limit=0)
+    stdout.write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title=title, limit=0)
     if not rows:
         messages.say("there is nothing to prune")
     if wanted.waiting:

@@ -52,7 +52,8 @@ def main(
             "journal_entries": applied.entries,
             "inputs_live": applied.added - applied.removed,
         }
-        stdout.write_tables({"rebuilt": rebuilt}, form)
+        if stdout.is_wanted(form):
+            stdout.write_tables({"rebuilt": rebuilt}, form)
         connection = open_warehouse(workspace, threads)
         try:
             remember_catalog(connection, configured.catalog, before)

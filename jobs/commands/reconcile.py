@@ -19,6 +19,7 @@ from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.ledger.changes import REFUSED
 from v6share.warehouse.reconcile import (
     Difference,
     NotCounted,
@@ -33,7 +34,10 @@ from v6share.workspace.find import find_workspace
 # What becomes of an input. unread: nothing can be said of it, for its bytes cannot be had or SQL
 # cannot count them.
 _Fate = Literal["same", "differs", "refused", "forgotten", "unknown", "unread"]
-_FATE_OF_STATUS: Final[dict[str, _Fate]] = {"quarantined": "refused", "forgotten": "forgotten"}
+_FATE_OF_STATUS: Final[dict[str, _Fate]] = {
+    **dict.fromkeys(REFUSED, "refused"),
+    "forgotten": "forgotten",
+}
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),

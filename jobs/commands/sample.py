@@ -46,7 +46,8 @@ def main(
             progress.show(done, total=of)
 
         report = write_sample(directory, **asked, progress=show)
-    stdout.write_tables({"sample": _described(report)}, form)
+    if stdout.is_wanted(form):
+        stdout.write_tables({"sample": _described(report)}, form)
     for note in report.notes:
         messages.warn(note)
     place = quote(str(report.directory))

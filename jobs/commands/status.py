@@ -1,11 +1,13 @@
 """``v6share status``: how things stand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from v6share.jobs.steps.age import age_record
 from v6share.jobs.steps.damage import damage_table, say_damaged
+from v6share.jobs.steps.look import may_read_journal, open_to_look
 from v6share.jobs.steps.published_file import has_journal, say_unjudged
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
@@ -15,14 +17,13 @@ from v6share.render.board import what_waits
 from v6share.render.text import SeveralForm
 from v6share.render.values import Record, bytes_for_people
 from v6share.schemas.errors import UserError
-from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.age import DataAge, data_age
+from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
 from v6share.warehouse.growth import SKETCHES, Growth, growth_table, read_growth
 from v6share.warehouse.kept.snapshot import went_unjudged
 from v6share.warehouse.ledger.journal import Run
-from v6share.warehouse.ledger.lost_state import lost_journal, lost_runs
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
-from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.remedies import refuse_if_all_is_held_back, what_publishes
 from v6share.warehouse.status import (
@@ -36,7 +37,7 @@ from v6share.warehouse.status import (
 from v6share.workspace import storage
 from v6share.workspace.find import find_workspace
 from v6share.workspace.held_back import why_held_back
-from v6share.workspace.lock import WorkspaceBusy, hold, present_holder, stream_at_work
+from v6share.workspace.lock import present_holder, stream_at_work
 from v6share.workspace.paths import Workspace
 from v6share.workspace.settings_file import read_settings
 
@@ -54,20 +55,32 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
         refuse_if_all_is_held_back(workspace)
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
+    _write(found, _stream(workspace), form)
+    _say_what_needs_a_look(found, workspace)
+    return ExitCode.DONE
+
+
+def _write(found: "_Found", stream: Record | None, form: SeveralForm) -> None:
     report = found.report
-    tables: dict[str, pa.Table | Record] = {**report.tables}
+    age = dict(age_record(found.age))
+    if form in ("table", "markdown"):
+        del age["age_seconds"]
+    tables: dict[str, pa.Table | Record] = {"data": age, **report.tables}
     tables["growth"] = growth_table(found.growth)
     left_out = dict(report.left_out)
     if found.lost is not None:
         tables["damaged_fragments"] = damage_table(found.lost[:MOST_ROWS])
         left_out |= _more("damaged_fragments", len(found.lost))
-    stream = _stream(workspace)
     if stream:
         tables = {"stream": stream, **tables}
-    if form == "json" and left_out:
+    if form in ("json", "jsonl") and left_out:
         tables["left_out"] = left_out
     notes = {part: _in_words(part, count) for part, count in left_out.items()}
     stdout.write_tables(tables, form, notes=notes)
+
+
+def _say_what_needs_a_look(found: "_Found", workspace: Workspace) -> None:
+    report = found.report
     for days in report.days.to_pylist():
         messages.say(what_waits(days), final_once=days["final_once"])
     say_damaged(found.lost or (), messages.warn)
@@ -77,6 +90,13 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     _say_what_grows(found.growth, workspace)
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
+    left = report.quarantined["acknowledged"].to_pylist().count(False)
+    if left:
+        messages.warn(
+            f"{left:,} inputs are quarantined and not acknowledged; `v6share quarantine list` says "
+            "why, and what becomes of them",
+            quarantined=left,
+        )
     if report.inputs_of_old_versions:
         messages.say(
             f"{report.inputs_of_old_versions:,} inputs were counted by older rules or an older "
@@ -90,7 +110,6 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             "--reprocess all --since T --until T PATH...` counts them with the present key",
             inputs_of_earlier_keys=report.inputs_of_earlier_keys,
         )
-    return ExitCode.DONE
 
 
 def _more(part: str, count: int) -> dict[str, int]:
@@ -146,85 +165,44 @@ def _what_helps(workspace: Workspace) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """The report; the run that readers miss, or None; why they miss it, where that was noted.
+    """The report; how old the newest record is; the growth of the parts of the state; the run that
+    readers miss, or None; why they miss it, where that was noted.
 
-    A reason without a run: what was declared anew is not published. growth: of the parts of the
-    state. lost: fragments that are gone or cut off; None where only the published file was read.
-    knows_runs: False where the journal cannot be read, which says what is committed. is_unjudged:
-    whether the published numbers went out without the gate.
+    A reason without a run: what was declared anew is not published. lost: fragments that are gone
+    or cut off; None where only the published file was read. knows_runs: False where the journal
+    cannot be read, which says what is committed. is_unjudged: whether the published numbers went
+    out without the gate.
     """
 
     report: StatusReport
-    unpublished: Run | None
-    why: str
+    age: DataAge
     growth: list[Growth]
+    unpublished: Run | None = None
+    why: str = ""
     lost: list[FragmentUnreadable] | None = None
     knows_runs: bool = True
     is_unjudged: bool = False
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
-    """From the warehouse, which knows most; while a run holds it, from the snapshot.
-
-    So too where the state is lost, and for whoever may not read the state, or not write to it: to
-    open a warehouse is to write.
-    """
-    if not _may_read_journal(workspace):
-        messages.say(f"{workspace.state} is not yours to read; this is the state last published")
-        return _read_snapshot(workspace)
-    if _say_if_lost(lost_journal(workspace)):
-        return _read_snapshot(workspace)
-    if storage.exists(workspace.warehouse) and not storage.may_write(workspace.state):
-        messages.say(f"{workspace.state} is not yours to write; this is the state last published")
-        return _read_snapshot(workspace)
-    try:
-        with hold(workspace, command):
-            connection = open_warehouse(workspace)
-            try:
-                _say_if_lost(lost_runs(connection, workspace))
-                seen, is_unjudged = _readers_see(workspace)
-                found = _look(connection, workspace, seen, why_unpublished(connection))
-                lost = find_lost(sources_of_warehouse(connection, workspace))
-                return replace(found, lost=lost, is_unjudged=is_unjudged)
-            finally:
-                connection.close()
-    except WorkspaceBusy as busy:
-        if not storage.exists(workspace.published):
-            raise UserError(
-                f"{workspace.root}: nothing is published yet; {busy.holder.advice}"
-            ) from None
-        messages.say(f"at work now: {busy.holder}; this is the state last published")
-        return _read_snapshot(workspace)
-
-
-def _may_read_journal(workspace: Workspace) -> bool:
-    """Whether this user may, where there is one: the state is its owner's alone."""
-    try:
-        if storage.exists(workspace.journal):
-            storage.open_file(workspace.journal).close()
-    except PermissionError:
-        return False
-    return True
-
-
-def _say_if_lost(lost: str) -> bool:
-    """Say what of the state is lost; whether something is."""
-    if lost:
-        messages.warn(lost)
-    return bool(lost)
-
-
-def _read_snapshot(workspace: Workspace) -> _Found:
-    with open_snapshot(workspace.published) as snapshot:
-        seen = published_runs(snapshot)
-        if _may_read_journal(workspace):
-            found = _look(snapshot, workspace, seen, "")
+    with open_to_look(workspace, command) as (connection, is_warehouse):
+        if is_warehouse:
+            seen, is_unjudged = _readers_see(workspace)
         else:
-            why = why_held_back(workspace)
-            grown = read_growth(snapshot, workspace)
-            report = status_report(snapshot, seen)
-            found = _Found(report, None, why, grown, knows_runs=False)
-        return replace(found, is_unjudged=went_unjudged(snapshot))
+            seen, is_unjudged = published_runs(connection), went_unjudged(connection)
+        found = _Found(
+            status_report(connection, seen),
+            data_age(connection, datetime.now(UTC)),
+            growth=read_growth(connection, workspace),
+            is_unjudged=is_unjudged,
+        )
+        if is_warehouse:
+            lost = find_lost(sources_of_warehouse(connection, workspace))
+            why = why_unpublished(connection)
+            return replace(found, unpublished=unpublished_run(workspace, seen), why=why, lost=lost)
+        if may_read_journal(workspace):
+            return replace(found, unpublished=unpublished_run(workspace, seen))
+        return replace(found, why=why_held_back(workspace), knows_runs=False)
 
 
 def _readers_see(workspace: Workspace) -> tuple[dict[str, datetime], bool]:
@@ -235,14 +213,6 @@ def _readers_see(workspace: Workspace) -> tuple[dict[str, datetime], bool]:
     except UserError as error:
         messages.detail(str(error))
         return {}, False  # whatever is there, nobody can read it
-
-
-def _look(
-    connection: Connection, workspace: Workspace, seen: Mapping[str, datetime], why: str
-) -> _Found:
-    report = status_report(connection, seen)
-    run = unpublished_run(workspace, seen)
-    return _Found(report, run, why, read_growth(connection, workspace))
 
 
 def _say_what_readers_miss(found: _Found) -> None:

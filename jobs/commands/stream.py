@@ -119,7 +119,8 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
             if not interrupt.is_ending():
                 gate.end()
                 service.start_anew()
-    stdout.write_tables({"stream": asdict(stream.state)}, request.form)
+    if stdout.is_wanted(request.form):
+        stdout.write_tables({"stream": asdict(stream.state)}, request.form)
     return stream.exit_code(ending)
 
 

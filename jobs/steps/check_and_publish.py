@@ -37,6 +37,7 @@ from v6share.warehouse.remedies import (
     what_mends,
     what_publishes,
 )
+from v6share.warehouse.said import warnings_to_say
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def check_and_publish(
         messages.detail(f"{workspace.published} is up to date")
         return False
     results = refresh_and_check(connection, workspace, gate, plan=plan)
-    report_checks(results)
+    report_checks(connection, results)
     if not wanted:
         note_unpublished(connection, workspace, "--no-publish was given")
         messages.say("not published, as --no-publish says")
@@ -161,11 +162,10 @@ def publish_checked(
     return publish(connection, workspace)
 
 
-def report_checks(results: Sequence[CheckResult]) -> None:
+def report_checks(connection: Connection, results: Sequence[CheckResult]) -> None:
     """Say what the checks found. Raises JobStopped (GATE) when one of them must block."""
-    for result in results:
-        if not result.passed and not result.blocks:
-            messages.warn(described(result), check=result.name)
+    for result in warnings_to_say(connection, results):
+        messages.warn(described(result), check=result.name)
     failed = [result for result in results if result.blocks]
     for result in failed:
         messages.fail(described(result), check=result.name)

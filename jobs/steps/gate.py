@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from v6share import __version__
 from v6share.jobs.terminal.process import let_pandas_be_found
@@ -128,7 +128,11 @@ class JobGate:
             for name, suite in self.suites.items()
             for one in suite.expectations
         }
-        return [_result(one, expectations[one.suite, one.name]) for one in verdicts]
+        keys = {name: one.key for name, one in evidence.items()}
+        return [
+            _result(one, expectations[one.suite, one.name], keys.get(one.suite, ()))
+            for one in verdicts
+        ]
 
     def _plan(self) -> "Plan":
         # Here: catalog and kernels are slow to load, and mostly no flow is to be judged.
@@ -148,25 +152,30 @@ class JobGate:
         return validate_in_spark(self.engine.sessions[0], self.suites, evidence, docs, gate.python)
 
 
-def _result(verdict: Verdict, expectation: Expectation) -> CheckResult:
+def _result(verdict: Verdict, expectation: Expectation, key: Sequence[str]) -> CheckResult:
     return CheckResult(
         name=f"{verdict.suite}.{verdict.name}",
         what=expectation.what,
         in_words="{row}",
         severity=expectation.severity,
         found=verdict.unexpected if verdict.outcome == "failed" else 0,
-        sample=tuple(_rows_in_words(verdict)),
+        sample=tuple(_rows_in_words(verdict, key)),
         judged=verdict.judged,
         error=verdict.observed if verdict.outcome == "errored" else "",
     )
 
 
-def _rows_in_words(verdict: Verdict) -> Sequence[dict[str, str]]:
-    """The rows that are not as expected, or what was found of all; nothing where all is well."""
+def _rows_in_words(verdict: Verdict, key: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows that are not as expected, by their key and in words, or what was found of all;
+    nothing where all is well.
+    """
     if verdict.outcome not in ("failed", "errored"):
-        return []
-    rows = [", ".join(starmap(_value_in_words, row.items())) for row in verdict.sample]
-    return [{"row": row} for row in rows or [f"found {verdict.observed}"]]
+        return
+    for row in verdict.sample:
+        about = {name: row[name] for name in key if name in row}
+        yield {**about, "row": ", ".join(starmap(_value_in_words, row.items()))}
+    if not verdict.sample:
+        yield {"row": f"found {verdict.observed}"}
 
 
 def _value_in_words(name: str, value: object) -> str:

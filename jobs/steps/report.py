@@ -12,23 +12,31 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Final
 
+from v6share.jobs.steps.mass_rejects import described
 from v6share.jobs.steps.recount import Recounted
 from v6share.jobs.steps.run_context import RunContext
 from v6share.jobs.terminal import messages, stdout
 from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
-from v6share.render.values import Record, bytes_for_people, shown_hash
+from v6share.render.values import Record, bytes_for_people, json_value, shown_hash
 from v6share.schemas.aggregates import CLIENTS_1D
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
+from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.ledger.rerun import Fate
 from v6share.warehouse.merge.horizons import QUARANTINE, Horizons, read_horizons
 from v6share.warehouse.publish import why_unpublished
-from v6share.warehouse.status import both_directions, new_findings, rejects_of_run
+from v6share.warehouse.status import (
+    both_directions,
+    mass_rejects,
+    new_findings,
+    rejects_of_run,
+)
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_exporters_header
 from v6share.workspace.configured import Configured
@@ -83,21 +91,24 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
     """After the commit: inputs that are missing, odd, or counted twice."""
     header = read_exporters_header(run.workspace)
     result = done.result
-    _warn_of_refused(run, result)
+    _warn_of_refused(result)
     if done.again is not None:
         _warn_of_other_bytes(done.again)
     _warn_of_rewritten(_rewritten(run, done), run.known)
     _say_what_stays(run, done)
     _say_what_is_late(run)
     advice = interval_advice(result.committed, run.configured.catalog.exporters, header)
+    is_told = advice is not None
+    said = _warn_of_mass_rejects(run, told_of_intervals=is_told)
+    lost = [one for one in result.committed if storable(one.path) not in said]
     _warn_of_each(
         [
             (
                 f"{one.path}: not one of its {one.rows_in:,} rows was counted; the rejects say why",
                 {"path": one.path},
             )
-            for one in result.committed
-            if _lost_all(one, told_of_intervals=advice is not None)
+            for one in lost
+            if _lost_all(one, told_of_intervals=is_told)
         ],
         "more files, of which not one row was counted",
     )
@@ -121,7 +132,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
 
 def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
     """The same after a batch of a stream: only what is about its own files."""
-    _warn_of_refused(run, result)
+    _warn_of_refused(result)
     _warn_of_rewritten(rewritten_inputs(result, (), run.known), run.known)
     _say_what_is_late(run)
     _warn_of_each(
@@ -142,10 +153,25 @@ def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
 
 
 def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
-    """What the run did, as data."""
+    """What the run did, as data. With ``-q`` stdout gets one line of it, in every form."""
     summary = _summary(run, done, published=published)
-    rejects = rejects_of_run(run.connection, run.run_id)
-    stdout.write_tables({"run": summary, "rejects": rejects}, form)
+    is_quiet = messages.current().verbosity < 0
+    if not is_quiet or stdout.is_sent_to_file():
+        rejects = rejects_of_run(run.connection, run.run_id)
+        stdout.write_tables({"run": summary, "rejects": rejects}, form)
+    if is_quiet:
+        is_json = form in ("json", "jsonl")
+        stdout.write_out((json_value(summary) if is_json else _in_a_line(summary)) + "\n")
+
+
+def _in_a_line(summary: Record) -> str:
+    """For people: what a scheduler shows of a run."""
+    names = ("inputs_committed", "inputs_known", "inputs_quarantined", "inputs_failed")
+    inputs = ", ".join(f"{summary[name]:,} {name.removeprefix('inputs_')}" for name in names)
+    rows = ", ".join(f"{summary[f'rows_{name}']:,} {name}" for name in ("counted", "rejected"))
+    published = "nothing new" if summary["outcome"] == NO_OP else "not published"
+    published = "published" if summary["published"] else published
+    return f"{summary['run_id']}: inputs: {inputs}; rows: {rows}; {published}"
 
 
 def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:
@@ -191,9 +217,15 @@ def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
         "rows_in": entry.rows_in,
         "rows_counted": entry.rows_counted,
         "rows_rejected": entry.rows_rejected,
+        "quarantined_unacknowledged": _unacknowledged(run),
         "seconds": round(time.monotonic() - run.clock, 2),
         "published": published,
     }
+
+
+def _unacknowledged(run: RunContext) -> int:
+    """How many inputs of the workspace are refused, by now, that nobody has acknowledged."""
+    return sum(not one.is_acknowledged for one in refused_inputs(run.connection))
 
 
 def _summary_of_again(again: Recounted | None) -> Record:
@@ -280,7 +312,7 @@ def _warn_of_rewritten(rewritten: Sequence[Rewritten], known: KnownInputs) -> No
     )
 
 
-def _warn_of_refused(run: RunContext, result: Sorted) -> None:
+def _warn_of_refused(result: Sorted) -> None:
     _warn_of_each(
         [
             (
@@ -299,7 +331,25 @@ def _warn_of_refused(run: RunContext, result: Sorted) -> None:
         "more copies of quarantined files",
     )
     if result.refused:
-        messages.warn(f"how to try them again: {run.workspace.quarantine}/*.json")
+        messages.warn(
+            "`v6share quarantine list` shows what is refused; `v6share quarantine retry` and "
+            "`accept` decide what becomes of it"
+        )
+
+
+def _warn_of_mass_rejects(run: RunContext, *, told_of_intervals: bool) -> set[str]:
+    """Warn of inputs of which much was rejected for one reason; their paths, as stored."""
+    lost = [
+        one
+        for one in mass_rejects(run.connection, run.run_id)
+        if not (told_of_intervals and one.reason == "no_sampling_interval")
+    ]
+    for one in lost[:_NAMED]:
+        message, fields = described(run, one)
+        messages.warn(message, **fields)
+    if len(lost) > _NAMED:
+        messages.warn(f"{len(lost) - _NAMED:,} more inputs of which much was rejected")
+    return {one.path for one in lost}
 
 
 def _warn_of_other_bytes(again: Recounted) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from v6share import __version__
 from v6share.jobs.steps.gate import JobGate
 from v6share.jobs.steps.head_start import HeadStart, Warm
 from v6share.jobs.steps.phases import Phases
@@ -12,6 +13,7 @@ from v6share.jobs.steps.spark_engine import SparkEngine
 from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.changes import Changes
+from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.rerun import Versions
 from v6share.workspace.configured import Configured
@@ -71,6 +73,26 @@ def start_of(run_id: str) -> datetime | None:
         return datetime.strptime(start, _START).replace(tzinfo=UTC) if dash else None
     except ValueError:
         return None
+
+
+def entry_of(command: str, catalog_version: str, now: datetime, outcome: str) -> Run:
+    """The journal entry of a command that counts no input."""
+    return Run(
+        run_id=new_run_id(now),
+        command=command,
+        code_version=__version__,
+        rules_version=RULES_VERSION,
+        catalog_version=catalog_version,
+        started_at=now,
+        finished_at=now,
+        inputs_committed=0,
+        inputs_known=0,
+        inputs_quarantined=0,
+        rows_in=0,
+        rows_counted=0,
+        rows_rejected=0,
+        outcome=outcome,
+    )
 
 
 def utc_now() -> datetime:

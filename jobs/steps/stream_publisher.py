@@ -27,6 +27,7 @@ from v6share.warehouse.checks import CheckResult, note_checked_whole, run_checks
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import drop_damaged, needs_publish
 from v6share.warehouse.remedies import what_mends
+from v6share.warehouse.said import warnings_to_say
 from v6share.workspace.paths import Workspace
 
 if TYPE_CHECKING:
@@ -189,9 +190,9 @@ class Publisher:
 
     def _is_held_back(self, results: Sequence[CheckResult]) -> bool:
         """Say what the checks found, each warning once a day; whether the numbers are held back."""
-        for result in results:
+        for result in warnings_to_say(self.connection, results):
             said = f"{utc_now():%F} {result.name}"
-            if not result.passed and not result.blocks and said not in self.warned_of:
+            if said not in self.warned_of:
                 self.warned_of.add(said)
                 messages.warn(described(result), check=result.name)
         failed = [result for result in results if result.blocks]

@@ -1,6 +1,7 @@
 """Data on stdout, in the form that ``--format`` names. Nothing else is ever written there.
 
-What a table looks like as text is decided in ``render``; here it meets the terminal or the pipe.
+What a table looks like as text is decided in ``render``; here it meets the terminal, the pipe or
+the file that ``--output`` names.
 """
 
 import io
@@ -8,12 +9,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from v6share.jobs.terminal import messages
 from v6share.render.text import (
     Form,
     SeveralForm,
     cells_of,
+    json_lines,
     json_text,
     record_table,
     right_aligned,
@@ -23,9 +27,55 @@ from v6share.render.units import place_of
 from v6share.render.values import Record, json_value
 from v6share.schemas.errors import UserError
 from v6share.schemas.text.plain import printable
+from v6share.workspace import storage
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# The file that takes the place of stdout, and what is to stand in it; None: stdout itself.
+_file: Path | None = None
+_held = bytearray()
+
+
+def send_to(file: Path | None) -> None:
+    """Have the data of this command go to a file, or to stdout again.
+
+    Raises UserError where no file can be made there: after the work would be too late to say so.
+    """
+    global _file  # one process has one stdout
+    _held.clear()
+    _file = None
+    if file is None:
+        return
+    found = storage.status(file)
+    if found is not None and not storage.is_file(file):
+        raise UserError(f"--output: {file} is no file, but something else; name a file")
+    if not storage.may_write(file.absolute().parent):
+        raise UserError(
+            f"--output: no file can be made in {file.absolute().parent}; make the folder, or give "
+            "another one"
+        )
+    _file = file
+
+
+def is_sent_to_file() -> bool:
+    """Whether the data go to a file."""
+    return _file is not None
+
+
+def is_wanted(form: Form) -> bool:
+    """Whether to print what a command did: with ``-q`` only into a file, or where a form is asked
+    for.
+    """
+    return messages.current().verbosity >= 0 or _file is not None or form != "table"
+
+
+def finish() -> None:
+    """Push out what is buffered: to the file, whole or not at all; else to stdout."""
+    if _file is not None and _held:
+        storage.write(_file, bytes(_held))
+        _held.clear()
+    flush()
 
 
 def write_table(
@@ -46,7 +96,7 @@ def write_table(
     if title and not table.num_rows and form in ("table", "markdown"):
         write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
         return
-    on_terminal = sys.stdout.isatty()
+    on_terminal = _is_terminal()
     if limit is None:
         limit = 40 if form == "table" and on_terminal else 0
     shown = table.slice(0, limit) if limit else table
@@ -72,7 +122,8 @@ def write_tables(
     whole: str = "--format json",
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Print several small tables: one after the other, or as one JSON object.
+    """Print several small tables: one after the other, as one JSON object, or as one for each row,
+    which says the name of its table.
 
     tables: by name. A Record is one thing with named values: two columns for people, an object in
     JSON. titles: by name; else ``reject_reasons`` gets the title "Reject reasons". limit, whole: as
@@ -82,6 +133,9 @@ def write_tables(
     if form == "json":
         parts = (f"{json.dumps(name)}: {_json_part(part, limit)}" for name, part in tables.items())
         write("{\n" + ",\n".join(parts) + "\n}\n")
+        return
+    if form == "jsonl":
+        write("".join(_json_lines(name, part, limit) for name, part in tables.items()))
         return
     for place, (name, part) in enumerate(tables.items()):
         if place:
@@ -99,8 +153,29 @@ def _json_part(part: "pa.Table | Record", limit: int | None) -> str:
     return json_text(part.slice(0, limit or None)).rstrip()
 
 
+def _json_lines(name: str, part: "pa.Table | Record", limit: int | None) -> str:
+    if isinstance(part, Mapping):
+        return json_value({"table": name, **part}) + "\n"
+    return json_lines(part.slice(0, limit or None), {"table": name})
+
+
+def _is_terminal() -> bool:
+    """Whether a person reads the data as they come."""
+    return _file is None and sys.stdout.isatty()
+
+
 def write(text: str) -> None:
-    """Print text on stdout. A reader that went away, such as ``head``, is no error."""
+    """Print text, on stdout or into the file."""
+    if _file is None:
+        write_out(text)
+    else:
+        _held.extend(text.encode(errors="backslashreplace"))
+
+
+def write_out(text: str) -> None:
+    """Print text on stdout, wherever the data go. A reader that went away, such as ``head``, is no
+    error.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -119,7 +194,7 @@ def flush() -> None:
 def write_lines(lines: Sequence[str]) -> None:
     """Print lines of text on stdout; a terminal breaks them between words."""
     lines = [printable(line) for line in lines]
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         write("".join(f"{line}\n" for line in lines))
         return
     from rich.console import Console
@@ -175,13 +250,16 @@ def _write_rich(table: "pa.Table", title: str, whole: str) -> None:
 def _write_parquet(table: "pa.Table") -> None:
     import pyarrow.parquet as pq
 
-    if sys.stdout.isatty():
+    if _is_terminal():
         raise UserError(
             "parquet is binary and stdout is a terminal; write it to a file: "
-            "v6share kpi VIEW --format parquet > view.parquet"
+            "v6share kpi VIEW --format parquet --output view.parquet"
         )
     sink = io.BytesIO()
     pq.write_table(table, sink)
+    if _file is not None:
+        _held.extend(sink.getvalue())
+        return
     try:
         sys.stdout.buffer.write(sink.getvalue())
         sys.stdout.buffer.flush()

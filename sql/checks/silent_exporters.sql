@@ -8,3 +8,4 @@ WHERE (SELECT moment FROM newest_record) IS NOT NULL
 GROUP BY d.exporter
 HAVING max(e.last_seen) IS NULL
   OR max(e.last_seen) < (SELECT moment FROM newest_record) - INTERVAL 1 DAY
+ORDER BY d.exporter

@@ -16,7 +16,7 @@ from workspaces import make_workspace, run_json, v6share
 
 from v6share.jobs import cli
 from v6share.pipelines import identity
-from v6share.schemas.dialects import Dialect
+from v6share.schemas.dialects import Dialect, parse_dialect
 from v6share.warehouse import reconcile as under_test
 
 # A row of each family, as two exporters' columns would have it; they count otherwise.
@@ -188,6 +188,26 @@ def test_a_file_is_counted_with_the_dialect_that_it_was_counted_with(tmp_path: P
     assert run_json(root, flows, "--dialect", "goflow2")[0] == 0
     code, found, err = reconcile(root, flows)
     assert (code, found) == (0, []), err
+
+
+def test_marks_between_thousands_are_read_as_the_dialect_says(tmp_path: Path) -> None:
+    flows = tmp_path / "flows.parquet"
+    octets = ["1,234", "12", "1,23", None]
+    pq.write_table(pa.table({"a": ["198.51.100.1"] * 4, "p": [1] * 4, "b": octets}), flows)
+    dialect = parse_dialect(
+        "x.toml",
+        b"""
+name = "x"
+title = "marks between thousands"
+requires = ["a"]
+[columns]
+src = ["a"]
+packets = ["p"]
+octets = [{ column = "b", thousands = "," }]
+""",
+    )
+    counted = under_test.count_raw(str(flows), dialect)
+    assert counted.families == {"v4": under_test.Sums(4, 4, 1246)}
 
 
 def test_what_is_wrong_with_a_file_is_said_of_it_alone(

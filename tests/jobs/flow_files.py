@@ -47,9 +47,10 @@ def write_flows(
     return path
 
 
-def spoil(path: Path, *, seconds_ago: float = 3600) -> Path:
+def spoil(path: Path, *, seconds_ago: float = 3600, data: bytes = b"not Parquet") -> Path:
     """A file that is not Parquet, and was written so long ago."""
-    path.write_bytes(b"not Parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
     changed = time.time() - seconds_ago
     os.utime(path, (changed, changed))
     return path

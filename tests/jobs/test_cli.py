@@ -34,6 +34,7 @@ def test_exit_codes_are_the_contract() -> None:
         "GATE": 3,
         "LOCKED": 4,
         "NO_INPUT": 5,
+        "TOO_OLD": 6,
         "INTERNAL": 70,
         "INTERRUPTED": 130,
     }
@@ -177,7 +178,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "hint"),
     [
         (["rnu", "x"], "Did you mean 'run'?"),
-        (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since?"),
+        (["run", "x", "--sinc", "2026-01-01"], "Did you mean --since"),
         (["kpi", "--fromat", "json"], "Did you mean --format?"),
         (["kpi", "-C", "x"], "v6share -C DIR kpi"),
         (["kpi", "--format", "jsn"], "'json'"),

@@ -100,8 +100,32 @@ def test_two_contents_of_one_path_are_told_by_their_ids(
     assert cli.call(["-q", "-C", str(counted / "ws"), "run", str(path)]) is ExitCode.DONE
     code, _, err = forget(capsys, counted, path)
     assert code is ExitCode.USAGE
-    assert "give the id of the one that you mean" in err
+    assert "give the id, or --older for what it held before, of the one" in err
     assert "give a whole path or the id" in forget(capsys, counted, "day.parquet")[2]
+
+
+def test_of_a_file_that_was_rewritten_the_older_contents_can_be_named(
+    capsys: pytest.CaptureFixture[str], counted: Path
+) -> None:
+    path, root = counted / "two" / "night.parquet", counted / "ws"
+    for octets in (500, 600):
+        write_flows(path, octets=octets)
+        assert cli.call(["-q", "-C", str(root), "run", str(path)]) is ExitCode.DONE
+    assert (
+        "give the id, or --older for what it held before, of the one"
+        in forget(capsys, counted, path)[2]
+    )
+    code, out, _ = forget(capsys, counted, path, "--older", "--format", "json")
+    assert code is ExitCode.DONE
+    assert len(json.loads(out)["withdrawn"]) == 2
+    rows = json.loads(call(capsys, root, "kpi", "ledger_families", "--format", "json")[1])
+    assert [row["sampled_bytes"] for row in rows if row["sampled_bytes"] >= 1000] == [1200, 1200]
+    # What lies there now is not older, and is clear by now.
+    for again in (path, "night.parquet", counted / "one" / "day.parquet"):
+        code, _, err = forget(capsys, counted, again, "--older")
+        assert code is ExitCode.NO_INPUT
+        assert "found no path at which anything counts but what lies there now" in err
+    assert forget(capsys, counted, path)[0] is ExitCode.DONE
 
 
 def test_it_is_said_that_a_copy_does_not_count_either(

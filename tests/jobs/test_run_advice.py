@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from calls import call, run
-from flow_files import write_flows
+from flow_files import DAY_MS, JANUARY_1, write_flows
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
@@ -118,3 +118,29 @@ def test_before_kernels_are_compiled_the_run_says_so(
     assert run(capsys, root, flows / "day2.parquet")[2].startswith(said)
     assert said in call(capsys, root, "explain", flows / "day0.parquet", "--row", 0)[2]
     assert said not in run(capsys, root, flows)[2]  # nothing is counted
+
+
+def test_an_exporter_that_fell_silent_is_said_once(
+    capsys: pytest.CaptureFixture[str], root: Path, flows: Path
+) -> None:
+    (root / "catalog").mkdir()
+    (root / "catalog" / "exporters.csv").write_text(
+        "exporter,vantage,role,sampling_interval,white_box\n192.0.2.1,edge,,,\n192.0.2.7,edge,,,\n"
+    )
+    said = "check silent_exporters: "
+    err = run(capsys, root, flows / "day0.parquet")[2]
+    assert f"{said}expected that a listed exporter has sent in the newest day of the data" in err
+    assert "but exporter 192.0.2.7 has not; its last record ends at: none\n" in err
+    for day in (1, 2):
+        assert said not in run(capsys, root, flows / f"day{day}.parquet")[2]
+    # It is still shown to whoever asks.
+    status = json.loads(call(capsys, root, "status", "--format", "json")[1])
+    assert status["silent"] == [{"exporter": "192.0.2.7", "last_seen": None}]
+    rows = json.loads(call(capsys, root, "check", "--format", "json")[1])
+    assert [row["result"] for row in rows if row["check"] == "silent_exporters"] == ["warning"]
+    # One more falls silent.
+    later = write_flows(
+        flows / "later.parquet", exporter="192.0.2.7", start_ms=JANUARY_1 + 5 * DAY_MS
+    )
+    err = run(capsys, root, later)[2]
+    assert "but exporter 192.0.2.1 has not; its last record ends at: 2026-01-03 00:03\n" in err

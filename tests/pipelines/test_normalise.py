@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from v6share.pipelines.kernels.flow_batch import FlowBatch
-from v6share.pipelines.kernels.normalise.column_values import holds_in, whole
+from v6share.pipelines.kernels.normalise.column_values import decimal_number, holds_in, whole
 from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.pipelines.kernels.normalise.numbers import first_number, source_number
 from v6share.pipelines.kernels.normalise.source_types import check_types
@@ -268,6 +268,17 @@ def test_counters_of_64_bits_are_kept_wherever_they_come_from() -> None:
     octets = pa.array([BIG], pa.uint64())
     reverse = normalise(batch.append_column("reverseOctetDeltaCount", octets), IPFIX)[1]
     assert reverse.octets_beyond.tolist() == [BIG]
+
+
+def test_a_dialect_may_name_the_mark_between_thousands() -> None:
+    marked = NumberSource(column="p", thousands=",", times=10)
+    for kind in (pa.string(), pa.dictionary(pa.int32(), pa.string())):
+        values = pa.array(["1,234", "12", "1,23", "", None, "1.234", "-1,000"], kind)
+        number = source_number(values, marked, decimal_number)
+        assert number.values.tolist() == [12_340, 120, 0, 0, 0, 0, -10_000]
+        assert number.bad.tolist() == [False, False, True, False, False, True, False]
+    plain = source_number(pa.array(["1,234"]), NumberSource(column="p"), decimal_number)
+    assert plain.bad.tolist() == [True]
 
 
 def test_one_absent_time_falls_back_and_says_so():

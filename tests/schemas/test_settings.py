@@ -22,6 +22,7 @@ def test_nothing_said_gives_the_defaults() -> None:
     assert settings.kpi.vantages == ("edge", "unlisted")
     assert (settings.run.threads, settings.run.batch_rows) == (0, 262144)
     assert settings.run.settle_seconds == 60
+    assert settings.check.max_age is None
 
 
 def test_the_environment_wins_over_the_file_and_a_flag_over_both() -> None:
@@ -72,6 +73,11 @@ def test_a_flag_may_be_text() -> None:
             'v6share.toml:2: run.threads: found "2", expected a whole number',
         ),
         ("[run\n", "v6share.toml:1: not TOML: found [run, expected [run]"),
+        (
+            "[check]\nmax_age = 90\n",
+            "v6share.toml:2: check.max_age: found 90, expected a duration of 1s to 3650d, such as "
+            "90m, 2h or 1d",
+        ),
         ("run = 3\n", "v6share.toml:1: run: found 3, expected a table"),
         ("[kpi]\nvantages = []\n", "v6share.toml:2: kpi.vantages: found an empty list, expected"),
     ],

@@ -16,6 +16,7 @@ from v6share.warehouse.ledger.journal import (
     ClientKey,
     Commit,
     CommittedInput,
+    Decision,
     Entry,
     FinalDay,
     FinalDays,
@@ -36,6 +37,14 @@ ENTRIES = st.one_of(
     st.builds(Commit, TEXT, TIMES, st.lists(INPUTS, max_size=3).map(tuple)),
     st.builds(Seen, TEXT, NUMBERS, NUMBERS, TEXT),
     st.builds(Forget, TEXT, TIMES, st.lists(TEXT, max_size=3).map(tuple), TEXT),
+    st.builds(
+        Decision,
+        TEXT,
+        TIMES,
+        st.lists(TEXT, max_size=3).map(tuple),
+        st.sampled_from(["accept", "retry"]),
+        TEXT,
+    ),
     st.builds(FinalDays, TIMES, st.lists(DAYS, max_size=3).map(tuple)),
     st.builds(ClientKey, TIMES, TEXT),
     st.just(quarantine("x")),
@@ -98,6 +107,11 @@ GOLDEN: list[tuple[Entry, str]] = [
         Forget("r2", AT, ("ab12", "cd34"), "wrong clock"),
         '{"type": "forget", "run_id": "r2", "at": "2026-04-01T12:00:00.123456", "input_ids": '
         '["ab12", "cd34"], "reason": "wrong clock"}',
+    ),
+    (
+        Decision("r2", AT, ("ab12",), "accept", "a test file"),
+        '{"type": "decision", "run_id": "r2", "at": "2026-04-01T12:00:00.123456", "input_ids": '
+        '["ab12"], "decision": "accept", "reason": "a test file"}',
     ),
     (
         Run("r2", "v6share run x", "0.1.0", 5, "cd34", AT, AT, 1, 2, 3, 40, 30, 10, "committed"),

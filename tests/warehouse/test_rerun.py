@@ -114,7 +114,7 @@ def test_only_a_new_refusal_is_new() -> None:
     assert [one.path for one in result.refused] == ["/b"]
     assert [one.path for one in result.refused_copies] == ["/c"]
     written = journal_entries(result, "r", AT)
-    assert [type(entry) for entry in written] == [Quarantine, Seen, Seen]
+    assert [type(entry) for entry in written] == [Seen, Quarantine, Seen]
 
 
 OTHER = FoundInput("/flows/b.parquet", 10, 7)

@@ -22,6 +22,7 @@ Key = Literal[
     "replaced",
     "judged_final_day",
     "base",
+    "said",
 ]
 
 

@@ -1,7 +1,8 @@
 """What journal entries do to the ledger: a pure function, without files and without a database.
 
 Always true afterwards: at most one row per input is ``committed``; the last entry about an input
-wins; the same entries a second time change nothing.
+wins; the same entries a second time change nothing; what is refused lies somewhere, for a refused
+input all of whose files hold other content by now is ``superseded``.
 """
 
 from collections import defaultdict
@@ -11,10 +12,12 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from v6share.schemas.fragment import FragmentFile, FragmentKey
+from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger.journal import (
     ClientKey,
     Commit,
     CommittedInput,
+    Decision,
     Entry,
     FinalDay,
     FinalDays,
@@ -26,7 +29,13 @@ from v6share.warehouse.ledger.journal import (
     SeenFile,
 )
 
-Status = Literal["committed", "quarantined", "superseded", "forgotten"]
+Status = Literal[
+    "committed", "quarantined", "accepted", "awaiting_retry", "superseded", "forgotten"
+]
+# Not counted: nobody looked at it yet, somebody did and leaves it so, the next run tries it again.
+REFUSED: Final = ("quarantined", "accepted", "awaiting_retry")
+# Those of them that a run leaves alone.
+LEFT_ALONE: Final = ("quarantined", "accepted")
 
 # An input that no dialect fitted has no rows.
 NO_ROWS: Final = (0, 0, 0, None, None)
@@ -59,7 +68,9 @@ class Changes:
     """The outcome. ``rows`` holds every ledger row of every input that an entry names.
 
     added, removed: what becomes live and what no longer is, as net effect of all entries.
-    refused: the quarantine entry per input that stands quarantined now; None where none does.
+    refused: the quarantine entry per input that is newly refused; None where it no longer is.
+    decided: what was decided of an input that is refused.
+    places: the input that lies at a path: at those of refused inputs, and of the entries.
     final_days: by day and revision, what was published and when. keys: the ids of the client keys,
     the first one first. new_keys: since when those count that the ledger does not have yet, by
     number. sealed: inputs that are from now on. pruned: by the part, the entry that says from
@@ -70,7 +81,9 @@ class Changes:
     added: list[FileRow] = field(default_factory=list)
     removed: list[FileRow] = field(default_factory=list)
     refused: dict[str, Quarantine | None] = field(default_factory=dict)
+    decided: dict[str, Decision] = field(default_factory=dict)
     seen: dict[str, SeenFile] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     final_days: dict[tuple[date, int], tuple[datetime, FinalDay]] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
@@ -99,7 +112,9 @@ class Changes:
     @property
     def changes_tables(self) -> bool:
         """Whether readers would see a difference, apart from the list of runs."""
-        return bool(self.added or self.removed or self.refused or self.sealed or self.pruned)
+        return bool(
+            self.added or self.removed or self.refused or self.decided or self.sealed or self.pruned
+        )
 
 
 def inputs_named(entries: Iterable[Entry]) -> set[str]:
@@ -111,11 +126,25 @@ def inputs_named(entries: Iterable[Entry]) -> set[str]:
                 named.update(one.input_id for one in entry.inputs)
             case Quarantine():
                 named.add(entry.input_id)
-            case Forget() | Prune():
+            case Forget() | Prune() | Decision():
                 named.update(entry.input_ids)
             case Seen() | Run() | FinalDays() | ClientKey():
                 pass
     return named
+
+
+def paths_named(entries: Iterable[Entry]) -> set[str]:
+    """The paths of which the entries say what lies there now, as they are stored."""
+    paths: set[str] = set()
+    for entry in entries:
+        match entry:
+            case Commit():
+                paths.update(storable(one.path) for one in entry.inputs)
+            case Quarantine() | Seen():
+                paths.add(storable(entry.path))
+            case Forget() | Decision() | Run() | FinalDays() | ClientKey() | Prune():
+                pass
+    return paths
 
 
 def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
@@ -136,19 +165,24 @@ def live_after(entries: Iterable[Entry]) -> dict[str, CommittedInput | None]:
             case Prune():
                 live.update(dict.fromkeys(entry.input_ids))
                 sealed.update(entry.input_ids)
-            case Quarantine() | Seen() | Run() | FinalDays() | ClientKey():
+            case Quarantine() | Seen() | Decision() | Run() | FinalDays() | ClientKey():
                 pass
     return live
 
 
 def plan_changes(
-    rows: Iterable[FileRow], entries: Iterable[Entry], keys: Iterable[str] = ()
+    rows: Iterable[FileRow],
+    entries: Iterable[Entry],
+    keys: Iterable[str] = (),
+    places: Mapping[str, str] | None = None,
 ) -> Changes:
     """Apply entries, in order, to the ledger rows of the inputs that they name.
 
-    keys: the ids of the client keys that the ledger has, the first one first.
+    keys: the ids of the client keys that the ledger has, the first one first. places: every path
+    at which a refused input was last found, with its id; the rows must hold those inputs whose
+    paths the entries name.
     """
-    changes = Changes(keys=list(keys))
+    changes = Changes(keys=list(keys), places=dict(places or {}))
     for row in rows:
         changes.rows[row.key.input_id][row.key] = row
     before = _live(changes)
@@ -182,10 +216,10 @@ def _apply(changes: Changes, entry: Entry) -> None:
             _quarantine(changes, entry)
         case Forget():
             _forget(changes, entry)
+        case Decision():
+            _decide(changes, entry)
         case Seen():
-            changes.seen[entry.path] = SeenFile(
-                entry.path, entry.size, entry.mtime_ns, entry.input_id
-            )
+            _see(changes, entry)
         case Prune():
             _prune(changes, entry)
         case Run() | FinalDays() | ClientKey():
@@ -198,10 +232,14 @@ def _note(changes: Changes, entry: Run | FinalDays | ClientKey) -> None:
         case Run():
             changes.runs[entry.run_id] = entry
         case FinalDays():
-            for day in entry.days:
-                changes.final_days.setdefault((day.day, day.revision), (entry.at, day))
+            _take_final_days(changes, entry)
         case ClientKey():
             _take_key(changes, entry)
+
+
+def _take_final_days(changes: Changes, entry: FinalDays) -> None:
+    for day in entry.days:
+        changes.final_days.setdefault((day.day, day.revision), (entry.at, day))
 
 
 def _take_key(changes: Changes, entry: ClientKey) -> None:
@@ -214,8 +252,12 @@ def _prune(changes: Changes, entry: Prune) -> None:
     for input_id in entry.input_ids:
         versions = changes.rows[input_id]
         if not _is_sealed(versions):
+            if any(row.status in REFUSED for row in versions.values()):
+                _take_back_refusal(changes, input_id)
             for key, row in versions.items():
-                versions[key] = replace(row, sealed_at=entry.at)
+                # What other versions refused is never tried again: nobody need look at it.
+                status: Status = "superseded" if row.status in REFUSED else row.status
+                versions[key] = replace(row, status=status, sealed_at=entry.at)
             changes.sealed.append(input_id)
     for part, day in entry.kept_from.items():
         before = changes.pruned.get(part)
@@ -233,7 +275,7 @@ def _is_sealed(versions: Mapping[FragmentKey, FileRow]) -> bool:
 
 
 def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
-    changes.seen[one.path] = SeenFile(one.path, one.size, one.mtime_ns, one.input_id)
+    _see(changes, one)
     versions = changes.rows[one.input_id]
     if _is_sealed(versions):
         return
@@ -256,7 +298,12 @@ def _commit(changes: Changes, entry: Commit, one: CommittedInput) -> None:
         fragment=one.fragment,
         client_key=changes.client_key,
     )
-    changes.refused[one.input_id] = None
+    _take_back_refusal(changes, one.input_id)
+
+
+def _take_back_refusal(changes: Changes, input_id: str) -> None:
+    changes.refused[input_id] = None
+    changes.decided.pop(input_id, None)
 
 
 def _is_rewritten(old: FileRow, one: CommittedInput) -> bool:
@@ -269,7 +316,7 @@ def _is_rewritten(old: FileRow, one: CommittedInput) -> bool:
 
 
 def _quarantine(changes: Changes, entry: Quarantine) -> None:
-    changes.seen[entry.path] = SeenFile(entry.path, entry.size, entry.mtime_ns, entry.input_id)
+    _see(changes, entry)
     versions = changes.rows[entry.input_id]
     if _is_sealed(versions):
         return
@@ -287,7 +334,45 @@ def _quarantine(changes: Changes, entry: Quarantine) -> None:
         NO_ROWS,
         client_key=changes.client_key,
     )
-    changes.refused[entry.input_id] = entry
+    _take_back_refusal(changes, entry.input_id)
+    # Where the same rules and catalog count it by another dialect, nothing is missing.
+    if not any(_counts_beside(row, entry.key) for row in versions.values()):
+        changes.refused[entry.input_id] = entry
+
+
+def _counts_beside(row: FileRow, key: FragmentKey) -> bool:
+    """Whether a row counts by the versions of a key, the dialect apart."""
+    return row.status == "committed" and replace(row.key, dialect=key.dialect) == key
+
+
+def _decide(changes: Changes, entry: Decision) -> None:
+    status: Status = "accepted" if entry.decision == "accept" else "awaiting_retry"
+    for input_id in entry.input_ids:
+        versions = changes.rows[input_id]
+        for key, row in versions.items():
+            if row.status in REFUSED:
+                versions[key] = replace(
+                    row, status=status, run_id=entry.run_id, committed_at=entry.at
+                )
+                changes.decided[input_id] = entry
+
+
+def _see(changes: Changes, file: CommittedInput | Quarantine | Seen) -> None:
+    """Note which input lies at a path. A refused one that lies nowhere any more is refused no
+    longer: its file was mended, or sent again.
+    """
+    path = storable(file.path)
+    before = changes.places.get(path)
+    changes.seen[file.path] = SeenFile(file.path, file.size, file.mtime_ns, file.input_id)
+    changes.places[path] = file.input_id
+    if before in (None, file.input_id):
+        return
+    versions = changes.rows.get(before, {})
+    refused = [key for key, row in versions.items() if row.status in REFUSED]
+    if refused and before not in changes.places.values():
+        for key in refused:
+            versions[key] = replace(versions[key], status="superseded")
+        _take_back_refusal(changes, before)
 
 
 def _forget(changes: Changes, entry: Forget) -> None:
@@ -296,7 +381,7 @@ def _forget(changes: Changes, entry: Forget) -> None:
         if _is_sealed(versions):
             continue
         for key, row in versions.items():
-            if row.status in ("committed", "quarantined"):
+            if row.status in ("committed", *REFUSED):
                 versions[key] = replace(
                     row,
                     status="forgotten",
@@ -304,4 +389,4 @@ def _forget(changes: Changes, entry: Forget) -> None:
                     run_id=entry.run_id,
                     committed_at=entry.at,
                 )
-                changes.refused[input_id] = None
+                _take_back_refusal(changes, input_id)

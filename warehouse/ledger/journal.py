@@ -170,6 +170,24 @@ class Forget:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What an operator decided of refused inputs.
+
+    decision: accept - each stays refused, and nobody need look at it any more; retry - the next run
+    that finds it tries it again.
+    """
+
+    __pydantic_config__ = _NO_OTHERS
+
+    type: Literal["decision"] = field(default="decision", kw_only=True)
+    run_id: Text
+    at: Time
+    input_ids: tuple[Text, ...]
+    decision: Literal["accept", "retry"]
+    reason: Text
+
+
+@dataclass(frozen=True)
 class Run:
     """One row of ledger_runs; the fields, without the type, are its columns."""
 
@@ -263,7 +281,7 @@ class Prune:
     base: FragmentFile | None = None
 
 
-Entry = Commit | Quarantine | Seen | Forget | Run | FinalDays | ClientKey | Prune
+Entry = Commit | Quarantine | Seen | Forget | Decision | Run | FinalDays | ClientKey | Prune
 
 _ENTRIES: Final[TypeAdapter[Entry]] = TypeAdapter(Annotated[Entry, Field(discriminator="type")])
 

@@ -4,7 +4,7 @@ A run reads it once. A stream reads it once, too, and follows with each batch wh
 read it all again takes longer than to count a small file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -12,7 +12,7 @@ import duckdb
 from v6share.schemas.fragment import FragmentKey
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.text.plain import storable
-from v6share.warehouse.ledger.changes import Changes
+from v6share.warehouse.ledger.changes import LEFT_ALONE, Changes
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class KnownInputs:
     """What a rerun can skip.
 
     files: (size, mtime_ns, input_id) by path, as last seen. committed: the live version of each
-    input. quarantined: the versions that refused an input. forgotten: withdrawn inputs that are
-    not committed again. sealed: committed inputs that stay as they were counted, for their
-    fragments were pruned.
+    input. quarantined: the versions that refused an input, but for those that are to be tried
+    again. forgotten: withdrawn inputs that are not committed again. sealed: committed inputs that
+    stay as they were counted, for their fragments were pruned.
     """
 
     files: dict[str, tuple[int, int, str]]
@@ -59,7 +59,7 @@ class KnownInputs:
             if any(row.sealed_at is not None for row in versions.values()):
                 self.sealed.add(input_id)
             self.quarantined.difference_update(status)
-            self.quarantined.update(key for key, what in status.items() if what == "quarantined")
+            self.quarantined.update(key for key, what in status.items() if what in LEFT_ALONE)
 
     def last_at(self, path: str) -> str | None:
         """The input that was last found at a path, whatever the file there is now."""
@@ -71,12 +71,12 @@ def known_inputs(connection: duckdb.DuckDBPyConnection) -> KnownInputs:
     """All of it at once: a few hundred bytes an input."""
     files = connection.execute("SELECT path, size, mtime_ns, input_id FROM private.seen")
     known = {path: (size, mtime, input_id) for path, size, mtime, input_id in files.fetchall()}
-    committed = _keys(connection, "committed")
+    committed = _keys(connection, ["committed"])
     return KnownInputs(
         files=known,
         committed={key.input_id: key for key in committed},
-        quarantined=set(_keys(connection, "quarantined")),
-        forgotten={key.input_id for key in _keys(connection, "forgotten")}
+        quarantined=set(_keys(connection, LEFT_ALONE)),
+        forgotten={key.input_id for key in _keys(connection, ["forgotten"])}
         - {key.input_id for key in committed},
         sealed=_sealed(connection),
     )
@@ -87,10 +87,10 @@ def _sealed(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {input_id for (input_id,) in rows.fetchall()}
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, status: str) -> list[FragmentKey]:
+def _keys(connection: duckdb.DuckDBPyConnection, status: Sequence[str]) -> list[FragmentKey]:
     rows = connection.execute(
         "SELECT input_id, dialect, rules_version, catalog_version FROM ledger_files "
-        "WHERE status = ?",
-        [status],
+        "WHERE list_contains(CAST(? AS VARCHAR[]), status)",
+        [list(status)],
     ).fetchall()
     return [FragmentKey(*row) for row in rows]

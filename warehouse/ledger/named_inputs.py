@@ -19,6 +19,7 @@ class NamedInput:
     """An input by all that a person may call it: its id, and the paths where it was found.
 
     withdrawn: forgotten; else it counts or is refused. at: when its ledger row last changed, UTC.
+    here: those of the paths at which it was found last; at the others lies something else by now.
     sealed: its fragment was pruned, so that it can no longer be withdrawn.
     """
 
@@ -26,6 +27,7 @@ class NamedInput:
     paths: frozenset[str]
     withdrawn: bool
     at: datetime
+    here: frozenset[str] = frozenset()
     sealed: bool = False
 
 
@@ -33,11 +35,15 @@ def named_inputs(connection: duckdb.DuckDBPyConnection) -> list[NamedInput]:
     """Every input that counts, is refused or is withdrawn, by id."""
     rows = connection.execute(
         "SELECT input_id, list_distinct(list(f.path) || list(s.path)), "
-        "bool_and(f.status = 'forgotten'), max(f.committed_at), bool_or(sealed_at IS NOT NULL) "
+        "bool_and(f.status = 'forgotten'), max(f.committed_at), list_distinct(list(s.path)), "
+        "bool_or(sealed_at IS NOT NULL) "
         "FROM ledger_files f LEFT JOIN private.seen s USING (input_id) "
-        "WHERE f.status IN ('committed', 'quarantined', 'forgotten') GROUP BY input_id ORDER BY 1"
+        "WHERE f.status <> 'superseded' GROUP BY input_id ORDER BY 1"
     ).fetchall()
-    return [NamedInput(one, frozenset(paths), *rest) for one, paths, *rest in rows]
+    return [
+        NamedInput(one, frozenset(paths), withdrawn, at, frozenset(here), sealed)
+        for one, paths, withdrawn, at, here, sealed in rows
+    ]
 
 
 def inputs_called(

@@ -112,21 +112,21 @@ def _refusals(
 
 
 def journal_entries(result: Sorted, run_id: str, at: datetime) -> Sequence[Entry]:
-    """One commit of all new inputs, the refusals, and the files that hold nothing new."""
+    """One commit of all new inputs, the refusals, and the files that hold nothing new.
+
+    First where refused inputs lie now: one that was moved must not look as if it were replaced.
+    """
     commits = [commit_of(result.committed, run_id, at)] if result.committed else []
     return [
+        *map(_seen, result.refused_again),
         *commits,
         *(_quarantine(one, run_id, at) for one in result.refused),
-        *(
-            Seen(one.path, one.size, one.mtime_ns, _key(one).input_id)
-            for one in (
-                *result.copies,
-                *result.refused_copies,
-                *result.refused_again,
-                *result.forgotten,
-            )
-        ),
+        *map(_seen, (*result.copies, *result.refused_copies, *result.forgotten)),
     ]
+
+
+def _seen(one: Outcome) -> Seen:
+    return Seen(one.path, one.size, one.mtime_ns, _key(one).input_id)
 
 
 def _quarantine(one: Outcome, run_id: str, at: datetime) -> Quarantine:

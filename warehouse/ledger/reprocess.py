@@ -5,7 +5,7 @@ from typing import Final
 
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.reprocess import Reprocess
-from v6share.warehouse.ledger.changes import Changes, FileRow
+from v6share.warehouse.ledger.changes import REFUSED, Changes, FileRow
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.rerun import Fate, Versions
 
@@ -42,7 +42,7 @@ def why_counted(one: FoundInput, known: KnownInputs, ledger: Changes, versions: 
     if live is not None and versions.count(live):
         is_of_this_key = live.catalog_version == versions.catalog_version
         return "asked for again" if is_of_this_key else "counted with an earlier client key"
-    refused = [row for row in ledger.rows[input_id].values() if row.status == "quarantined"]
+    refused = [row for row in ledger.rows[input_id].values() if row.status in REFUSED]
     by_these = [row for row in refused if versions.refuse(row.key)]
     if by_these:
         return f"quarantined: {_reasons(by_these)}"

@@ -10,6 +10,7 @@ from v6share.pipelines.kernels.jit import compiled
 from v6share.pipelines.kernels.normalise.column_values import Whole, holds_in, whole
 from v6share.pipelines.kernels.normalise.faults import whole_mask
 from v6share.schemas.source_kinds import NumberSource
+from v6share.schemas.text.numbers import without_thousands
 
 
 def source_number(
@@ -36,8 +37,10 @@ def source_number(
 def _with_names(
     source: NumberSource, words: Callable[[str], int | None]
 ) -> Callable[[str], int | None]:
-    if not source.names and not source.prefixes:
+    if not source.names and not source.prefixes and source.thousands is None:
         return words
+
+    mark = source.thousands
 
     def read(text: str) -> int | None:
         if text in source.names:
@@ -45,7 +48,7 @@ def _with_names(
         for prefix, value in source.prefixes.items():
             if text.startswith(prefix):
                 return value
-        return words(text)
+        return words(text if mark is None else without_thousands(text, mark))
 
     return read
 
