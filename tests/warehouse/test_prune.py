@@ -46,6 +46,7 @@ from v6share.warehouse.kept.refresh import refresh_results
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.quarantine_notes import refusal_file
+from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.prune import Part, Wanted, client_counts, sweep
 from v6share.warehouse.rebuild import rebuild
@@ -240,6 +241,21 @@ def test_what_is_sealed_is_changed_by_nothing(workspace: Workspace) -> None:
     assert sources_of_ids(workspace) == {made[2].key.input_id}
     assert_equal(tables(workspace), before)
     assert not refusal_file(workspace, made[1].key.input_id).exists()
+
+
+def test_what_newer_versions_refused_of_a_sealed_input_needs_no_look(workspace: Workspace) -> None:
+    made = make_fragment(workspace, "f0", 0)
+    commit_all(workspace, made)
+    with closing(open_warehouse(workspace)) as connection:
+        record(connection, workspace, [quarantine("f0", "c3")])
+        assert [one.input_id for one in refused_inputs(connection)] == [made.key.input_id]
+    prune(workspace, {}, [made])
+    before = tables(workspace)
+    assert not refusal_file(workspace, made.key.input_id).exists()
+    with closing(open_warehouse(workspace)) as connection:
+        assert refused_inputs(connection) == []
+    rebuild(workspace, None)
+    assert_equal(tables(workspace), before)
 
 
 def test_notes_of_old_refusals_go_and_the_refusals_stay(workspace: Workspace) -> None:
