@@ -40,6 +40,7 @@ def test_the_page_of_status_explains_every_part_and_column(
         assert page.pop(name) == set(table.column_names), name
     shown = json.loads(call(capsys, root, "status", "--format", "json")[1])
     assert page.pop("data") == shown["data"].keys()
+    assert page.pop("growth") == shown["growth"][0].keys()
     assert page.pop("stream") == {"at_work", "process", *StreamState.__dataclass_fields__}
     assert page.pop("damaged_fragments") == {"path", "input_id", "fragment", "problem"}
     assert page == {}
