@@ -114,7 +114,7 @@ def test_what_is_left_out_by_design_is_no_warning(
 ) -> None:
     call(capsys, root, "init")
     with (root / "catalog" / "exporters.csv").open("a") as catalog:
-        catalog.write("192.0.2.1,edge,,100,no,,no,both\n")
+        catalog.write("192.0.2.1,edge,,100,no,,no,both,\n")
     flows = write_flows(tmp_path / "a.parquet", direction=1)
     code, done, err = run(capsys, root, flows)
     assert (code, done["rows_rejected"]) == (ExitCode.DONE, 4)
