@@ -78,7 +78,7 @@ class SharedInput:
         with self.changed:
             if self.joined and not (self.at_work and self._is_worth_it()):
                 return None
-            lane = Accumulator(plan, self.read_at_ms)
+            lane = Accumulator(plan, self.read_at_ms, self.file.rows)
             self.lanes.append(lane)
             self.joined += 1
             self.at_work += 1

@@ -51,7 +51,7 @@ def compile_kernels() -> None:
 def _merge_two_lanes(plan: Plan, path: Path) -> None:
     """Count a file as two threads do that share it; the crew has a thread for each."""
     file = open_flow_file(str(path))
-    lanes = [Accumulator(plan), Accumulator(plan)]
+    lanes = [Accumulator(plan, file_rows=file.rows) for _ in range(2)]
     for number, batch in enumerate(file.read(range(file.row_groups), _FEW_ROWS)):
         lanes[number % 2].add(batch)
     merge_accumulators(plan, lanes)

@@ -19,6 +19,7 @@ class Kind(Enum):
     BOOLEAN = "BOOLEAN"
     SMALLINT = "SMALLINT"
     BIGINT = "BIGINT"
+    UINTEGER = "UINTEGER"
     UBIGINT = "UBIGINT"
     UBIGINT_LIST = "UBIGINT[]"
     HUGEINT = "HUGEINT"
@@ -38,6 +39,7 @@ _ARROW: Final = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.SMALLINT: pa.int16(),
     Kind.BIGINT: pa.int64(),
+    Kind.UINTEGER: pa.uint32(),
     Kind.UBIGINT: pa.uint64(),
     Kind.UBIGINT_LIST: pa.list_(pa.uint64()),
     Kind.HUGEINT: pa.decimal128(38, 0),

@@ -64,8 +64,14 @@ DOUBTFUL: Final = (
     SINCE_CONNECTION_START,
     ROWS_OF_ANOTHER,
 )
-# What a run tells as soon as it is there; status shows the others, too.
-TOLD_BY_RUN: Final = (*DOUBTFUL, MANY_PREFIXES, ROLLED_OVER, UNREADABLE_TIME)
+# What a run tells as soon as it is there; status shows the others, too. Rows of another input are
+# told of each pair.
+TOLD_BY_RUN: Final = (
+    *(one for one in DOUBTFUL if one != ROWS_OF_ANOTHER),
+    MANY_PREFIXES,
+    ROLLED_OVER,
+    UNREADABLE_TIME,
+)
 
 
 def rejected_finding(reason: str) -> str:

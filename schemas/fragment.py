@@ -13,6 +13,7 @@ import pyarrow as pa
 from v6share.schemas.aggregates import FRAGMENT_TABLES
 from v6share.schemas.columns import Kind, Table
 from v6share.schemas.ledger import FINDINGS, FRAGMENT_LEDGERS
+from v6share.schemas.row_sample import SAMPLED_ROWS
 
 # Raised by hand whenever the same row could be counted differently.
 RULES_VERSION: Final = 7
@@ -48,11 +49,15 @@ HASH_BYTES: Final = pa.large_binary()
 
 
 # A fragment is one input, counted with one key: no row of it says which. The warehouse adds it.
-_OF_THE_INPUT: Final = ("input_id", "client_key")
+_OF_THE_INPUT: Final = ("input_id", "client_key", "first_start", "last_end")
 
 
-# Columns that fragments of older rules lack, with what stands for them there.
+# Part of a fragment beside the aggregates: what is kept of each input by itself.
+INPUT_TABLES: Final = (*FRAGMENT_LEDGERS, SAMPLED_ROWS)
+# Columns that fragments of older rules lack, with what stands for them there; and tables that they
+# lack, which are empty then.
 COLUMNS_OF_RULES_7: Final = {FINDINGS.name: {"bytes": None, "example": ""}}
+TABLES_OF_RULES_7: Final = (SAMPLED_ROWS.name,)
 
 
 def in_fragment(table: Table) -> Table:
@@ -79,10 +84,7 @@ FRAGMENT_SCHEMA: Final = pa.schema(
         pa.field("rows_rejected", pa.int64(), nullable=False),
         pa.field("first_start", pa.timestamp("us")),
         pa.field("last_end", pa.timestamp("us")),
-        *(
-            pa.field(t.name, _nested(t), nullable=False)
-            for t in (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
-        ),
+        *(pa.field(t.name, _nested(t), nullable=False) for t in (*FRAGMENT_TABLES, *INPUT_TABLES)),
     ]
 )
 

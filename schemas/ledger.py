@@ -101,6 +101,29 @@ FINDINGS: Final = Table(
     ),
 )
 
+LEDGER_OVERLAPS: Final = Table(
+    "ledger_overlaps",
+    "Pairs of inputs that hold the same rows, which count twice; see docs/findings.md.",
+    (
+        Column(
+            "input_id",
+            Kind.TEXT,
+            "SHA-256 of the later input's bytes, hex: that with the later first_start, or of two "
+            "that begin together with the greater id",
+        ),
+        Column("other_input_id", Kind.TEXT, "SHA-256 of the earlier input's bytes, hex"),
+        Column("rows", Kind.BIGINT, "rows that both files hold", "rows", Merge.SUM),
+        Column("bytes", Kind.BIGINT, "scaled layer-3 bytes of these rows", "bytes", Merge.SUM),
+        Column(
+            "first_row",
+            Kind.BIGINT,
+            "where these rows begin in the later file, counted from 0, if they stand in both "
+            "without a gap; else NULL, and rows and bytes are estimates",
+            nullable=True,
+        ),
+    ),
+)
+
 # The outcome of a run that changed no number.
 NO_OP: Final = "no-op"
 
@@ -169,7 +192,7 @@ LEDGER_PRUNED: Final = Table(
 # Part of a fragment, beside the aggregates.
 FRAGMENT_LEDGERS: Final = (LEDGER_FAMILIES, REJECTS, FINDINGS)
 # Their rows belong to an input, whose input_id they have.
-INPUT_LEDGERS: Final = (LEDGER_FILES, *FRAGMENT_LEDGERS)
+INPUT_LEDGERS: Final = (LEDGER_FILES, *FRAGMENT_LEDGERS, LEDGER_OVERLAPS)
 LEDGERS: Final = (*INPUT_LEDGERS, LEDGER_RUNS, LEDGER_KEYS, LEDGER_FINAL_DAYS, LEDGER_PRUNED)
 
 # Why a row is not counted, in order: a row has the first reason that applies to it.

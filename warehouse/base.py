@@ -33,6 +33,7 @@ from v6share.schemas.columns import Table
 from v6share.schemas.errors import UserError
 from v6share.schemas.fragment import FragmentFile
 from v6share.schemas.ledger import INPUT_LEDGERS, LEDGERS
+from v6share.schemas.row_sample import SAMPLED_ROWS
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
 from v6share.warehouse.database.blank import NO_DOWNLOADS
 from v6share.warehouse.database.connect import Connection, DamagedFile, UnopenedFile, open_snapshot
@@ -51,7 +52,8 @@ BASE_TABLES: Final = (*AGGREGATES, CLIENT_COUNTS_1D, *INPUT_LEDGERS)
 # What is made from the journal, and what is remembered of inputs: all that counts.
 _COUNTED: Final = (*AGGREGATES, CLIENT_COUNTS_1D, *LEDGERS)
 _ROWS_AT_ONCE: Final = 500_000
-_PRIVATE: Final = ("private.fragments", "private.seen")
+_SAMPLED: Final = f"private.{SAMPLED_ROWS.name}"
+_PRIVATE: Final = ("private.fragments", "private.seen", _SAMPLED)
 
 
 class BaseUnreadable(UserError):  # noqa: N818 - a name for what is found
@@ -156,8 +158,8 @@ def begin_from_base(connection: Connection, workspace: Workspace, prune: Prune) 
         with transaction(connection):
             for name in (*_names(_COUNTED), *_PRIVATE):
                 connection.execute(f"DELETE FROM {name}")
-            for name in _names(BASE_TABLES):
-                connection.execute(f"INSERT INTO main.{name} BY NAME FROM base.main.{name}")
+            for name in (*(f"main.{name}" for name in _names(BASE_TABLES)), _SAMPLED):
+                connection.execute(f"INSERT INTO {name} BY NAME FROM base.{name}")
             note_touched(connection, _names(_COUNTED))
             write_state(connection, "base", prune.run_id)
             write_state(connection, "journal_offset", "0")

@@ -67,6 +67,7 @@ from v6share.warehouse.merge.horizons import (
     remove_before_horizons,
 )
 from v6share.warehouse.merge.merge_fragments import merge_fragments
+from v6share.warehouse.merge.overlaps import withdraw_sampled
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
     FragmentUnreadable,
@@ -418,6 +419,7 @@ def _withdraw(
             f"DELETE FROM {ledger.name} WHERE input_id IN (SELECT unnest(CAST(? AS VARCHAR[])))",
             [gone],
         )
+    withdraw_sampled(connection, gone)
 
 
 def _note_figures(changes: Changes, headers: Iterable[Header]) -> None:

@@ -1,6 +1,6 @@
 """How things stand: runs, files, rejects, exporters, versions, and what readers do not see yet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
@@ -74,7 +74,7 @@ class StatusReport:
 MOST_ROWS: Final = 100
 # Where a part of the report has more rows than it shows: the table that has them all.
 WHOLE: Final = {
-    "findings": "ledger_findings",
+    "findings": "findings",
     "exporters": "exporters_1h",
     "silent": "dim_exporters",
     "unlisted": "exporters_1h",
@@ -182,10 +182,9 @@ _STATUS: Final = {
           CAST(sum("rows") AS BIGINT) AS "rows",
           CAST(sum(bytes) AS DOUBLE) AS bytes,
           count(DISTINCT f.input_id) AS inputs,
-          arg_max(l.path, (f.bytes, f."rows", l.path)) AS worst_input,
-          arg_max(f.example, (f.bytes, f."rows", l.path)) AS example
-        FROM ledger_findings f
-        LEFT JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
+          arg_max(f.input, (f.bytes, f."rows", f.input)) AS worst_input,
+          arg_max(f.example, (f.bytes, f."rows", f.input)) AS example
+        FROM findings f
         GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
     "exporters": f"""
         WITH newest AS ({_NEWEST})
@@ -264,6 +263,24 @@ def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table
     ).to_arrow_table()
 
 
+def new_overlaps(connection: duckdb.DuckDBPyConnection, inputs: Collection[str]) -> pa.Table:
+    """The rows that these inputs share with others: path, other, rows, bytes, first_row.
+
+    As in ``ledger_overlaps``, those with most bytes first.
+    """
+    return fetch_table(
+        connection,
+        """SELECT l.path, o.path AS other, p."rows", p.bytes, p.first_row
+        FROM ledger_overlaps p
+        JOIN ledger_files l ON l.input_id = p.input_id AND l.status = 'committed'
+        JOIN ledger_files o ON o.input_id = p.other_input_id AND o.status = 'committed'
+        WHERE list_contains(CAST($ids AS VARCHAR[]), p.input_id)
+          OR list_contains(CAST($ids AS VARCHAR[]), p.other_input_id)
+        ORDER BY p.bytes DESC, p."rows" DESC, l.path, o.path""",
+        {"ids": sorted(inputs)},
+    )
+
+
 def both_directions(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """The table ``both_directions`` of the status report alone."""
     return fetch_table(connection, _BOTH_DIRECTIONS)
@@ -326,6 +343,13 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
         )
     if "newest_record" not in there:
         connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
+    if "findings" not in there:
+        connection.execute(
+            "CREATE TEMP VIEW findings AS SELECT f.finding, f.exporter, f.rows, "
+            "NULL::HUGEINT AS bytes, l.path AS input, '' AS example, f.input_id "
+            "FROM ledger_findings f JOIN ledger_files l USING (input_id) "
+            "WHERE l.status = 'committed'"
+        )
     lacking = {
         LEDGER_KEYS.name: "0::SMALLINT AS client_key",
         LEDGER_PRUNED.name: "NULL::TIMESTAMP AS sealed_at",

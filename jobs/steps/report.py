@@ -35,6 +35,7 @@ from v6share.warehouse.status import (
     both_directions,
     mass_rejects,
     new_findings,
+    new_overlaps,
     rejects_of_run,
 )
 from v6share.workspace import storage
@@ -125,6 +126,7 @@ def say_what_needs_a_look(run: RunContext, done: Done) -> None:
         messages.warn(advice)
     if result.committed:
         _warn_of_findings(run)
+        _warn_of_overlaps(run, result)
         twice = directions_advice(both_directions(run.connection).to_pylist(), header)
         if twice is not None:
             messages.warn(twice)
@@ -134,6 +136,7 @@ def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
     """The same after a batch of a stream: only what is about its own files."""
     _warn_of_refused(result)
     _warn_of_rewritten(rewritten_inputs(result, (), run.known), run.known)
+    _warn_of_overlaps(run, result)
     _say_what_is_late(run)
     _warn_of_each(
         [
@@ -260,6 +263,27 @@ def _described_finding(one: Mapping[str, Any]) -> str:
     return (
         f"new finding{exporter}: {one['finding']}, {one['rows']:,} rows of {size}; the first is "
         f"{one['example']} of {one['input']}. docs/findings.md says what to do"
+    )
+
+
+def _warn_of_overlaps(run: RunContext, result: Sorted) -> None:
+    """Which rows of the new inputs count twice, as others hold them as well."""
+    new = {one.key.input_id for one in result.committed if one.key is not None}
+    if not new:
+        return
+    _warn_of_each(
+        [(_described_overlap(one), one) for one in new_overlaps(run.connection, new).to_pylist()],
+        "more pairs of inputs hold the same rows; the table ledger_overlaps lists them",
+    )
+
+
+def _described_overlap(one: Mapping[str, Any]) -> str:
+    is_exact = one["first_row"] is not None
+    rows = f"{one['rows']:,} rows" if is_exact else f"about {one['rows']:,} rows, scattered,"
+    where = f", from row {one['first_row']:,} on," if is_exact else ""
+    return (
+        f"{one['path']}: {rows} of {bytes_for_people(one['bytes'])}{where} stand in "
+        f"{one['other']} as well and count twice. docs/findings.md says what to do"
     )
 
 

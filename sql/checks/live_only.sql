@@ -1,4 +1,4 @@
--- what: family sums, rejects and findings belong to committed inputs, one row a key
+-- what: family sums, rejects, findings and overlaps belong to committed inputs, one row a key
 -- found: {table} holds {part} of input {input_id} {times} times, or the input is not committed
 -- severity: fail
 -- scope: inputs
@@ -9,6 +9,8 @@ WITH parts AS (
   SELECT 'rejects', input_id, reason FROM rejects
   UNION ALL
   SELECT 'ledger_findings', input_id, exporter || ' ' || finding FROM ledger_findings
+  UNION ALL
+  SELECT 'ledger_overlaps', input_id, other_input_id FROM ledger_overlaps
 )
 SELECT "table", input_id, part, count(*) AS times
 FROM parts

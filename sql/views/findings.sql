@@ -7,11 +7,34 @@
 --          where the whole input is concerned; input: path of the input; example: one of these rows,
 --          counted from 0, as `v6share explain` takes it
 -- first:   finding, exporter, rows, bytes, input, example
--- formula: ledger_findings with the path of the input. docs/findings.md says of each finding what it
---          does to which KPI, and what to do
--- source:  ledger_findings, ledger_files
+-- formula: ledger_findings with the path of the input. Rows of another input: what the input shares
+--          with the one that it shares most with, of those in ledger_overlaps, so that a row that
+--          several hold is told of once. docs/findings.md says of each finding what it does to which
+--          KPI, and what to do
+-- source:  ledger_findings, ledger_overlaps, ledger_files
 CREATE VIEW definitions.findings AS
+WITH live AS (
+  SELECT input_id, path FROM main.ledger_files WHERE status = 'committed'
+),
+shared AS (
+  SELECT o.*, l.path AS other, count(*) OVER (PARTITION BY o.input_id) - 1 AS more
+  FROM main.ledger_overlaps o JOIN live l ON l.input_id = o.other_input_id
+  QUALIFY 1 = row_number() OVER (
+    PARTITION BY o.input_id ORDER BY o.bytes DESC, o."rows" DESC, o.other_input_id
+  )
+),
+found AS (
+  SELECT input_id, exporter, finding, "rows", bytes, example FROM main.ledger_findings
+  UNION ALL
+  SELECT
+    input_id, '', 'rows of another input', "rows", bytes,
+    concat(
+      CASE WHEN first_row IS NULL THEN 'scattered rows' ELSE concat('row ', first_row, ' on') END,
+      ', as in ', other, CASE WHEN more > 0 THEN concat(' and ', more, ' more') ELSE '' END
+    )
+  FROM shared
+)
 SELECT f.finding, f.exporter, f.rows, f.bytes, l.path AS input, f.example, f.input_id
-FROM main.ledger_findings f
-JOIN main.ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
+FROM found f
+JOIN live l ON l.input_id = f.input_id
 ORDER BY f.bytes DESC NULLS LAST, f.rows DESC, f.finding, f.exporter, l.path, f.input_id

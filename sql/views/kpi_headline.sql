@@ -18,7 +18,7 @@
 --            are rows that stand for no traffic, or for traffic that another row counts; and which
 --            finding of those that can make a share wrong is about over 1 % of the bytes counted
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
---          attainment, top_apps, dim_apps, ledger_files, ledger_families, ledger_findings, rejects
+--          attainment, top_apps, dim_apps, ledger_files, ledger_families, findings, rejects
 -- kept:    whole
 CREATE VIEW definitions.kpi_headline AS
 WITH metrics AS (
@@ -118,7 +118,7 @@ read AS (
 doubtful AS (
   SELECT max_by(finding, (bytes, finding)) AS finding, max(bytes) AS bytes
   FROM (
-    SELECT finding, sum(bytes)::DOUBLE AS bytes FROM main.ledger_findings
+    SELECT finding, sum(bytes)::DOUBLE AS bytes FROM results.findings
     WHERE finding IN ('two address families', 'addresses of another family than told',
       'fewer bytes than headers', 'IPv6 outside unicast', 'sampling interval over the limit',
       'sampling interval with swapped bytes', 'counters of a longer connection',

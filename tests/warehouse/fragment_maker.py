@@ -24,7 +24,12 @@ from v6share.schemas.aggregates import (
 )
 from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
-from v6share.schemas.fragment import FRAGMENT_SCHEMA, FragmentKey
+from v6share.schemas.fragment import (
+    FRAGMENT_SCHEMA,
+    RULES_VERSION,
+    TABLES_OF_RULES_7,
+    FragmentKey,
+)
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.touched import note_touched
@@ -125,7 +130,9 @@ def make_fragment(
 def write_fragment(workspace: Workspace, key: FragmentKey, row: dict[str, Any]) -> None:
     file = workspace.fragment(key.fragment_id)
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([stored(row)], schema=FRAGMENT_SCHEMA), file)
+    whole = pa.Table.from_pylist([stored(row)], schema=FRAGMENT_SCHEMA)
+    lacking = TABLES_OF_RULES_7 if key.rules_version < RULES_VERSION else ()
+    pq.write_table(whole.drop_columns(list(lacking)), file)
 
 
 def stored(row: dict[str, Any]) -> dict[str, Any]:

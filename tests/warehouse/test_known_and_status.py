@@ -194,9 +194,13 @@ def test_a_status_stays_short_whatever_the_number_of_exporters(workspace: Worksp
         "INSERT INTO ledger_findings SELECT 'a', 'r' || r, 'time fallback', 1, r, 'row 0' "
         "FROM range(101) t (r)"
     )
+    connection.execute(
+        "INSERT INTO ledger_files VALUES ('a', 'ipfix', 1, 'c1', '/a', 1, 'r1', 'committed', '', "
+        "1, 1, 0, NULL, NULL, TIMESTAMP '2026-03-01', 0, NULL)"
+    )
     record(connection, workspace, [quarantine(f"bad{n}") for n in range(MOST_ROWS)])
     report = status_report(connection, {})
-    assert {table.num_rows for table in report.tables.values()} == {0, 1, MOST_ROWS}
+    assert {table.num_rows for table in report.tables.values()} == {0, 1, 2, MOST_ROWS}
     assert report.left_out == {"exporters": 900, "unlisted": 900, "findings": 1}
     # Those that are furthest behind are among them.
     assert report.exporters.column("exporter").to_pylist()[:3] == ["r0", "r1", "r2"]

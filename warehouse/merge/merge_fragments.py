@@ -9,10 +9,12 @@ import pyarrow as pa
 from v6share.schemas.aggregates import TRAFFIC_5M
 from v6share.schemas.columns import Table
 from v6share.schemas.ledger import LEDGER_FAMILIES
+from v6share.schemas.row_sample import SAMPLED_ROWS
 from v6share.warehouse.database.arrow import insert_rows
 from v6share.warehouse.merge.balance import Balance
 from v6share.warehouse.merge.fold_fragments import Fold, folds_ahead
 from v6share.warehouse.merge.horizons import read_horizons
+from v6share.warehouse.merge.overlaps import note_sampled
 from v6share.warehouse.merge.read_fragments import (
     FragmentSource,
     Header,
@@ -46,6 +48,8 @@ def merge_fragments(
     with folds_ahead(parts_of) as folds:
         balance = Balance(ledgers.get(LEDGER_FAMILIES.name), read_horizons(connection))
         # A thread makes the first fold meanwhile. Each ledger is freed once it is inserted.
+        if ledgers:
+            note_sampled(connection, ledgers.pop(SAMPLED_ROWS.name))
         while ledgers:
             insert_rows(connection, *ledgers.popitem())
         _merge_folds(connection, folds, balance)

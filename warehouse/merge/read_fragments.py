@@ -32,20 +32,21 @@ from v6share.schemas.fragment import (
     FRAGMENT_SCHEMA,
     FRAGMENT_TEXT,
     HASH_BYTES,
+    INPUT_TABLES,
+    TABLES_OF_RULES_7,
     FragmentFile,
     FragmentKey,
     in_fragment,
 )
-from v6share.schemas.ledger import FRAGMENT_LEDGERS
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
-_NESTED: Final = (*FRAGMENT_TABLES, *FRAGMENT_LEDGERS)
+_NESTED: Final = (*FRAGMENT_TABLES, *INPUT_TABLES)
 _HEADER_COLUMNS: Final = [
     name for name in FRAGMENT_SCHEMA.names if name not in {table.name for table in _NESTED}
 ]
 _HEADER_SCHEMA: Final = pa.schema([FRAGMENT_SCHEMA.field(name) for name in _HEADER_COLUMNS])
-_LEDGER_COLUMNS: Final = [table.name for table in FRAGMENT_LEDGERS]
+_LEDGER_COLUMNS: Final = [table.name for table in INPUT_TABLES]
 _AHEAD: Final = 2
 # Of a small fragment, to open the file is most of reading it: it is read as a whole, as long as
 # all that is kept so has room here, as Arrow.
@@ -282,8 +283,7 @@ def open_with_ledgers(
         both = readers.map(lambda source: _open_with_ledgers(source, room), sources)
         opened, ledgers = zip(*both, strict=True)
     return list(opened), {
-        table.name: pa.concat_tables([one[table.name] for one in ledgers])
-        for table in FRAGMENT_LEDGERS
+        table.name: pa.concat_tables([one[table.name] for one in ledgers]) for table in INPUT_TABLES
     }
 
 
@@ -297,11 +297,11 @@ class _Room:
 def _open_with_ledgers(source: FragmentSource, room: _Room) -> tuple[Opened, dict[str, pa.Table]]:
     if room.left > 0 and _is_small(source.file):
         whole = read_fragment(source)
-        ledgers = {table.name: whole.tables.pop(table.name) for table in FRAGMENT_LEDGERS}
+        ledgers = {table.name: whole.tables.pop(table.name) for table in INPUT_TABLES}
         room.left -= sum(rows.nbytes for rows in whole.tables.values())
         return Opened(source, whole.header, whole.tables), ledgers
     row = _read_row(source, [*_HEADER_COLUMNS, *_LEDGER_COLUMNS], _open_checked(source))
-    ledgers = {table.name: _flat(row, table, source) for table in FRAGMENT_LEDGERS}
+    ledgers = {table.name: _flat(row, table, source) for table in INPUT_TABLES}
     return Opened(source, _header(row, source)), ledgers
 
 
@@ -450,6 +450,8 @@ def _read_row(
         # points outside would read other memory, or end the process.
         row.validate(full=True)
     wanted = columns or FRAGMENT_SCHEMA.names
+    if source.key.rules_version < _RULES_7:
+        wanted = [name for name in wanted if name not in TABLES_OF_RULES_7]
     if set(row.column_names) != set(wanted) or row.num_rows != 1:
         raise FragmentUnreadable(
             source,
@@ -473,6 +475,8 @@ def _header(row: pa.Table, source: FragmentSource) -> Header:
 
 def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
     schema = in_fragment(table).arrow_schema
+    if source.key.rules_version < _RULES_7 and table.name in TABLES_OF_RULES_7:
+        return table.arrow_schema.empty_table()
     column = row.column(table.name)
     try:
         batches = [pa.RecordBatch.from_struct_array(chunk.flatten()) for chunk in column.chunks]
@@ -488,7 +492,8 @@ def _flat(row: pa.Table, table: Table, source: FragmentSource) -> pa.Table:
     of_the_input = {"input_id": source.key.input_id, "client_key": source.client_key}
     for number, column in enumerate(table.arrow_schema):
         if column.name not in schema.names:
-            value = pa.scalar(of_the_input[column.name], column.type)
+            known = of_the_input.get(column.name)
+            value = row[column.name][0] if known is None else pa.scalar(known, column.type)
             flat = flat.add_column(number, column, pa.repeat(value, flat.num_rows))
     return flat
 

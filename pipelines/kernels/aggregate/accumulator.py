@@ -19,6 +19,7 @@ from v6share.pipelines.kernels.aggregate.findings import Found
 from v6share.pipelines.kernels.aggregate.groups import Groups
 from v6share.pipelines.kernels.aggregate.health import MEASURES as HEALTH_MEASURES
 from v6share.pipelines.kernels.aggregate.health import HealthInputs, health_counts, pack_cell
+from v6share.pipelines.kernels.aggregate.row_sample import RowSample
 from v6share.pipelines.kernels.aggregate.scale_counters import (
     COUNTED,
     LAST_MS,
@@ -52,8 +53,12 @@ _RTT_BOUNDS: Final = np.array(rtt_boundaries(), np.int64)
 class Accumulator:
     """Everything that one thread has counted of one input."""
 
-    def __init__(self, plan: Plan, read_at_ms: int = LAST_MS) -> None:
-        """Have counted nothing yet. read_at_ms: when the input is read; else no time is ahead."""
+    def __init__(self, plan: Plan, read_at_ms: int = LAST_MS, file_rows: int = 0) -> None:
+        """Have counted nothing yet.
+
+        read_at_ms: when the input is read; else no time is ahead. file_rows: how many rows it has;
+        else none is sampled.
+        """
         self.plan = plan
         self._latest_ms = read_at_ms + plan.ahead_ms
         self.exporters = Exporters(plan)
@@ -68,6 +73,7 @@ class Accumulator:
         self.first_ms: int | None = None
         self.last_ms: int | None = None
         self.subscribers = Subscribers()
+        self.row_sample = RowSample(plan.client_key, file_rows)
         self.clients = sketches.Sketches(len(plan.rules.pairs) + len(plan.rules.clients))
         k0, k1 = np.frombuffer(plan.client_key, "<u8")
         self._client_rules = sketches.ClientRules(
@@ -86,12 +92,13 @@ class Accumulator:
         if batch.rows == 0:
             return
         exporter = self.exporters.numbers_of(batch.exporter)
-        batch = self.settled(batch, exporter)
+        as_read, batch = batch, self.settled(batch, exporter)
         places = locate(batch, self.plan.rules)
         decisions = classify(batch, self.plan.rules, places)
         measures = self.scale(batch, exporter, places)
         self._aggregate(batch, exporter, decisions, measures)
         self._note(batch, exporter, measures, places)
+        self.row_sample.add(as_read, measures)
 
     def settled(self, batch: FlowBatch, exporter: U32) -> FlowBatch:
         """Let flows that go on begin where their exporter last reported them, where that is known.

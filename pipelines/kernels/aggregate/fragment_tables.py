@@ -19,6 +19,7 @@ from v6share.pipelines.kernels.aggregate import traffic as t
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
 from v6share.pipelines.kernels.aggregate.exporters import check_together
 from v6share.pipelines.kernels.aggregate.groups import GroupArrays, Groups
+from v6share.pipelines.kernels.aggregate.row_sample import whole_sample
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
 from v6share.pipelines.kernels.aggregate.subscribers import with_many_prefixes
 from v6share.pipelines.kernels.flow_batch import I64, U32
@@ -44,6 +45,7 @@ from v6share.schemas.findings import MANY_PREFIXES
 from v6share.schemas.fragment import in_fragment
 from v6share.schemas.ledger import FINDINGS, LEDGER_FAMILIES, REJECT_REASONS, REJECTS
 from v6share.schemas.merge_rows import combine, group_rows, lay_out, wide_integers
+from v6share.schemas.row_sample import SAMPLED_ROWS
 
 _LARGEST_SUM: Final = 2**62
 _EXACT: Final = Context(prec=40)
@@ -105,6 +107,7 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
         LEDGER_FAMILIES.name: _families_table(tally),
         REJECTS.name: _rejects_table(tally),
         FINDINGS.name: _findings_table(parts),
+        SAMPLED_ROWS.name: _sampled_rows_table(parts),
     }
     return Sums(
         tables,
@@ -347,5 +350,22 @@ def _findings_table(parts: Sequence[Accumulator]) -> pa.Table:
             "rows": pa.array([one.rows for one in found], pa.int64()),
             "bytes": _huge([one.octets for one in found]),
             "example": pa.array([one.example for one in found], pa.string()),
+        },
+    )
+
+
+def _sampled_rows_table(parts: Sequence[Accumulator]) -> pa.Table:
+    samples = [part.row_sample for part in parts]
+    rows = whole_sample(samples)
+    return _table(
+        SAMPLED_ROWS,
+        {
+            "digest": pa.array(rows["digest"]),
+            "file_row": pa.array(rows["row"]),
+            "times": pa.array(rows["times"]),
+            "bytes_before": pa.array(rows["before"]),
+            "is_reverse": pa.array(rows["is_reverse"]),
+            "file_rows": pa.array(np.full(len(rows), samples[0].file_rows)),
+            "file_bytes": pa.array(rows["total"]),
         },
     )

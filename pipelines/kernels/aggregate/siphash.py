@@ -1,7 +1,8 @@
 """SipHash-2-4 (Aumasson and Bernstein, 2012), the keyed hash that stands for a client.
 
 The message is one tag byte ('4', '6' or 's'), then the prefix's bytes in network order, as many
-as its length needs, or the subscriber id's bytes. Client addresses leave the worker only so.
+as its length needs, or the subscriber id's bytes. Client addresses leave the worker only so. Rows
+are hashed as words, the first of which is a tag as well.
 """
 
 from typing import Final
@@ -14,6 +15,7 @@ from v6share.pipelines.kernels.jit import compiled
 TAG_V4: Final = ord("4")
 TAG_V6: Final = ord("6")
 TAG_SUBSCRIBER: Final = ord("s")
+TAG_ROW: Final = ord("r")
 _BLOCK: Final = 1024
 
 
@@ -171,5 +173,20 @@ def hash_texts(k0: np.uint64, k1: np.uint64, tag: int, offsets: I64, data: U8) -
         size = 1 + offsets[i + 1] - offsets[i]
         word |= np.uint64(size & 255) << np.uint64(56)
         v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, word)
+        out[i] = _finish(v0, v1, v2, v3)
+    return out
+
+
+@compiled
+def hash_rows(k0: np.uint64, k1: np.uint64, words: U64) -> U64:
+    """Hash rows of as many words each. words: shape (rows, words of a row)."""
+    rows, width = words.shape
+    out = np.empty(rows, np.uint64)
+    for i in range(rows):
+        v0, v1, v2, v3 = _start(k0, k1)
+        for j in range(width):
+            v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, words[i, j])
+        size = np.uint64(8 * width & 255) << np.uint64(56)
+        v0, v1, v2, v3 = _absorb(v0, v1, v2, v3, size)
         out[i] = _finish(v0, v1, v2, v3)
     return out
