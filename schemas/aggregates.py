@@ -85,23 +85,30 @@ _TRAFFIC_MEASURES = (
 )
 
 
-def _traffic(name: str, grain: str) -> Table:
+# Of a table that ``v6share prune`` may shorten.
+_MAY_BE_PRUNED: Final = "Days before kept_from in ledger_pruned are not kept."
+
+
+def _traffic(name: str, grain: str, *notes: str) -> Table:
     start = _key("window_start", f"start of the {grain}, UTC", Kind.TIMESTAMP)
     return Table(
         name,
-        f"Traffic per {grain} and app, product, regions, network, family and class.",
+        " ".join(
+            [f"Traffic per {grain} and app, product, regions, network, family and class.", *notes]
+        ),
         (start, *_TRAFFIC_KEY, *_TRAFFIC_MEASURES),
         day="CAST(window_start AS DATE)",
     )
 
 
-TRAFFIC_5M: Final = _traffic("traffic_5m", "5 minutes")
-TRAFFIC_1H: Final = _traffic("traffic_1h", "hour")
+TRAFFIC_5M: Final = _traffic("traffic_5m", "5 minutes", _MAY_BE_PRUNED)
+TRAFFIC_1H: Final = _traffic("traffic_1h", "hour", _MAY_BE_PRUNED)
 TRAFFIC_1D: Final = _traffic("traffic_1d", "day")
 
 CLIENTS_1D: Final = Table(
     "clients_1d",
-    "Distinct active clients per UTC day: theta sketches of keyed hashes of client prefixes.",
+    "Distinct active clients per UTC day: theta sketches of keyed hashes of client prefixes. "
+    f"{_MAY_BE_PRUNED} client_counts_1d has how many they were.",
     (
         _key("day", "UTC day (or the fixed reporting offset)", Kind.DATE),
         _VANTAGE,
@@ -134,7 +141,7 @@ CLIENTS_1D: Final = Table(
 
 RTT_1H: Final = Table(
     "rtt_1h",
-    "Round-trip times as counts in logarithmic buckets of 1 % relative accuracy.",
+    f"Round-trip times as counts in logarithmic buckets of 1 % relative accuracy. {_MAY_BE_PRUNED}",
     (
         _HOUR,
         _VANTAGE,
@@ -151,7 +158,7 @@ RTT_1H: Final = Table(
 
 HEALTH_1H: Final = Table(
     "health_1h",
-    "TCP health from unsampled exporters; sampled ones cannot show it.",
+    f"TCP health from unsampled exporters; sampled ones cannot show it. {_MAY_BE_PRUNED}",
     (
         _HOUR,
         _VANTAGE,

@@ -80,11 +80,17 @@ def base_in_use(connection: Connection, workspace: Workspace) -> Path | None:
 @contextmanager
 def open_base(path: Path) -> Iterator[Connection]:
     """A read-only connection to a base, in the shape of this version. Raises BaseUnreadable."""
+    with _clear_errors(path), open_snapshot(_in_present_shape(path)) as connection:
+        yield connection
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """What is wrong with a base, as BaseUnreadable."""
     if not storage.exists(path):
         raise BaseUnreadable(path, "the base is missing")
     try:
-        with open_snapshot(_in_present_shape(path)) as connection:
-            yield connection
+        yield
     except (DamagedFile, UnopenedFile) as error:
         raise BaseUnreadable(path, str(error)) from error
 
@@ -151,9 +157,9 @@ def begin_from_base(connection: Connection, workspace: Workspace, prune: Prune) 
     """
     path = workspace.base(prune.run_id)
     check_base(path, prune)
-    with open_base(path):  # so that it is in the present shape
-        path = _in_present_shape(path)
-    connection.execute("ATTACH ? AS base (READ_ONLY)", [str(path)])
+    with _clear_errors(path):
+        file = _in_present_shape(path)
+    connection.execute("ATTACH ? AS base (READ_ONLY)", [str(file)])
     try:
         with transaction(connection):
             for name in (*_names(_COUNTED), *_PRIVATE):

@@ -31,3 +31,8 @@ COMMENT ON COLUMN client_counts_1d.theta IS 'as in clients_1d, the lowest of the
 COMMENT ON COLUMN client_counts_1d.client_keys IS 'with how many client keys they were made [keys]';
 ALTER TABLE ledger_files ADD COLUMN sealed_at TIMESTAMP;
 COMMENT ON COLUMN ledger_files.sealed_at IS 'when its fragment was pruned: it counts as it is, and can no longer be withdrawn or counted again; NULL before, UTC';
+COMMENT ON TABLE traffic_5m IS 'Traffic per 5 minutes and app, product, regions, network, family and class. Days before kept_from in ledger_pruned are not kept.';
+COMMENT ON TABLE traffic_1h IS 'Traffic per hour and app, product, regions, network, family and class. Days before kept_from in ledger_pruned are not kept.';
+COMMENT ON TABLE clients_1d IS 'Distinct active clients per UTC day: theta sketches of keyed hashes of client prefixes. Days before kept_from in ledger_pruned are not kept. client_counts_1d has how many they were.';
+COMMENT ON TABLE rtt_1h IS 'Round-trip times as counts in logarithmic buckets of 1 % relative accuracy. Days before kept_from in ledger_pruned are not kept.';
+COMMENT ON TABLE health_1h IS 'TCP health from unsampled exporters; sampled ones cannot show it. Days before kept_from in ledger_pruned are not kept.';
