@@ -18,7 +18,7 @@ have come long after their days.
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -120,22 +120,24 @@ def find_prunable(
     kept_from = {one.part: days[one.part] for one in parts}
     if TRAFFIC_1H.name in kept_from:
         # What is finer goes at least as far as what it adds up to, though it has no rows there.
-        kept_from[TRAFFIC_5M.name] = days[TRAFFIC_5M.name]
+        before = read_horizons(connection).get(TRAFFIC_5M.name, date.min)
+        kept_from[TRAFFIC_5M.name] = max(before, days[TRAFFIC_5M.name])
     if retention.quarantine_days is not None:
         day = (moment - timedelta(retention.quarantine_days)).date()
         notes = _notes_before(connection, workspace, day)
         if notes.files:
             kept_from[QUARANTINE] = day
             parts.append(notes)
-    old: list[FragmentSource] = []
+    sources, waiting = list[FragmentSource](), 0
     if retention.fragment_days is not None and as_of is not None:
-        old = _old_fragments(connection, workspace, retention.fragment_days, as_of, moment)
-    sources = old[:MOST_FRAGMENTS]
+        sources, waiting = _old_fragments(
+            connection, workspace, retention.fragment_days, as_of, moment
+        )
     if sources:
         parts.append(_size_of(sources))
     loses_sketches = CLIENTS_1D.name in kept_from
     counts = client_counts(connection, kept_from[CLIENTS_1D.name]) if loses_sketches else None
-    return Wanted(parts, kept_from, sources, counts, len(old) - len(sources))
+    return Wanted(parts, kept_from, sources, counts, waiting)
 
 
 def _days_kept_from(retention: Retention, as_of: date) -> Horizons:
@@ -179,14 +181,19 @@ def _notes_before(connection: Connection, workspace: Workspace, day: date) -> Pa
 
 def _old_fragments(
     connection: Connection, workspace: Workspace, days: int, as_of: date, now: datetime
-) -> list[FragmentSource]:
-    """The fragments of inputs that were counted, and whose days are, so many days ago."""
+) -> tuple[list[FragmentSource], int]:
+    """The fragments of inputs that were counted, and whose days are, so many days ago.
+
+    The oldest, and how many more there are.
+    """
+    ended = datetime.combine(as_of - timedelta(days - 1), time.min)
+    old = f"{LIVE_FRAGMENTS} AND f.committed_at < $counted AND coalesce(f.last_end < $ended, true)"
+    values = {"counted": now - timedelta(days), "ended": ended}
     rows = connection.execute(
-        f"{LIVE_FRAGMENTS} AND f.committed_at < ? AND coalesce(f.last_end < ?, true) "
-        "ORDER BY f.first_start, input_id",
-        [now - timedelta(days), datetime.combine(as_of - timedelta(days - 1), datetime.min.time())],
+        f"{old} ORDER BY f.first_start, input_id LIMIT {MOST_FRAGMENTS}", values
     ).fetchall()
-    return [source_of_row(workspace, row) for row in rows]
+    ((count,),) = connection.execute(f"SELECT count(*) FROM ({old})", values).fetchall()
+    return [source_of_row(workspace, row) for row in rows], count - len(rows)
 
 
 def _size_of(sources: Sequence[FragmentSource]) -> Part:

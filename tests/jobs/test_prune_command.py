@@ -255,6 +255,20 @@ def test_without_settings_nothing_goes(base: Path, capsys: pytest.CaptureFixture
     assert "v6share.toml:2: retention.sketch_days" in err
 
 
+def test_what_went_does_not_come_back(
+    base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do rows of 5 minutes stand where the hours that they add up to do not."""
+    root = base / "ws"
+    for fine, hourly, kept in ((1, 3, (5, 3)), (5, 2, (5, 4)), (9, 9, (5, 4))):
+        monkeypatch.setenv("V6SHARE_RETENTION__FIVE_MINUTE_DAYS", str(fine))
+        monkeypatch.setenv("V6SHARE_RETENTION__HOURLY_DAYS", str(hourly))
+        assert call(capsys, root, "prune")[0] is ExitCode.DONE
+        horizons = {row[0]: row[1].day for row in published(root)["main.ledger_pruned"]}
+        assert (horizons["traffic_5m"], horizons["traffic_1h"]) == kept
+        assert call(capsys, root, "check")[0] is ExitCode.DONE
+
+
 class Killed(BaseException):
     """Stands for a kill: nobody catches it."""
 
