@@ -17,6 +17,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Retention, Settings
 from v6share.warehouse.database.compact import compact, is_worthwhile
 from v6share.warehouse.kept.refresh import refresh_results
+from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.prune import Wanted, find_prunable, prune, sweep
@@ -60,6 +61,7 @@ def main(
         now = utc_now()
         with closing(open_warehouse(workspace, settings.run.threads)) as connection:
             refuse_lost_runs(connection, workspace)
+            journal.refuse_damaged(workspace.journal)
             refresh_results(connection)
             wanted = find_prunable(connection, workspace, settings.retention, now)
             catalog_version = newest_catalog_version(connection)
