@@ -3,14 +3,14 @@
 The order makes it safe to break off anywhere, and to begin again:
 
 1. The base is written: the sums of the inputs whose fragments are to go, in a file that nothing
-   names yet.
+   names yet. It is compared with the ledger, and with the tables.
 2. The entry is recorded: the rows go, the inputs are sealed, and the base counts, all at once.
-3. The file of the warehouse is written anew where much of it is free then (``compact``).
-4. ``sweep``: what nothing names any more is removed from disk, also what a killed call left.
+3. ``sweep``: what nothing names any more is removed from disk, also what a killed call left.
+4. The file of the warehouse is written anew where much of it is free then (``compact``).
 
-What goes is decided by days of the data (``as_of``) for tables, so that a clock that is wrong
-removes no row; by the clock for notes of refused inputs; by both for fragments, as the files may
-have come long after their days.
+Days are counted back from the last final day of the data, or from today where that is earlier: so
+neither a clock that is ahead nor an exporter whose clock is removes what is new. Notes of refused
+inputs go by the clock alone; fragments by both, as files may come long after their days.
 """
 
 # ruff: noqa: S608 - all SQL here is made from names in schemas/; values are bound
@@ -25,6 +25,7 @@ from typing import Final
 import pyarrow as pa
 
 from v6share.schemas.aggregates import (
+    AGGREGATES,
     CLIENT_COUNTS_1D,
     CLIENTS_1D,
     HEALTH_1H,
@@ -43,6 +44,7 @@ from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.compact import copy_compact
 from v6share.warehouse.database.connect import Connection, connect
 from v6share.warehouse.database.migrate import migrate
+from v6share.warehouse.database.touched import day_spans
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.fragment_damage import source_of_row
 from v6share.warehouse.ledger.changes import REFUSED
@@ -67,6 +69,8 @@ _HOURLY: Final = (TRAFFIC_1H, RTT_1H, HEALTH_1H)
 _KEYS_AT_ONCE: Final = 10_000
 # Fragments that go at once: of each some kilobytes of its ledger are in memory.
 MOST_FRAGMENTS: Final = 50_000
+# Of base and tables, that are compared at once: as many as fit into memory.
+_DAYS_AT_ONCE: Final = 31
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def find_prunable(
     """What the settings let go; the kept results must be up to date. now: with its zone."""
     moment = now.astimezone(UTC).replace(tzinfo=None)
     ((as_of,),) = connection.execute("SELECT as_of FROM results.as_of").fetchall()
-    days = {} if as_of is None else _days_kept_from(retention, as_of)
+    newest = None if as_of is None else min(as_of, moment.date())
+    days = {} if newest is None else _days_kept_from(retention, newest)
     parts = [
         Part(table.name, days[table.name], rows=rows)
         for table in PRUNED_TABLES
@@ -129,9 +134,9 @@ def find_prunable(
             kept_from[QUARANTINE] = day
             parts.append(notes)
     sources, waiting = list[FragmentSource](), 0
-    if retention.fragment_days is not None and as_of is not None:
+    if retention.fragment_days is not None and newest is not None:
         sources, waiting = _old_fragments(
-            connection, workspace, retention.fragment_days, as_of, moment
+            connection, workspace, retention.fragment_days, newest, moment
         )
     if sources:
         parts.append(_size_of(sources))
@@ -140,11 +145,11 @@ def find_prunable(
     return Wanted(parts, kept_from, sources, counts, waiting)
 
 
-def _days_kept_from(retention: Retention, as_of: date) -> Horizons:
+def _days_kept_from(retention: Retention, newest: date) -> Horizons:
     """From which day on tables are to be kept, as the settings say."""
 
     def first(days: int) -> date:
-        return max(date.min, as_of - timedelta(days - 1))
+        return newest - timedelta(days - 1)
 
     hourly, fine = retention.hourly_days, retention.five_minute_days
     found = {}
@@ -180,13 +185,13 @@ def _notes_before(connection: Connection, workspace: Workspace, day: date) -> Pa
 
 
 def _old_fragments(
-    connection: Connection, workspace: Workspace, days: int, as_of: date, now: datetime
+    connection: Connection, workspace: Workspace, days: int, newest: date, now: datetime
 ) -> tuple[list[FragmentSource], int]:
     """The fragments of inputs that were counted, and whose days are, so many days ago.
 
     The oldest, and how many more there are.
     """
-    ended = datetime.combine(as_of - timedelta(days - 1), time.min)
+    ended = datetime.combine(newest - timedelta(days - 1), time.min)
     old = f"{LIVE_FRAGMENTS} AND f.committed_at < $counted AND coalesce(f.last_end < $ended, true)"
     values = {"counted": now - timedelta(days), "ended": ended}
     rows = connection.execute(
@@ -284,12 +289,57 @@ def _fill(base: Connection, wanted: Wanted, sealed_at: datetime) -> None:
             f"{failed[0].what}, but {failed[0].example}. Nothing was pruned. `v6share doctor` "
             "looks for what is damaged"
         )
+    _refuse_other_rows(base)
+
+
+def _refuse_other_rows(base: Connection) -> None:
+    """Compare the base with the tables, on days of which no other input has rows.
+
+    Raises UserError where they differ.
+    """
+    horizons = read_horizons(base)
+    spans = list(day_spans(_days_of_base_alone(base), _DAYS_AT_ONCE))
+    for table in AGGREGATES:
+        kept_from = horizons.get(table.name, date.min)
+        for span in spans:
+            # Of days that are kept: the others go from the tables a moment later.
+            one, other = (
+                f"(FROM {place}.{table.name} WHERE {table.day} BETWEEN $first AND $last "
+                "AND {table.day} >= $kept_from)".format(table=table)
+                for place in ("main", "live.main")
+            )
+            values = {"first": span[0], "last": span[1], "kept_from": kept_from}
+            ((count,),) = base.execute(
+                f"SELECT (SELECT count(*) FROM ({one} EXCEPT ALL {other})) "
+                f"+ (SELECT count(*) FROM ({other} EXCEPT ALL {one}))",
+                values,
+            ).fetchall()
+            if count:
+                raise UserError(
+                    f"{table.name} is not what the fragments come to that are to be pruned: "
+                    f"{count:,} rows differ from {span[0]} to {span[1]}. Nothing was pruned. "
+                    "`v6share rebuild` makes the tables anew from them"
+                )
+
+
+def _days_of_base_alone(base: Connection) -> list[date]:
+    """The days that inputs have which are sealed now, and no input that is not."""
+    days = (
+        "SELECT unnest(generate_series(CAST(first_start AS DATE) - 1, CAST(last_end AS DATE) + 1, "
+        "INTERVAL 1 DAY)) AS day FROM live.main.ledger_files f "
+    )
+    counts = "WHERE status = 'committed' AND f.sealed_at IS NULL"
+    rows = base.execute(
+        f"SELECT CAST(day AS DATE) FROM ({days} SEMI JOIN main.ledger_files USING (input_id) "
+        f"{counts} EXCEPT {days} ANTI JOIN main.ledger_files USING (input_id) {counts}) ORDER BY 1"
+    )
+    return [day for (day,) in rows.fetchall()]
 
 
 def sweep(connection: Connection, workspace: Workspace) -> Part:
     """Remove files that were pruned: fragments of sealed inputs, and bases that no longer count.
 
-    Once the tables are known to be right. Gives how many files and bytes went.
+    Gives how many files and bytes went.
     """
     old = [*_fragments_of_sealed(connection, workspace), *_other_bases(connection, workspace)]
     size_bytes = 0

@@ -13,7 +13,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.render.values import bytes_for_people
-from v6share.schemas.errors import UserError
+from v6share.schemas.errors import NO_ROOM, UserError, line_that_says
 from v6share.schemas.settings import Retention, Settings
 from v6share.warehouse.database.compact import compact, is_worthwhile
 from v6share.warehouse.kept.refresh import refresh_results
@@ -79,24 +79,34 @@ def main(
 
 
 def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish: bool) -> None:
-    """Check and publish; then remove from disk what nothing names any more.
-
-    Also what an earlier call left that was broken off. Where a check fails the files stay.
-    """
+    """Tidy up the disk, also after a call that was broken off; then check and publish."""
     with closing(open_warehouse(workspace, settings.run.threads)) as connection:
-        pays = is_worthwhile(connection)
-    if pays:
-        compact(workspace.warehouse, workspace)
-        # It would be made equal row by row, and stay as large as it is.
-        storage.remove(workspace.standby)
-    with closing(open_warehouse(workspace, settings.run.threads)) as connection:
-        check_and_publish(connection, workspace, judge, wanted=publish)
         gone = sweep(connection, workspace)
+        pays = is_worthwhile(connection)
     if gone.files:
         messages.say(
             f"{gone.files:,} files of state are removed ({bytes_for_people(gone.bytes)})",
             files=gone.files,
             bytes=gone.bytes,
+        )
+    if pays:
+        _compact(workspace)
+    with closing(open_warehouse(workspace, settings.run.threads)) as connection:
+        check_and_publish(connection, workspace, judge, wanted=publish)
+
+
+def _compact(workspace: Workspace) -> None:
+    """Write the warehouse anew without free blocks, as far as there is room for it meanwhile."""
+    # It would be brought up to date row by row, and stay as large as it is.
+    storage.remove(workspace.standby)
+    try:
+        compact(workspace.warehouse, workspace)
+    except Exception as error:
+        if not line_that_says(error, NO_ROOM):
+            raise
+        messages.warn(
+            "there is no room to write the warehouse anew, so its file stays as large as it is; "
+            "what comes next goes into its free blocks"
         )
 
 

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,16 @@ def test_what_went_does_not_come_back(
         assert call(capsys, root, "check")[0] is ExitCode.DONE
 
 
+def test_days_after_today_are_no_reason_to_let_others_go(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where an exporter's clock is ahead, so that the last final day is one to come."""
+    with days_ago((datetime.now(UTC) - datetime(2026, 1, 4, tzinfo=UTC)).days):
+        out = call(capsys, base / "ws", "prune", "--dry-run", "--format", "json")[1]
+    kept_from = {one["part"]: one["kept_from"] for one in json.loads(out)}
+    assert (kept_from["traffic_5m"], kept_from["traffic_1h"]) == ("2026-01-03", "2026-01-02")
+
+
 class Killed(BaseException):
     """Stands for a kill: nobody catches it."""
 
@@ -300,7 +310,7 @@ def test_whatever_breaks_it_off_the_next_call_ends_it(
         (pruning, "known_by", {"after": True}),
         (journal, "append", {"after": True}),
         (command, "compact", {"after": False}),
-        (storage, "remove", {"after": True, "call_number": 4}),
+        (storage, "remove", {"after": True, "call_number": 2}),
     ]
     for place, name, how in points:
         shutil.rmtree(root)

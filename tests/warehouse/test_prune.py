@@ -295,6 +295,20 @@ def test_a_base_that_is_gone_or_altered_is_named(workspace: Workspace) -> None:
     assert_equal(tables(workspace), before)
 
 
+def test_where_tables_and_fragments_differ_nothing_goes(workspace: Workspace) -> None:
+    made = [make_fragment(workspace, f"f{i}", i, first_day=4 * i) for i in range(2)]
+    commit_all(workspace, *made)
+    for table, measure in (("rtt_1h", "samples"), ("clients_1d", "theta"), ("traffic_1d", "bytes")):
+        change = f"UPDATE {table} SET {measure} = {measure} {{}} 1 WHERE rowid = 0"
+        with closing(open_warehouse(workspace)) as connection:
+            connection.execute(change.format("-"))
+        with pytest.raises(UserError, match=rf"{table} is not what .*: 2 rows .*Nothing was prun"):
+            prune(workspace, {}, made[:1])
+        with closing(open_warehouse(workspace)) as connection:
+            connection.execute(change.format("+"))
+    prune(workspace, {}, made[:1])
+
+
 def test_fragments_that_do_not_add_up_are_kept(workspace: Workspace) -> None:
     made = make_fragment(workspace, "f0", 0)
     made.row["rejects"][0]["rows"] += 1
