@@ -5,7 +5,8 @@
 --          bytes: scaled layer-3 bytes of these rows, of rejected ones as exported, NULL where rules
 --          before version 7 counted the input; exporter: address or name of the exporter, empty
 --          where the whole input is concerned; input: path of the input; example: one of these rows,
---          counted from 0, as `v6share explain` takes it
+--          counted from 0, as `v6share explain` takes it; of rows of another input, where they begin
+--          and the path of that input
 -- first:   finding, exporter, rows, bytes, input, example
 -- formula: ledger_findings with the path of the input. Rows of another input: what the input shares
 --          with the one that it shares most with, of those in ledger_overlaps, so that a row that
