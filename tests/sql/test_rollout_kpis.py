@@ -6,7 +6,13 @@ import pytest
 from kpi_warehouse import Warehouse, view_files
 
 from v6share.render.board import BOARD_VIEWS, board
-from v6share.schemas.ledger import LEDGER_FILES, REJECTS
+from v6share.schemas.ledger import (
+    FINDINGS,
+    LEDGER_FAMILIES,
+    LEDGER_FILES,
+    LEDGER_OVERLAPS,
+    REJECTS,
+)
 
 D = date(2024, 5, 14)
 ONE = timedelta(days=1)
@@ -952,6 +958,23 @@ def test_the_headline_says_what_was_rejected(w: Warehouse) -> None:
     assert "rejected" not in str(headline(w)[6])
     w.entry(REJECTS, input_id="z", reason="no_sampling_interval", rows=1)
     assert "1.0 % of the rows read were rejected, most of them as no_sampling_interval" in str(
+        headline(w)[6]
+    )
+
+
+def test_the_headline_says_what_is_doubtful(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 4)
+    for name in "xyz":
+        w.entry(LEDGER_FILES, input_id=name, status="committed", rows_in=10)
+    w.entry(LEDGER_FAMILIES, input_id="x", disposition="counted", bytes=1000)
+    w.entry(FINDINGS, input_id="x", finding="documentation address", bytes=900)
+    w.entry(FINDINGS, input_id="x", finding="fewer bytes than headers", bytes=8)
+    # Of what one input shares with others the most counts: the others share it, too.
+    w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="x", rows=3, bytes=10)
+    w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="y", rows=2, bytes=9)
+    assert "doubtful" not in str(headline(w)[6])
+    w.entry(LEDGER_OVERLAPS, input_id="y", other_input_id="x", rows=1, bytes=2)
+    assert '1.2 % of all bytes counted are doubtful, "rows of another input": see findings' in str(
         headline(w)[6]
     )
 
