@@ -145,7 +145,7 @@ def test_what_does_not_count_is_told_apart(harmed: Path, tmp_path: Path) -> None
         names[1].name: "quarantined: unreadable",
         names[2].name: "forgotten: odd",
     }
-    assert "1 of 4 inputs are in the ledger" in err
+    assert "1 of 4 inputs are in the published ledger" in err
     assert "0 differ, 1 were refused, 1 are forgotten, 1 are unknown to it" in err
 
 
@@ -249,5 +249,5 @@ def test_what_is_wrong_with_a_file_is_said_of_it_alone(
         assert found[str(closed)] == "cannot be read: Permission denied"
         assert found[str(odd)].startswith(f"cannot be counted: {wanted}")
         assert "198.51.100.7" not in out + err
-        assert "1 of 3 inputs are in the ledger" in err
+        assert "1 of 3 inputs are in the published ledger" in err
         assert "2 could not be counted again" in err

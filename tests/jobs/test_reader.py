@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calls import call, run
+from calls import as_in_docs, call, run
 from flow_files import DAY_MS, JANUARY_1, write_flows
 
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -65,7 +65,7 @@ def as_nobody(root: Path, *arguments: str) -> tuple[int, str, str]:
         timeout=120,
         check=False,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout, as_in_docs(done.stderr, root)
 
 
 @needs_root
