@@ -12,7 +12,7 @@ from v6share.warehouse.open import open_warehouse
 from v6share.workspace import storage
 
 OBJECTS = """
-    SELECT schema_name, view_name AS name, sql, comment FROM duckdb_views()
+    SELECT schema_name, view_name AS name, column_count::VARCHAR, comment FROM duckdb_views()
     WHERE NOT internal AND database_name = current_database()
     UNION ALL SELECT schema_name, table_name, sql, comment FROM duckdb_tables()
     UNION ALL SELECT schema_name, function_name, macro_definition, comment FROM duckdb_functions()
