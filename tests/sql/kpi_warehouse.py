@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from v6share.schemas.aggregates import (
+    CLIENT_COUNTS_1D,
     CLIENTS_1D,
     EXPORTERS_1H,
     FRAGMENT_TABLES,
@@ -40,7 +41,14 @@ from v6share.warehouse.database.views import Kept, read_views
 
 SQL = Path(__file__).parents[2] / "sql"
 VIEWS = read_views()
-TABLES = (*FRAGMENT_TABLES, *ROLL_UPS, *LEDGERS, *CATALOG_DIMENSIONS, DIM_RTT_BUCKETS)
+TABLES = (
+    *FRAGMENT_TABLES,
+    *ROLL_UPS,
+    CLIENT_COUNTS_1D,
+    *LEDGERS,
+    *CATALOG_DIMENSIONS,
+    DIM_RTT_BUCKETS,
+)
 
 _TRAFFIC = {
     "vantage": "edge",
