@@ -234,7 +234,9 @@ def _make(connection: duckdb.DuckDBPyConnection, workspace: Workspace, draft: Pa
 
 
 def _leave_out_private(connection: duckdb.DuckDBPyConnection, draft: Path) -> None:
-    """Drop what is private. Its bytes may stay in free blocks: names and times of files."""
+    """Drop what is private. Its bytes may stay in free blocks: names and times of files, and hashes
+    of rows.
+    """
     connection.execute("ATTACH ? AS snapshot", [str(draft)])
     try:
         connection.execute("DROP SCHEMA snapshot.private CASCADE")

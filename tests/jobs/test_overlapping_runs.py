@@ -1,6 +1,9 @@
 """Files that hold rows of each other: what runs say, keep, and drop again."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +50,7 @@ def bytes_of(first: int, rows: int) -> int:
 def files(tmp_path: Path) -> dict[str, Path]:
     """A file, the next one with 30 rows of it again at its head, and a copy in other bytes."""
     first, second = flows(0, 1000), flows(1000, 500)
-    paths = {name: tmp_path / "flows" / f"{name}.parquet" for name in ("first", "next", "copy")}
-    paths["first"].parent.mkdir()
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("first", "next", "copy")}
     pq.write_table(first, paths["first"])
     pq.write_table(pa.concat_tables([first.slice(970), second]), paths["next"])
     pq.write_table(first, paths["copy"], compression="zstd")
@@ -80,7 +82,7 @@ def kept(root: Path) -> tuple[list[Any], list[Any]]:
 
 
 def test_rows_of_another_file_are_told_with_both_files_and_their_bytes(
-    capsys: pytest.CaptureFixture[str], root: Path, files: dict[str, Path]
+    capsys: pytest.CaptureFixture[str], root: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
     assert FINDING not in run(capsys, root, files["first"])[2]
     code, _, err = run(capsys, root, files["next"])
@@ -98,6 +100,21 @@ def test_rows_of_another_file_are_told_with_both_files_and_their_bytes(
     # Known files are not told of again.
     assert "stand in" not in run(capsys, root, files["next"])[2]
 
+    # What the page of findings says can be done.
+    cut = tmp_path / "cut.parquet"
+    page = (Path(__file__).parents[2] / "docs" / "findings.md").read_text()
+    (code,) = re.findall(r"<<'END'\n(.*?)END\n", page, re.DOTALL)
+    (pair,) = read(capsys, root, "ledger_overlaps")
+    places = [files["next"], cut, pair["first_row"], pair["rows"]]
+    subprocess.run([sys.executable, "-c", code, *map(str, places)], check=True)
+    assert call(capsys, root, "forget", files["next"])[0] is ExitCode.DONE
+    assert "stand in" not in run(capsys, root, files["first"], files["next"], cut)[2]
+    assert overlaps(capsys, root) == set()
+    counted = read(capsys, root, "ledger_families")
+    assert {row["family"] for row in counted} == {"v6"}
+    assert sum(row["rows"] for row in counted) == 1500
+    assert sum(int(row["bytes"]) for row in counted) == bytes_of(0, 1500)
+
 
 def test_neither_order_nor_rebuild_shows_and_each_file_takes_its_pairs_along(
     capsys: pytest.CaptureFixture[str], root: Path, files: dict[str, Path], tmp_path: Path
@@ -109,8 +126,11 @@ def test_neither_order_nor_rebuild_shows_and_each_file_takes_its_pairs_along(
     assert pairs - {whole} == {
         ("next", other, 30, bytes_of(970, 30), 0) for other in ("first", "copy")
     }
-    (found,) = (r for r in read(capsys, root, "findings") if r["input"] == str(files["next"]))
-    assert found["example"].endswith(" and 1 more")
+    found = {
+        row["input"]: row for row in read(capsys, root, "findings") if row["finding"] == FINDING
+    }
+    assert len(found) == 2
+    assert found[str(files["next"])]["example"].endswith(" and 1 more")
     # The same files one at a time, the last one first, under the same key.
     other = tmp_path / "other"
     (other / "state").mkdir(parents=True)

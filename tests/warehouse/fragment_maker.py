@@ -3,6 +3,7 @@
 themselves: the family sums are those of the traffic rows."""
 
 import hashlib
+import itertools
 import random
 from collections import defaultdict
 from dataclasses import dataclass
@@ -24,12 +25,7 @@ from v6share.schemas.aggregates import (
 )
 from v6share.schemas.columns import Kind, Merge, Table
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
-from v6share.schemas.fragment import (
-    FRAGMENT_SCHEMA,
-    RULES_VERSION,
-    TABLES_OF_RULES_7,
-    FragmentKey,
-)
+from v6share.schemas.fragment import FRAGMENT_SCHEMA, RULES_VERSION, FragmentKey
 from v6share.schemas.ledger import LEDGERS
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.database.touched import note_touched
@@ -104,7 +100,7 @@ def make_fragment(
     clients_days_off: so many days the sketches lie off, as with a reporting offset.
     """
     rng = random.Random(seed)
-    key = FragmentKey(input_id(name), "ipfix", 1, catalog_version)
+    key = FragmentKey(input_id(name), "ipfix", RULES_VERSION, catalog_version)
     start = START + timedelta(days=first_day)
     row: dict[str, Any] = {
         table.name: _rows(rng, table, start, days, rows, hashes) for table in FRAGMENT_TABLES
@@ -112,6 +108,7 @@ def make_fragment(
     for one in row["clients_1d"]:
         one["day"] += timedelta(days=clients_days_off)
     row |= ledgers(row["traffic_5m"], rng.randrange(1, 9))
+    row["sampled_rows"] = sampled(rng.randrange(SHARED_ROWS), start)
     counted = sum(r["rows"] for r in row["ledger_families"] if r["disposition"] == "counted")
     rejected = sum(r["rows"] for r in row["rejects"])
     row |= {
@@ -130,9 +127,7 @@ def make_fragment(
 def write_fragment(workspace: Workspace, key: FragmentKey, row: dict[str, Any]) -> None:
     file = workspace.fragment(key.fragment_id)
     file.parent.mkdir(parents=True, exist_ok=True)
-    whole = pa.Table.from_pylist([stored(row)], schema=FRAGMENT_SCHEMA)
-    lacking = TABLES_OF_RULES_7 if key.rules_version < RULES_VERSION else ()
-    pq.write_table(whole.drop_columns(list(lacking)), file)
+    pq.write_table(pa.Table.from_pylist([stored(row)], schema=FRAGMENT_SCHEMA), file)
 
 
 def stored(row: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +184,7 @@ def sketch(rng: random.Random, hashes: int) -> dict[str, Any]:
     return trimmed([pool], THETA_MAX)
 
 
-def pool_hash(number: int) -> int:
+def pool_hash(number: object) -> int:
     return int.from_bytes(hashlib.blake2b(str(number).encode(), digest_size=8).digest(), "big")
 
 
@@ -233,6 +228,51 @@ def ledgers(traffic: list[dict[str, Any]], rejected: int) -> dict[str, Any]:
     }
 
 
+SHARED_ROWS = 40
+FILE_ROWS = 20
+
+
+def sampled(first: int, start: datetime) -> list[dict[str, Any]]:
+    """A sample of some of the rows that files of a day share: of so few all are sampled."""
+    octets = [number * number for number in range(SHARED_ROWS + FILE_ROWS)]
+    return [
+        {
+            "digest": pool_hash(f"{start} {number}") >> 32,
+            "file_row": number - first,
+            "times": 1,
+            "bytes_before": sum(octets[first:number]),
+            "is_reverse": False,
+            "file_rows": FILE_ROWS,
+            "file_bytes": sum(octets[first : first + FILE_ROWS]),
+        }
+        for number in range(first, first + FILE_ROWS)
+    ]
+
+
+def expected_overlaps(live: list[Made]) -> set[tuple[str, str, int, int, int]]:
+    """An oracle in plain Python: the pairs that share four rows or more."""
+    pairs = set()
+    for one, other in itertools.combinations(live, 2):
+        earlier, later = sorted(
+            (one, other), key=lambda made: (made.row["first_start"], made.key.input_id)
+        )
+        here, there = (
+            {r["digest"]: r["file_row"] for r in made.row["sampled_rows"]}
+            for made in (later, earlier)
+        )
+        rows = sorted(here[digest] for digest in here.keys() & there.keys())
+        if len(rows) >= 4:
+            before = {r["file_row"]: r["bytes_before"] for r in later.row["sampled_rows"]}
+            before[FILE_ROWS] = later.row["sampled_rows"][0]["file_bytes"]
+            octets = before[rows[-1] + 1] - before[rows[0]]
+            pairs.add((later.key.input_id, earlier.key.input_id, len(rows), octets, rows[0]))
+    return pairs
+
+
+def found_overlaps(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str, int, int, int]]:
+    return set(connection.execute("FROM ledger_overlaps").fetchall())
+
+
 def commit(*made: Made, run_id: str = "r1", at: datetime = AT) -> Commit:
     return Commit(run_id, at, tuple(one.committed() for one in made))
 
@@ -243,8 +283,8 @@ def forget(*made: Made, reason: str = "repeats others") -> Forget:
 
 def quarantine(name: str, catalog_version: str = "c1", dialect: str = "") -> Quarantine:
     return Quarantine(
-        "r1", AT, input_id(name), f"/flows/{name}.parquet", 99, 5, dialect, 1, catalog_version,
-        "no_dialect", "columns found: a, b",
+        "r1", AT, input_id(name), f"/flows/{name}.parquet", 99, 5, dialect, RULES_VERSION,
+        catalog_version, "no_dialect", "columns found: a, b",
     )  # fmt: skip
 
 

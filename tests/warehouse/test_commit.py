@@ -16,8 +16,10 @@ from fragment_maker import (
     contents,
     empty_catalog,
     expected_aggregates,
+    expected_overlaps,
     forget,
     found_aggregates,
+    found_overlaps,
     input_id,
     ledgers,
     make_fragment,
@@ -88,6 +90,7 @@ def test_tables_equal_the_oracle(workspace: Workspace) -> None:
     record(connection, workspace, [commit(*made[:3])])
     record(connection, workspace, [commit(*made[3:])])
     assert found_aggregates(connection) == expected_aggregates(made)
+    assert found_overlaps(connection) == expected_overlaps(made) != set()
     assert failed_checks(connection) == []
     connection.close()
 
@@ -331,6 +334,7 @@ def test_same_entries_in_one_or_many_commits(workspace: Workspace) -> None:
         connection = open_warehouse(workspace)
         assert_equal(contents(connection), one_by_one)
         assert found_aggregates(connection) == expected_aggregates(live)
+        assert found_overlaps(connection) == expected_overlaps(live)
         connection.close()
 
 

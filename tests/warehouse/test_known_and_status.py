@@ -11,6 +11,7 @@ from fragment_maker import (
     AT,
     commit,
     empty_catalog,
+    expected_overlaps,
     forget,
     input_id,
     insert_hours,
@@ -21,6 +22,8 @@ from fragment_maker import (
 
 from v6share.schemas.aggregates import FAMILIES, IP_CLASSES
 from v6share.schemas.dimensions import DIM_EXPORTERS, DIM_TARGETS
+from v6share.schemas.findings import ROWS_OF_ANOTHER
+from v6share.schemas.fragment import RULES_VERSION
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions, rtt_buckets
@@ -100,7 +103,9 @@ def test_status(workspace: Workspace) -> None:
     empty = status_report(connection, {})
     assert empty.runs.num_rows == empty.files.num_rows == empty.inputs_of_old_versions == 0
     old, new = make_fragment(workspace, "a", 1, "c1"), make_fragment(workspace, "b", 2, "c2")
-    run = Run("r1", "run x", "0.1.0", 1, "c2", AT, AT, 2, 0, 1, 9, 8, 1, "quarantined-some")
+    run = Run(
+        "r1", "run x", "0.1.0", RULES_VERSION, "c2", AT, AT, 2, 0, 1, 9, 8, 1, "quarantined-some"
+    )
     record(connection, workspace, [commit(old, new), quarantine("bad"), run])
     exporter = {"exporter": "192.0.2.1", "vantage": "edge", "role": "pe"}
     listed = pa.Table.from_pylist(
@@ -120,9 +125,11 @@ def test_status(workspace: Workspace) -> None:
     assert report.files.column("status").to_pylist() == ["committed", "quarantined"]
     assert report.rejects.column("reason").to_pylist() == ["no_time"]
     assert report.rejects.column("sampled_bytes").to_pylist() == [Decimal(2 * 10**25)]
-    assert report.findings.column("rows").to_pylist() == [6]
-    assert report.findings.column("bytes").to_pylist() == [2e25]
-    assert report.findings.column("example").to_pylist() == ["row 7"]
+    most, shared = report.findings.to_pylist()
+    assert (most["rows"], most["bytes"], most["example"]) == (6, 2e25, "row 7")
+    ((_, _, rows, octets, first),) = expected_overlaps([old, new])
+    assert (shared["finding"], shared["rows"], shared["bytes"]) == (ROWS_OF_ANOTHER, rows, octets)
+    assert shared["example"].startswith(f"row {first} on, as in /flows/")
     assert report.unlisted.column("exporter").to_pylist() == [""]
     assert report.both_directions.num_rows == 0
     assert report.inputs_of_old_versions == 1

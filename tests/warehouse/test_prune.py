@@ -20,8 +20,10 @@ from fragment_maker import (
     contents,
     empty_catalog,
     expected_aggregates,
+    expected_overlaps,
     forget,
     found_aggregates,
+    found_overlaps,
     make_fragment,
     quarantine,
     workspace_at,
@@ -185,6 +187,7 @@ def test_tables_are_those_of_all_inputs_less_what_is_not_kept(
             shutil.copy(workspace.warehouse, backup)
     with closing(open_warehouse(workspace)) as connection:
         assert found_aggregates(connection) == expected(live.values(), horizons)
+        assert found_overlaps(connection) == expected_overlaps(list(live.values()))
         assert failed(connection) == []
         refresh_results(connection)
         assert [one.name for one in compare_results(connection) if not one.passed] == []

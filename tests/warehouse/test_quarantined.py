@@ -11,7 +11,7 @@ from fragment_maker import AT, commit, input_id, make_fragment, quarantine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import RULES_VERSION, FragmentKey
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.commit import record
 from v6share.warehouse.ledger.changes import REFUSED, Changes, FileRow, plan_changes
@@ -156,7 +156,7 @@ def refused(name: str, path: str, version: str) -> Quarantine:
 
 
 def counted(name: str, path: str, version: str) -> Commit:
-    key = FragmentKey(input_id(name), "ipfix", 1, version)
+    key = FragmentKey(input_id(name), "ipfix", RULES_VERSION, version)
     return Commit("r1", AT, (CommittedInput(**vars(key), path=path, size=9, mtime_ns=5),))
 
 

@@ -25,7 +25,7 @@ from fragment_maker import (
 )
 
 from v6share.schemas.aggregates import FRAGMENT_TABLES, TRAFFIC_5M
-from v6share.schemas.fragment import FragmentKey
+from v6share.schemas.fragment import RULES_VERSION, FragmentKey
 from v6share.schemas.ledger import LEDGER_FINAL_DAYS
 from v6share.warehouse.commit import record
 from v6share.warehouse.dimensions import replace_dimensions
@@ -78,11 +78,11 @@ def file(
     **others: list[dict[str, Any]],
 ) -> Made:
     """A fragment of these rows of traffic_5m and of exporters_1h, on the disk."""
-    key = FragmentKey(input_id(name), "ipfix", 1, catalog_version)
+    key = FragmentKey(input_id(name), "ipfix", RULES_VERSION, catalog_version)
     days = [row["window_start"] for row in (*rows, *exporters)]
     row: dict[str, Any] = {table.name: [] for table in FRAGMENT_TABLES}
     row |= {"traffic_5m": list(rows), "exporters_1h": list(exporters), **others}
-    row |= ledgers(row["traffic_5m"], 0)
+    row |= {**ledgers(row["traffic_5m"], 0), "sampled_rows": []}
     counted = sum(one["records"] for one in rows)
     row |= {
         **vars(key), "size": 1, "rows_in": counted, "rows_counted": counted, "rows_rejected": 0,

@@ -72,13 +72,15 @@ def _note_touched(connection: duckdb.DuckDBPyConnection, later: Iterable[str]) -
 def _alike(connection: duckdb.DuckDBPyConnection, incoming: pa.Table) -> set[tuple[_Input, _Input]]:
     """The pairs of a new input and another that share enough sampled rows to be compared.
 
-    Equal rows have equal times. Most inputs come in the order of their times, so that samples of
-    other times are never read.
+    Equal rows have equal times, so the times of both inputs overlap. Inputs mostly come in the
+    order of their times: few samples of others are read, however many there are.
     """
     span = pc.min(incoming["first_start"]).as_py(), pc.max(incoming["last_end"]).as_py()
     rows = connection.execute(
         "SELECT n.first_start, n.input_id, s.first_start, s.input_id "
         f"FROM {_SAMPLED} s JOIN incoming n ON n.digest = s.digest AND n.input_id <> s.input_id "
+        "AND n.first_start <= s.last_end AND n.last_end >= s.first_start "
+        # As values, too: what lies outside is never read.
         "WHERE s.last_end >= ? AND s.first_start <= ? GROUP BY ALL HAVING count(*) >= ?",
         [*span, LEAST_IN_COMMON],
     ).fetchall()
