@@ -132,13 +132,13 @@ StrictOption = Annotated[
 RefusedArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH",
+        metavar="INPUT",
         help="Paths, input ids (8 digits or more are enough), or base names that are unique.",
         show_default="",
     ),
 ]
 AllRefusedOption = Annotated[
-    bool, typer.Option("--all", help="All that nobody has acknowledged, in place of PATH.")
+    bool, typer.Option("--all", help="All that nobody has acknowledged, in place of INPUT.")
 ]
 
 IncludeForgottenOption = Annotated[

@@ -70,8 +70,8 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     left = report.quarantined["acknowledged"].to_pylist().count(False)
     if left:
         messages.warn(
-            f"{left:,} inputs are quarantined and not acknowledged; `v6share quarantine list` says "
-            "why, and what becomes of them",
+            f"{left:,} input{'' if left == 1 else 's'} quarantined and not acknowledged; "
+            "`v6share quarantine list` says why",
             quarantined=left,
         )
     if report.inputs_of_old_versions:

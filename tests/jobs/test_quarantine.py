@@ -51,7 +51,7 @@ def test_a_retry_does_not_swallow_what_was_refused(
     code, out, err = call(capsys, root, "status", "--format", "json")
     (refused,) = json.loads(out)["quarantined"]
     assert (refused["path"], refused["acknowledged"]) == (f"{flows}/bad.parquet", False)
-    assert "1 inputs are quarantined and not acknowledged" in err
+    assert "1 input quarantined and not acknowledged; " in err
     assert "quarantine/*.json" not in err
 
 

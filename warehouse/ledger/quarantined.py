@@ -12,13 +12,15 @@ _IS_REFUSED: Final = f"status IN {REFUSED}"
 # One row an input: what was said of it last. What the same rules and catalog count by another
 # dialect is none of them.
 REFUSED_INPUTS: Final = f"""
-    SELECT input_id, path, reason, size, dialect, status, committed_at
-    FROM main.ledger_files
-    ANTI JOIN (
+    WITH refused AS (
+      SELECT * FROM main.ledger_files WHERE {_IS_REFUSED}
+    ),
+    counted AS (
       SELECT input_id, rules_version, catalog_version FROM main.ledger_files
-      WHERE status = 'committed'
-    ) USING (input_id, rules_version, catalog_version)
-    WHERE {_IS_REFUSED}
+      WHERE status = 'committed' AND input_id IN (SELECT input_id FROM refused)
+    )
+    SELECT input_id, path, reason, size, dialect, status, committed_at
+    FROM refused ANTI JOIN counted USING (input_id, rules_version, catalog_version)
     QUALIFY 1 = row_number() OVER (PARTITION BY input_id ORDER BY committed_at DESC, dialect)
     ORDER BY path, input_id"""  # noqa: S608 - words of ours
 
