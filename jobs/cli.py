@@ -746,8 +746,10 @@ def reconcile(
     """Count files by plain SQL; compare with ledger and tables.
 
     Rows, packets and bytes of each file, by family; and what the ledger counted of all inputs, with
-    what the tables hold. Exit 3 where one differs or does not count, 1 where a file cannot be
-    counted again. It shares nothing with the way of a run, so it is of use after an incident.
+    what the tables hold. Ledger and tables are those of the published file: what is committed and
+    not published is not in them, which is said. Exit 3 where one differs or does not count, 1 where
+    a file cannot be counted again. It shares nothing with the way of a run, so it is of use after
+    an incident.
     """
     from v6share.jobs.commands import reconcile as job
 

@@ -107,7 +107,8 @@ class Gate:
         asked = self._reader.submit(self._ask, suites, frames, docs)
         answer = self._await(asked, self._answer_seconds)
         if "error" in answer:
-            raise GateFailed(f"it failed: {_last_line(str(answer['error']))}")
+            last = _last_line(str(answer["error"])).removeprefix("ValueError: ")
+            raise GateFailed(f"it failed: {last}")
         try:
             verdicts = _VERDICTS.validate_python(answer.get("verdicts"))
         except ValidationError as error:

@@ -21,10 +21,15 @@ import great_expectations as gx
 import pyarrow as pa
 import pyarrow.compute as pc
 from great_expectations.checkpoint.actions import UpdateDataDocsAction
+from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.core import ExpectationSuite
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.exceptions.exceptions import ExpectationNotFoundError
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 from v6share.quality.messages import Outcome, Verdict
 from v6share.schemas.evidence import Evidence
@@ -45,7 +50,7 @@ _COMPARED: Final[Mapping[str, Callable[..., Any]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_SEVERITIES: Final = {"fail": "critical", "warn": "warning"}
+_SEVERITIES: Final = {"fail": FailureSeverity.CRITICAL, "warn": FailureSeverity.WARNING}
 Suites = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -93,9 +98,10 @@ class Judge:
                 "partial_unexpected_count": _SAMPLE_ROWS,
                 "unexpected_index_column_names": list(frame.key),
             }
+            rows = _with_days_as_text(frame.rows)
             # Pages show values as they stand, and a name of a flow file may be any text.
-            rows = frame.rows if docs is None else _without_markup(frame.rows)
-            parameters = {"dataframe": self._frame_of(rows)}
+            shown = rows if docs is None else _without_markup(rows)
+            parameters = {"dataframe": self._frame_of(shown)}
             if docs is None:
                 result = definition.run(batch_parameters=parameters, result_format=result_format)
             else:
@@ -107,12 +113,20 @@ class Judge:
                     result_format=result_format,
                 )
                 (result,) = checkpoint.run(batch_parameters=parameters).run_results.values()
-            found += _verdicts(name, expectations, result.results, frame.rows)
+            found += _verdicts(name, expectations, result.results, rows)
         return found
 
     def _frame_of(self, rows: pa.Table) -> Any:
         """The rows as what the source of evidence takes."""
         return rows.to_pandas() if self._session is None else self._session.createDataFrame(rows)
+
+
+def _with_days_as_text(rows: pa.Table) -> pa.Table:
+    """The rows with days as ``2026-01-05``: a suite is JSON, which has no other form for them."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_date(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.string()))
+    return rows
 
 
 def _without_markup(rows: pa.Table) -> pa.Table:
@@ -138,28 +152,31 @@ def _site_in(folder: Path) -> DataDocsSiteConfigTypedDict:
 
 def _suite(name: str, expectations: Sequence[Mapping[str, Any]]) -> ExpectationSuite:
     # Not added one by one: one of the same kind for the same column would replace the other.
-    suite = ExpectationSuite(
-        name=name,
-        expectations=[
-            {
-                "type": one["type"],
-                "kwargs": dict(one["kwargs"]),
-                "meta": {"name": one["name"]},
-                "notes": escape(one["what"]),
-                "severity": _SEVERITIES[one["severity"]],
-            }
-            for one in expectations
-        ],
+    return ExpectationSuite(
+        name=name, expectations=[_expectation(f"quality/{name}.json", one) for one in expectations]
     )
-    # It drops what it does not know, with no more than a line on its output.
-    taken = {one.meta["name"] for one in suite.expectations if one.meta}
-    lost = [one["type"] for one in expectations if one["name"] not in taken]
-    if lost:
+
+
+def _expectation(file: str, one: Mapping[str, Any]) -> Expectation:
+    """One expectation of a suite. Raises ValueError, with the file, where it cannot be made."""
+    configuration = ExpectationConfiguration(
+        type=one["type"],
+        kwargs=dict(one["kwargs"]),
+        meta={"name": one["name"]},
+        notes=escape(one["what"]),
+        severity=_SEVERITIES[one["severity"]],
+    )
+    try:
+        return configuration.to_domain_obj()
+    except ExpectationNotFoundError:
         raise ValueError(
-            f"quality/{name}.json: no expectation is called {', '.join(lost)}; one of your own is "
+            f"{file}: {one['name']}: no expectation is called {one['type']}; one of your own is "
             "known once [quality] python in the settings names its file"
-        )
-    return suite
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(("kwargs", *map(str, first["loc"])))
+        raise ValueError(f"{file}: {one['name']}: {place}: {first['msg']}") from None
 
 
 def _verdicts(
@@ -176,7 +193,7 @@ def _verdicts(
         if result is None:
             yield Verdict(suite, name, "errored", 0, 0, "no result came back for it")
         else:
-            yield _verdict(suite, name, result, _rows_in_question(rows, expectation))
+            yield _verdict(suite, expectation, result, rows)
 
 
 def _rows_in_question(rows: pa.Table, expectation: Mapping[str, Any]) -> int:
@@ -194,13 +211,23 @@ def _meeting(condition: Mapping[str, Any]) -> pc.Expression:
     return _COMPARED[condition["operator"]](column, condition["parameter"])
 
 
-def _verdict(suite: str, name: str, result: ExpectationValidationResult, rows: int) -> Verdict:
-    error = _error_in(result.exception_info)
+def _verdict(
+    suite: str,
+    expectation: Mapping[str, Any],
+    result: ExpectationValidationResult,
+    rows: pa.Table,
+) -> Verdict:
+    name, error = expectation["name"], _error_in(result.exception_info)
     if error:
         return Verdict(suite, name, "errored", 0, 0, error)
+    try:
+        asked = _rows_in_question(rows, expectation)
+    except pa.ArrowException as unfit:
+        problem = f"kwargs.row_condition: {str(unfit).splitlines()[0]}"
+        return Verdict(suite, name, "errored", 0, 0, problem)
     found = result.result
     # Of no row at all Spark gives no count.
-    judged = _count(found, "element_count", rows) - _count(found, "missing_count", 0)
+    judged = _count(found, "element_count", asked) - _count(found, "missing_count", 0)
     outcome: Outcome = "passed" if result.success else "failed"
     if result.success and judged <= 0:
         outcome = "not judged"
@@ -226,11 +253,15 @@ def _error_in(info: Mapping[str, Any]) -> str:
 
 def _observed(found: Mapping[str, Any]) -> str:
     if "observed_value" in found:
-        return str(found["observed_value"])
+        observed = found["observed_value"]
+        return f"{observed:.6g}" if isinstance(observed, float) else str(observed)
     values = [str(value) for value in found.get("partial_unexpected_list", [])]
     return ", ".join(values[:_SAMPLE_ROWS])
 
 
 def _sample(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for row in found.get("partial_unexpected_index_list") or []:
-        yield {name: value if isinstance(value, int) else str(value) for name, value in row.items()}
+        yield {
+            name: value if isinstance(value, int | float) else str(value)
+            for name, value in row.items()
+        }

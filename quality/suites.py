@@ -13,7 +13,7 @@ with v6share holds. A file lists expectations::
                                     "operator": ">=", "parameter": 24}}}]}
 
 type and kwargs are those of Great Expectations. A row condition is given in parts and not as text:
-text would be run as code.
+text would be run as code, and so would a column's name that is more than a name.
 """
 
 import json
@@ -42,6 +42,7 @@ from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
 _NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+_COLUMN_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 # They would run SQL of their own, ask the net for a schema, or look at another table.
 _NOT_TAKEN: Final = (
     "expect_query_results_to_match_comparison",
@@ -57,7 +58,8 @@ class _Closed(BaseModel):
 
 
 class _Column(_Closed):
-    name: StrictStr
+    # Nothing but a name: it becomes a part of an expression, and a backtick would end its quotes.
+    name: Annotated[StrictStr, Field(pattern=_COLUMN_NAME)]
 
 
 class Comparison(_Closed):

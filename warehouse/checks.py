@@ -103,8 +103,13 @@ class CheckResult:
     @property
     def example(self) -> str:
         """The first offending row as a part of a sentence. There must be one."""
-        row = {name: _in_words(value) for name, value in self.sample[0].items()}
-        return self.in_words.format_map(row)
+        return self.examples[0]
+
+    @property
+    def examples(self) -> list[str]:
+        """The same of each row of the sample."""
+        rows = ({name: _in_words(value) for name, value in row.items()} for row in self.sample)
+        return [self.in_words.format_map(row) for row in rows]
 
     @property
     def blocks(self) -> bool:

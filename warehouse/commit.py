@@ -26,6 +26,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import FRAGMENT_LEDGERS, LEDGER_FAMILIES
 from v6share.schemas.merge_rows import SumBeyondRangeError
 from v6share.warehouse.database.arrow import fetch_table, insert_rows
+from v6share.warehouse.database.stamp import file_stamp
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.fragment_damage import naming_all, source_of_row
@@ -102,13 +103,27 @@ def record(
     The fragments of commits must be on disk, durably. Raises FragmentUnreadable where one is not
     usable, SumTooLarge where a sum passes its column's range, NotConserved where fragments
     contradict themselves, OSError or duckdb.Error where the disk fails; then no table has changed,
-    and what already stands in the journal is applied when the warehouse is opened next.
+    and what already stands in the journal is applied when the warehouse is opened next. Raises
+    UserError where the journal is damaged.
     """
+    refuse_damaged_journal(connection, workspace)
     apply(connection, workspace)
     try:
         return _commit(connection, workspace, entries, is_new=True)
     except FragmentUnreadable as error:
         raise naming_all(error, workspace, opens=True) from error
+
+
+def refuse_damaged_journal(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Raise UserError where the journal is damaged; to write on would lose what is written, too.
+
+    Nothing is read where the file has the size and the time that the last commit left it with, for
+    a stream asks with each batch. ``journal.refuse_damaged`` reads it in any case.
+    """
+    found = file_stamp(workspace.journal)
+    if found != read_state(connection, "journal_file"):
+        journal.refuse_damaged(workspace.journal)
+        write_state(connection, "journal_file", found)
 
 
 def withdraw_unapplied(workspace: Workspace, entries: Sequence[Entry]) -> None:
@@ -201,6 +216,7 @@ def _commit(
         write_ledger(connection, changes)
         if is_new:
             end = journal.append(workspace.journal, entries, _applied(connection))
+            write_state(connection, "journal_file", file_stamp(workspace.journal))
         write_refusals(workspace, changes.refused, changes.decided)
         _note_applied(connection, end)
     return changes

@@ -64,8 +64,22 @@ def diagnose(workspace: Workspace) -> list[Finding]:
 
     Hold the workspace.
     """
-    looks = (_journal, _fragments, _warehouse, _published, _standby, _ledgers)
-    return [look(workspace) for look in looks]
+    of_journal = _journal(workspace)
+    is_read = of_journal.condition in ("ok", "missing")
+    return [
+        of_journal,
+        _fragments(workspace) if is_read else _untold("fragments"),
+        _warehouse(workspace, is_journal_read=is_read),
+        _published(workspace),
+        _standby(workspace),
+        _ledgers(workspace) if is_read else _untold("ledgers"),
+    ]
+
+
+def _untold(part: str) -> Finding:
+    """A part that is compared with the journal, where that is lost or damaged."""
+    found = "nothing can be said of them without the journal"
+    return Finding(part, "lost", found, "", "put that right first, and look again")
 
 
 def _journal(workspace: Workspace) -> Finding:
@@ -84,10 +98,7 @@ def _journal(workspace: Workspace) -> Finding:
 
 
 def _fragments(workspace: Workspace) -> Finding:
-    try:
-        sources = sources_of_journal(workspace)
-    except UserError:
-        return Finding("fragments", "lost", "the journal, which names them, cannot be read")
+    sources = sources_of_journal(workspace)
     damaged = find_damaged(sources)
     if not damaged:
         return Finding("fragments", "ok", f"{len(sources):,}, each as it was written")
@@ -100,17 +111,14 @@ def _fragments(workspace: Workspace) -> Finding:
     )
 
 
-def _warehouse(workspace: Workspace) -> Finding:
+def _warehouse(workspace: Workspace, *, is_journal_read: bool) -> Finding:
     path = workspace.warehouse
     if not storage.exists(path):
-        if not storage.exists(workspace.journal):
-            return Finding("warehouse", "missing", "nothing is counted yet")
-        means = "nothing is lost: journal and fragments hold it all"
-        return Finding("warehouse", "missing", f"{path}: not there", means, REBUILD, "rebuild")
+        return _no_warehouse(workspace, is_journal_read=is_journal_read)
     damaged = "its tables cannot be trusted; journal and fragments hold all that is in them"
     try:
         with open_snapshot(path) as connection:
-            version, behind = schema_version(connection), _behind(connection, workspace)
+            version, applied = schema_version(connection), _applied(connection)
             _read_values(connection, path)
     except _UNREAD as error:
         return _unread("warehouse", error)
@@ -129,9 +137,34 @@ def _warehouse(workspace: Workspace) -> Finding:
     if version < len(read_migrations()):
         found = f"schema {version}, this version has {len(read_migrations())}"
         return Finding("warehouse", "behind", found, "the next command brings it up to date")
-    if behind:
-        return Finding("warehouse", "behind", behind, "the next command applies them")
+    if is_journal_read and (odd := _beside_journal(workspace, applied)):
+        return odd
     return Finding("warehouse", "ok", f"schema {version}, every block as it was written")
+
+
+def _no_warehouse(workspace: Workspace, *, is_journal_read: bool) -> Finding:
+    found = f"{workspace.warehouse}: not there"
+    if not is_journal_read:
+        return Finding("warehouse", "missing", found)
+    if not storage.exists(workspace.journal):
+        return Finding("warehouse", "missing", "nothing is counted yet")
+    means = "nothing is lost: journal and fragments hold it all"
+    return Finding("warehouse", "missing", found, means, REBUILD, "rebuild")
+
+
+def _beside_journal(workspace: Workspace, applied: Mark) -> Finding | None:
+    """A warehouse of another journal, or of less of it, as an older one from a backup; else None.
+
+    applied: up to where the journal is in the tables.
+    """
+    try:
+        waiting = sum(1 for _ in journal.read(workspace.journal, applied))
+    except UserError as error:
+        return Finding("warehouse", "strange", str(error))
+    if not waiting:
+        return None
+    found = f"{waiting:,} entries of the journal are not applied"
+    return Finding("warehouse", "behind", found, "the next command applies them")
 
 
 def _read_values(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -149,15 +182,10 @@ def _unread(part: str, error: Exception) -> Finding:
     return Finding(part, "lost", str(error).splitlines()[0], means, mends)
 
 
-def _behind(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> str:
-    """What of the journal the warehouse has not applied, as of an older one from a backup."""
+def _applied(connection: duckdb.DuckDBPyConnection) -> Mark:
+    """Up to where the journal is in the tables."""
     offset = int(read_state(connection, "journal_offset", "0"))
-    mark = Mark(offset, read_state(connection, "journal_seal"))
-    try:
-        entries = sum(1 for _ in journal.read(workspace.journal, mark))
-    except UserError:
-        return "it was made from another journal, or from more than is there now"
-    return f"{entries:,} entries of the journal are not applied" if entries else ""
+    return Mark(offset, read_state(connection, "journal_seal"))
 
 
 def _published(workspace: Workspace) -> Finding:
@@ -250,6 +278,6 @@ def _ledgers(workspace: Workspace) -> Finding:
     except (UserError, duckdb.Error) as error:
         if isinstance(error, duckdb.Error) or isinstance(error.__cause__, UnopenedFile):
             return _unread("ledgers", error)
-        means = "numbers are published that could not be made again"
+        means = "what they hold beyond the journal could not be made again"
         return Finding("ledgers", "lost", str(error), means, "put the right state/ back")
     return Finding("ledgers", "ok", "the journal knows all that warehouse and published file hold")

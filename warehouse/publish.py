@@ -144,6 +144,8 @@ def _put_in_place(
             _bring_up_to_date(connection, draft, lacking)
         write_state(connection, "publishing_file", file_stamp(draft))
         size_bytes = storage.size(draft)
+    if not leaves_standby:
+        storage.remove(standby)  # it may be damaged, and is of no use
     with transaction(connection):
         write_state(connection, "published", _stamp(connection))
         write_state(connection, "published_file", file_stamp(target))

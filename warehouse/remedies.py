@@ -61,5 +61,5 @@ def refuse_if_all_is_held_back(workspace: Workspace) -> None:
     why = why_held_back(workspace)
     if why and not storage.exists(workspace.published):
         raise UserError(
-            f"{workspace.published}: nothing is published yet ({why}). {what_publishes(why)}"
+            f"{workspace.published}: nothing is published ({why}). {what_publishes(why)}"
         )

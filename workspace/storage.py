@@ -115,8 +115,8 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, durably. Whatever is there already stays."""
-    if not path.exists():
+    """Make a folder, and those above it, durably. Raises FileExistsError where there is a file."""
+    if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
         _sync_folder(path.parent)

@@ -54,6 +54,7 @@ def main(
     if dry_run:
         return _say_what_would_be_done(invocation, request, span, reprocess)
     with begun(invocation, request, hashes=False) as (run, found):
+        journal.refuse_damaged(run.workspace.journal)
         done = _backfill(run, found, span, reprocess)
         return finish(run, done, publish=request.publish, form=request.form)
 

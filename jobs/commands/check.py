@@ -14,10 +14,12 @@ from v6share.jobs.steps.damage import damage_rows, say_damaged, say_if_altered
 from v6share.jobs.steps.gate import JobGate, job_gate
 from v6share.jobs.steps.strict import fail_where_unacknowledged
 from v6share.jobs.terminal import messages, stdout
-from v6share.jobs.terminal.exit_codes import ExitCode
+from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.invocation import Invocation
+from v6share.quality.gate import GateFailed
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
+from v6share.schemas.settings import Quality
 from v6share.schemas.text.durations import duration_for_people
 from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.checks import SAMPLE_ROWS, CheckResult, note_checked, run_checks
@@ -61,13 +63,15 @@ def main(
     too. docs: a folder for Data Docs of that. max_age: how old the newest record may be; None: as
     the settings say. strict: mind inputs that are quarantined and not acknowledged, too.
 
-    Raises UserError where the journal is damaged, or the client key is another one.
+    Raises UserError where the journal is damaged, the client key is another one, or there is
+    nothing to write Data Docs of; OSError where their folder cannot be made.
     """
     workspace = find_workspace(invocation.root)
     settings = read_settings(workspace, {"--gate": gate, "--max-age": max_age})
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
         raise UserError(f"{workspace.root}: nothing is counted yet; use `v6share run PATH...`")
+    pages = None if docs is None else _folder_for_pages(docs, settings.quality)
     with (
         hold(workspace, invocation.command, wait),
         job_gate(workspace, settings.quality) as judge,
@@ -78,7 +82,7 @@ def main(
         # First: it reads the whole journal, and needs no warehouse that can be opened.
         damaged = find_damaged(sources_of_journal(workspace))
         say_damaged(damaged, messages.fail, opens=storage.exists(workspace.warehouse))
-        seen = _look_at_warehouse(workspace, damaged, judge, docs, results=results)
+        seen = _look_at_warehouse(workspace, damaged, judge, pages, results=results)
     found = [*seen.checks, _of_fragments(damaged)]
     limit = settings.check.max_age
     asked = [_of_refused(seen.refused)] if strict else []
@@ -104,6 +108,22 @@ def _print(found: Sequence[CheckResult], form: Form) -> None:
     if form in ("table", "markdown"):
         table = table.drop_columns("example")
     stdout.write_table(table, form, title="Checks", limit=0)
+
+
+def _folder_for_pages(docs: Path, settings: Quality) -> Path:
+    """The folder, which is there now. Great Expectations takes no relative path."""
+    if not settings.gate:
+        raise UserError(
+            "--docs: found a job without the gate, expected one with it, for Data Docs are pages "
+            "of what it judges; leave out --no-gate, or `gate = false` in [quality]"
+        )
+    folder = docs.absolute()
+    storage.make_folder(folder)
+    if not storage.may_write(folder):
+        raise UserError(
+            f"--docs {docs}: found a folder that is not yours to write in; give another"
+        )
+    return folder
 
 
 def _advice(failed: Sequence[CheckResult]) -> str:
@@ -147,7 +167,14 @@ def _look_at_warehouse(
         refresh_results(connection)
         now = datetime.now(UTC)
         found = run_checks(connection)
-        found += judge.judge_due(connection, None, now, docs)
+        try:
+            found += judge.judge_due(connection, None, now, docs)
+        except GateFailed as failure:
+            raise JobStopped(
+                ExitCode.GATE,
+                f"the gate could not judge the numbers: {failure}. What is published stays as it "
+                "is; `v6share check --no-gate` makes all other checks",
+            ) from None
         note_checked(connection, now, found, whole=True)
         found += compare_results(connection) if results else []
         return _Seen(found, data_age(connection, now), refused_inputs(connection))
@@ -198,12 +225,18 @@ def _as_table(results: Sequence[CheckResult]) -> pa.Table:
             "result": pa.array([r.outcome for r in results], pa.string()),
             "rows": pa.array([r.found for r in results], pa.int64()),
             "what": pa.array([r.what for r in results], pa.string()),
-            "found": pa.array(
-                [None if r.passed else r.error or r.example for r in results], pa.string()
-            ),
+            "found": pa.array([_found(r) for r in results], pa.string()),
             "example": pa.array([_example(r) for r in results], pa.string()),
         }
     )
+
+
+def _found(result: CheckResult) -> str | None:
+    """The first offending rows in words, and how many more there are; None where all is well."""
+    if result.passed or result.error:
+        return result.error or None
+    more = result.found - len(result.sample)
+    return "; ".join([*result.examples, *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _example(result: CheckResult) -> str | None:

@@ -2,8 +2,10 @@
 
 import stat
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 import pyarrow as pa
 
@@ -28,44 +30,52 @@ from v6share.warehouse.publish import drop_damaged, note_unpublished
 from v6share.warehouse.rebuild import rebuild
 from v6share.warehouse.remedies import what_publishes
 from v6share.workspace import storage
+from v6share.workspace.catalog_files import read_catalog
 from v6share.workspace.client_key import key_id, read_client_key
-from v6share.workspace.configured import configure, configure_for_reading
+from v6share.workspace.configured import configure
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
+from v6share.workspace.settings_file import read_settings
+
+_REPAIR: Final = "`v6share doctor --repair` mends it, and loses nothing"
 
 
 def main(invocation: Invocation, *, repair: bool, wait: float, form: SeveralForm) -> ExitCode:
     """Look at every part of the workspace; with ``repair``, mend what can be without a loss."""
     workspace = find_workspace(invocation.root)
-    with hold(workspace, invocation.command, wait):
-        found = _look(invocation.root, workspace)
-        if repair and any(one.repair for one in found):
+    # A state that is only not mounted stays as it is, and nobody is at work without one.
+    is_there = storage.exists(workspace.state)
+    with hold(workspace, invocation.command, wait) if is_there else nullcontext():
+        found = _look(workspace)
+        if repair and is_there and any(one.repair for one in found):
             _repair(invocation.root, workspace, found)
-            found = _look(invocation.root, workspace)
+            found = _look(workspace)
     stdout.write_tables({"parts": _as_table(found)}, form)
     odd = [one for one in found if one.is_amiss]
     for one in odd:
-        advice = one.mends or "`v6share doctor --repair` mends it, and loses nothing"
-        messages.fail(f"{one.part}: {one.found}. {one.means}. {advice}", part=one.part)
+        advice = one.mends or (_REPAIR if one.repair else "")
+        said = ". ".join(filter(None, (one.found, one.means, advice)))
+        messages.fail(f"{one.part}: {said}", part=one.part)
     if odd:
         return ExitCode.USAGE
     messages.say("nothing is damaged")
     return ExitCode.DONE
 
 
-def _look(root: Path, workspace: Workspace) -> list[Finding]:
+def _look(workspace: Workspace) -> list[Finding]:
     return [
-        _settings(root, workspace),
+        _settings(workspace),
         _key(workspace),
         _access(workspace),
         *diagnose(workspace),
     ]
 
 
-def _settings(root: Path, workspace: Workspace) -> Finding:
+def _settings(workspace: Workspace) -> Finding:
     try:
-        configure_for_reading(root)
+        read_settings(workspace)
+        read_catalog(workspace)
         read_suites(workspace)
     except UserError as error:
         means = "no command runs until it is mended; what is published stays"
@@ -74,7 +84,7 @@ def _settings(root: Path, workspace: Workspace) -> Finding:
 
 
 def _key(workspace: Workspace) -> Finding:
-    if not storage.exists(workspace.journal) and not storage.exists(workspace.client_key):
+    if not any(map(storage.exists, (workspace.journal, workspace.client_key, workspace.published))):
         return Finding("client key", "missing", "nothing is counted yet")
     try:
         found = key_id(read_client_key(workspace))
@@ -151,6 +161,5 @@ def _repair(root: Path, workspace: Workspace, found: Sequence[Finding]) -> None:
 
 def _as_table(found: Sequence[Finding]) -> pa.Table:
     names = ("part", "condition", "found", "means", "mends")
-    return pa.table(
-        {name: pa.array([getattr(one, name) for one in found], pa.string()) for name in names}
-    )
+    rows = [{name: messages.as_typed_here(getattr(one, name)) for name in names} for one in found]
+    return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))

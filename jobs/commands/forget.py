@@ -18,6 +18,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import record, withdraw_unapplied
 from v6share.warehouse.database.connect import DamagedFile
 from v6share.warehouse.fragment_damage import find_damaged, sources_of_journal
+from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.journal import Forget, Run
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
@@ -78,6 +79,7 @@ def main(
             return _withdraw_damaged(workspace, entries, error, form)
         try:
             refuse_lost_runs(connection, workspace)
+            journal.refuse_damaged(workspace.journal)
             refuse_lost_catalog(connection, workspace)
             refuse_other_key(workspace, key_ids(connection), configured.client_key_id)
             known = named_inputs(connection)

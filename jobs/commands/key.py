@@ -10,7 +10,8 @@ from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.text import Form
 from v6share.schemas.errors import UserError
 from v6share.warehouse.commit import record
-from v6share.warehouse.ledger.client_keys import LOST_KEY, rotation
+from v6share.warehouse.ledger import journal
+from v6share.warehouse.ledger.client_keys import LOST_KEY, refuse_other_key, rotation
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.open import open_warehouse
@@ -49,6 +50,7 @@ def rotate(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
         closing(open_warehouse(workspace)) as connection,
     ):
         refuse_lost_runs(connection, workspace)
+        journal.refuse_damaged(workspace.journal)
         new = new_client_key()
         entries = rotation(key_ids(connection), _id_in_place(workspace), key_id(new), utc_now())
         with storage.replacing(workspace.client_key, new, OWNER_ALONE):
@@ -59,7 +61,10 @@ def rotate(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
 
 
 def show(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
-    """Print the ids of all keys that counted, and how many inputs count with each."""
+    """Print the ids of all keys that counted, and how many inputs count with each.
+
+    Warns where the key in place is another one, or none.
+    """
     workspace = find_workspace(invocation.root)
     refuse_lost_journal(workspace)
     if not storage.exists(workspace.journal):
@@ -71,6 +76,11 @@ def show(invocation: Invocation, *, wait: float, form: Form) -> ExitCode:
         keys = client_keys(connection)
     if stdout.is_wanted(form):
         stdout.write_table(keys, form, title="Client keys")
+    try:
+        in_place = key_id(read_client_key(workspace))
+        refuse_other_key(workspace, keys.column("key_id").to_pylist(), in_place)
+    except UserError as error:
+        messages.warn(str(error))
     return ExitCode.DONE
 
 

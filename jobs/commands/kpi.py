@@ -9,27 +9,27 @@ from typing import Final, cast
 import pyarrow as pa
 
 from v6share.jobs.steps.age import age_in_words, age_record, say_if_stale
+from v6share.jobs.steps.published_file import (
+    open_published,
+    say_unjudged,
+    say_what_is_missing,
+)
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
 from v6share.render.board import BOARD_VIEWS, board, for_people, notes, titles
 from v6share.render.text import Form, SeveralForm
 from v6share.render.units import title_of, with_facts, with_header
-from v6share.render.values import iso_time
 from v6share.schemas.errors import UserError
 from v6share.schemas.published import PUBLIC_TABLES
 from v6share.schemas.text.wording import nearest
 from v6share.warehouse.age import DataAge, data_age
-from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.views import read_views
+from v6share.warehouse.kept.snapshot import went_unjudged
 from v6share.warehouse.relations import list_relations, select
-from v6share.warehouse.remedies import refuse_if_all_is_held_back
-from v6share.warehouse.status import published_runs, unpublished_run
-from v6share.workspace import storage
+from v6share.warehouse.status import published_runs
 from v6share.workspace.find import find_workspace
-from v6share.workspace.held_back import why_held_back
-from v6share.workspace.lock import present_holder
-from v6share.workspace.paths import Workspace
 
 _STAGE: Final = re.compile(r"(?:stage[-_ ]?)?(\d)", re.IGNORECASE)
 _STAGES: Final = ("stage1", "stage2", "stage3")
@@ -42,18 +42,16 @@ _UNITS_OF_TABLES: Final = {
 def main(invocation: Invocation, view: str | None, *, form: Form, limit: int | None) -> ExitCode:
     """Print the board, a stage or a view."""
     workspace = find_workspace(invocation.root)
-    published = workspace.published
-    if not storage.exists(published) and (holder := present_holder(workspace)) is not None:
-        raise UserError(f"{published}: nothing is published yet; {holder.advice}")
-    refuse_if_all_is_held_back(workspace)
     # Opened once: all that is printed is of one snapshot, whatever is published meanwhile.
-    with open_snapshot(published) as connection:
+    with open_published(workspace) as connection:
         age = data_age(connection, datetime.now(UTC))
         snapshot = _Snapshot(connection, dict(list_relations(connection)), age)
         # Read before anything is printed: a damaged file is said alone.
-        runs = published_runs(connection)
+        runs, is_unjudged = published_runs(connection), went_unjudged(connection)
         _print(snapshot, view, form, limit)
-        _say_what_is_missing(workspace, runs)
+        say_what_is_missing(workspace, runs)
+        if is_unjudged:
+            say_unjudged()
         say_if_stale(age, workspace)
     return ExitCode.DONE
 
@@ -67,26 +65,6 @@ def _print(snapshot: "_Snapshot", view: str | None, form: Form, limit: int | Non
     else:
         name = _view_name(snapshot.abouts, view)
         stdout.write_table(snapshot.read(name), form, title=snapshot.title(name), limit=limit)
-
-
-def _say_what_is_missing(workspace: Workspace, published: Mapping[str, datetime]) -> None:
-    """A word where a run is committed that these numbers do not hold."""
-    why = why_held_back(workspace)
-    try:
-        run = unpublished_run(workspace, published)
-    except OSError:
-        # Who may read the published file need not be one who may read the state.
-        if why:
-            messages.warn(f"newer numbers are held back, these are older: {why}", why=why)
-        return
-    if run is not None:
-        told = f" ({why})" if why else ""
-        messages.warn(
-            f"run {run.run_id}, committed at {iso_time(run.finished_at)}, is not in these "
-            f"numbers: it is not published{told}. `v6share status` says what helps",
-            run_id=run.run_id,
-            why=why,
-        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from v6share.jobs.steps.find import find
+from v6share.jobs.steps.published_file import open_published, say_what_is_missing
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.jobs.terminal.invocation import Invocation
@@ -17,7 +18,7 @@ from v6share.render.text import Form
 from v6share.schemas.errors import InputRefused, UserError
 from v6share.schemas.outcome import FoundInput
 from v6share.schemas.text.plain import storable
-from v6share.warehouse.database.connect import Connection, open_snapshot
+from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.changes import REFUSED
 from v6share.warehouse.reconcile import (
     Difference,
@@ -27,6 +28,7 @@ from v6share.warehouse.reconcile import (
     differences_of_tables,
     find_in_ledger,
 )
+from v6share.warehouse.status import published_runs
 from v6share.workspace.find import find_workspace
 
 # What becomes of an input. unread: nothing can be said of it, for its bytes cannot be had or SQL
@@ -63,7 +65,8 @@ def main(invocation: Invocation, paths: tuple[str, ...], *, form: Form) -> ExitC
     found = find(paths, workspace)
     rows: list[dict[str, object]] = []
     fates: Counter[_Fate] = Counter()
-    with open_snapshot(workspace.published) as connection:
+    with open_published(workspace) as connection:
+        runs = published_runs(connection)
         for one in found.inputs:
             compared = _compare(connection, one)
             fates[compared.fate] += 1
@@ -72,6 +75,7 @@ def main(invocation: Invocation, paths: tuple[str, ...], *, form: Form) -> ExitC
     rows += _as_rows("tables", _Found("differs", of_tables))
     stdout.write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title="Differences", limit=0)
     _say(fates, are_tables_right=not of_tables)
+    say_what_is_missing(workspace, runs)
     if of_tables or any(fates[one] for one in ("differs", "refused", "forgotten", "unknown")):
         return ExitCode.GATE
     return ExitCode.INPUT_FAILED if fates["unread"] or found.closed else ExitCode.DONE
@@ -79,8 +83,8 @@ def main(invocation: Invocation, paths: tuple[str, ...], *, form: Form) -> ExitC
 
 def _say(fates: Counter[_Fate], *, are_tables_right: bool) -> None:
     messages.say(
-        f"{fates['same']:,} of {fates.total():,} inputs are in the ledger as plain SQL counts "
-        f"them; {fates['differs']:,} differ, {fates['refused']:,} were refused, "
+        f"{fates['same']:,} of {fates.total():,} inputs are in the published ledger as plain SQL "
+        f"counts them; {fates['differs']:,} differ, {fates['refused']:,} were refused, "
         f"{fates['forgotten']:,} are forgotten, {fates['unknown']:,} are unknown to it, "
         f"{fates['unread']:,} could not be counted again. The tables hold "
         f"{'what the ledger counted' if are_tables_right else 'something else than the ledger'}",

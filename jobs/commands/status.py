@@ -1,13 +1,13 @@
 """``v6share status``: how things stand."""
 
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from v6share.jobs.steps.age import age_record
 from v6share.jobs.steps.damage import damage_table, say_damaged
 from v6share.jobs.steps.look import may_read_journal, open_to_look
+from v6share.jobs.steps.published_file import has_journal, say_unjudged
 from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal import messages, stdout
 from v6share.jobs.terminal.exit_codes import ExitCode
@@ -18,6 +18,7 @@ from v6share.schemas.errors import UserError
 from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
+from v6share.warehouse.kept.snapshot import went_unjudged
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.merge.read_fragments import FragmentUnreadable
 from v6share.warehouse.publish import why_unpublished
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     """Print runs, files, rejects, findings, exporters, versions and refused inputs."""
     workspace = find_workspace(invocation.root)
-    if not (storage.exists(workspace.published) or _has_journal(workspace)):
+    if not (storage.exists(workspace.published) or has_journal(workspace)):
         refuse_if_all_is_held_back(workspace)
         raise UserError(f"{workspace.root}: nothing is counted yet; {_what_helps(workspace)}")
     found = _read(workspace, invocation.command)
@@ -65,8 +66,16 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
     stdout.write_tables(tables, form, notes=notes)
     say_damaged(found.lost or (), messages.warn)
     _say_what_readers_miss(found)
+    if found.is_unjudged:
+        say_unjudged()
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
+    _say_of_inputs(report)
+    return ExitCode.DONE
+
+
+def _say_of_inputs(report: StatusReport) -> None:
+    """Those that are refused, or keep what older versions counted."""
     left = report.quarantined["acknowledged"].to_pylist().count(False)
     if left:
         messages.warn(
@@ -87,7 +96,6 @@ def main(invocation: Invocation, *, form: SeveralForm) -> ExitCode:
             "--reprocess all --since T --until T PATH...` counts them with the present key",
             inputs_of_earlier_keys=report.inputs_of_earlier_keys,
         )
-    return ExitCode.DONE
 
 
 def _more(part: str, count: int) -> dict[str, int]:
@@ -99,14 +107,7 @@ def _in_words(part: str, left_out: int) -> str:
     """What stands below a table that has more rows, and where they are."""
     whole = WHOLE.get(part)
     place = "" if whole is None else f"; `v6share kpi {whole} --format csv` has them all"
-    return f"... and {left_out:,} more{place}"
-
-
-def _has_journal(workspace: Workspace) -> bool:
-    """Whether it is there; who may not look into the state does not know."""
-    with suppress(PermissionError):
-        return storage.exists(workspace.journal)
-    return False
+    return messages.as_typed_here(f"... and {left_out:,} more{place}")
 
 
 def _stream(workspace: Workspace) -> Record | None:
@@ -144,39 +145,43 @@ class _Found:
 
     A reason without a run: what was declared anew is not published. lost: fragments that are gone
     or cut off; None where only the published file was read. knows_runs: False where the journal
-    cannot be read, which says what is committed.
+    cannot be read, which says what is committed. is_unjudged: whether the published numbers went
+    out without the gate.
     """
 
     report: StatusReport
     age: DataAge
-    unpublished: Run | None
-    why: str
+    unpublished: Run | None = None
+    why: str = ""
     lost: list[FragmentUnreadable] | None = None
     knows_runs: bool = True
+    is_unjudged: bool = False
 
 
 def _read(workspace: Workspace, command: str) -> _Found:
     with open_to_look(workspace, command) as (connection, is_warehouse):
-        seen = _readers_see(workspace) if is_warehouse else published_runs(connection)
+        if is_warehouse:
+            seen, is_unjudged = _readers_see(workspace)
+        else:
+            seen, is_unjudged = published_runs(connection), went_unjudged(connection)
         report = status_report(connection, seen)
-        age = data_age(connection, datetime.now(UTC))
+        found = _Found(report, data_age(connection, datetime.now(UTC)), is_unjudged=is_unjudged)
         if is_warehouse:
             lost = find_lost(sources_of_warehouse(connection, workspace))
-            why = why_unpublished(connection)
-            return _Found(report, age, unpublished_run(workspace, seen), why, lost)
-        if may_read_journal(workspace):
-            return _Found(report, age, unpublished_run(workspace, seen), "")
-        return _Found(report, age, None, why_held_back(workspace), knows_runs=False)
+            found = replace(found, why=why_unpublished(connection), lost=lost)
+        elif not may_read_journal(workspace):
+            return replace(found, why=why_held_back(workspace), knows_runs=False)
+        return replace(found, unpublished=unpublished_run(workspace, seen))
 
 
-def _readers_see(workspace: Workspace) -> dict[str, datetime]:
-    """The runs in the published file."""
+def _readers_see(workspace: Workspace) -> tuple[dict[str, datetime], bool]:
+    """The runs in the published file, and whether that went out without the gate."""
     try:
         with open_snapshot(workspace.published) as snapshot:
-            return published_runs(snapshot)
+            return published_runs(snapshot), went_unjudged(snapshot)
     except UserError as error:
         messages.detail(str(error))
-        return {}  # whatever is there, nobody can read it
+        return {}, False  # whatever is there, nobody can read it
 
 
 def _say_what_readers_miss(found: _Found) -> None:

@@ -44,6 +44,7 @@ from v6share.pipelines.landing import Arrival, age_seconds
 from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
+from v6share.warehouse.commit import refuse_damaged_journal
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs, known_inputs
@@ -227,6 +228,7 @@ class _Stream:
     def _opened(self, connection: Connection, before: "_AtWork | None") -> "_AtWork":
         """All that is read from the workspace, now that it is ours; again after each turn."""
         refuse_lost_runs(connection, self.workspace)
+        refuse_damaged_journal(connection, self.workspace)
         remove_leftovers(self.workspace)
         known = known_inputs(connection)
         if before is not None:

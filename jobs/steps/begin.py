@@ -18,6 +18,7 @@ from v6share.pipelines.find import Found
 from v6share.render.text import SeveralForm
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.settings import Settings
+from v6share.warehouse.commit import refuse_damaged_journal
 from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
@@ -97,6 +98,7 @@ def begun(
         found = find(request.paths, workspace)
         with closing(open_warehouse(workspace, settings.run.threads)) as connection:
             refuse_lost_runs(connection, workspace)
+            refuse_damaged_journal(connection, workspace)
             refuse_lost_catalog(connection, workspace)
             known = known_inputs(connection)
             # Only what is counted in this process can be begun early here.

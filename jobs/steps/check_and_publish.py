@@ -14,6 +14,7 @@ from v6share.jobs.steps.phases import Phases
 from v6share.jobs.steps.run_context import utc_now
 from v6share.jobs.terminal import messages
 from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
+from v6share.quality.gate import GateFailed
 from v6share.render.values import bytes_for_people
 from v6share.warehouse.checks import CheckResult, note_checked, run_checks, what_to_check
 from v6share.warehouse.database.connect import Connection
@@ -28,8 +29,14 @@ from v6share.warehouse.publish import (
     note_unpublished,
     noting_damage,
     publish,
+    why_unpublished,
 )
-from v6share.warehouse.remedies import FAILED_CHECKS, what_mends
+from v6share.warehouse.remedies import (
+    COULD_NOT_JUDGE,
+    FAILED_CHECKS,
+    what_mends,
+    what_publishes,
+)
 from v6share.warehouse.said import warnings_to_say
 from v6share.workspace.paths import Workspace
 
@@ -53,6 +60,8 @@ def check_and_publish(
     """
     say_if_altered(connection, workspace)
     if not needs_publish(connection, workspace):
+        if why_unpublished(connection):
+            note_unpublished(connection, workspace, "")  # whatever it was, readers have it all
         messages.detail(f"{workspace.published} is up to date")
         return False
     results = refresh_and_check(connection, workspace, gate, plan=plan)
@@ -84,7 +93,8 @@ def refresh_and_check(
 
     whole: check all there is, whatever changed. trusts_commits: leave out what each commit proved
     of itself, which takes the longer the more there is. plan: as for ``check_and_publish``.
-    phases: notes how long the steps take. Raises DamagedFile.
+    phases: notes how long the steps take. Raises DamagedFile, and JobStopped (GATE) where the gate
+    cannot judge, which is noted, too.
     """
     phases = phases or Phases()
     now = utc_now()
@@ -99,7 +109,15 @@ def refresh_and_check(
         with phases.timed("gate"):
             # What is wrong in itself need not be judged as plausible.
             if not any(result.blocks for result in results):
-                results += gate.judge_due(connection, changed, now, plan=plan)
+                try:
+                    results += gate.judge_due(connection, changed, now, plan=plan)
+                except GateFailed as failure:
+                    note_unpublished(connection, workspace, COULD_NOT_JUDGE)
+                    raise JobStopped(
+                        ExitCode.GATE,
+                        f"the gate could not judge the numbers: {failure}; nothing was published, "
+                        f"readers see the state before. {what_publishes(COULD_NOT_JUDGE)}",
+                    ) from None
             note_results(connection, workspace, now, results, whole=changed is None)
             if changed is None:
                 drop_damaged(connection, workspace)
@@ -155,7 +173,7 @@ def report_checks(connection: Connection, results: Sequence[CheckResult]) -> Non
         raise JobStopped(
             ExitCode.GATE,
             f"{len(failed)} of {len(results)} checks failed; nothing was published, readers see "
-            "the state before. `v6share check` shows the rows; "
+            "the state before. `v6share check` shows the first rows; "
             f"{what_mends({result.suite for result in failed})}",
         )
 

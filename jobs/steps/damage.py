@@ -56,5 +56,5 @@ def say_if_altered(connection: Connection, workspace: Workspace) -> None:
     if was_altered(connection, workspace):
         messages.warn(
             f"{workspace.published}: not the file that was published here (copied, restored, "
-            "changed or damaged); the next `v6share run` publishes it anew"
+            "changed or damaged); `v6share run` publishes it anew"
         )

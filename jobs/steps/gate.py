@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from v6share import __version__
-from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.jobs.terminal.process import let_pandas_be_found
-from v6share.quality.gate import Gate, GateFailed
+from v6share.quality.gate import Gate
 from v6share.quality.messages import Verdict
 from v6share.quality.suites import Expectation, Suite, read_suites
+from v6share.render.values import value_for_people
 from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 from v6share.schemas.settings import Quality
@@ -26,8 +27,7 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.evidence import Question, gather_evidence, note_judged, sampled_inputs
-from v6share.warehouse.publish import note_unpublished
-from v6share.warehouse.remedies import COULD_NOT_JUDGE
+from v6share.warehouse.kept.snapshot import GATE_NOT_RUN
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
@@ -70,7 +70,8 @@ class JobGate:
         """Judge what changed, as ``judge``, and keep in mind what was not judged.
 
         All is judged once a day, with other expectations, and where numbers changed since that were
-        not judged: without the gate, or for it failed, or something kept them back.
+        not judged: without the gate, or for it failed, or something kept them back. Raises
+        GateFailed.
         """
         since = read_state(connection, "judged_whole")
         if since:
@@ -108,7 +109,7 @@ class JobGate:
 
         changed: what did since it was last judged; None: all is judged. docs: a folder for Data
         Docs. plan: gives that with which inputs were counted; without, it is compiled where there
-        are inputs to take a sample of. Raises JobStopped where the gate cannot judge.
+        are inputs to take a sample of. Raises GateFailed where the gate cannot judge.
         """
         if self.gate is None:
             return []
@@ -120,16 +121,7 @@ class JobGate:
 
             sample = sample_flows(new, (plan or self._plan)())
             evidence["flows"] = Evidence(sample, ("path", "row"))
-        try:
-            verdicts = self._validate(self.gate, evidence, docs)
-        except GateFailed as failure:
-            note_unpublished(connection, self.workspace, COULD_NOT_JUDGE)
-            raise JobStopped(
-                ExitCode.GATE,
-                f"the gate could not judge the numbers: {failure}; nothing was published, readers "
-                "see the state before. Run again, or `v6share check` to see more; `--no-gate` "
-                "publishes without",
-            ) from None
+        verdicts = self._validate(self.gate, evidence, docs)
         note_judged(connection)
         expectations = {
             (name, one.name): one
@@ -174,19 +166,27 @@ def _result(verdict: Verdict, expectation: Expectation, key: Sequence[str]) -> C
 
 
 def _rows_in_words(verdict: Verdict, key: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What each row is about, by its key, and the whole of it in words."""
+    """The rows that are not as expected, by their key and in words, or what was found of all;
+    nothing where all is well.
+    """
+    if verdict.outcome not in ("failed", "errored"):
+        return
     for row in verdict.sample:
         about = {name: row[name] for name in key if name in row}
-        yield {**about, "row": ", ".join(f"{name} {value}" for name, value in row.items())}
+        yield {**about, "row": ", ".join(starmap(_value_in_words, row.items()))}
     if not verdict.sample:
         yield {"row": f"found {verdict.observed}"}
+
+
+def _value_in_words(name: str, value: object) -> str:
+    return f"{name} {value if isinstance(value, str) else value_for_people(name, value)}"
 
 
 def gate_in_words(results: Sequence[CheckResult]) -> str:
     """What the gate says of the numbers, given what all checks found; none of them failed."""
     judged = [one for one in results if one.judged is not None]
     if not judged:
-        return "not run"
+        return GATE_NOT_RUN
     warned = sum(not one.passed for one in judged)
     idle = sum(one.outcome == NOT_JUDGED for one in judged)
     said = [f"{len(judged) - warned - idle} expectations met"]

@@ -7,7 +7,6 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from shlex import quote
 from typing import Any, Final
 
 from v6share.jobs.steps.mass_rejects import described
@@ -173,9 +172,7 @@ def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:
             "until then"
         )
     else:
-        root = run.workspace.root
-        place = "" if root.samefile(".") else f" -C {quote(str(root))}"
-        messages.say(f"next: v6share{place} kpi")
+        messages.say("next: `v6share kpi`")
 
 
 def _summary(run: RunContext, done: Done, *, published: bool) -> Record:
@@ -327,6 +324,6 @@ def _described_rewritten(one: Rewritten) -> tuple[str, Mapping[str, Any]]:
     before = shown_hash(one.before)
     message = (
         f"{one.path}: other content than before; the old one counts as input {before}, and "
-        f"both count now. Where the new content replaces the old: v6share forget {before}"
+        f"both count now. Where the new content replaces the old: `v6share forget {before}`"
     )
     return message, {"path": one.path, "input_before": one.before, "input_now": one.now}

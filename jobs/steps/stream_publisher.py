@@ -201,7 +201,7 @@ class Publisher:
         if failed:
             messages.fail(
                 f"{len(failed)} of {len(results)} checks failed: nothing is published from now on, "
-                "files are counted and committed as before. `v6share check` shows the rows; "
+                "files are counted and committed as before. `v6share check` shows the first rows; "
                 f"{what_mends({result.suite for result in failed})}"
             )
         elif self.held_back:

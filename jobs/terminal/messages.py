@@ -10,6 +10,8 @@ import re
 import sys
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from v6share.jobs.terminal import interrupt
@@ -20,6 +22,9 @@ _LOG: Final = logging.getLogger("v6share")
 _LEVELS: Final = {-1: logging.ERROR, 0: logging.INFO, 1: logging.DEBUG}
 # Libraries that say more than our users want, as they stand in the paths of their modules.
 _TALKATIVE: Final = ("apache_beam", "pyspark", "py4j", "great_expectations")
+
+# Commands that are advised. Those that name a directory, and options, stay as they are.
+_ADVISED: Final = re.compile(r"`v6share (?!-|init |sample )")
 
 _current = Invocation()
 
@@ -41,6 +46,16 @@ def configure(invocation: Invocation) -> None:
 def current() -> Invocation:
     """How much is said in this process, and in which form."""
     return _current
+
+
+def as_typed_here(text: str) -> str:
+    """Advice in which each command names the workspace, where this one was told by ``-C``.
+
+    Typed without it in another directory, a command would make a new workspace there.
+    """
+    if _current.root == Path():
+        return text
+    return _ADVISED.sub(lambda _: f"`v6share -C {quote(str(_current.root))} ", text)
 
 
 def detail(message: str, **fields: Any) -> None:
@@ -107,7 +122,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    message = record.getMessage()
+    message = as_typed_here(record.getMessage())
     if record.exc_info and _current.verbosity > 0:
         message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
     return message

@@ -89,9 +89,13 @@ def write_table(
     """Print one table on stdout.
 
     limit: at most so many rows, 0 for all; None: 40 in a table on a terminal, else all. whole: what
-    a user says to see the columns for which a terminal is too narrow.
+    a user says to see the columns for which a terminal is too narrow. A table without rows is said
+    to have none, for people, where it has a title.
     Raises UserError where binary data would go to a terminal.
     """
+    if title and not table.num_rows and form in ("table", "markdown"):
+        write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
+        return
     on_terminal = _is_terminal()
     if limit is None:
         limit = 40 if form == "table" and on_terminal else 0
@@ -138,13 +142,9 @@ def write_tables(
             write("\n")
         title = (titles or {}).get(name, name.replace("_", " ").capitalize())
         table = record_table(part) if isinstance(part, Mapping) else part
-        if table.num_rows:
-            hint = whole.format(name=name)
-            write_table(table, form, title=title, limit=limit, whole=hint)
-            if notes and name in notes:
-                write(f"{notes[name]}\n")
-        else:
-            write(f"### {title}\n\nno rows\n" if form == "markdown" else f"{title}: no rows\n")
+        write_table(table, form, title=title, limit=limit, whole=whole.format(name=name))
+        if notes and name in notes:
+            write(f"{notes[name]}\n")
 
 
 def _json_part(part: "pa.Table | Record", limit: int | None) -> str:

@@ -39,7 +39,7 @@ def made(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="session")
 def split(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The same flows in other files and another order."""
+    """The same flows in other files and another order, counted by three runs that overlap."""
     folder = tmp_path_factory.mktemp("split")
     (folder / "flows").mkdir()
     chance = random.Random(4)
@@ -52,8 +52,10 @@ def split(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
             name = f"{chance.randrange(16**6):06x}-{path.stem}-{part}.parquet"
             rows = table.take(pa.array(order[first:last]))
             pq.write_table(rows, folder / "flows" / name, row_group_size=chance.randint(50, 5000))
-    root = make_workspace(folder / "ws", made.catalog)
-    assert count(root, folder / "flows") == 0
+    root, order = make_workspace(folder / "ws", made.catalog), sorted((folder / "flows").iterdir())
+    chance.shuffle(order)
+    for first, last in ((0, 8), (4, 16), (12, len(order))):
+        assert count(root, *order[first:last]) == 0
     return Made(folder / "flows", made.catalog, root)
 
 

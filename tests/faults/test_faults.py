@@ -10,7 +10,7 @@ from faults.report import BEGIN, END, figures, write_figures
 from faults.seam import why_unsupported
 from faults.trials import Result
 
-SIZES = {"kills": 12, "errors": 8, "races": 1, "flips": 4, "gates": 0, "corpora": 0}
+SIZES = {"kills": 8, "errors": 8, "races": 1, "flips": 4, "gates": 0, "corpora": 0}
 ANYWHERE = {
     "kill at random",
     "clock set back",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pytest
+from damage import write_stray_codes
 from shared_files import CAPTURES, CORPORA, needs_captures, needs_corpora
 from workspaces import journal, make_workspace, read, run_json
 
@@ -29,6 +30,8 @@ FILES = sorted(
     for path in (CAPTURES / folder).glob("*.parquet")
 )
 OTHERS = ("nfdump-csv", "nfdump-json")
+GOOD = "goflow2/all_goflow2.parquet"
+LONG_AGO = 1_600_000_000
 
 # (rows, packets, bytes)
 Sums = tuple[int, int, int]
@@ -298,14 +301,17 @@ def aged_copy(folder: Path, into: Path) -> Path:
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Refused:
     """A run over files of no dialect and damaged ones, with one good file among them."""
     root = make_workspace(tmp_path_factory.mktemp("refused") / "ws")
-    folders = [CAPTURES / folder for folder in OTHERS]
+    # Only whoever reads its values finds this one damaged: its counting has begun by then.
+    stray = tmp_path_factory.mktemp("stray")
+    write_stray_codes(stray / "stray.parquet", 1000)
+    os.utime(stray / "stray.parquet", (LONG_AGO, LONG_AGO))
+    folders = [stray, *(CAPTURES / folder for folder in OTHERS)]
     bad = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
     if CORPORA.exists():
         corpora = aged_copy(CORPORA, tmp_path_factory.mktemp("corpora"))
         folders.append(corpora)
         bad += sorted(path for path in corpora.rglob("*.parquet") if path.name[0] not in "_.")
-    good = CAPTURES / "goflow2" / "all_goflow2.parquet"
-    code, data, said = run_json(root, "--unknown-sampling", "unsampled", good, *folders)
+    code, data, said = run_json(root, "--unknown-sampling", "unsampled", CAPTURES / GOOD, *folders)
     contents = {path.read_bytes().hex() for path in bad}
     return Refused(Ran(root, code, data.get("run", {}), {}, said), folders, bad, contents)
 
@@ -317,6 +323,7 @@ def test_bad_files_are_quarantined_and_the_good_one_counts(
     assert ran.code == 1, ran.said
     assert ran.run["outcome"] == "quarantined-some"
     assert ran.run["inputs_committed"] == 1
+    assert ran.run["rows_in"] == sum(rows for rows, _, _ in by_sql(GOOD).values())
     assert ran.run["published"] is True
     assert ran.run["inputs_found"] == len(bad) + 1
     # A copy of a bad file is the same input; it is refused once.

@@ -129,6 +129,7 @@ def test_what_happened_in_the_sample_is_found(gate: JobGate, warehouse: Connecti
     found = judged(gate, warehouse, date(2026, 1, 24), date(2026, 1, 28))
     (row,) = found["moves.moved"].sample
     assert "app drive, day 2026-01-26" in row["row"]
+    assert "errors -7.39" in row["row"].split(", "), row
 
 
 def test_each_expectation_finds_its_harm(gate: JobGate, warehouse: Connection) -> None:

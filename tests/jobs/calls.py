@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -13,10 +14,15 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 def call(
     capsys: pytest.CaptureFixture[str], root: Path, *arguments: object
 ) -> tuple[ExitCode, str, str]:
-    """Call a command on a workspace; exit code, stdout, stderr."""
+    """Call a command on a workspace; exit code, stdout, stderr, with advice as in the docs."""
     code = cli.call(["-C", str(root), *map(str, arguments)])
     said = capsys.readouterr()
-    return code, said.out, said.err
+    return code, as_in_docs(said.out, root), as_in_docs(said.err, root)
+
+
+def as_in_docs(said: str, root: Path) -> str:
+    """Commands that are advised, without the ``-C`` that names this workspace."""
+    return said.replace(f"`v6share -C {quote(str(root))} ", "`v6share ")
 
 
 def run(

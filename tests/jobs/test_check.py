@@ -47,9 +47,12 @@ def test_rows_that_do_not_add_up_are_not_published_and_rebuild_mends_them(
     # The row that stands twice is of a day that no new file touched.
     assert "check conservation: expected that per family, traffic_5m holds exactly what" in err
     assert "unique_traffic_5m" not in err
-    code, out, _ = call(capsys, root, "check", "--format", "csv")
+    code, out, _ = call(capsys, root, "check", "--format", "json")
     assert code is ExitCode.GATE
-    assert "unique_traffic_5m,failed" in out
+    rows = {row["check"]: row for row in json.loads(out)}
+    assert rows["unique_traffic_5m"]["result"] == "failed"
+    # A row of each family and metric, of which the first are told.
+    assert rows["conservation"]["found"].count("; ") == min(rows["conservation"]["rows"] - 1, 5)
     assert "`v6share rebuild` makes the tables anew" in err
     assert Workspace(root).published.read_bytes() == before
     _, out, err = call(capsys, root, "status", "--format", "json")

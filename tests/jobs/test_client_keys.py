@@ -135,6 +135,7 @@ def test_a_key_that_is_gone_is_not_made_anew_but_rotated(
             assert code is ExitCode.USAGE
             assert "`v6share key rotate`" in err
     assert path.exists() == (damage == "torn")
+    assert "`v6share key rotate`" in call(capsys, root, "key", "show")[2]
     first = noted(root)
     rotate(capsys, root)
     assert noted(root) == [*first, id_in_place(root)]

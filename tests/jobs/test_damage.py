@@ -1,6 +1,7 @@
 """What the commands say of damaged fragments and journals, and that what they advise helps."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from calls import call
 from flow_files import DAY_MS, JANUARY_1, write_flows
 from workspaces import differing, tables
 
@@ -40,15 +42,6 @@ def root(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def wanted(made: Path) -> dict[str, pa.Table]:
     return tables(made / "ws")
-
-
-def call(
-    capsys: pytest.CaptureFixture[str], root: Path, *words: object
-) -> tuple[ExitCode, str, str]:
-    capsys.readouterr()
-    code = cli.call(["-C", str(root), *map(str, words)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def fragment_of(root: Path, name: str) -> tuple[Path, str]:
@@ -252,6 +245,41 @@ def two_runs(capsys: pytest.CaptureFixture[str], base: Path) -> tuple[Path, Path
         write_flows(flows / f"{day}.parquet", start_ms=JANUARY_1 + day * DAY_MS, octets=7 + day)
         assert call(capsys, root, "run", flows)[0] is ExitCode.DONE
     return root, flows
+
+
+def test_no_command_writes_behind_damage_that_lies_before_what_is_applied(
+    capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
+) -> None:
+    """What it wrote would be in doubt, too, and be given up with what is."""
+    workspace = Workspace(root)
+    new = write_flows(tmp_path / "new.parquet", start_ms=JANUARY_1 + FILES * DAY_MS)
+    flip(workspace.journal)
+    (said,) = re.findall(r"error: journal: (.*)\. entries behind", call(capsys, root, "doctor")[2])
+    before = workspace.journal.read_bytes(), workspace.client_key.read_bytes()
+    for words in (
+        ("run", new),
+        ("stream", "--once", new.parent),
+        ("backfill", "--since", "2026-01-01", "--until", "2026-02-01", new),
+        ("forget", "0.parquet"),
+        ("key", "rotate"),
+    ):
+        code, _, err = call(capsys, root, *words)
+        assert (code, said in err) == (ExitCode.USAGE, True), words
+    assert (workspace.journal.read_bytes(), workspace.client_key.read_bytes()) == before
+
+
+def test_what_cannot_be_taken_back_reads_a_journal_that_looks_untouched(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    """As bytes rot: size and time stay. A new key destroys the one before."""
+    workspace = Workspace(root)
+    status = workspace.journal.stat()
+    flip(workspace.journal)
+    os.utime(workspace.journal, ns=(status.st_atime_ns, status.st_mtime_ns))
+    key = workspace.client_key.read_bytes()
+    assert call(capsys, root, "forget", "0.parquet")[0] is ExitCode.USAGE
+    assert call(capsys, root, "key", "rotate")[0] is ExitCode.USAGE
+    assert workspace.client_key.read_bytes() == key
 
 
 @pytest.mark.parametrize("warehouse", [keep_warehouse, lose_warehouse, damage_warehouse])

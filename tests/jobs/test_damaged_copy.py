@@ -35,12 +35,12 @@ def test_damage_keeps_what_is_published_until_rebuild_mends_it(
     assert cli.call(run) is ExitCode.USAGE
     said = capsys.readouterr()
     assert re.search(r"inputs committed +1\n", said.out)
-    assert re.search(r"warehouse\.duckdb cannot be read: Corrupt .*`v6share rebuild`", said.err)
+    assert re.search(r"warehouse\.duckdb cannot be read: Corrupt .* rebuild`", said.err)
     assert workspace.published.read_bytes() == before
     assert cli.call([*call, "status"]) is ExitCode.DONE
     err = capsys.readouterr().err
     assert "not published (the warehouse is damaged)" in err
-    assert "`v6share rebuild` makes the warehouse again and publishes" in err
+    assert "rebuild` makes the warehouse again and publishes" in err
     monkeypatch.undo()
     assert cli.call([*call, "rebuild"]) is ExitCode.DONE
     assert cli.call([*call, "status"]) is ExitCode.DONE

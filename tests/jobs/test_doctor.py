@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,6 +51,11 @@ def flip(path: Path, at: float = 0.5) -> None:
     data[int(len(data) * at)] ^= 1
     path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def cut_to_first_lines(workspace: Workspace) -> None:
+    lines = workspace.journal.read_bytes().splitlines(keepends=True)
+    workspace.journal.write_bytes(b"".join(lines[: len(lines) // 2]))
 
 
 def a_fragment(workspace: Workspace) -> Path:
@@ -105,9 +112,22 @@ def test_a_value_that_cannot_be_read_is_found_where_every_checksum_fits(
 
 
 def test_an_empty_workspace_is_not_ill(capsys: pytest.CaptureFixture[str], root: Path) -> None:
-    code, parts, _ = doctor(capsys, Workspace(root))
-    assert code is ExitCode.DONE
-    assert parts["journal"] == "missing"
+    for arguments in ([], ["--repair"]):
+        code, parts, _ = doctor(capsys, Workspace(root), *arguments)
+        assert code is ExitCode.DONE
+        assert parts["journal"] == "missing"
+    assert list(root.iterdir()) == []
+
+
+def test_a_published_file_that_was_altered_does_not_stand_by(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, tmp_path: Path
+) -> None:
+    flip(counted.published)
+    os.utime(counted.published)
+    assert run(capsys, counted.root, tmp_path / "flows")[0] is ExitCode.DONE
+    code, parts, err = doctor(capsys, counted)
+    assert code is ExitCode.DONE, err
+    assert set(parts.values()) == {"ok"}
 
 
 MENDED: dict[str, tuple[Callable[[Workspace], object], str]] = {
@@ -149,6 +169,10 @@ LOST: dict[str, tuple[Callable[[Workspace], object], str, str]] = {
     ),
     "a changed line of the journal": (lambda w: flip(w.journal, 0.2), "journal", "backup"),
     "no journal": (lambda w: w.journal.unlink(), "journal", "backup"),
+    # Each of its lines is sealed, and each of them true: it only knows less than was published.
+    "an older journal": (cut_to_first_lines, "ledgers", "put the right state/ back"),
+    "another key": (lambda w: w.client_key.write_bytes(bytes(16)), "client key", "backup"),
+    "no state": (lambda w: shutil.rmtree(w.state), "client key", "backup"),
     "a cut key": (lambda w: w.client_key.write_bytes(b"short"), "client key", "backup"),
     "no key": (lambda w: w.client_key.unlink(), "client key", "backup"),
     "a mistake in the settings": (
@@ -169,6 +193,14 @@ def test_what_cannot_be_mended_is_said_with_what_helps(
         assert code is ExitCode.USAGE
         assert parts[part] in ("damaged", "lost")
         assert helps in err
+        assert "--repair" not in err
+        assert ". ." not in err
+        if harm == "a changed line of the journal":
+            assert err.count("Restore the journal from a backup") == 1
+        if harm == "a cut key":
+            assert err.count("error: ") == 1, "of settings and catalog nothing is amiss"
+        if harm == "no state":
+            assert "nothing is counted yet" not in call(capsys, counted.root, "doctor")[1]
 
 
 def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
@@ -186,6 +218,24 @@ def test_an_older_warehouse_from_a_backup_is_behind_and_nothing_is_lost(
     assert set(parts.values()) == {"ok"}
     assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
     assert not differing(tables(root), wanted)
+
+
+def test_a_journal_without_its_last_line_is_not_called_behind_nor_published_numbers_lost(
+    capsys: pytest.CaptureFixture[str], counted: Workspace, root: Path, tmp_path: Path
+) -> None:
+    """Of a run that found nothing new: all that is published could be made again."""
+    assert run(capsys, root, tmp_path / "flows")[0] is ExitCode.DONE
+    lines = counted.journal.read_bytes().splitlines(keepends=True)
+    counted.journal.write_bytes(b"".join(lines[:-1]))
+    code, parts, err = doctor(capsys, counted)
+    odd = {part: condition for part, condition in parts.items() if condition != "ok"}
+    assert (code, odd) == (ExitCode.USAGE, {"warehouse": "strange", "ledgers": "lost"})
+    assert "this is another journal, or an older one" in err
+    assert f"{counted.published}: found" not in err
+    (advised,) = re.findall(r"Or accept the loss: `([^`]*)`", err)
+    subprocess.run(advised, shell=True, check=True)
+    assert call(capsys, root, "rebuild")[0] is ExitCode.DONE
+    assert doctor(capsys, counted)[0] is ExitCode.DONE
 
 
 def test_a_torn_last_line_of_the_journal_is_nothing_amiss(

@@ -16,7 +16,8 @@ from streams import published_paths
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.quality.gate import Gate, GateFailed
-from v6share.warehouse.database.state import read_state
+from v6share.warehouse.database.state import read_state, write_state
+from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace.paths import Workspace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
@@ -107,7 +108,7 @@ def assert_helps_with_an_expectation(said: str) -> None:
 def test_where_an_expectation_fails_readers_keep_what_they_have(
     capsys: pytest.CaptureFixture[str], root: Path, flows: Path
 ) -> None:
-    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    assert run(capsys, root, flows / "0.parquet", "--no-gate")[0] is ExitCode.DONE
     expect(root, NOTHING_HOLDS)
     code, _, err = run(capsys, root, flows)
     assert code is ExitCode.GATE
@@ -119,20 +120,30 @@ def test_where_an_expectation_fails_readers_keep_what_they_have(
         assert code is ExitCode.DONE
         assert "failed checks: exporters.never" in err
     assert_helps_with_an_expectation(err)
-    code, _, err = call(capsys, root, "check")
+    code, out, err = call(capsys, root, "check", "--format", "json")
     assert code is ExitCode.GATE
     assert_helps_with_an_expectation(err)
+    rows = {row["check"]: row for row in json.loads(out)}
+    assert rows["exporters.never"]["found"] == "found 1"
+    assert {row["example"] for row in rows.values() if row["result"] in ("ok", "not judged")} == {
+        None
+    }
     # Told to do without, it publishes, and says so; made to warn, as well.
     code, _, err = call(capsys, root, "run", flows, "--no-gate")
     assert code is ExitCode.DONE
     assert snapshot(root, "SELECT gate FROM results.snapshot") == [("not run",)]
+    for command in ("kpi", "status"):
+        assert call(capsys, root, command)[2].count("the gate did not judge") == 1
     assert published_paths(root) == {"0.parquet", "1.parquet"}
     expect(root, NOTHING_HOLDS | {"severity": "warn"})
     write_flows(flows / "2.parquet", start_ms=JANUARY_1 + 2 * DAY_MS)
     code, _, err = run(capsys, root, flows)
     assert code is ExitCode.DONE
     assert "1 not met, to look at" in err
-    assert call(capsys, root, "kpi")[2].count("failed checks") == 0
+    for command in ("kpi", "status"):
+        err = call(capsys, root, command)[2]
+        assert "failed checks" not in err
+        assert "did not judge" not in err
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,7 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     monkeypatch: pytest.MonkeyPatch,
     harm: Callable[[Gate], None],
 ) -> None:
-    assert run(capsys, root, flows / "0.parquet")[0] is ExitCode.DONE
+    assert run(capsys, root, flows / "0.parquet", "--no-gate")[0] is ExitCode.DONE
     validate = Gate.validate
 
     def harmed(self: Gate, *arguments: Any) -> Any:
@@ -161,6 +172,11 @@ def test_a_gate_that_cannot_judge_is_no_pass(
 
     with monkeypatch.context() as patched:
         patched.setattr(Gate, "validate", harmed)
+        # Who looks publishes nothing, so nothing is held back for that.
+        code, _, err = call(capsys, root, "check")
+        assert (code, "nothing was published" in err) == (ExitCode.GATE, False)
+        assert "not published" not in call(capsys, root, "status")[2]
+        assert not Workspace(root).held_back.exists()
         code, _, err = run(capsys, root, flows)
     assert code is ExitCode.GATE
     assert "the gate could not judge the numbers: its process ended" in err or (
@@ -175,6 +191,11 @@ def test_a_gate_that_cannot_judge_is_no_pass(
     assert run(capsys, root, flows)[0] is ExitCode.DONE
     assert published_paths(root) == {"0.parquet", "1.parquet"}
     assert final_day_judged(root) == "2026-01-01"
+    # A word that an earlier version left where nothing is held back goes with the next run.
+    with duckdb.connect(Workspace(root).warehouse) as warehouse:
+        write_state(warehouse, "unpublished", COULD_NOT_JUDGE)
+    assert run(capsys, root, flows)[0] is ExitCode.DONE
+    assert "not published" not in call(capsys, root, "status")[2]
 
 
 def test_an_expectation_that_cannot_be_carried_out_fails_whatever_its_severity(
@@ -230,12 +251,26 @@ def test_a_stream_is_judged_batch_by_batch(
 
 
 def test_data_docs(
-    capsys: pytest.CaptureFixture[str], root: Path, flows: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    root: Path,
+    flows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert run(capsys, root, flows)[0] is ExitCode.DONE
-    code, _, err = call(capsys, root, "check", "--docs", tmp_path / "docs")
+    assert run(capsys, root, flows, "--no-gate")[0] is ExitCode.DONE
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, root, "check", "--docs", "new/docs")
     assert code is ExitCode.DONE, err
-    assert (tmp_path / "docs" / "index.html").exists()
+    assert (tmp_path / "new/docs/index.html").exists()
+    (tmp_path / "file").touch()
+    for no_folder in ("file", "file/docs"):
+        code, _, err = call(capsys, root, "check", "--docs", no_folder)
+        assert code is ExitCode.USAGE, err
+        assert "file" in err
+    code, _, err = call(capsys, root, "check", "--docs", "other", "--no-gate")
+    assert code is ExitCode.USAGE
+    assert "--docs: found a job without the gate" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_example_of_an_own_expectation_judges(

@@ -1,5 +1,6 @@
 """A state that is lost, older or not mounted must not replace what is published."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -20,30 +21,44 @@ from v6share.warehouse.ledger import lost_state
 from v6share.workspace.client_key import read_client_key
 from v6share.workspace.paths import Workspace
 
-COMMANDS = [("run", "flows"), ("forget", "flows/0.parquet"), ("rebuild",), ("check",)]
+COMMANDS = [("run", "flows"), ("forget", "FIRST"), ("rebuild",), ("check",)]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """One file counted by a first run, two more by a second; the folder beside it is the place."""
-    monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path / "it's")
-    workspace.root.mkdir()
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a workspace, in which one file was counted by a first run and two by a second;
+    with the flow files, and what the first run left.
+    """
+    place = tmp_path_factory.mktemp("two_runs")
+    root, flows = place / "it's", place / "flows"
+    root.mkdir()
     for day in range(3):
-        write_flows(Path(f"flows/{day}.parquet"), start_ms=JANUARY_1 + day * DAY_MS, octets=day + 9)
-    assert cli.call(["-q", "-C", str(workspace.root), "run", "flows/0.parquet"]) is ExitCode.DONE
-    shutil.copytree(workspace.state, "older state", copy_function=shutil.copy2)
-    shutil.copy2(workspace.published, "older.duckdb")
-    assert cli.call(["-q", "-C", str(workspace.root), "run", "flows"]) is ExitCode.DONE
-    return workspace
+        write_flows(flows / f"{day}.parquet", start_ms=JANUARY_1 + day * DAY_MS, octets=day + 9)
+    assert cli.call(["-q", "-C", str(root), "run", str(flows / "0.parquet")]) is ExitCode.DONE
+    shutil.copytree(root / "state", place / "older state")
+    shutil.copy2(Workspace(root).published, place / "older.duckdb")
+    assert cli.call(["-q", "-C", str(root), "run", str(flows)]) is ExitCode.DONE
+    return place
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of that workspace; the folder beside it is the place."""
+    shutil.copytree(two_runs, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path / "it's")
 
 
 def call(
     capsys: pytest.CaptureFixture[str], workspace: Workspace, *words: str
 ) -> tuple[ExitCode, str]:
+    """Call a command. FIRST: the id of the first input, whose path was another."""
     capsys.readouterr()
-    code = cli.call(["-C", str(workspace.root), *words])
+    first = hashlib.sha256(Path("flows/0.parquet").read_bytes()).hexdigest()
+    code = cli.call(
+        ["-C", str(workspace.root), *(first if word == "FIRST" else word for word in words)]
+    )
     return code, capsys.readouterr().err
 
 

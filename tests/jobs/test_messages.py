@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,23 @@ def test_no_name_can_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         "  error: disk full.parquet: quarantined",
         "  192.0.2.1,edge",
     ]
+
+
+def test_advice_names_the_workspace_where_the_command_did(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    advice = "`v6share rebuild`, or `v6share init` and `v6share init /other`; `v6share -v ...`"
+    for root, shown in (
+        (Path(), advice),
+        (
+            Path("my net"),
+            "`v6share -C 'my net' rebuild`, or `v6share -C 'my net' init` and "
+            "`v6share init /other`; `v6share -v ...`",
+        ),
+    ):
+        messages.configure(Invocation(root=root))
+        messages.say(advice)
+        assert capsys.readouterr().err == f"{shown}\n"
 
 
 def test_json_lines_carry_the_fields(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def test_a_run_counts_and_publishes(
     assert (done["inputs_found"], done["inputs_committed"]) == (3, 3)
     assert (done["rows_in"], done["rows_counted"], done["rows_rejected"]) == (12, 12, 0)
     assert done["published"] is True
-    assert "next: v6share" in err
+    assert "next: `v6share kpi`" in err
     code, out, _ = call(capsys, root, "kpi", "kpi_headline", "--format", "json")
     assert code is ExitCode.DONE
     assert [row["stage"] for row in json.loads(out)] == [1, 1, 2, 3]

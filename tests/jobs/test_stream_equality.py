@@ -1,6 +1,6 @@
 """Many batches of a stream come to what one run comes to, and each published file to the warehouse.
 
-V6SHARE_TEST_BATCHES sets how many batches there are; 48, unless it says more.
+V6SHARE_TEST_BATCHES sets how many batches there are; 24, unless it says more.
 """
 
 import os
@@ -22,7 +22,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import Published
 
-BATCHES = int(os.environ.get("V6SHARE_TEST_BATCHES", "48"))
+BATCHES = int(os.environ.get("V6SHARE_TEST_BATCHES", "24"))
 ROUNDS = 4
 
 

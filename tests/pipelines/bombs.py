@@ -144,6 +144,12 @@ def deep_columns(path: Path) -> None:
     end_schema(path, group * 50_000 + LEAF, 50_001, 1)
 
 
+def many_chunks(path: Path) -> None:
+    """Six row groups of 900,000 columns of three bytes each: a footer that is not too long."""
+    chunks = b"\x19\xfc" + varint(900_000) + b"\x26\x00\x00" * 900_000
+    end_schema(path, LEAF, 1, 1, b"\x19\x6c" + 6 * (chunks + b"\x16\x00\x16\x00\x00"))
+
+
 def many_row_groups(path: Path) -> None:
     """100,000 row groups of one row."""
     write_repeated(path, flow_columns(1), 100_000)
@@ -185,7 +191,8 @@ REFUSED: Final[dict[Callable[[Path], None], tuple[str, str]]] = {
     long_page: ("too_large", 'pages (most in "applicationId")'),
     many_columns: ("too_large", "found 100,001 columns"),
     deep_columns: ("too_large", "found 50,002 columns"),
-    many_row_groups: ("too_large", "footer"),
+    many_row_groups: ("too_large", "found a footer of"),
+    many_chunks: ("too_large", "parts (6 row groups of 2 columns)"),
     many_rows: ("too_large", "600,000,000 rows"),
     large_footer: ("too_large", "found a footer of"),
     more_rows_than_said: ("unreadable", "hold 3,000 values, its footer says 2,999"),
@@ -217,11 +224,13 @@ def end_file(path: Path, footer: bytes, before: bytes = b"PAR1") -> None:
 LEAF: Final = b"\x15\x02\x25\x02\x18\x01c\x00"
 
 
-def end_schema(path: Path, columns: bytes, count: int, children: int) -> None:
-    """A file that is nothing but a footer, with a schema and no row group."""
+def end_schema(
+    path: Path, columns: bytes, count: int, children: int, row_groups: bytes = b"\x19\x0c"
+) -> None:
+    """A file that is nothing but a footer, with a schema and no row group unless they are given."""
     root = b"\x48\x01r\x15" + zigzag(children) + b"\x00"
     schema = b"\x19\xfc" + varint(count + 1) + root + columns
-    end_file(path, b"\x15\x02" + schema + b"\x16\x00" + b"\x19\x0c" + b"\x00")
+    end_file(path, b"\x15\x02" + schema + b"\x16\x00" + row_groups + b"\x00")
 
 
 def footer_of(data: bytes) -> tuple[bytes, bytes]:

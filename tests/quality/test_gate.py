@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,19 +65,51 @@ def test_each_expectation_has_a_verdict_of_its_own(gate: Gate) -> None:
         ("gone", "errored", 0, 0),
         ("table", "failed", 3, 1),
     ]
-    assert found[0].sample == ({"pauses": "20.0", "exporter": "r2"},)
+    assert found[0].sample == ({"pauses": 20.0, "exporter": "r2"},)
     assert "nosuch" in found[3].observed
 
 
-@pytest.mark.parametrize(
-    "kwargs",
-    [{"column": "pauses", "nosuch": 1}, {}, {"type": "expect_nothing_at_all", "column": "pauses"}],
-)
-def test_a_suite_that_cannot_be_made_is_no_pass(gate: Gate, kwargs: dict[str, object]) -> None:
-    with pytest.raises(GateFailed, match="it failed: "):
-        gate.validate({"exporters": suite(odd=kwargs)}, {"exporters": ROWS})
+def test_a_suite_that_cannot_be_made_is_no_pass_and_said_with_file_and_key(gate: Gate) -> None:
+    for kwargs, said in (
+        ({"column": "pauses", "max_valu": 6}, "kwargs.max_valu: extra fields not permitted"),
+        ({"column": "pauses", "max_value": "six"}, "kwargs.max_value: value is not a valid float"),
+        (
+            {"type": "expect_column_values_to_be_in_set", "column": "pauses", "value_set": "a"},
+            "kwargs.value_set: value is not a valid list",
+        ),
+        ({}, "kwargs.column: field required"),
+        ({"type": "expect_nothing_at_all"}, "no expectation is called expect_nothing_at_all"),
+    ):
+        suites = {"exporters": suite(fine=WITHIN, odd=kwargs)}
+        with pytest.raises(GateFailed, match=re.escape(f"quality/exporters.json: odd: {said}")):
+            gate.validate(suites, {"exporters": ROWS})
     # It goes on with the next one.
     assert gate.validate({"exporters": suite(fine=WITHIN)}, {"exporters": ROWS})
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{"column": {"name": "nosuch"}}, {"parameter": "six"}, {"column": {"name": "exporter"}}],
+    ids=["no such column", "text for a number", "a number for text"],
+)
+def test_a_row_condition_that_does_not_fit_is_said_of_its_expectation(
+    gate: Gate, condition: dict[str, object]
+) -> None:
+    suites = {"exporters": suite(odd={**WITHIN, "row_condition": LONG | condition}, fine=WITHIN)}
+    odd, fine = gate.validate(suites, {"exporters": ROWS})
+    assert (odd.name, odd.outcome, fine.outcome) == ("odd", "errored", "failed")
+    assert odd.observed
+
+
+def test_one_row_of_one_day_can_be_left_out(gate: Gate) -> None:
+    days = [date(2026, 1, 26), date(2026, 1, 27)]
+    rows = Evidence(pa.table({"day": days, "errors": [9.0, 7.0]}), ("day",))
+    other = {"type": "comparison", "column": {"name": "day"}, "operator": "!="}
+    asked = {"column": "errors", "max_value": 6}
+    one_left = {**asked, "row_condition": {**other, "parameter": "2026-01-26"}}
+    whole, left = gate.validate({"moves": suite(whole=asked, left=one_left)}, {"moves": rows})
+    assert (whole.judged, left.judged, left.unexpected) == (2, 1, 1)
+    assert left.sample == ({"errors": 7.0, "day": "2026-01-27"},)
 
 
 def test_a_process_that_dies_is_no_pass_and_is_started_again(gate: Gate) -> None:
@@ -211,12 +245,29 @@ def test_one_that_asks_and_hangs_up_would_be_seen(asked: Path, tmp_path: Path) -
     assert asked.read_text() == "socket.connect ('127.0.0.1', 9)\n"
 
 
-def test_a_row_condition_is_data() -> None:
-    text = b"""{"expectations": [{"name": "a", "severity": "warn", "what": "b",
-        "type": "expect_column_values_to_be_between",
-        "kwargs": {"column": "c", "row_condition": "@__import__('os').system('x')"}}]}"""
-    with pytest.raises(Exception, match=r"quality/exporters.json: .*row_condition"):
-        parse_suite("quality/exporters.json", text)
+# pandas would run each of them; the backtick ends the quotes that a name is put into.
+CODE = "@pd.io.common.os.system('x')"
+OUT_OF_QUOTES = {"name": f"hours` > 0 or {CODE} or `hours"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "@__import__('os').system('x')",
+        {"type": "pass_through", "pass_through_filter": CODE},
+        {**LONG, "column": OUT_OF_QUOTES},
+        {**LONG, "operator": f"> 0 or {CODE} or hours >"},
+        {"type": "nullity", "column": OUT_OF_QUOTES, "is_null": True},
+        {"type": "and", "conditions": [LONG, {**LONG, "column": OUT_OF_QUOTES}]},
+    ],
+)
+def test_a_row_condition_is_data(condition: object) -> None:
+    text = json.dumps({"expectations": [
+        {"name": "a", "severity": "warn", "what": "b", "type": "expect_column_values_to_be_between",
+         "kwargs": {"column": "c", "row_condition": condition}}
+    ]})  # fmt: skip
+    with pytest.raises(UserError, match=r"quality/exporters.json: .*row_condition"):
+        parse_suite("quality/exporters.json", text.encode())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
 from importlib import resources
+from math import sqrt
+from statistics import stdev
 from typing import Any
 
 import pytest
@@ -64,6 +66,20 @@ def test_a_share_that_stood_still_at_its_end_moves(
     (row,) = [one for one in ask(w, "moves", [D]) if one["app"] == "(all)"]
     assert row["days_before"] == 28
     assert abs(row["errors"]) == pytest.approx(200)
+
+
+def test_a_move_is_told_in_errors_of_sampling_and_of_the_usual_scatter(w: Warehouse) -> None:
+    before = [40, 50, 60, 50] * 7
+    for i, v6 in enumerate([*before, 90]):
+        day = D - (28 - i) * ONE
+        w.traffic(day, family="v6", bytes=v6, bytes_variance=20)
+        w.traffic(day, family="v4", bytes=100 - v6, bytes_variance=30)
+    w.final_days(D - 28 * ONE, D)
+    (row,) = [one for one in ask(w, "moves", [D]) if one["app"] == "(all)"]
+    usual, scatter = sum(before[-7:]) / 700, stdev(before) / 100
+    sampling = 50 * 0.9 * 0.1 / 100**2
+    assert (row["share"], row["usual"]) == pytest.approx((0.9, usual))
+    assert row["errors"] == pytest.approx((0.9 - usual) / sqrt(scatter**2 + sampling))
 
 
 def test_all_days_are_those_of_every_vantage(w: Warehouse) -> None:

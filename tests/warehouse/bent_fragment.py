@@ -33,7 +33,7 @@ def main(root: Path) -> None:
     source = FragmentSource(made.key, root / "bent.parquet", made.path)
     said = set()
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
-    for at in (*range(4, footer, 5), *range(footer, len(whole), 40)):
+    for at in (*range(4, footer, 11), *range(footer, len(whole), 97)):
         bent = bytearray(whole)
         bent[at] = 255 if at % 3 else whole[at] ^ 1 << at % 8
         source.file.write_bytes(bent)

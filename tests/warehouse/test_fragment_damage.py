@@ -86,7 +86,7 @@ def flipped(whole: bytes, positions: int) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-@pytest.mark.parametrize(("small_bytes", "positions"), [(1 << 18, 160), (0, 40)])
+@pytest.mark.parametrize(("small_bytes", "positions"), [(1 << 18, 48), (0, 16)])
 def test_no_flipped_bit_gets_into_the_tables(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, small_bytes: int, positions: int
 ) -> None:

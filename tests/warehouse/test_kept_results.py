@@ -2,6 +2,7 @@
 """Kept results are what their definitions give, whatever came before, and are carried over."""
 
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def results(connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
     }
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_results_equal_their_definitions_whatever_happens(tmp_path: Path, seed: int) -> None:
     """Late files, withdrawn and recounted ones, other catalogs, targets and settings, any order."""
     rng = random.Random(seed)
@@ -153,10 +154,10 @@ def test_results_equal_their_definitions_whatever_happens(tmp_path: Path, seed: 
     connection.close()
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Iterator[tuple[Workspace, duckdb.DuckDBPyConnection]]:
+@pytest.fixture(scope="module")
+def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with some months, everything made."""
-    workspace = workspace_at(tmp_path / "w")
+    workspace = workspace_at(tmp_path_factory.mktemp("months") / "w")
     connection = open_warehouse(workspace)
     replace_dimensions(connection, catalog(random.Random(0)))
     made = [
@@ -164,6 +165,15 @@ def filled(tmp_path: Path) -> Iterator[tuple[Workspace, duckdb.DuckDBPyConnectio
     ]
     record(connection, workspace, [commit(*made)])
     refresh_results(connection)
+    connection.close()
+    return workspace.root
+
+
+@pytest.fixture
+def filled(tmp_path: Path, months: Path) -> Iterator[tuple[Workspace, duckdb.DuckDBPyConnection]]:
+    """A copy of it, open."""
+    workspace = Workspace(shutil.copytree(months, tmp_path / "w"))
+    connection = open_warehouse(workspace)
     yield workspace, connection
     connection.close()
 
@@ -367,13 +377,9 @@ publish.publish(connection, workspace)
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        ("before the results", 1),
         ("in the notes", 1),
         ("in a result by day", 2),
-        ("in a result", 1),
         ("in a result", 9),
-        ("after the results", 1),
-        ("after the snapshot", 1),
         ("in the copy", 1),
         ("before it is in place", 1),
         ("after publishing", 1),

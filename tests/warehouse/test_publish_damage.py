@@ -118,7 +118,7 @@ def places(path: Path, count: int) -> list[tuple[int, int]]:
     return [(at, rng.randrange(8)) for at in (*spread, *rng.sample(range(HEAD_BYTES), count // 8))]
 
 
-@pytest.mark.parametrize(("layout", "count"), [("known", 48), ("another", 16)])
+@pytest.mark.parametrize(("layout", "count"), [("known", 24), ("another", 8)])
 def test_a_flipped_bit_is_noticed_or_harms_nobody(
     grown: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, count: int
 ) -> None:

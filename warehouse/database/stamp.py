@@ -10,7 +10,7 @@ from v6share.workspace.paths import Workspace
 
 
 def file_stamp(path: Path) -> str:
-    """What shows that a file is still the one that was published; reads nothing of it."""
+    """What shows that a file is still the one that it was; reads nothing of it."""
     found = storage.status(path)
     return "none" if found is None else f"{found.size} {found.mtime_ns}"
 

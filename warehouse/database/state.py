@@ -8,6 +8,7 @@ Key = Literal[
     "views",
     "journal_offset",
     "journal_seal",
+    "journal_file",
     "revision",
     "published",
     "published_file",

