@@ -104,7 +104,7 @@ def test_what_is_to_be_tried_again_is_tried_by_the_next_run(
     root = with_bad_file
     code, _, err = call(capsys, root, "quarantine", "retry", "--all")
     assert code is ExitCode.DONE
-    assert f"v6share run {flows}/bad.parquet\n" in err
+    assert f"`v6share run {flows}/bad.parquet`\n" in err
     (row,) = listed(capsys, root)
     assert (row["acknowledged"], row["decided"]) == (False, "the next run tries it again")
     assert call(capsys, root, "check", "--strict")[0] is ExitCode.INPUT_FAILED
