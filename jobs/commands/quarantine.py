@@ -19,6 +19,7 @@ from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import NO_OP
 from v6share.warehouse.commit import record
 from v6share.warehouse.database.connect import Connection
+from v6share.warehouse.ledger import journal
 from v6share.warehouse.ledger.journal import Decision, Run
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.named_inputs import NamedInput, named_inputs
@@ -85,6 +86,7 @@ def decide(
         closing(open_warehouse(workspace)) as connection,
     ):
         refuse_lost_runs(connection, workspace)
+        journal.refuse_damaged(workspace.journal)
         meant = _meant(connection, names)
         if meant:
             record(connection, workspace, _entries(connection, invocation, meant, decision, reason))
@@ -151,7 +153,7 @@ def _what_next(decision: Verdict, decided: Sequence[RefusedInput]) -> str:
         )
     paths = [quote(one.path) for one in decided[:_NAMED]]
     paths += ["..."] if len(decided) > _NAMED else []
-    return f"tried again by the next run that finds them: v6share run {' '.join(paths)}"
+    return f"tried again by the next run that finds them: `v6share run {' '.join(paths)}`"
 
 
 def _in_words(refused: Sequence[RefusedInput]) -> str:

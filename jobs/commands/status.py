@@ -90,6 +90,11 @@ def _say_what_needs_a_look(found: "_Found", workspace: Workspace) -> None:
     _say_what_grows(found.growth, workspace)
     if report.both_directions.num_rows:
         _say_what_counts_twice(report, workspace)
+    _say_of_inputs(report)
+
+
+def _say_of_inputs(report: StatusReport) -> None:
+    """Those that are refused, or keep what older versions counted."""
     left = report.quarantined["acknowledged"].to_pylist().count(False)
     if left:
         messages.warn(

@@ -148,8 +148,8 @@ def test_what_goes_and_what_stays(base: Path, capsys: pytest.CaptureFixture[str]
     assert len(fragments(root)) == 3
     assert not list((root / "state" / "quarantine").iterdir())
     after = published(root)
-    # No KPI, no view, no table by the day: what changed is what was to go, and the ledger of it. And
-    # the view of hours, which covers 28 days as far as these are kept.
+    # No KPI, no view, no table by the day: what changed is what was to go, and the ledger of it.
+    # And the view of hours, which covers 28 days as far as these are kept.
     assert differing(before, after) == [
         "main.client_counts_1d",
         "main.clients_1d",
