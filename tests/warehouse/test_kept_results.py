@@ -160,7 +160,7 @@ def months(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with some months, everything made."""
     workspace = workspace_at(tmp_path_factory.mktemp("months") / "w")
     connection = open_warehouse(workspace)
-    replace_dimensions(connection, catalog(random.Random(0)))
+    replace_dimensions(connection, catalog(random.Random(1)))
     made = [
         make_fragment(workspace, f"f{i}", i, first_day=20 * i, days=25, rows=60) for i in range(5)
     ]
