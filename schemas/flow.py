@@ -127,6 +127,12 @@ class Columns(DialectPart):
     export: Annotated[
         Times, Special("when the record was exported, else received", _SAME, "ms")
     ] = ()
+    received: Annotated[
+        Times,
+        Special(
+            "when the collector received it: judges the times, else `export` does", _SAME, "ms"
+        ),
+    ] = ()
     src: Annotated[Addresses, Special("source address", _SWAPPED)] = ()
     dst: Annotated[Addresses, Special("destination address", _SWAPPED)] = ()
     outer_src: Annotated[Addresses, Special("source in the outer header", _SAME)] = ()
@@ -134,7 +140,7 @@ class Columns(DialectPart):
     outer_protocol: Annotated[
         Protocols, Special("protocol of the outer header", _SAME, largest=255)
     ] = ()
-    family: Annotated[Families, Special("IP version, where addresses are missing", _SAME)] = ()
+    family: Annotated[Families, Special("IP version, where addresses leave it open", _SAME)] = ()
     protocol: Annotated[
         Protocols, Special("IP protocol; 0 is missing but in IPv6", _SAME, largest=255)
     ] = ()

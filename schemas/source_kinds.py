@@ -37,8 +37,10 @@ FORM_MEANINGS: Final = {
     "true` the value is taken from it, as a difference from the time of export. 0 and "
     "`0000-00-00 ...` are missing",
     Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Either one column, or one "
-    "for each family",
-    Form.FAMILY: "`{ column, v4 = [...], v6 = [...] }`: the values that tell the IP version",
+    'for each family. `family = "v4"`: the column holds IPv4 alone, so 4 bytes of it are never the '
+    "rest of a longer address",
+    Form.FAMILY: "`{ column, v4 = [...], v6 = [...] }`: the values that tell the IP version. "
+    "`weak = true`: they are often wrong, so they decide nothing where there are addresses",
     Form.NUMBER: "whole numbers, also as text. `names = { DROPPED = 128 }` reads a text as a "
     'number, `prefixes` by how it begins; `thousands = ","` reads `1,234` (also `.`, a space or '
     "`'` in its place); `times = 1000` multiplies, as milliseconds that are wanted in microseconds",
@@ -55,7 +57,7 @@ FORM_MEANINGS: Final = {
 
 # What firewalls and probes write where they know no user, name or application.
 NOBODY: Final = frozenset(
-    ("n/a", "na", "unknown", "<unknown>", "(unknown)", "-", "--", "anonymous", "none", "(none)",
+    ("", "n/a", "na", "unknown", "<unknown>", "(unknown)", "-", "--", "anonymous", "none", "(none)",
      "null", "(null)", "nil", "undefined", "not available")
 )  # fmt: skip
 
@@ -116,12 +118,22 @@ class NumberSource(Source):
     times: int = Field(default=1, ge=1, le=1_000_000)
 
 
+class AddressSource(Source):
+    """An address. ``family``: the only one that the column holds, as its name says."""
+
+    family: Literal["v4"] | None = None
+
+
 class FamilySource(DialectPart):
-    """A column that tells the IP version where addresses are missing, and its values."""
+    """A column that tells the IP version, and its values.
+
+    weak: it is often wrong, so it decides nothing where there are addresses.
+    """
 
     column: Name
     v4: Markers
     v6: Markers
+    weak: bool = False
 
 
 # The sources of a column by its form, best first. The form travels with the type, so that a
@@ -130,7 +142,9 @@ _Sources: TypeAlias = Annotated[tuple[Source, ...], BeforeValidator(_as_sources)
 _Numbers: TypeAlias = Annotated[tuple[NumberSource, ...], BeforeValidator(_as_sources)]
 
 Times: TypeAlias = Annotated[tuple[TimeSource, ...], BeforeValidator(_as_sources), Form.TIME]
-Addresses: TypeAlias = Annotated[_Sources, Form.ADDRESS]
+Addresses: TypeAlias = Annotated[
+    tuple[AddressSource, ...], BeforeValidator(_as_sources), Form.ADDRESS
+]
 Families: TypeAlias = Annotated[tuple[FamilySource, ...], BeforeValidator(as_tuple), Form.FAMILY]
 Numbers: TypeAlias = Annotated[_Numbers, Form.NUMBER]
 Protocols: TypeAlias = Annotated[_Numbers, Form.PROTOCOL]

@@ -55,6 +55,23 @@ GOFLOW2: dict[str, Any] = {
     "bytes": 5_000,
     "packets": 10,
 }
+PMACCT: dict[str, Any] = {
+    "timestamp_start": "2026-03-10 11:59:59",
+    "timestamp_end": "2026-03-10 12:00:00",
+    "timestamp_export": "2026-03-10 12:00:00",
+    "timestamp_arrival": "2026-03-10 12:00:00",
+    "peer_ip_src": "192.0.2.3",
+    "etype": "86dd",
+    "sampling_rate": 1,
+    "ip_src": "2a00:100::1",
+    "ip_dst": "2001:db8:1::7",
+    "ip_proto": "tcp",
+    "port_src": 50_000,
+    "port_dst": 443,
+    "packets": 10,
+    "bytes": 5_000,
+}
+DIALECT_OF = {id(IPFIX): "ipfix", id(GOFLOW2): "goflow2", id(PMACCT): "pmacct"}
 
 
 def counted(*rows: dict[str, Any], base: dict[str, Any] = IPFIX, plan=PLAN, **types: Any) -> Sums:
@@ -62,7 +79,7 @@ def counted(*rows: dict[str, Any], base: dict[str, Any] = IPFIX, plan=PLAN, **ty
     whole = [base | row for row in rows]
     names = dict.fromkeys(name for row in whole for name in row)
     batch = pa.record_batch({n: pa.array([r.get(n) for r in whole], types.get(n)) for n in names})
-    dialect = dialect_named("ipfix" if base is IPFIX else "goflow2", builtin_dialects())
+    dialect = dialect_named(DIALECT_OF[id(base)], builtin_dialects())
     check_types(batch.schema, dialect)
     lane = Accumulator(plan, READ_AT)
     for flows in normalise(batch, dialect):
@@ -119,12 +136,79 @@ def test_sixteen_bytes_that_hold_ipv4_are_ipv4_where_it_is_told(
     assert ("addresses of another family than told" in findings(sums)) is contradicts
 
 
-def test_four_bytes_of_what_is_told_to_be_ipv6_are_unknown() -> None:
-    ends = {"src_addr": b"\x20\x01\x0d\xb8", "dst_addr": b"\x2a\0\1\0", "etype": 0x86DD}
-    kinds = {"src_addr": pa.binary(), "dst_addr": pa.binary(), "etype": pa.uint32()}
-    sums = counted(ends, base=GOFLOW2, **kinds)
-    assert families(sums) == {"unknown": 1}
+SHORT = bytes([0x2A, 0, 1, 0])
+MAPPED = bytes(10) + bytes([255, 255, 10, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "family"),
+    [
+        (SHORT, pa.binary(), "unknown"),
+        (SHORT, pa.binary(4), "unknown"),
+        (SHORT, pa.large_binary(), "unknown"),
+        (0x2A000100, pa.uint32(), "unknown"),
+        # IPv4 in 16 bytes was not cut.
+        (MAPPED, pa.binary(16), "v4"),
+        (MAPPED, pa.binary(), "v4"),
+        ("10.0.0.1", pa.string(), "v4"),
+    ],
+)
+def test_four_bytes_of_what_is_told_to_be_ipv6_are_unknown(
+    value: Any, kind: pa.DataType, family: str
+) -> None:
+    ends = {"src_addr": value, "dst_addr": value, "etype": 0x86DD}
+    # A row without addresses beside it is of the family that is told.
+    none = {"src_addr": None, "dst_addr": None, "etype": 0x86DD}
+    kinds = {"src_addr": kind, "dst_addr": kind, "etype": pa.uint32()}
+    sums = counted(ends, none, base=GOFLOW2, **kinds)
+    assert families(sums) == {family: 1, "v6": 1}
     assert findings(sums)["addresses of another family than told"] == (1, 5_000, "row 0")
+
+
+@pytest.mark.parametrize(
+    ("version", "family"), [(4, "v4"), (6, "v4")], ids=["told IPv4", "told IPv6"]
+)
+def test_four_bytes_of_the_ipv4_column_are_ipv4(version: int, family: str) -> None:
+    v4 = {"sourceIPv4Address": SHORT, "destinationIPv4Address": SHORT, "ipVersion": version}
+    sums = counted({"sourceIPAddress": None, "destinationIPAddress": None} | v4)
+    assert families(sums) == {family: 1}
+
+
+def test_four_bytes_of_the_ipv6_column_are_the_rest_of_an_address() -> None:
+    v6 = {"sourceIPv6Address": SHORT, "destinationIPv6Address": SHORT, "ipVersion": 6}
+    sums = counted({"sourceIPAddress": None, "destinationIPAddress": None} | v6)
+    assert families(sums) == {"unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "family"),
+    [
+        ("::10.0.0.1", "::10.0.0.2", "v4"),
+        ("10.0.0.1", "::10.0.0.2", "v4"),
+        ("::10.0.0.1", "10.0.0.2", "v4"),
+        ("::1", "::2", "v6"),
+        ("2a00:100::1", "::10.0.0.2", "v6"),
+        ("10.0.0.1", "2a00:100::1", "unknown"),
+    ],
+)
+def test_ipv4_behind_two_colons_is_ipv4_where_it_is_told(src: str, dst: str, family: str) -> None:
+    ends = {"src_addr": src, "dst_addr": dst, "etype": "IPv4"}
+    assert families(counted(ends, base=GOFLOW2)) == {family: 1}
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "family"),
+    [
+        # Networks of IPv6 that were masked to 32 bits.
+        ("2001:db8::", "2a00:100::", "v6"),
+        ("::10.0.0.1", "10.0.0.2", "v4"),
+        ("2001:db8::1", "2a00:100::1", "v6"),
+    ],
+)
+def test_an_ethertype_that_is_often_garbage_proves_little(src: str, dst: str, family: str) -> None:
+    sums = counted({"ip_src": src, "ip_dst": dst, "etype": "800"}, base=PMACCT)
+    assert families(sums) == {family: 1}
+    assert ("addresses of another family than told" in findings(sums)) is (family == "v6")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +250,28 @@ def test_what_ends_too_long_before_or_after_its_export(
     if reason:
         when = f"{datetime.fromtimestamp(end // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
         assert findings(sums)[f"rejected: {reason}"] == (1, 5_000, f"row 0, ends {when}")
+
+
+@pytest.mark.parametrize(
+    ("told", "arrived", "reason"),
+    [
+        ("2026-03-10 12:00:00", "2026-03-10 12:00:00", None),
+        # The exporter's clock is wrong in all that it says; the collector's tells.
+        ("2026-03-01 12:00:00", "2026-03-10 12:00:00", "stale"),
+        ("2026-03-20 12:00:00", "2026-03-10 12:00:00", "future"),
+        ("2026-03-01 12:00:00", None, None),
+    ],
+)
+def test_when_it_was_received_is_believed_before_when_it_was_exported(
+    told: str, arrived: str | None, reason: str | None
+) -> None:
+    names = ("timestamp_start", "timestamp_end", "timestamp_export")
+    times: dict[str, Any] = dict.fromkeys(names, told) | {"timestamp_arrival": arrived}
+    assert rejects(counted(times, base=PMACCT)) == ({reason: 1} if reason else {})
+    end_ms = int(datetime.fromisoformat(f"{told}+00:00").timestamp() * 1000)
+    ipfix = {"flowStartMilliseconds": end_ms, "flowEndMilliseconds": end_ms}
+    ipfix |= {"exportTime": end_ms // 1000, "collectionTimeMilliseconds": NOON if arrived else None}
+    assert rejects(counted(ipfix)) == ({reason: 1} if reason else {})
 
 
 @pytest.mark.parametrize(("ahead_ms", "reason"), [(3_600_000, None), (3_600_001, "future")])
@@ -250,7 +356,7 @@ def test_a_record_that_was_read_at_a_wrong_place_is_rejected() -> None:
     assert findings(sums)["rejected: bad_address"] == (1, 5_000, "row 0")
 
 
-@pytest.mark.parametrize("name", ["N/A", "unknown", " - ", "Anonymous", ""])
+@pytest.mark.parametrize("name", ["N/A", "unknown", " - ", "Anonymous", "", "  "])
 def test_placeholders_are_no_subscriber_and_no_name(name: str) -> None:
     row = {"userName": name, "tlsServerName": name, "applicationName": name}
     sums = counted(row, {"userName": "alice", "tlsServerName": "a.example", "applicationName": "x"})

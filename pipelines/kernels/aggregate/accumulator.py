@@ -197,9 +197,9 @@ class Accumulator:
         ahead = batch.end_ms > self._latest_ms
         if ahead.any():
             faults = np.where(ahead, faults | _FUTURE, faults)
-        if batch.export_ms is not None:
-            stale = batch.export_ms - batch.end_ms > self.plan.stale_ms
-            stale &= batch.export_ms >= FIRST_MS
+        if batch.received_ms is not None:
+            stale = batch.received_ms - batch.end_ms > self.plan.stale_ms
+            stale &= batch.received_ms >= FIRST_MS
             if stale.any():
                 faults = np.where(stale, faults | _STALE, faults)
         return faults

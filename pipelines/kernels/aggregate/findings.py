@@ -152,18 +152,18 @@ def _rejected(batch: FlowBatch, verdicts: U8) -> Iterator[Marked]:
         rows = verdicts == reason
         if reason in _OF_TIMES:
             yield Marked(name, rows, octets, _ENDS, batch.end_ms)
-            if batch.export_ms is not None:
-                rolled = rows & rolled_over(batch.end_ms, batch.export_ms)
+            if batch.received_ms is not None:
+                rolled = rows & rolled_over(batch.end_ms, batch.received_ms)
                 yield Marked(names.ROLLED_OVER, rolled, octets, _ENDS, batch.end_ms)
         else:
             yield Marked(name, rows, octets)
 
 
-def rolled_over(end_ms: I64, export_ms: I64) -> Bool:
-    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days, against the export."""
-    off = (export_ms - end_ms + _WAITED_MS) % _ROLLS_OVER_MS
-    wrong: Bool = (off <= 2 * _WAITED_MS) & (export_ms >= FIRST_MS)
-    wrong &= np.abs(export_ms - end_ms) > _WAITED_MS
+def rolled_over(end_ms: I64, received_ms: I64) -> Bool:
+    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days, against the receipt."""
+    off = (received_ms - end_ms + _WAITED_MS) % _ROLLS_OVER_MS
+    wrong: Bool = (off <= 2 * _WAITED_MS) & (received_ms >= FIRST_MS)
+    wrong &= np.abs(received_ms - end_ms) > _WAITED_MS
     return wrong
 
 

@@ -94,6 +94,23 @@ def is_bytes(kind: pa.DataType) -> bool:
     )
 
 
+def has_four_bytes(array: pa.Array) -> Bool:
+    """Where a value takes 4 bytes: bytes of that length, and integers. Text never does."""
+    kind = value_type(array.type)
+    if pt.is_integer(kind):
+        return holds_present(array)
+    if not is_bytes(kind):
+        return np.zeros(len(array), np.bool_)
+    if pt.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pt.is_binary_view(array.type):
+        array = array.cast(pa.large_binary())
+    four: Bool = (
+        pc.equal(pc.binary_length(array), 4).fill_null(False).to_numpy(zero_copy_only=False)
+    )
+    return four
+
+
 def whole(array: pa.Array, words: Callable[[str], int | None] | None = None) -> Whole:
     """A column as whole numbers. ``words`` reads text; by default a decimal number."""
     kind = array.type

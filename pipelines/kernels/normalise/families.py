@@ -7,7 +7,7 @@ from v6share.pipelines.kernels.jit import compiled
 
 UNKNOWN, V4, V6 = 0, 1, 2  # as in FAMILIES
 _MAPPED = np.uint64(0xFFFF_0000_0000)
-_NOT_PADDED = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_NO_V4 = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 MIXED = 3  # addresses of both families, and nothing tells which is the outer one
 
 
@@ -15,19 +15,25 @@ MIXED = 3  # addresses of both families, and nothing tells which is the outer on
 def combined_family(src_hi: U64, src_lo: U64, dst_hi: U64, dst_lo: U64, family: U8) -> bool:
     """Family of one address column an end; 3 where the ends differ.
 
-    A row without any address (both ends zero) gets four zero halves: absent and all-zero are the
-    same thing here. So does a row of two families, for no rule may read it. Returns whether every
-    row has a family.
+    Returns whether every row has a family.
     """
     unclear = 0
     for i in range(len(family)):
         family[i] = _kind(src_hi[i], src_lo[i]) | _kind(dst_hi[i], dst_lo[i])
         unclear += (family[i] == 0) | (family[i] == MIXED)
-    if unclear > 0:
-        for i in range(len(family)):
-            if family[i] == 0 or family[i] == MIXED:
-                src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
     return unclear == 0
+
+
+@compiled
+def forget_unclear(src_hi: U64, src_lo: U64, dst_hi: U64, dst_lo: U64, family: U8) -> None:
+    """Take the addresses of rows without a family, and of rows of two, for no rule may read them.
+
+    A row without any address (both ends zero) gets four zero halves: absent and all-zero are the
+    same thing here.
+    """
+    for i in range(len(family)):
+        if family[i] == 0 or family[i] == MIXED:
+            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
 
 
 @compiled
@@ -81,9 +87,8 @@ def separate_family(
             family[i] = V4 if has4 else (V6 if has6 else 0)
         if use4:
             src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, src4[i], 0, dst4[i]
-        elif family[i] == 0 or family[i] == MIXED:
-            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
         if family[i] == 0 or family[i] == MIXED:
+            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
             clear = False
     return clear
 
@@ -99,7 +104,8 @@ def _is_own(four: np.uint64, hi: np.uint64, lo: np.uint64) -> bool:
 @compiled
 def as_told(
     told: U8,
-    bytes_alone: bool,
+    weak: Bool,
+    cut: Bool,
     src_hi: U64,
     src_lo: U64,
     dst_hi: U64,
@@ -109,34 +115,52 @@ def as_told(
 ) -> None:
     """Hold the family of addresses against what a version or an ethertype says.
 
-    IPv4 in 16 bytes, with zeros behind it or before it, is IPv4 where it is told so. Four bytes of
-    a column of bytes that are told to be IPv6 are the rest of an address that was cut off: nothing
-    is known of it. In all other rows addresses win, and ``contradicted`` tells which these are.
+    weak: where what is told proves nothing; cut: where an address of a wider column has 4 bytes;
+    both may be empty. IPv4 in 16 bytes, with zeros before it or behind it, is IPv4 where it is told
+    so. What was cut and is told to be IPv6 is the rest of an address: nothing is known of it. In
+    all other rows addresses win, and ``contradicted`` tells which these are.
     """
     for i in range(len(family)):
-        if told[i] == 0 or told[i] == family[i] or family[i] == 0 or family[i] == MIXED:
+        if told[i] == 0 or told[i] == family[i] or family[i] == 0:
             continue
+        proven = len(weak) == 0 or not weak[i]
         if told[i] == V4:
-            src4, dst4 = _padded(src_hi[i], src_lo[i]), _padded(dst_hi[i], dst_lo[i])
-            if src4 != _NOT_PADDED and dst4 != _NOT_PADDED:
+            src4 = _as_v4(src_hi[i], src_lo[i], proven)
+            dst4 = _as_v4(dst_hi[i], dst_lo[i], proven)
+            if src4 != _NO_V4 and dst4 != _NO_V4 and (src4 | dst4) != 0:
                 src_hi[i], src_lo[i] = 0, _MAPPED | src4
                 dst_hi[i], dst_lo[i] = 0, _MAPPED | dst4
                 family[i] = V4
                 continue
-        elif bytes_alone:
-            src_hi[i], src_lo[i], dst_hi[i], dst_lo[i] = 0, 0, 0, 0
+        if family[i] == MIXED:
+            continue
+        if proven and told[i] == V6 and len(cut) > 0 and cut[i]:
             family[i] = 0
         contradicted[i] = True
 
 
 @compiled
-def _padded(hi: np.uint64, lo: np.uint64) -> np.uint64:
-    """The IPv4 address that stands among zeros in 16 bytes; ``_NOT_PADDED`` where none does."""
-    if lo == 0 and hi & np.uint64(0xFFFFFFFF) == 0:
-        return hi >> np.uint64(32)
-    if hi == 0 and lo >> np.uint64(32) == 0:
-        return lo
-    return _NOT_PADDED
+def tells_otherwise(told: U8, family: U8) -> bool:
+    """Whether any row with IPv4 addresses is told to be IPv6."""
+    count = 0
+    for i in range(len(family)):
+        count += (told[i] == V6) & (family[i] == V4)
+    return count > 0
+
+
+@compiled
+def _as_v4(hi: np.uint64, lo: np.uint64, proven: bool) -> np.uint64:
+    """The 32 bits of IPv4 in 16 bytes, mapped or among zeros, 0 where all is zero; else _NO_V4.
+
+    With zeros behind it only where IPv4 is proven, for ``2001:db8::`` may be a network. No host is
+    in 0.0.0.0/8, so ``::1`` is none of these.
+    """
+    if hi == 0 and (lo >> np.uint64(32) == np.uint64(0xFFFF) or lo == 0):
+        return lo & np.uint64(0xFFFFFFFF)
+    four = lo if hi == 0 else hi >> np.uint64(32)
+    is_padded = (hi == 0) or (proven and lo == 0 and hi & np.uint64(0xFFFFFFFF) == 0)
+    first = four >> np.uint64(24)
+    return four if is_padded and np.uint64(0) < first <= np.uint64(0xFF) else _NO_V4
 
 
 @compiled

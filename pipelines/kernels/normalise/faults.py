@@ -32,17 +32,24 @@ def whole_mask(mask: Bool, rows: int) -> Bool:
 
 
 def settled_times(
-    start: I64, end: I64, export: I64, bad_start: Bool, bad_end: Bool, faults: U16
+    start: I64,
+    end: I64,
+    export: I64,
+    received: I64,
+    bad_start: Bool,
+    bad_end: Bool,
+    faults: U16,
 ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
     """Fill missing times, set the faults of times, and say which rows were filled.
 
-    export: when each record was exported, or shape (0,) where no record says it.
+    export: when each record was exported, or shape (0,) where no record says it. received: the
+    same of its receipt, else its export.
     """
-    if _need_nothing(start, end, export):
+    if _need_nothing(start, end, received):
         return np.require(start, requirements="W"), np.require(end, requirements="W"), []
     start_out, end_out = np.empty(len(start), np.int64), np.empty(len(start), np.int64)
     fallback = np.zeros(len(start), np.bool_)
-    fell = _settle_times(start, end, export, start_out, end_out, fallback, faults)
+    fell = _settle_times(start, end, export, received, start_out, end_out, fallback, faults)
     findings = [(TIME_FALLBACK, fallback)] if fell and fallback.any() else []
     if len(bad_start) or len(bad_end):
         unreadable = whole_mask(bad_start, len(start)) | whole_mask(bad_end, len(start))
@@ -51,19 +58,26 @@ def settled_times(
 
 
 @compiled
-def _need_nothing(start: I64, end: I64, export: I64) -> bool:
+def _need_nothing(start: I64, end: I64, received: I64) -> bool:
     """Tell whether every row has both times, in order and not in the future: the common case."""
     wrong = 0
     for i in range(len(start)):
         wrong += (start[i] < FIRST_MS) | (end[i] < start[i])
-    for i in range(len(export)):
-        wrong += (export[i] >= FIRST_MS) & (end[i] > export[i] + FUTURE_MS)
+    for i in range(len(received)):
+        wrong += (received[i] >= FIRST_MS) & (end[i] > received[i] + FUTURE_MS)
     return wrong == 0
 
 
 @compiled
 def _settle_times(
-    start: I64, end: I64, export: I64, start_out: I64, end_out: I64, fallback: Bool, faults: U16
+    start: I64,
+    end: I64,
+    export: I64,
+    received: I64,
+    start_out: I64,
+    end_out: I64,
+    fallback: Bool,
+    faults: U16,
 ) -> bool:
     fell = False
     for i in range(len(start)):
@@ -84,7 +98,7 @@ def _settle_times(
             faults[i] |= _NO_TIME
         elif e < s:
             faults[i] |= _END_BEFORE_START
-        if x != MISSING and e > x + FUTURE_MS:
+        if len(received) > 0 and received[i] >= FIRST_MS and e > received[i] + FUTURE_MS:
             faults[i] |= _FUTURE
         start_out[i], end_out[i] = s, e
     return fell

@@ -16,9 +16,8 @@ from v6share.pipelines.kernels.flow_batch import I16, I32, I64, U8, U16, U64, Bo
 from v6share.pipelines.kernels.normalise.addresses import MALFORMED, Halves, read_addresses
 from v6share.pipelines.kernels.normalise.column_values import (
     Whole,
+    has_four_bytes,
     holds_in,
-    is_bytes,
-    value_type,
     whole,
 )
 from v6share.pipelines.kernels.normalise.families import (
@@ -28,9 +27,11 @@ from v6share.pipelines.kernels.normalise.families import (
     V6,
     as_told,
     combined_family,
+    forget_unclear,
     outer_family,
     separate,
     separate_family,
+    tells_otherwise,
 )
 from v6share.pipelines.kernels.normalise.faults import (
     counter_faults,
@@ -47,7 +48,7 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
     reduce_fractions,
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
-from v6share.pipelines.kernels.normalise.times import MISSING
+from v6share.pipelines.kernels.normalise.times import FIRST_MS, MISSING
 from v6share.schemas import findings as finding_names
 from v6share.schemas.dialects import LARGEST_LAYER2, Dialect, Interval, Layer2
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
@@ -63,6 +64,7 @@ _NO_COUNTERS: Final = fault_bit("no_counters")
 _TOTAL_COUNTERS: Final = fault_bit("total_counters")
 _ACTION_REJECT: Final = fault_bit("action_reject")
 _NO_DATA: Final = fault_bit("no_data") | fault_bit("skip_data")
+_NO_ROWS: Final[Bool] = np.empty(0, np.bool_)
 _OF_TIMES: Final = (finding_names.TIME_FALLBACK, finding_names.UNREADABLE_TIME)
 
 
@@ -103,6 +105,7 @@ class _Flows(SourceRows):
         faults = np.zeros(rows, np.uint16)
         addresses = self.addresses(faults)
         self.exported = self.export_time()
+        self.received = self.receive_time()
         start, end, time_findings = self.times(columns, faults)
         counters = self.counters(columns.packets, columns.octets, faults)
         protocol = _small(self.narrow(columns.protocol, _LARGEST_PROTOCOL, parse_protocol))
@@ -121,7 +124,7 @@ class _Flows(SourceRows):
             layer2_octets=self.layer2(),
             **self.interval(),
             pre_scaled=self.any_of(self.dialect.pre_scaled),
-            export_ms=self.exported if len(self.exported) else None,
+            received_ms=self.received if len(self.received) else None,
             consumed=consumed,
             segment_routing=self.any_of(self.dialect.segment_routing),
             egress=egress,
@@ -149,20 +152,16 @@ class _Flows(SourceRows):
             )
             underlay = under if under.any() else None
         self.contradicted = np.zeros(self.rows, np.bool_)
-        told = self.told_family()
+        told, weak = self.told_family()
         if told is not None:
-            alone = len(src) == len(dst) == 1 and all(
-                pt.is_integer(kind) or is_bytes(kind)
-                for kind in (
-                    value_type(self.columns[s.column].type)
-                    for s in (*self.present(columns.src), *self.present(columns.dst))
-                )
-            )
-            as_told(told, alone, src_hi, src_lo, dst_hi, dst_lo, family, self.contradicted)
+            cut = self.cut_addresses() if tells_otherwise(told, family) else _NO_ROWS
+            as_told(told, weak, cut, src_hi, src_lo, dst_hi, dst_lo, family, self.contradicted)
+            clear &= len(cut) == 0
         if not clear:
+            forget_unclear(src_hi, src_lo, dst_hi, dst_lo, family)
             self.mixed = family == MIXED
             family[self.mixed] = UNKNOWN
-            unknown = (family == UNKNOWN) & ~self.mixed
+            unknown = (family == UNKNOWN) & ~self.mixed & ~self.contradicted
             if unknown.any() and told is not None:
                 family[unknown] = told[unknown]
         addresses = {
@@ -202,18 +201,32 @@ class _Flows(SourceRows):
                 inner[holds & (inner == UNKNOWN)] = _FAMILY[rule.family]
         return inner
 
-    def told_family(self) -> U8 | None:
-        """What a version or ethertype column says; None where the file has no such column."""
-        if not self.present(self.dialect.columns.family):
-            return None
+    def told_family(self) -> tuple[U8 | None, Bool]:
+        """What a version or ethertype column says, None where the file has no such column; and
+        where that proves nothing, shape (0,) where it always does.
+        """
+        sources = self.present(self.dialect.columns.family)
+        if not sources:
+            return None, _NO_ROWS
         family = np.zeros(self.rows, np.uint8)
-        for source in self.dialect.columns.family:
-            array = self.columns.get(source.column)
-            if array is not None:
-                open_ = family == UNKNOWN
-                family[open_ & holds_in(array, source.v4)] = V4
-                family[open_ & holds_in(array, source.v6)] = V6
-        return family
+        weak = np.zeros(self.rows, np.bool_) if any(s.weak for s in sources) else _NO_ROWS
+        for source in sources:
+            array = self.columns[source.column]
+            open_ = family == UNKNOWN
+            family[open_ & holds_in(array, source.v4)] = V4
+            family[open_ & holds_in(array, source.v6)] = V6
+            if source.weak:
+                weak |= open_ & (family != UNKNOWN)
+        return family, weak
+
+    def cut_addresses(self) -> Bool:
+        """Where an address has 4 bytes, in a column that may hold more."""
+        columns = self.dialect.columns
+        cut = np.zeros(self.rows, np.bool_)
+        for source in self.present((*columns.src, *columns.dst)):
+            if source.family is None:
+                cut |= has_four_bytes(self.columns[source.column])
+        return cut
 
     def tunnels(self, addresses: dict[str, Any], faults: U16) -> dict[str, Any]:
         """Outer headers beside the inner addresses: the family is the outer one's."""
@@ -246,7 +259,7 @@ class _Flows(SourceRows):
         start, bad_start = self.time(columns.start)
         end, bad_end = self.time(columns.end)
         start, end = self.completed(start, end, columns.duration)
-        return settled_times(start, end, self.exported, bad_start, bad_end, faults)
+        return settled_times(start, end, self.exported, self.received, bad_start, bad_end, faults)
 
     def completed(self, start: I64, end: I64, durations: Sequence[TimeSource]) -> tuple[I64, I64]:
         """Times, of which one that is missing is made of the other and the duration."""
@@ -263,6 +276,16 @@ class _Flows(SourceRows):
         """When each record was exported; shape (0,) where the file does not say it."""
         sources = self.dialect.columns.export
         return self.time(sources)[0] if self.present(sources) else np.empty(0, np.int64)
+
+    def receive_time(self) -> I64:
+        """When each record was received, else exported; shape (0,) where the file says neither."""
+        sources = self.dialect.columns.received
+        if not self.present(sources):
+            return self.exported
+        received = self.time(sources)[0]
+        if len(self.exported) == 0:
+            return received
+        return np.where(received < FIRST_MS, self.exported, received)
 
     def counters(
         self, packets: Sequence[NumberSource], octets: Sequence[NumberSource], faults: U16
@@ -449,7 +472,7 @@ class _Flows(SourceRows):
                 whole_mask(flow_bad_start, self.rows) & none
             )
             bad_end = whole_mask(bad_end, self.rows) | (whole_mask(flow_bad_end, self.rows) & none)
-        return settled_times(start, end, self.exported, bad_start, bad_end, faults)
+        return settled_times(start, end, self.exported, self.received, bad_start, bad_end, faults)
 
 
 def _where_either(use: Bool, new: I64 | None, old: I64 | None) -> I64 | None:
