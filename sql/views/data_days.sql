@@ -8,8 +8,11 @@
 --          many days with a stray record each become the usual day, nor one day that has a hundred
 --          times the records of all others. is_data: the day has at least 1 % of that, and no gap
 --          of more than 731 days without such a day divides it from the bulk: of the stretches
---          between such gaps the one with the most records, of equal ones the earliest
--- source:  share_cells_1d: all rows of traffic_1d of the vantages that feed the KPIs
+--          between such gaps the one with the most records, of equal ones the earliest. Of the
+--          stretches between gaps of more than 7 days those are no data in which one exporter alone
+--          was heard, where the one with the most records is of several: its clock is wrong
+-- source:  share_cells_1d: all rows of traffic_1d of the vantages that feed the KPIs;
+--          kpi_exporters_1d
 -- kept:    whole
 CREATE VIEW definitions.data_days AS
 WITH days AS (
@@ -45,11 +48,35 @@ bulk AS (
   GROUP BY stretch
   ORDER BY sum(records) DESC, first_day
   LIMIT 1
+),
+numbered AS (
+  SELECT e.day, e.records, count(*) FILTER (e.days_since > 7) OVER (ORDER BY e.day) AS run
+  FROM enough e
+  JOIN bulk b ON e.day BETWEEN b.first_day AND b.last_day
+),
+runs AS MATERIALIZED (
+  SELECT run, min(day) AS first_day, max(day) AS last_day, sum(records) AS records
+  FROM numbered
+  GROUP BY run
+),
+heard AS (
+  SELECT r.run, r.first_day, r.last_day, r.records, count(DISTINCT e.exporter) AS exporters
+  FROM runs r
+  JOIN results.kpi_exporters_1d e ON e.day BETWEEN r.first_day AND r.last_day
+  GROUP BY r.run, r.first_day, r.last_day, r.records
+),
+alone AS (
+  SELECT first_day, last_day
+  FROM heard
+  WHERE exporters = 1
+    AND (SELECT arg_max(exporters, (records, -run)) FROM heard) > 1
 )
 SELECT
   d.day, d.records, u.records AS usual_records,
-  100 * d.records >= u.records AND d.day BETWEEN b.first_day AND b.last_day AS is_data
+  100 * d.records >= u.records AND d.day BETWEEN b.first_day AND b.last_day
+    AND a.first_day IS NULL AS is_data
 FROM days d
 CROSS JOIN usual u
 CROSS JOIN bulk b
+LEFT JOIN alone a ON d.day BETWEEN a.first_day AND a.last_day
 ORDER BY d.day

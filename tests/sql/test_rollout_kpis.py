@@ -166,6 +166,33 @@ def test_a_day_of_the_year_9999_fills_no_view_with_empty_days(w: Warehouse) -> N
     assert {name for name in rows if rows[name] > 1000} == set()
 
 
+@pytest.mark.parametrize(
+    ("days_on", "alone", "others", "as_of"),
+    [
+        (60, 1, 2, D),
+        (-60, 1, 2, D),
+        # A week without data may be true, and so may be what several exporters say.
+        (8, 1, 2, D),
+        (7, 1, 2, D + 7 * ONE),
+        (60, 2, 2, D + 60 * ONE),
+        (60, 1, 1, D + 60 * ONE),
+    ],
+)
+def test_a_stretch_that_one_exporter_alone_sends_moves_nothing(
+    w: Warehouse, days_on: int, alone: int, others: int, as_of: date
+) -> None:
+    """History of several exporters, one of them with a wrong clock and no time of receipt."""
+    there = D + days_on * ONE
+    for day, records, exporters in ((D - ONE, 10, others), (D, 10, others), (there, 9, alone)):
+        w.traffic(day, records=records)
+        for number in range(exporters):
+            start = datetime.combine(day, time())
+            w.heard(start, start + timedelta(hours=25), f"of {exporters} {number}")
+    off = 0 if as_of == there else 9
+    first = min(D - ONE, there) if days_on < 0 and not off else D - ONE
+    assert w.one("SELECT as_of, first_day, stray_records FROM as_of") == (as_of, first, off)
+
+
 def test_one_day_of_a_hundred_times_the_records_is_not_the_usual_day(w: Warehouse) -> None:
     # Weights: 8 for each of 20 days of 72 records, 85 for the one of 7,372: half of 245 are
     # reached with the days of 72.
