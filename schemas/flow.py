@@ -127,12 +127,7 @@ class Columns(DialectPart):
     export: Annotated[
         Times, Special("when the record was exported, else received", _SAME, "ms")
     ] = ()
-    received: Annotated[
-        Times,
-        Special(
-            "when the collector received it: judges the times, else `export` does", _SAME, "ms"
-        ),
-    ] = ()
+    received: Annotated[Times, Special("when the collector received it", _SAME, "ms")] = ()
     src: Annotated[Addresses, Special("source address", _SWAPPED)] = ()
     dst: Annotated[Addresses, Special("destination address", _SWAPPED)] = ()
     outer_src: Annotated[Addresses, Special("source in the outer header", _SAME)] = ()

@@ -69,7 +69,7 @@ class FlowBatch:
         a den it is 1.
     pre_scaled: counters are scaled already by whoever wrote the file.
     protocol: -1 is absent.
-    received_ms: when the record was received, else exported; MISSING (``times``) where not said.
+    exported_ms, received_ms: when the record was; MISSING (``times``) where not said.
     continued: the start is that of a connection, and the counters are those since it was last
         reported. active_timeout_ms: how long ago that may be, 0 where the record does not tell.
     consumed: the router itself consumed the packet (forwardingStatus 11......).
@@ -118,6 +118,7 @@ class FlowBatch:
     sampling_num: I64 | None = None
     sampling_den: I64 | None = None
     pre_scaled: Bool | None = None
+    exported_ms: I64 | None = None
     received_ms: I64 | None = None
     continued: Bool | None = None
     active_timeout_ms: I64 | None = None

@@ -253,24 +253,33 @@ def test_what_ends_too_long_before_or_after_its_export(
 
 
 @pytest.mark.parametrize(
-    ("told", "arrived", "reason"),
+    ("ended", "exported", "arrived", "reason"),
     [
-        ("2026-03-10 12:00:00", "2026-03-10 12:00:00", None),
-        # The exporter's clock is wrong in all that it says; the collector's tells.
-        ("2026-03-01 12:00:00", "2026-03-10 12:00:00", "stale"),
-        ("2026-03-20 12:00:00", "2026-03-10 12:00:00", "future"),
-        ("2026-03-01 12:00:00", None, None),
+        ("03-10", "03-10", "03-10", None),
+        # The exporter's clock is wrong in all that it says, and the collector's tells.
+        ("03-01", "03-01", "03-10", "stale"),
+        ("03-20", "03-20", "03-10", "future"),
+        ("03-01", "03-01", "03-03", None),
+        ("03-01", "03-01", None, None),
+        # The export alone contradicts.
+        ("03-10", "03-08", "03-10", "future"),
+        ("03-10", "03-14", "03-10", "stale"),
     ],
 )
-def test_when_it_was_received_is_believed_before_when_it_was_exported(
-    told: str, arrived: str | None, reason: str | None
+def test_a_time_is_held_against_both_the_export_and_the_receipt(
+    ended: str, exported: str, arrived: str | None, reason: str | None
 ) -> None:
-    names = ("timestamp_start", "timestamp_end", "timestamp_export")
-    times: dict[str, Any] = dict.fromkeys(names, told) | {"timestamp_arrival": arrived}
-    assert rejects(counted(times, base=PMACCT)) == ({reason: 1} if reason else {})
-    end_ms = int(datetime.fromisoformat(f"{told}+00:00").timestamp() * 1000)
-    ipfix = {"flowStartMilliseconds": end_ms, "flowEndMilliseconds": end_ms}
-    ipfix |= {"exportTime": end_ms // 1000, "collectionTimeMilliseconds": NOON if arrived else None}
+    names = ("timestamp_start", "timestamp_end", "timestamp_export", "timestamp_arrival")
+    days = (ended, ended, exported, arrived)
+    texts = [None if day is None else f"2026-{day} 12:00:00" for day in days]
+    assert rejects(counted(dict(zip(names, texts, strict=True)), base=PMACCT)) == (
+        {reason: 1} if reason else {}
+    )
+    names = ("flowStartMilliseconds", "flowEndMilliseconds", "exportTime")
+    moments = [NOON + (int(day[3:]) - 10) * DAY_MS for day in (ended, ended, exported)]
+    moments[2] //= 1000
+    received = None if arrived is None else NOON + (int(arrived[3:]) - 10) * DAY_MS
+    ipfix = dict(zip(names, moments, strict=True)) | {"collectionTimeMilliseconds": received}
     assert rejects(counted(ipfix)) == ({reason: 1} if reason else {})
 
 

@@ -192,14 +192,15 @@ class Accumulator:
         return np.where(shifted, faults | _BAD_ADDRESS, faults) if shifted.any() else faults
 
     def _with_times(self, batch: FlowBatch) -> U16:
-        """Rows that were stale when they were exported, and rows of days that are yet to come."""
+        """Rows that were stale when exported or received, and rows of days that are yet to come."""
         faults = batch.faults
         ahead = batch.end_ms > self._latest_ms
         if ahead.any():
             faults = np.where(ahead, faults | _FUTURE, faults)
-        if batch.received_ms is not None:
-            stale = batch.received_ms - batch.end_ms > self.plan.stale_ms
-            stale &= batch.received_ms >= FIRST_MS
+        for told in (batch.exported_ms, batch.received_ms):
+            if told is None:
+                continue
+            stale = (told - batch.end_ms > self.plan.stale_ms) & (told >= FIRST_MS)
             if stale.any():
                 faults = np.where(stale, faults | _STALE, faults)
         return faults

@@ -152,18 +152,20 @@ def _rejected(batch: FlowBatch, verdicts: U8) -> Iterator[Marked]:
         rows = verdicts == reason
         if reason in _OF_TIMES:
             yield Marked(name, rows, octets, _ENDS, batch.end_ms)
-            if batch.received_ms is not None:
-                rolled = rows & rolled_over(batch.end_ms, batch.received_ms)
-                yield Marked(names.ROLLED_OVER, rolled, octets, _ENDS, batch.end_ms)
+            told = [one for one in (batch.exported_ms, batch.received_ms) if one is not None]
+            if told:
+                rolled = np.logical_or.reduce([rolled_over(batch.end_ms, one) for one in told])
+                yield Marked(names.ROLLED_OVER, rows & rolled, octets, _ENDS, batch.end_ms)
         else:
             yield Marked(name, rows, octets)
 
 
-def rolled_over(end_ms: I64, received_ms: I64) -> Bool:
-    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days, against the receipt."""
-    off = (received_ms - end_ms + _WAITED_MS) % _ROLLS_OVER_MS
-    wrong: Bool = (off <= 2 * _WAITED_MS) & (received_ms >= FIRST_MS)
-    wrong &= np.abs(received_ms - end_ms) > _WAITED_MS
+def rolled_over(end_ms: I64, told_ms: I64) -> Bool:
+    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days, against the
+    export or the receipt."""
+    off = (told_ms - end_ms + _WAITED_MS) % _ROLLS_OVER_MS
+    wrong: Bool = (off <= 2 * _WAITED_MS) & (told_ms >= FIRST_MS)
+    wrong &= np.abs(told_ms - end_ms) > _WAITED_MS
     return wrong
 
 

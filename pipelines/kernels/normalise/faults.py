@@ -42,10 +42,9 @@ def settled_times(
 ) -> tuple[I64, I64, list[tuple[str, Bool]]]:
     """Fill missing times, set the faults of times, and say which rows were filled.
 
-    export: when each record was exported, or shape (0,) where no record says it. received: the
-    same of its receipt, else its export.
+    export, received: when each record was, or shape (0,) where no record says it.
     """
-    if _need_nothing(start, end, received):
+    if _need_nothing(start, end, export, received):
         return np.require(start, requirements="W"), np.require(end, requirements="W"), []
     start_out, end_out = np.empty(len(start), np.int64), np.empty(len(start), np.int64)
     fallback = np.zeros(len(start), np.bool_)
@@ -58,13 +57,14 @@ def settled_times(
 
 
 @compiled
-def _need_nothing(start: I64, end: I64, received: I64) -> bool:
+def _need_nothing(start: I64, end: I64, export: I64, received: I64) -> bool:
     """Tell whether every row has both times, in order and not in the future: the common case."""
     wrong = 0
     for i in range(len(start)):
         wrong += (start[i] < FIRST_MS) | (end[i] < start[i])
-    for i in range(len(received)):
-        wrong += (received[i] >= FIRST_MS) & (end[i] > received[i] + FUTURE_MS)
+    for told in (export, received):
+        for i in range(len(told)):
+            wrong += (told[i] >= FIRST_MS) & (end[i] > told[i] + FUTURE_MS)
     return wrong == 0
 
 
@@ -98,8 +98,9 @@ def _settle_times(
             faults[i] |= _NO_TIME
         elif e < s:
             faults[i] |= _END_BEFORE_START
-        if len(received) > 0 and received[i] >= FIRST_MS and e > received[i] + FUTURE_MS:
-            faults[i] |= _FUTURE
+        for told in (export, received):
+            if len(told) > 0 and told[i] >= FIRST_MS and e > told[i] + FUTURE_MS:
+                faults[i] |= _FUTURE
         start_out[i], end_out[i] = s, e
     return fell
 

@@ -48,7 +48,7 @@ from v6share.pipelines.kernels.normalise.sampling_fractions import (
     reduce_fractions,
 )
 from v6share.pipelines.kernels.normalise.source_columns import SourceRows
-from v6share.pipelines.kernels.normalise.times import FIRST_MS, MISSING
+from v6share.pipelines.kernels.normalise.times import MISSING
 from v6share.schemas import findings as finding_names
 from v6share.schemas.dialects import LARGEST_LAYER2, Dialect, Interval, Layer2
 from v6share.schemas.flow import FLOW_COLUMNS, Columns
@@ -104,8 +104,8 @@ class _Flows(SourceRows):
         columns, rows = self.dialect.columns, self.rows
         faults = np.zeros(rows, np.uint16)
         addresses = self.addresses(faults)
-        self.exported = self.export_time()
-        self.received = self.receive_time()
+        self.exported = self.moment_of(columns.export)
+        self.received = self.moment_of(columns.received)
         start, end, time_findings = self.times(columns, faults)
         counters = self.counters(columns.packets, columns.octets, faults)
         protocol = _small(self.narrow(columns.protocol, _LARGEST_PROTOCOL, parse_protocol))
@@ -124,6 +124,7 @@ class _Flows(SourceRows):
             layer2_octets=self.layer2(),
             **self.interval(),
             pre_scaled=self.any_of(self.dialect.pre_scaled),
+            exported_ms=self.exported if len(self.exported) else None,
             received_ms=self.received if len(self.received) else None,
             consumed=consumed,
             segment_routing=self.any_of(self.dialect.segment_routing),
@@ -272,20 +273,9 @@ class _Flows(SourceRows):
         lasted = np.where(lasted == MISSING, 0, lasted)
         return np.where(no_start, end - lasted, start), np.where(no_end, start + lasted, end)
 
-    def export_time(self) -> I64:
-        """When each record was exported; shape (0,) where the file does not say it."""
-        sources = self.dialect.columns.export
+    def moment_of(self, sources: Sequence[TimeSource]) -> I64:
+        """When each record was exported, or received; shape (0,) where the file does not say it."""
         return self.time(sources)[0] if self.present(sources) else np.empty(0, np.int64)
-
-    def receive_time(self) -> I64:
-        """When each record was received, else exported; shape (0,) where the file says neither."""
-        sources = self.dialect.columns.received
-        if not self.present(sources):
-            return self.exported
-        received = self.time(sources)[0]
-        if len(self.exported) == 0:
-            return received
-        return np.where(received < FIRST_MS, self.exported, received)
 
     def counters(
         self, packets: Sequence[NumberSource], octets: Sequence[NumberSource], faults: U16
