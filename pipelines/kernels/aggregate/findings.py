@@ -25,6 +25,7 @@ from v6share.schemas.ledger import REJECT_REASONS
 _NO_CLIENT: Final = 0
 _HEADER_V4: Final = 20
 _HEADER_V6: Final = 40
+_MOST_PACKETS: Final = 2**63 // _HEADER_V6
 _OF_TIMES: Final = tuple(REJECT_REASONS.index(reason) for reason in ("future", "stale"))
 # How far a counter of uptime is from where it began anew: what waited in a queue, and clocks that
 # differ, are not further off.
@@ -33,6 +34,7 @@ _WAITED_MS: Final = 3_600_000
 # Smaller intervals are as usual with their bytes in either order.
 _SWAPPED_FROM: Final = 2**8
 _ENDS: Final = "ends"
+_ANSWERS: Final = 64
 
 
 class Found(NamedTuple):
@@ -175,9 +177,10 @@ def few_bytes(packets: I64, octets: I64, family: U8) -> Bool:
     few = np.empty(len(packets), np.bool_)
     for i in range(len(packets)):
         header = _HEADER_V6 if family[i] == V6 else _HEADER_V4
-        # Counters that are absurd are rejected; so large ones are not, and would wrap.
         known = (family[i] == V4) | (family[i] == V6)
-        few[i] = known & (packets[i] > octets[i] // header)
+        # No bytes are enough for so many packets, and their product would wrap.
+        too_many = packets[i] > _MOST_PACKETS
+        few[i] = known & (too_many | (packets[i] * header > octets[i]))
     return few
 
 
@@ -234,13 +237,15 @@ def odd_intervals(intervals: I64, most: int) -> tuple[Bool, Bool]:
 
 @compiled
 def _mark_odd(intervals: I64, most: int, large: Bool, swapped: Bool) -> None:
-    last, is_swapped = np.int64(0), False
+    # The last answers: a batch has few intervals, and they alternate.
+    asked, answers = np.zeros(_ANSWERS, np.int64), np.zeros(_ANSWERS, np.bool_)
     for i in range(len(intervals)):
-        if intervals[i] != last:
-            last = intervals[i]
-            is_swapped = _is_swapped(last)
-        large[i] = last > most
-        swapped[i] = is_swapped
+        interval = intervals[i]
+        at = (interval ^ (interval >> 6)) & (_ANSWERS - 1)
+        if asked[at] != interval:
+            asked[at], answers[at] = interval, _is_swapped(interval)
+        large[i] = interval > most
+        swapped[i] = answers[at]
 
 
 @compiled
