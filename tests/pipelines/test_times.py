@@ -165,8 +165,8 @@ def test_other_forms():
 def test_ten_minutes_after_its_export_a_record_is_of_the_future() -> None:
     export = np.full(2, 1_750_000_000_000, np.int64)
     end = export + np.array([600_000, 600_001])
-    none, faults = np.empty(0, np.bool_), np.zeros(2, np.uint16)
-    settled_times(export, end, export, none, none, faults)
+    none, untold, faults = np.empty(0, np.bool_), np.empty(0, np.int64), np.zeros(2, np.uint16)
+    settled_times(export, end, export, untold, none, none, faults)
     assert faults.tolist() == [0, 1 << REJECT_REASONS.index("future")]
 
 
@@ -176,8 +176,8 @@ def test_a_clock_that_was_never_set_is_as_good_as_none() -> None:
     start = np.array([unset, known, unset, unset], np.int64)
     end = np.array([known, unset, unset, unset], np.int64)
     export = np.array([MISSING, MISSING, known, unset], np.int64)
-    none, faults = np.empty(0, np.bool_), np.zeros(4, np.uint16)
-    got_start, got_end, findings = settled_times(start, end, export, none, none, faults)
+    none, untold, faults = np.empty(0, np.bool_), np.empty(0, np.int64), np.zeros(4, np.uint16)
+    got_start, got_end, findings = settled_times(start, end, export, untold, none, none, faults)
     assert got_start[:3].tolist() == got_end[:3].tolist() == [known] * 3
     assert faults.tolist() == [0, 0, 0, 1 << REJECT_REASONS.index("no_time")]
     assert dict(findings)["time fallback"].tolist() == [True, True, True, False]
