@@ -35,6 +35,7 @@ from pydantic_core import PydanticCustomError
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
 from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, parse_protocol
 from v6share.schemas.text.csv_files import CsvColumns, empty_columns
+from v6share.schemas.text.host_names import host_pattern
 from v6share.schemas.text.wording import did_you_mean, found, mistake
 
 PREFIX_COLUMNS: Final = CsvColumns(("prefix", "region", "network"))
@@ -226,6 +227,14 @@ def _canonical_exporter(name: str) -> str:
     return str(mapped or address)
 
 
+def _parse_server_name(name: str) -> str:
+    """The name as those of flows are written; ``*.`` may lead."""
+    try:
+        return host_pattern(name)
+    except ValueError as error:
+        raise mistake(f"found {found(name)}, which is no host name; {error}") from None
+
+
 def _parse_app_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -236,7 +245,7 @@ ProductId = Annotated[Text, _not_reserved(UNCLASSIFIED)]
 NetworkId = Annotated[Text, _not_reserved(UNKNOWN)]
 Region = Annotated[Text, _not_reserved(UNKNOWN)]
 Vantage = Annotated[Text, _not_reserved(UNLISTED)]
-ServerName = Annotated[Text, AfterValidator(lambda name: name.lower().rstrip("."))]
+ServerName = Annotated[Text, AfterValidator(_parse_server_name)]
 MaybeText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
 MaybeDay = Annotated[date | None, BeforeValidator(_parse_day)]
 CellBoolean = Annotated[bool, BeforeValidator(_parse_cell_boolean)]
@@ -263,7 +272,8 @@ class Match(Declared):
     """Conditions that must all hold for one side of a flow and for the flow itself.
 
     ports: inclusive ranges, ascending, disjoint; empty = any. protocols: numbers; empty = any.
-    server_name: lower case. product, region: what the match stands for, not conditions.
+    server_name: as flows' names are written, in lower case and IDNA in ASCII. product, region: what
+    the match stands for, not conditions.
     shared: the prefix serves many apps, so it never decides by itself.
     """
 

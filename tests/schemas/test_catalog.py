@@ -33,6 +33,7 @@ from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import Kpi, Run, Sampling, Settings, Time, parse_settings
+from v6share.schemas.text.host_names import host_of
 
 APPS = """\
 # apps
@@ -207,6 +208,47 @@ def test_what_is_no_port(port: str) -> None:
 def test_protocols(protocol: str, numbers: tuple[int, ...]) -> None:
     c = catalog(**changed("apps.toml", '"TCP"', protocol))
     assert c.apps[0].matches[0].protocols == numbers
+
+
+NAMES = [
+    ("*.bücher.example", "*.xn--bcher-kva.example"),
+    ("Café.Example.", "xn--caf-dma.example"),
+    ("xn--caf-dma.example", "xn--caf-dma.example"),
+    ("_http.shop---1.example", "_http.shop---1.example"),
+    ("intranet", "intranet"),
+    ("2001:db8::1", "2001:db8::1"),
+]
+
+
+@pytest.mark.parametrize(("written", "name"), NAMES)
+def test_server_names_are_written_as_those_of_flows(written: str, name: str) -> None:
+    match = catalog(**changed("apps.toml", "Video.Example.COM.", written)).apps[1].matches[0]
+    assert match.server_name == name
+    assert host_of(written) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("https://shop.example.com/", 'write "shop.example.com"'),
+        ("shop.example.com/cart", 'write "shop.example.com"'),
+        ("shop.example.com:443", 'write "shop.example.com" and port = 443'),
+        ("https://*.Bücher.example:8443/", 'write "*.xn--bcher-kva.example" and port = 8443'),
+        (".example.com", 'write "*.example.com"'),
+        ("shop.*.com", 'a * stands at the beginning alone, as in "*.example.com"'),
+        ("*", 'a * stands at the beginning alone, as in "*.example.com"'),
+        ("shop example.com", 'expected the name of a host, such as "www.example.com"'),
+        ("shop..example", 'expected the name of a host, such as "www.example.com"'),
+        ("é" * 70, 'expected the name of a host, such as "www.example.com"'),
+    ],
+)
+def test_what_no_host_is_called_is_no_server_name(written: str, said: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        catalog(**changed("apps.toml", "Video.Example.COM.", written))
+    assert str(caught.value) == (
+        f'apps.toml:16: app[1].match[0].server_name: found "{written}", which is no host name; '
+        f"{said}"
+    )
 
 
 MISTAKES = [
