@@ -217,7 +217,7 @@ def _not_reserved(*words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _canonical_exporter(name: str) -> str:
+def canonical_exporter(name: str) -> str:
     """An address in its shortest form, so that one exporter has one name; other text as it is."""
     try:
         address = ip_address(name)
@@ -357,7 +357,7 @@ class Exporter(Declared):
     anew; used where a record does not tell.
     """
 
-    exporter: Annotated[Text, AfterValidator(_canonical_exporter)]
+    exporter: Annotated[Text, AfterValidator(canonical_exporter)]
     vantage: Vantage
     role: str = ""
     sampling_interval: Annotated[

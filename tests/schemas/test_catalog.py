@@ -435,6 +435,39 @@ def test_a_mistake_is_named_with_its_place(file: str, old: str, new: str, said: 
     assert [one for one in messages if one.startswith(f"{file}:") and said in one], messages
 
 
+HIDDEN = [
+    # What is wrong by itself, and what is wrong with the same row beside others.
+    ("apps.toml", '"8000-8010"', "99999", 'id = "video"', 'id = "shop"', "app[1].id"),
+    ("apps.toml", '"8000-8010"', "99999", 'product = "lb"', 'product = "bl"', "app[0].product"),
+    ("apps.toml", "64500", "0", '"store"', '"stroe"', "app[1].match[1].product"),
+    ("products.toml", "true", "1", 'id = "store"', 'id = "lb"', "product[1].id"),
+    ("networks.csv", "30", "33", "fix,", "mob,", "network"),
+    ("exporters.csv", ",core,", ",,", "r2,", "2001:DB8:0::1,", "exporter"),
+    ("endpoints.csv", "2026-01-01", "2026-13-01", "shop,", "shp,", "app"),
+    ("endpoints.csv", "2026-01-01", "2026-13-01", ",lb,", ",bl,", "product"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "2001:db8::/32", "foo", "prefix"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "db8::/32", "db8::1/32", "prefix"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "us,fix", "us,fxi", "network"),
+    ("targets.toml", "0.9", "90", '"video"', '"vidoe"', "stage3.ranking[0]"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "other", "wrong", "key"), HIDDEN)
+def test_no_mistake_hides_another_one(
+    file: str, old: str, new: str, other: str, wrong: str, key: str
+) -> None:
+    assert key not in keys_of(file, TEXTS[file].replace(old, new, 1))
+    found = keys_of(file, TEXTS[file].replace(other, wrong, 1).replace(old, new, 1))
+    assert (key in found, len(found)) == (True, 2)
+
+
+def keys_of(file: str, text: str) -> list[str]:
+    """The keys of the mistakes of a file that has this text."""
+    with pytest.raises(CatalogError) as caught:
+        catalog(**{file.replace(".", "_"): text})
+    return [one.key for one in caught.value.each if one.file == file]
+
+
 def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
     with pytest.raises(CatalogError) as raised:
         catalog(
@@ -452,6 +485,7 @@ def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
         )
     said = [(one.file, one.line, one.key) for one in raised.value.each]
     assert said == [
+        ("apps.toml", 5, "app[0].product"),
         ("apps.toml", 7, "app[0].match[0].prot"),
         ("apps.toml", 11, "app[1].name"),
         ("products.toml", 4, "product[0].core"),
@@ -468,9 +502,11 @@ def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
         ("endpoints.csv", 4, "app"),
         ("endpoints.csv", 5, ""),
         ("endpoints.csv", 6, "planned_on"),
+        ("endpoints.csv", 6, "product"),
         ("transition.toml", 1, "nat64[0]"),
         ("transition.toml", 2, "nat64_pool_v4[0]"),
         ("targets.toml", 4, "stage3.share"),
+        ("targets.toml", 5, "stage3.ranking[0]"),
     ]
     assert str(raised.value) == "\n".join(map(str, raised.value.each))
 
@@ -520,13 +556,13 @@ def test_of_many_mistakes_the_first_hundred_are_said_and_how_many_more() -> None
     rows = "".join(f"10.{i >> 8}.{i & 255}.1/24,eu,mob\n" for i in range(1234))
     error = _refusal(TEXTS | {"prefixes.csv": f"prefix,region,network\n{rows}\n,eu\n"})
     assert error is not None
-    assert str(error).endswith(
-        "prefixes.csv:1237: found 2 cells, expected 3 (prefix,region,network)"
-    )
+    cells = "prefixes.csv:1237: found 2 cells, expected 3 (prefix,region,network)"
+    assert str(error.each[-2]) == cells
+    assert str(error.each[-1]) == "prefixes.csv: 1,135 more mistakes like these"
     error = _refusal(TEXTS | {"exporters.csv": EXPORTERS.split("\n")[0] + "\nr,,,,,,\n" * 1234})
     assert error is not None
     assert len(error.each) == 101
-    assert str(error.each[-1]) == "exporters.csv: 1,134 more mistakes like these"
+    assert str(error.each[-1]) == "exporters.csv: 2,367 more mistakes like these"
 
 
 @pytest.mark.parametrize("file", CATALOG_FILES)
