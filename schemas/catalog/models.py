@@ -33,7 +33,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
-from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, parse_protocol
+from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, WITHOUT_PORTS, parse_protocol
 from v6share.schemas.text.csv_files import CsvColumns, empty_columns
 from v6share.schemas.text.host_names import host_pattern
 from v6share.schemas.text.wording import did_you_mean, found, mistake
@@ -298,6 +298,11 @@ class Match(Declared):
         if not named and self.prefix is None and not self.protocols and self.asn is None:
             keys = "prefix, port, protocol, server_name, asn, app_name or app_id"
             raise mistake(f"a match without a condition would take every flow; add {keys}")
+        if self.ports and self.protocols and WITHOUT_PORTS.issuperset(self.protocols):
+            raise mistake(
+                "found a port, and no protocol that has ports, so no flow fits; leave out port, or "
+                'name a protocol such as "tcp"'
+            )
         if self.shared and self.prefix is None:
             raise mistake("shared = true says something of a prefix, and there is no prefix")
         if self.shared and not named:

@@ -206,7 +206,8 @@ def test_what_is_no_port(port: str) -> None:
     [('["udp", "tcp", 6]', (6, 17)), ('"IPv6-ICMP"', (58,)), ("0", (0,)), ('"ipip"', (4,))],
 )
 def test_protocols(protocol: str, numbers: tuple[int, ...]) -> None:
-    c = catalog(**changed("apps.toml", '"TCP"', protocol))
+    plain = 'port = [443, "8000-8010"], protocol = "TCP"'
+    c = catalog(**changed("apps.toml", plain, f"protocol = {protocol}"))
     assert c.apps[0].matches[0].protocols == numbers
 
 
@@ -251,6 +252,10 @@ def test_what_no_host_is_called_is_no_server_name(written: str, said: str) -> No
     )
 
 
+def test_a_port_beside_protocols_of_which_one_has_ports_is_right() -> None:
+    assert catalog(**changed("apps.toml", '"TCP"', '["icmp", "tcp"]'))
+
+
 MISTAKES = [
     # keys, ids and types of TOML files
     ("apps.toml", "asn", "ans", 'apps.toml:17: app[1].match[1].ans: unknown key; did you mean "'),
@@ -286,6 +291,7 @@ MISTAKES = [
         "198.51.100/24",
         ':7: app[0].match[0].prefix: found "198.51.1',
     ),
+    ("apps.toml", '"TCP"', '["icmp", "gre"]', ":7: app[0].match[0]: found a port, and no protocol"),
     # broken TOML
     (
         "apps.toml",

@@ -460,3 +460,27 @@ def test_prefixes_without_a_length() -> None:
         f"prefixes.csv:3: prefix: {alone('10.1.0.0', 32, ' (and 1 more row)')}",
         f"transition.toml:1: srv6_locators[0]: {alone('2001:db8:1::', 128)}",
     ]
+
+
+# --- networks and exporters ---------------------------------------------------------------------
+
+
+def test_networks_that_are_spelt_in_two_ways_or_have_no_prefix() -> None:
+    rows = "mobile-one,mobile,,\nMobile One,mobile,,\nmobile-two,mobile,,\n"
+    prefixes = "".join(f"10.{i}.0.0/16,eu-west,{n}\n" for i, n in enumerate(("one", "mobile-one")))
+    without = "which no row of prefixes.csv names, so no flow is of it"
+    assert told(
+        networks=FILES["networks.csv"] + rows, prefixes=f"prefix,region,network\n{prefixes}"
+    ) == [
+        'networks.csv:4: network: found "Mobile One", and "mobile-one" in line 3; are these one '
+        "network?",
+        f'networks.csv:4: network: found "Mobile One", {without}',
+        f'networks.csv:5: network: found "mobile-two", {without}',
+    ]
+
+
+def test_a_sampling_interval_over_the_limit() -> None:
+    rows = FILES["exporters.csv"].replace("edge,,,", "edge,,100001,").replace("core,,,", "core,,1,")
+    said = "exporters.csv:2: sampling_interval: found 100001, over [sampling] max_interval, which"
+    assert told(exporters=rows) == [f"{said} is 100000; is it 1 in 100001 packets?"]
+    assert told("[sampling]\nmax_interval = 100001\n", exporters=rows) == []

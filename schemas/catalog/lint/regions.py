@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from v6share.schemas.catalog.lint.places import Places
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.wording import did_you_mean, is_one_slip, nearest
+from v6share.schemas.text.wording import did_you_mean, is_one_slip, letters_of, nearest
 
 # The files that name regions; of two spellings the one in the first file is the right one.
 _FILES: Final = ("prefixes.csv", "apps.toml", "endpoints.csv")
@@ -56,7 +56,7 @@ def regions_spelt_twice(places: Places, catalog: Catalog) -> Iterator[CatalogErr
     of_others: list[list[str]] = [[] for _ in _FILES]
     for region in ranked:
         first = said[region][0]
-        right = by_letters.setdefault(_letters(region), region)
+        right = by_letters.setdefault(letters_of(region), region)
         if right == region and len(said[region]) == 1:
             near = (other for other in of_others[first.file] if is_one_slip(region, other))
             right = next(near, region)
@@ -83,10 +83,6 @@ def _regions(catalog: Catalog) -> Mapping[str, Sequence[_Said]]:
     for i, endpoint in enumerate(catalog.endpoints):
         said[endpoint.region].setdefault(2, _Said(2, (i,)))
     return {region: tuple(files.values()) for region, files in said.items()}
-
-
-def _letters(region: str) -> str:
-    return "".join(c for c in region.casefold() if c.isalnum())
 
 
 def _error(
