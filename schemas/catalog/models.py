@@ -54,6 +54,7 @@ _MAX_AS: Final = 2**32 - 1
 _PORT_RANGE: Final = re.compile(r"(\d+)\s*-\s*(\d+)", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER: Final = re.compile(r"\d+", re.ASCII)
+_AS_NUMBER: Final = re.compile(r"(?:AS[N ]?\s*)?([1-9]\d{0,9})", re.ASCII | re.IGNORECASE)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 # RFC 6052, 2.2: the only lengths at which the place of the embedded IPv4 address is defined.
 _NAT64_LENGTHS: Final = (32, 40, 48, 56, 64, 96)
@@ -235,6 +236,15 @@ def _parse_server_name(name: str) -> str:
         raise mistake(f"found {found(name)}, which is no host name; {error}") from None
 
 
+def _plain_as_number(value: Any) -> Any:
+    """An AS number is a number; its usual spellings in text are answered with it."""
+    if isinstance(value, str):
+        spelt = _AS_NUMBER.fullmatch(value.strip())
+        write = f"write {spelt[1]}" if spelt else "expected a whole number, such as 64500"
+        raise mistake(f"found {found(value)}; {write}")
+    return value
+
+
 def _parse_app_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -285,7 +295,9 @@ class Match(Declared):
         (), alias="protocol"
     )
     server_name: ServerName | None = None
-    asn: Annotated[StrictInt, Field(ge=1, le=_MAX_AS)] | None = None
+    asn: Annotated[
+        Annotated[StrictInt, Field(ge=1, le=_MAX_AS)] | None, BeforeValidator(_plain_as_number)
+    ] = None
     app_name: Text | None = None
     app_id: Annotated[Text | None, BeforeValidator(_parse_app_id)] = None
     product: ProductId | None = None

@@ -271,6 +271,9 @@ MISTAKES = [
     ("apps.toml", '"store"', '"stroe"', ':17: app[1].match[1].product: found "stroe", which is'),
     ("apps.toml", "shared = true", 'shared = "yes"', ':16: app[1].match[0].shared: found "yes", e'),
     ("apps.toml", "64500", "0", "apps.toml:17: app[1].match[1].asn: found 0, expected at least 1"),
+    ("apps.toml", "64500", '"AS64500"', 'match[1].asn: found "AS64500"; write 64500'),
+    ("apps.toml", "64500", '"64500"', 'match[1].asn: found "64500"; write 64500'),
+    ("apps.toml", "64500", '"Carrier"', 'asn: found "Carrier"; expected a whole number, such as'),
     ("apps.toml", '"TCP"', '"tpc"', 'number (0 to 255); did you mean "tcp"?'),
     ("apps.toml", '"TCP"', "256", "apps.toml:7: app[0].match[0].protocol: found 256, expected a"),
     # matches
