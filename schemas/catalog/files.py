@@ -35,6 +35,8 @@ CATALOG_FILES: Final = (
     "transition.toml",
     "targets.toml",
 )
+# Tables of which there may be several.
+_LISTS: Final = ("app", "app.match", "product")
 
 Row = TypeVar("Row", bound=Declared)
 Place = TypeVar("Place")
@@ -70,7 +72,7 @@ class Reader:
         if file not in self.texts and self._is_misspelt(file):
             return None
         with self.mistakes.gathered():
-            return read_toml(file, self.texts.get(file, b""))
+            return read_toml(file, self.texts.get(file, b""), _LISTS)
         return None
 
     def model(self, file: TomlText | None, model: type[Row]) -> Row:
