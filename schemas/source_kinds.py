@@ -36,8 +36,9 @@ FORM_MEANINGS: Final = {
     "a column to add (in `base_unit`, else `ms`), as a boot time to an uptime; with `before = "
     "true` the value is taken from it, as a difference from the time of export. 0 and "
     "`0000-00-00 ...` are missing",
-    Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Either one column, or one "
-    "for each family",
+    Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Of text, spaces, brackets, "
+    "a zone, `/32` or `/128`, and a port behind IPv4 or brackets are taken off. Either one column, "
+    "or one for each family",
     Form.FAMILY: "`{ column, v4 = [...], v6 = [...] }`: the values that tell the IP version",
     Form.NUMBER: "whole numbers, also as text. `names = { DROPPED = 128 }` reads a text as a "
     'number, `prefixes` by how it begins; `thousands = ","` reads `1,234` (also `.`, a space or '

@@ -35,7 +35,7 @@ from pydantic_core import PydanticCustomError
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
 from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, WITHOUT_PORTS, parse_protocol
 from v6share.schemas.text.csv_files import CsvColumns, empty_columns
-from v6share.schemas.text.host_names import host_pattern
+from v6share.schemas.text.host_names import bare_address, host_pattern
 from v6share.schemas.text.wording import did_you_mean, found, mistake
 
 PREFIX_COLUMNS: Final = CsvColumns(("prefix", "region", "network"))
@@ -221,7 +221,7 @@ def _not_reserved(*words: str) -> AfterValidator:
 def canonical_exporter(name: str) -> str:
     """An address in its shortest form, so that one exporter has one name; other text as it is."""
     try:
-        address = ip_address(name)
+        address = ip_address(bare_address(name))
     except ValueError:
         return name
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -6,11 +6,17 @@ ASCII (IDNA, RFC 3490). What cannot be read so stays as it is, in lower case.
 
 import re
 from ipaddress import ip_address
+from string import whitespace
 from typing import Final
 from urllib.parse import urlsplit
 
 _LABELS: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LONGEST: Final = 253
+# An address with all that may stand around it.
+_LONGEST_WITH_MORE: Final = 128
+_IN_BRACKETS: Final = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5}|(/[0-9]+))?")
+_IPV4_AND_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}")
+_WITH_ZONE: Final = re.compile(r"([^%/]*:[^%/]*)%[^%/]+")
 _PORT: Final = re.compile(r":(\d+)/?$", re.ASCII)
 
 
@@ -68,8 +74,24 @@ def _is_host(name: str) -> bool:
 
 
 def bare_address(text: str) -> str:
-    """The address in a text: without brackets, a zone, or the length of a prefix of one host."""
-    text = text.strip().removeprefix("[").removesuffix("]")
-    text, _, _ = text.partition("%")
-    length = "/128" if ":" in text else "/32"
-    return text.removesuffix(length)
+    """The address in a text: without spaces, brackets, port, zone, or length of one address.
+
+    ``[2001:db8::1]:443``, ``192.0.2.1:2055``, ``fe80::1%eth0``, ``192.0.2.1/32``. A port is one
+    behind brackets or IPv4 alone, and with another length the text is a network; what is none of
+    this stays as it is. The kernels for flows read by the same rules.
+    """
+    bare = text.strip(whitespace)
+    if len(bare) > _LONGEST_WITH_MORE:
+        return text
+    in_brackets, with_port = _IN_BRACKETS.fullmatch(bare), _IPV4_AND_PORT.fullmatch(bare)
+    if in_brackets and in_brackets[2] in (None, _host_length(in_brackets[1])):
+        bare = in_brackets[1]
+    elif with_port:
+        return with_port[1]
+    bare = bare.removesuffix(_host_length(bare))
+    with_zone = _WITH_ZONE.fullmatch(bare)
+    return with_zone[1] if with_zone else bare
+
+
+def _host_length(address: str) -> str:
+    return "/128" if ":" in address else "/32"
