@@ -113,13 +113,11 @@ class Reader:
         """The rows of a CSV file. key: the column of their ids."""
         if file not in self.texts:
             return Part([], [], None if self._is_misspelt(file) else frozenset())
-        before = self.mistakes.count
         try:
-            found = read_rows(file, self.texts[file], columns, self.mistakes)
+            found, others = read_rows(file, self.texts[file], columns, self.mistakes)
         except CatalogError as error:
             self.mistakes.add(error)
             return Part([], [], None)
-        is_whole = self.mistakes.count == before
         rows: list[tuple[CsvRow, Row]] = []
         for row in found:
             try:
@@ -127,7 +125,8 @@ class Reader:
             except ValidationError as error:
                 for path, problem in mistakes_in(error, known_keys(model)):
                     self.mistakes.add(row.error(".".join(map(str, path)), problem))
-        names = frozenset(row.cells[key] for row in found) if is_whole else None
+        # Of a row with too few cells nobody knows which one is its id.
+        names = None if others is None else others.union(row.cells[key] for row in found)
         return Part(rows, [(row, row.cells) for row in found], names)
 
     def prefixes(self) -> pa.Table:

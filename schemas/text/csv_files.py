@@ -65,25 +65,31 @@ def read_csv(file: str, data: bytes, columns: CsvColumns) -> list[CsvRow]:
     and for each row with more or fewer cells than the header.
     """
     mistakes = Mistakes()
-    rows = read_rows(file, data, columns, mistakes)
+    rows, _ = read_rows(file, data, columns, mistakes)
     mistakes.refuse()
     return rows
 
 
-def read_rows(file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes) -> list[CsvRow]:
-    """As ``read_csv``, where rows that are wrong are noted and left out.
+def read_rows(
+    file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes
+) -> tuple[list[CsvRow], frozenset[str] | None]:
+    """As ``read_csv``, where rows that are wrong are noted and left out; and the cells of those.
 
+    Nobody knows of which column these are; None where nobody knows where the next row begins.
     Raises CatalogError for text and columns: then nothing is known of any row.
     """
     rows = _rows(file, decode(file, data))
     header = _checked_header(file, rows, columns)
-    found = []
-    # What is no CSV ends the reading: nobody knows where the next row begins.
+    found: list[CsvRow] = []
+    others: set[str] = set()
     with mistakes.gathered():
         for line, cells in rows:
+            if len(cells) != len(header):
+                others.update(filter(None, cells))
             with mistakes.gathered():
                 found.append(_row(file, line, header, cells))
-    return found
+        return found, frozenset(others)
+    return found, None
 
 
 def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:

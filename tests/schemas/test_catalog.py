@@ -470,6 +470,20 @@ def test_no_mistake_hides_another_one(
     assert (key in found, len(found)) == (True, 2)
 
 
+def test_of_a_row_with_too_few_cells_any_may_be_the_name() -> None:
+    networks, prefixes = NETWORKS.replace("fix,fixed,", "fixed,fix,,"), PREFIXES + "::/0,us,fxi\n"
+    with pytest.raises(CatalogError) as caught:
+        catalog(networks_csv=networks, prefixes_csv=prefixes)
+    assert [(one.file, one.line) for one in caught.value.each] == [
+        ("prefixes.csv", 4),
+        ("networks.csv", 3),
+    ]
+    open_quote = NETWORKS.replace("fix,", '"fix,')
+    with pytest.raises(CatalogError) as caught:
+        catalog(networks_csv=open_quote, prefixes_csv=prefixes)
+    assert [one.file for one in caught.value.each] == ["networks.csv"]
+
+
 def keys_of(file: str, text: str) -> list[str]:
     """The keys of the mistakes of a file that has this text."""
     with pytest.raises(CatalogError) as caught:
