@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from v6share.pipelines.kernels.aggregate.accumulator import Accumulator
+from v6share.pipelines.kernels.aggregate.fragment_tables import refuse_beyond_range
 from v6share.pipelines.kernels.aggregate.scale_counters import COUNTED
 from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.decide import TO_CLIENT, TO_SERVICE
@@ -56,7 +57,10 @@ class Destinations:
         ]
 
     def add(self, batch: FlowBatch) -> None:
-        """Add some flows, as a run would count them."""
+        """Add some flows, as a run would count them.
+
+        Raises InputRefused, and adds nothing, where sums of 64 bits could wrap.
+        """
         if batch.rows == 0:
             return
         rules = self._plan.rules
@@ -73,7 +77,9 @@ class Destinations:
             & np.isin(decisions.ip_class, _NATIVE)
             & self._counts[vantage]
         )
-        self.total += sum(measures.octets[unclassified].tolist())
+        total = self.total + sum(measures.octets[unclassified].tolist())
+        refuse_beyond_range(total)
+        self.total = total
         to_client = decisions.direction == TO_CLIENT
         port = np.where(to_client, batch.src_port, batch.dst_port)
         told: Bool = unclassified & (to_client | (decisions.direction == TO_SERVICE))

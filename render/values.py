@@ -16,6 +16,8 @@ _HASHES: Final = ("catalog_version", "input_id")
 _HASH_SHOWN: Final = 12
 _COMMAND_SHOWN: Final = 60
 _PREFIXES: Final = ("", "k", "M", "G", "T", "P", "E", "Z")
+# Columns whose numbers are names of things, and are no quantities.
+_NAMING: Final = frozenset(("asn", "line", "port"))
 _MOST_DIGITS: Final = 9
 
 
@@ -99,7 +101,7 @@ def _number_for_people(
             return points_for_people(value)
         case "bytes":
             return bytes_for_people(value)
-    if "port" in name.split("_"):
+    if not _NAMING.isdisjoint(name.split("_")):
         return str(value)
     if value == int(value):
         return f"{int(value):,}"

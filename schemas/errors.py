@@ -68,16 +68,21 @@ class Mistakes:
     """Gathers mistakes while files are read, so that all of them are said in one go.
 
     Of each file the first hundred are kept, and how many more there are: a wrong column makes as
-    many as there are rows.
+    many as there are rows. Of one key in one line the first one is noted: others follow from it.
     """
 
     def __init__(self) -> None:
         self.found: list[CatalogError] = []
         self._of_file: Counter[str] = Counter()
+        self._places: set[tuple[str, int | None, str]] = set()
 
     def add(self, *errors: CatalogError) -> None:
         """Note mistakes, each by itself."""
         for one in (one for error in errors for one in error.each):
+            place = (one.file, one.line, one.key)
+            if one.key and place in self._places:
+                continue
+            self._places.add(place)
             self._of_file[one.file] += 1
             if self._of_file[one.file] <= _MOST_OF_FILE:
                 self.found.append(one)

@@ -87,6 +87,8 @@ PROTOCOL_NUMBERS: Final[dict[str, int]] = {
     "nsh": 145,
 }
 MAX_PROTOCOL: Final = 255
+# ICMP carries type and code where others have ports; GRE and IP in IP carry nothing there.
+WITHOUT_PORTS: Final = frozenset((1, 4, 41, 47, 58))
 _MOST_DIGITS: Final = 3
 
 

@@ -36,9 +36,10 @@ FORM_MEANINGS: Final = {
     "a column to add (in `base_unit`, else `ms`), as a boot time to an uptime; with `before = "
     "true` the value is taken from it, as a difference from the time of export. 0 and "
     "`0000-00-00 ...` are missing",
-    Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Either one column, or one "
-    'for each family. `family = "v4"`: the column holds IPv4 alone, so 4 bytes of it are never the '
-    "rest of a longer address",
+    Form.ADDRESS: "text, 4 or 16 bytes, v4-mapped, or integers (IPv4). Of text, spaces, brackets, "
+    "a zone, `/32` or `/128`, and a port behind IPv4 or brackets are taken off. Either one column, "
+    'or one for each family. `family = "v4"`: the column holds IPv4 alone, so 4 bytes of it are '
+    "never the rest of a longer address",
     Form.FAMILY: "`{ column, v4 = [...], v6 = [...] }`: the values that tell the IP version. "
     "`weak = true`: they are often wrong, so they decide nothing where there are addresses",
     Form.NUMBER: "whole numbers, also as text. `names = { DROPPED = 128 }` reads a text as a "

@@ -32,11 +32,10 @@ from v6share.warehouse.remedies import what_publishes
 from v6share.workspace import storage
 from v6share.workspace.catalog_files import read_catalog
 from v6share.workspace.client_key import key_id, read_client_key
-from v6share.workspace.configured import configure
+from v6share.workspace.configured import configure, read_settings_first
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
 from v6share.workspace.paths import Workspace
-from v6share.workspace.settings_file import read_settings
 
 _REPAIR: Final = "`v6share doctor --repair` mends it, and loses nothing"
 
@@ -74,7 +73,7 @@ def _look(workspace: Workspace) -> list[Finding]:
 
 def _settings(workspace: Workspace) -> Finding:
     try:
-        read_settings(workspace)
+        read_settings_first(workspace)
         read_catalog(workspace)
         read_suites(workspace)
     except UserError as error:

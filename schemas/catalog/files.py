@@ -3,10 +3,10 @@
 What one file says of another is judged in ``references``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +35,8 @@ CATALOG_FILES: Final = (
     "transition.toml",
     "targets.toml",
 )
+# Tables of which there may be several.
+_LISTS: Final = ("app", "app.match", "product")
 
 Row = TypeVar("Row", bound=Declared)
 Place = TypeVar("Place")
@@ -44,10 +46,12 @@ Place = TypeVar("Place")
 class Part(Generic[Place, Row]):
     """What could be read of a file. rows: those that are right, each with its place in the file.
 
-    names: the ids of all rows, right or wrong; None where nobody can tell: then no name is unknown.
+    written: all rows as they are written, right or wrong, with their places. names: the ids of all
+    rows; None where nobody can tell: then no name is unknown.
     """
 
     rows: list[tuple[Place, Row]]
+    written: Sequence[tuple[Place, Mapping[str, Any]]]
     names: frozenset[str] | None
 
     @property
@@ -68,7 +72,7 @@ class Reader:
         if file not in self.texts and self._is_misspelt(file):
             return None
         with self.mistakes.gathered():
-            return read_toml(file, self.texts.get(file, b""))
+            return read_toml(file, self.texts.get(file, b""), _LISTS)
         return None
 
     def model(self, file: TomlText | None, model: type[Row]) -> Row:
@@ -85,13 +89,13 @@ class Reader:
         whole: the model of the file, with one field, whose key in the file is ``key``.
         """
         if file is None:
-            return Part([], None)
+            return Part([], [], None)
         found = file.values.get(key, [])
         tables = found if isinstance(found, list) else [found]
-        ids = [table.get("id") if isinstance(table, dict) else None for table in tables]
+        written = [(i, table) for i, table in enumerate(tables) if isinstance(table, dict)]
         try:
             ((_, rows),) = file.validate(whole)
-            return Part(list(enumerate(rows)), frozenset(row.id for row in rows))
+            return Part(list(enumerate(rows)), written, frozenset(row.id for row in rows))
         except CatalogError as error:
             self.mistakes.add(error)
         right: list[tuple[int, Row]] = []
@@ -99,21 +103,21 @@ class Reader:
             with suppress(ValidationError):
                 right.append((position, model.model_validate(table, by_alias=True, by_name=False)))
         # Under a misspelt key, or where an id is none, there are ids that nobody knows of.
+        ids = [table.get("id") for _, table in written]
         texts = frozenset(name.strip() for name in ids if isinstance(name, str))
         is_known = file.values.keys() <= {key} and isinstance(found, list)
-        return Part(right, texts if is_known and all(isinstance(n, str) for n in ids) else None)
+        is_known &= len(ids) == len(tables) and all(isinstance(name, str) for name in ids)
+        return Part(right, written, texts if is_known else None)
 
     def csv(self, file: str, columns: CsvColumns, model: type[Row], key: str) -> Part[CsvRow, Row]:
         """The rows of a CSV file. key: the column of their ids."""
         if file not in self.texts:
-            return Part([], None if self._is_misspelt(file) else frozenset())
-        before = self.mistakes.count
+            return Part([], [], None if self._is_misspelt(file) else frozenset())
         try:
-            found = read_rows(file, self.texts[file], columns, self.mistakes)
+            found, others = read_rows(file, self.texts[file], columns, self.mistakes)
         except CatalogError as error:
             self.mistakes.add(error)
-            return Part([], None)
-        is_whole = self.mistakes.count == before
+            return Part([], [], None)
         rows: list[tuple[CsvRow, Row]] = []
         for row in found:
             try:
@@ -121,15 +125,18 @@ class Reader:
             except ValidationError as error:
                 for path, problem in mistakes_in(error, known_keys(model)):
                     self.mistakes.add(row.error(".".join(map(str, path)), problem))
-        return Part(rows, frozenset(row.cells[key] for row in found) if is_whole else None)
+        # Of a row with too few cells nobody knows which one is its id.
+        names = None if others is None else others.union(row.cells[key] for row in found)
+        return Part(rows, [(row, row.cells) for row in found], names)
 
     def prefixes(self) -> pa.Table:
-        """The columns of prefixes.csv, without rows where it cannot be read."""
+        """The columns of prefixes.csv: the rows that have all cells, none where nothing is read."""
         if "prefixes.csv" not in self.texts:
             self._is_misspelt("prefixes.csv")
             return empty_columns(PREFIX_COLUMNS)
         try:
-            table = read_columns("prefixes.csv", self.texts["prefixes.csv"], PREFIX_COLUMNS)
+            data = self.texts["prefixes.csv"]
+            table = read_columns("prefixes.csv", data, PREFIX_COLUMNS, self.mistakes)
         except CatalogError as error:
             self.mistakes.add(error)
             return empty_columns(PREFIX_COLUMNS)

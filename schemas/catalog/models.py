@@ -33,8 +33,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from v6share.schemas.aggregates import UNCLASSIFIED, UNKNOWN, UNLISTED
-from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, parse_protocol
+from v6share.schemas.protocols import MAX_PROTOCOL, PROTOCOL_NUMBERS, WITHOUT_PORTS, parse_protocol
 from v6share.schemas.text.csv_files import CsvColumns, empty_columns
+from v6share.schemas.text.host_names import bare_address, host_pattern
 from v6share.schemas.text.wording import did_you_mean, found, mistake
 
 PREFIX_COLUMNS: Final = CsvColumns(("prefix", "region", "network"))
@@ -53,6 +54,7 @@ _MAX_AS: Final = 2**32 - 1
 _PORT_RANGE: Final = re.compile(r"(\d+)\s*-\s*(\d+)", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBER: Final = re.compile(r"\d+", re.ASCII)
+_AS_NUMBER: Final = re.compile(r"(?:AS[N ]?\s*)?([1-9]\d{0,9})", re.ASCII | re.IGNORECASE)
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 # RFC 6052, 2.2: the only lengths at which the place of the embedded IPv4 address is defined.
 _NAT64_LENGTHS: Final = (32, 40, 48, 56, 64, 96)
@@ -216,14 +218,31 @@ def _not_reserved(*words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _canonical_exporter(name: str) -> str:
+def canonical_exporter(name: str) -> str:
     """An address in its shortest form, so that one exporter has one name; other text as it is."""
     try:
-        address = ip_address(name)
+        address = ip_address(bare_address(name))
     except ValueError:
         return name
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+def _parse_server_name(name: str) -> str:
+    """The name as those of flows are written; ``*.`` may lead."""
+    try:
+        return host_pattern(name)
+    except ValueError as error:
+        raise mistake(f"found {found(name)}, which is no host name; {error}") from None
+
+
+def _plain_as_number(value: Any) -> Any:
+    """An AS number is a number; its usual spellings in text are answered with it."""
+    if isinstance(value, str):
+        spelt = _AS_NUMBER.fullmatch(value.strip())
+        write = f"write {spelt[1]}" if spelt else "expected a whole number, such as 64500"
+        raise mistake(f"found {found(value)}; {write}")
+    return value
 
 
 def _parse_app_id(value: Any) -> Any:
@@ -236,7 +255,7 @@ ProductId = Annotated[Text, _not_reserved(UNCLASSIFIED)]
 NetworkId = Annotated[Text, _not_reserved(UNKNOWN)]
 Region = Annotated[Text, _not_reserved(UNKNOWN)]
 Vantage = Annotated[Text, _not_reserved(UNLISTED)]
-ServerName = Annotated[Text, AfterValidator(lambda name: name.lower().rstrip("."))]
+ServerName = Annotated[Text, AfterValidator(_parse_server_name)]
 MaybeText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
 MaybeDay = Annotated[date | None, BeforeValidator(_parse_day)]
 CellBoolean = Annotated[bool, BeforeValidator(_parse_cell_boolean)]
@@ -263,7 +282,8 @@ class Match(Declared):
     """Conditions that must all hold for one side of a flow and for the flow itself.
 
     ports: inclusive ranges, ascending, disjoint; empty = any. protocols: numbers; empty = any.
-    server_name: lower case. product, region: what the match stands for, not conditions.
+    server_name: as flows' names are written, in lower case and IDNA in ASCII. product, region: what
+    the match stands for, not conditions.
     shared: the prefix serves many apps, so it never decides by itself.
     """
 
@@ -275,7 +295,9 @@ class Match(Declared):
         (), alias="protocol"
     )
     server_name: ServerName | None = None
-    asn: Annotated[StrictInt, Field(ge=1, le=_MAX_AS)] | None = None
+    asn: Annotated[
+        Annotated[StrictInt, Field(ge=1, le=_MAX_AS)] | None, BeforeValidator(_plain_as_number)
+    ] = None
     app_name: Text | None = None
     app_id: Annotated[Text | None, BeforeValidator(_parse_app_id)] = None
     product: ProductId | None = None
@@ -288,6 +310,11 @@ class Match(Declared):
         if not named and self.prefix is None and not self.protocols and self.asn is None:
             keys = "prefix, port, protocol, server_name, asn, app_name or app_id"
             raise mistake(f"a match without a condition would take every flow; add {keys}")
+        if self.ports and self.protocols and WITHOUT_PORTS.issuperset(self.protocols):
+            raise mistake(
+                "found a port, and no protocol that has ports, so no flow fits; leave out port, or "
+                'name a protocol such as "tcp"'
+            )
         if self.shared and self.prefix is None:
             raise mistake("shared = true says something of a prefix, and there is no prefix")
         if self.shared and not named:
@@ -347,7 +374,7 @@ class Exporter(Declared):
     anew; used where a record does not tell.
     """
 
-    exporter: Annotated[Text, AfterValidator(_canonical_exporter)]
+    exporter: Annotated[Text, AfterValidator(canonical_exporter)]
     vantage: Vantage
     role: str = ""
     sampling_interval: Annotated[

@@ -66,13 +66,13 @@ def parse_catalog(texts: Mapping[str, bytes]) -> Catalog:
     mistakes.add(
         *references.repeated_ids(products_file, "product", products),
         *references.repeated_ids(apps_file, "app", apps),
-        *references.repeated_rows(networks, "network"),
-        *references.repeated_rows(exporters, "exporter"),
+        *references.repeated_networks(networks),
+        *references.repeated_exporters(exporters),
         *references.repeated_endpoints(endpoints),
         *references.unknown_products(apps_file, apps, products.names),
         *references.unknown_in_endpoints(endpoints, apps.names, products.names),
         *references.unknown_networks(catalog.prefixes, networks.names),
-        *references.unknown_in_ranking(targets_file, catalog.targets.stage3, apps.names),
+        *references.unknown_in_ranking(targets_file, apps.names),
     )
     if mistakes.count:
         # Else who compiles the catalog finds these, in a hundredth of the time.

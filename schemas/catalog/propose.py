@@ -56,7 +56,8 @@ def propose(
     """The apps that would classify most, largest first; ties by id.
 
     Destinations with one AS number and port are one app, so that it has both families; without an
-    AS number each is an app. total: all unclassified bytes. taken: ids that there are.
+    AS number each is an app. What is of no byte is none. total: all unclassified bytes. taken: ids
+    that there are.
     """
     groups: defaultdict[tuple[int, int, Network | None], list[Destination]] = defaultdict(list)
     for one in destinations:
@@ -66,7 +67,7 @@ def propose(
         for group in groups.values()
         if (largest := sorted(group, key=_by_bytes)[:_MOST_PREFIXES])
     ]
-    worth = [one for one in found if one.bytes >= _LEAST_SHARE * total]
+    worth = [one for one in found if one.bytes >= max(_LEAST_SHARE * total, 1)]
     worth.sort(key=lambda one: (-one.bytes, one.id))
     ids = set(taken)
     numbered: list[Proposal] = []

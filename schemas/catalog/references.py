@@ -4,9 +4,9 @@ Each function gives the mistakes that it finds. Where the names of a file are no
 could not be read, none of them is called unknown.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from v6share.schemas.catalog.models import (
     Network,
     Product,
     Stage3,
+    canonical_exporter,
     prefix_problem,
 )
 from v6share.schemas.errors import CatalogError
@@ -35,21 +36,30 @@ def repeated_ids(
 ) -> Iterator[CatalogError]:
     """Ids that stand twice in a TOML file."""
     first: dict[str, int] = {}
-    for position, row in part.rows:
-        if row.id in first and file is not None:
-            problem = f'"{row.id}" is the id of {key}[{first[row.id]}] already; ids are unique'
+    for position, table in part.written:
+        name = _text(table.get("id"))
+        if name and name in first and file is not None:
+            problem = f'"{name}" is the id of {key}[{first[name]}] already; ids are unique'
             yield file.error((key, position, "id"), problem)
-        first.setdefault(row.id, position)
+        first.setdefault(name, position)
 
 
-def repeated_rows(
-    part: Part[CsvRow, Network] | Part[CsvRow, Exporter], column: str
-) -> Iterator[CatalogError]:
-    """Rows of a CSV file with the same id."""
+def repeated_networks(networks: Part[CsvRow, Network]) -> Iterator[CatalogError]:
+    """Rows of networks.csv with the same network."""
+    names = ((row, cells["network"]) for row, cells in networks.written)
+    yield from _repeated_rows("network", names)
+
+
+def repeated_exporters(exporters: Part[CsvRow, Exporter]) -> Iterator[CatalogError]:
+    """Rows of exporters.csv with the same exporter, in whatever form its address is written."""
+    names = ((row, canonical_exporter(cells["exporter"])) for row, cells in exporters.written)
+    yield from _repeated_rows("exporter", names)
+
+
+def _repeated_rows(column: str, names: Iterable[tuple[CsvRow, str]]) -> Iterator[CatalogError]:
     first: dict[str, int] = {}
-    for row, model in part.rows:
-        name = getattr(model, column)
-        if name in first:
+    for row, name in names:
+        if name and name in first:
             yield row.error(column, f'"{name}" stands in line {first[name]} already')
         first.setdefault(name, row.line)
 
@@ -57,8 +67,8 @@ def repeated_rows(
 def repeated_endpoints(endpoints: Part[CsvRow, Endpoint]) -> Iterator[CatalogError]:
     """Rows of endpoints.csv about the same endpoint."""
     first: dict[tuple[str, str, str], int] = {}
-    for row, one in endpoints.rows:
-        key = (one.app, one.product, one.region)
+    for row, cells in endpoints.written:
+        key = (cells["app"], cells["product"], cells["region"])
         if key in first:
             yield row.error("", f"this app, product and region stand in line {first[key]} already")
         first.setdefault(key, row.line)
@@ -69,17 +79,22 @@ def unknown_products(
 ) -> Iterator[CatalogError]:
     """Products of apps and matches that products.toml does not name."""
     for path, product in _products_of_apps(apps):
-        if file is not None and products is not None and product not in products:
+        if file is not None and product and products is not None and product not in products:
             yield file.error(path, _unknown("product", product, "products.toml", products))
 
 
 def _products_of_apps(apps: Part[int, App]) -> Iterator[tuple[Path, str]]:
-    for i, app in apps.rows:
-        if app.product is not None:
-            yield ("app", i, "product"), app.product
-        for j, match in enumerate(app.matches):
-            if match.product is not None:
-                yield ("app", i, "match", j, "product"), match.product
+    for i, app in apps.written:
+        yield ("app", i, "product"), _text(app.get("product"))
+        matches = app.get("match")
+        for j, match in enumerate(matches if isinstance(matches, list) else ()):
+            if isinstance(match, dict):
+                yield ("app", i, "match", j, "product"), _text(match.get("product"))
+
+
+def _text(value: Any) -> str:
+    """A text as models have it; empty for what is none, which is a mistake of its own."""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def unknown_in_endpoints(
@@ -94,8 +109,8 @@ def _unknown_in_rows(
     endpoints: Part[CsvRow, Endpoint], column: str, file: str, known: Names
 ) -> Iterator[CatalogError]:
     rows: dict[str, list[CsvRow]] = {}
-    for row, one in endpoints.rows:
-        rows.setdefault(getattr(one, column), []).append(row)
+    for row, cells in endpoints.written:
+        rows.setdefault(cells[column], []).append(row)
     for name, (first, *others) in rows.items():
         if name and known is not None and name not in known:
             more = f" (and in {len(others)} more row{'' if len(others) == 1 else 's'})"
@@ -113,21 +128,21 @@ def unknown_networks(prefixes: pa.Table, networks: Names) -> Iterator[CatalogErr
             yield CatalogError("prefixes.csv", line, "network", problem)
 
 
-def unknown_in_ranking(
-    file: TomlText | None, stage3: Stage3, apps: Names
-) -> Iterator[CatalogError]:
+def unknown_in_ranking(file: TomlText | None, apps: Names) -> Iterator[CatalogError]:
     """Apps of a pinned ranking that apps.toml does not name, and more of them than have room."""
-    if not isinstance(stage3.ranking, tuple) or file is None:
+    stage3 = file.values.get("stage3") if file is not None else None
+    ranking = stage3.get("ranking") if isinstance(stage3, dict) else None
+    if file is None or not isinstance(stage3, dict) or not isinstance(ranking, list):
         return
-    for position, app in enumerate(stage3.ranking):
-        if apps is not None and app not in apps:
+    for position, app in enumerate(ranking):
+        if apps is not None and isinstance(app, str) and app not in apps:
             path = ("stage3", "ranking", position)
             yield file.error(path, _unknown("app", app, "apps.toml", apps))
-    if len(stage3.ranking) > stage3.top_n:
+    top_n = stage3.get("top_n", Stage3().top_n)
+    if isinstance(top_n, int) and 0 < top_n < len(ranking):
         problem = (
-            f"found {len(stage3.ranking)} apps, expected at most top_n, which is {stage3.top_n}; "
-            f'"{stage3.ranking[stage3.top_n]}" is the first too many: raise top_n or shorten the '
-            "list"
+            f"found {len(ranking)} apps, expected at most top_n, which is {top_n}; "
+            f'"{ranking[top_n]}" is the first too many: raise top_n or shorten the list'
         )
         yield file.error(("stage3", "ranking"), problem)
 

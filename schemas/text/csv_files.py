@@ -65,25 +65,31 @@ def read_csv(file: str, data: bytes, columns: CsvColumns) -> list[CsvRow]:
     and for each row with more or fewer cells than the header.
     """
     mistakes = Mistakes()
-    rows = read_rows(file, data, columns, mistakes)
+    rows, _ = read_rows(file, data, columns, mistakes)
     mistakes.refuse()
     return rows
 
 
-def read_rows(file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes) -> list[CsvRow]:
-    """As ``read_csv``, where rows that are wrong are noted and left out.
+def read_rows(
+    file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes
+) -> tuple[list[CsvRow], frozenset[str] | None]:
+    """As ``read_csv``, where rows that are wrong are noted and left out; and the cells of those.
 
+    Nobody knows of which column these are; None where nobody knows where the next row begins.
     Raises CatalogError for text and columns: then nothing is known of any row.
     """
     rows = _rows(file, decode(file, data))
     header = _checked_header(file, rows, columns)
-    found = []
-    # What is no CSV ends the reading: nobody knows where the next row begins.
+    found: list[CsvRow] = []
+    others: set[str] = set()
     with mistakes.gathered():
         for line, cells in rows:
+            if len(cells) != len(header):
+                others.update(filter(None, cells))
             with mistakes.gathered():
                 found.append(_row(file, line, header, cells))
-    return found
+        return found, frozenset(others)
+    return found, None
 
 
 def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:
@@ -91,23 +97,26 @@ def read_header(file: str, data: bytes, columns: CsvColumns) -> list[str]:
     return _checked_header(file, _rows(file, decode(file, data)), columns)
 
 
-def read_columns(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
-    """The required columns as text in an Arrow table, in file order; rules as ``read_csv``.
+def read_columns(file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes) -> pa.Table:
+    """The required columns as text in an Arrow table, in file order; rules as ``read_rows``.
 
     A row's line is ``row_line(table, row)``. Cells may not contain line breaks.
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
     body, skipped, last = _without_skipped(data)
     if b'"' in body or _holds_bare_returns(data):
-        return _read_strictly(file, data, columns)
+        return _read_strictly(file, data, columns, mistakes)
     first = _FIRST_LINE.search(body)
     header_line = row_line(_lines_of(pa.table({}), skipped), -1)
     header = _header(file, first[0] if first else b"", header_line, columns)
     try:
         table = _parse_columns(body, header, columns)
     except pa.ArrowInvalid as error:
-        read_csv(file, data, columns)
-        raise CatalogError(file, None, "", f"not CSV: {error}") from None
+        before = mistakes.count
+        table = _read_strictly(file, data, columns, mistakes)
+        if mistakes.count == before:
+            raise CatalogError(file, None, "", f"not CSV: {error}") from None
+        return table
     _check_all_read(file, table.num_rows, last - len(skipped) - 1)
     return _lines_of(table, skipped)
 
@@ -136,7 +145,7 @@ def _holds_bare_returns(data: bytes) -> bool:
     return behind[-1] == len(octets) or bool((octets[behind] != ord("\n")).any())
 
 
-def _read_strictly(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
+def _read_strictly(file: str, data: bytes, columns: CsvColumns, mistakes: Mistakes) -> pa.Table:
     """``read_columns`` by Python's reader, which takes over thirty times as long."""
     text = decode(file, data)
     rows = _rows(file, text)
@@ -144,8 +153,8 @@ def _read_strictly(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
     _check_header(file, header_line, header, columns)
     places = [header.index(name) for name in columns.required]
     cells_of: list[list[str]] = [[] for _ in places]
-    lines = {header_line}
-    mistakes = Mistakes()
+    lines = [header_line]
+    before = mistakes.count
     with mistakes.gathered():
         for line, cells in rows:
             try:
@@ -157,12 +166,12 @@ def _read_strictly(file: str, data: bytes, columns: CsvColumns) -> pa.Table:
                 continue
             for cells_of_column, place in zip(cells_of, places, strict=True):
                 cells_of_column.append(cells[place])
-            lines.add(line)
-    mistakes.refuse()
-    filled = {i for i, line in enumerate(_lines(text), 1) if line.strip(whitespace)}
-    _check_all_read(file, len(lines), len(filled))
+            lines.append(line)
+    if mistakes.count == before:
+        filled = sum(bool(line.strip(whitespace)) for line in _lines(text))
+        _check_all_read(file, len(lines), filled)
     table = pa.table([pa.array(c, pa.string()) for c in cells_of], names=list(columns.required))
-    return _lines_of(table, sorted(set(range(1, max(filled) + 1)) - filled))
+    return _lines_of(table, sorted(set(range(1, lines[-1])).difference(lines)))
 
 
 def _refuse_line_breaks(file: str, line: int, header: Sequence[str], cells: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -58,14 +59,17 @@ class TomlText:
         return self.error(path, of_brackets(header, problem) or problem)
 
 
-def read_toml(file: str, data: bytes) -> TomlText:
-    """Parse TOML bytes (UTF-8, a byte order mark is tolerated). Raises CatalogError."""
+def read_toml(file: str, data: bytes, lists: Collection[str] = ()) -> TomlText:
+    """Parse TOML bytes (UTF-8, a byte order mark is tolerated). Raises CatalogError.
+
+    lists: names of tables of which there may be several, for the words of mistakes.
+    """
     text = decode(file, data)
     try:
         values = tomllib.loads(text, parse_float=_parse_number)
         _refuse_long(values)
     except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(file, text, str(error)) from None
+        raise _syntax_error(file, text, str(error), lists) from None
     except RecursionError:
         problem = "found lists or tables nested hundreds deep, expected a few levels"
         raise CatalogError(file, None, "", problem) from None
@@ -138,7 +142,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _syntax_error(file: str, text: str, message: str) -> CatalogError:
+def _syntax_error(file: str, text: str, message: str, lists: Collection[str]) -> CatalogError:
     place = _PLACE.search(message)
     if place is None:
         return CatalogError(file, None, "", f"not TOML: {message}")
@@ -147,5 +151,6 @@ def _syntax_error(file: str, text: str, message: str) -> CatalogError:
         int(place[1]) if place[1] else text.rstrip("\n").count("\n") + 1,
         int(place[2]) if place[2] else None,
         message[: place.start()],
+        lists,
     )
     return CatalogError(file, line, "", f"not TOML: {problem}")

@@ -6,16 +6,21 @@ that are not known keep the message and the line of ``tomllib``.
 """
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\[\]]*?)\s*(\]{0,2})\s*(?:#.*)?$")
 _BEHIND_HEADER: Final = re.compile(r"\s*(\[\[?[^\[\]]+\]\]?)\s*([^\s\]#][^#]*)")
 _PAIR: Final = re.compile(r"\s*([\w.\"'-]+)\s*=")
 _LAST_WORD: Final = re.compile(r"[\w.\"'-]+\s*$")
-# Strings, comments, brackets and line ends: all that tells which brackets are open.
+# Strings, comments, brackets, line ends and quotes without an end: all that tells what is open.
 _TOKEN: Final = re.compile(
-    r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]',
+    r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n"\']',
     re.DOTALL,
+)
+# A text that begins with one kind of quote and ends with the other.
+_MIXED_QUOTES: Final = re.compile(
+    r"[=\[,]\s*((?:'([^'\"\n]*)\"|\"([^'\"\n]*)'))(?=\s*[,\]}]|\s+#|\s*$)"
 )
 _BARE: Final = re.compile(r"[^,\]}#\n]+")
 _ODD_QUOTES: Final = "“”„‘’«»`"
@@ -34,7 +39,7 @@ class _Place(NamedTuple):
     """Where ``tomllib`` stopped.
 
     ahead: the rest of the line from there. behind: the line before it. opened: brackets that are
-    open there, each with its line.
+    open there, each with its line. lists: names of tables of which there may be several.
     """
 
     line: int
@@ -42,15 +47,19 @@ class _Place(NamedTuple):
     behind: str
     ahead: str
     opened: tuple[tuple[str, int], ...]
+    lists: Collection[str]
 
 
-def what_to_write(text: str, line: int, column: int | None, message: str) -> tuple[int, str]:
+def what_to_write(
+    text: str, line: int, column: int | None, message: str, lists: Collection[str]
+) -> tuple[int, str]:
     """The line of a slip and what to write there.
 
     line, column, message: as ``tomllib`` gives them, from 1; column None: the end of the text.
+    lists: names of tables of which there may be several.
     """
-    place = _place(text, line, column)
-    for slip in (_of_headers, _of_open_brackets, _of_values, _of_keys):
+    place = _place(text, line, column, lists)
+    for slip in (_of_quotes, _of_headers, _of_open_brackets, _of_values, _of_keys):
         found = slip(text, place, message)
         if found is not None:
             return found
@@ -74,12 +83,12 @@ def of_brackets(header: str, problem: str) -> str | None:
     return None
 
 
-def _place(text: str, line: int, column: int | None) -> _Place:
+def _place(text: str, line: int, column: int | None, lists: Collection[str]) -> _Place:
     lines = text.split("\n")
     whole = lines[line - 1] if line <= len(lines) else ""
     at = len(whole) if column is None else column - 1
     before = "\n".join((*lines[: line - 1], whole[:at]))
-    return _Place(line, whole, whole[:at], whole[at:], _opened(before))
+    return _Place(line, whole, whole[:at], whole[at:], _opened(before), lists)
 
 
 def _opened(text: str) -> tuple[tuple[str, int], ...]:
@@ -98,6 +107,26 @@ def _opened(text: str) -> tuple[tuple[str, int], ...]:
         else:
             line += found.count("\n")
     return tuple(opened)
+
+
+def _of_quotes(text: str, place: _Place, message: str) -> tuple[int, str] | None:
+    """A text that ends with another quote than it begins with, or, at the end of a file, not."""
+    line = min(_line_of_open_quote(text) or place.line, place.line)
+    mixed = _MIXED_QUOTES.search(text.split("\n")[line - 1])
+    if mixed:
+        plain = mixed[2] or mixed[3] or ""
+        return line, f'found {mixed[1]}, whose quotes differ; write "{plain}"'
+    if message == 'Expected "\'"':
+        return line, "a text in quotes begins in this line and does not end there; close it"
+    return None
+
+
+def _line_of_open_quote(text: str) -> int | None:
+    """The first line in which a quote opens a text that does not end there."""
+    for token in _TOKEN.finditer(text):
+        if token[0] in ("'", '"'):
+            return text.count("\n", 0, token.start()) + 1
+    return None
 
 
 def _of_headers(text: str, place: _Place, message: str) -> tuple[int, str] | None:
@@ -131,6 +160,11 @@ def _of_headers(text: str, place: _Place, message: str) -> tuple[int, str] | Non
     if len(same) < 2 or not ones:
         return None
     numbers = " and ".join(str(number) for number, _ in same)
+    if name not in place.lists:
+        return place.line, (
+            f"[{name}] stands in the lines {numbers}; there is one only, so write all its keys "
+            "below the first"
+        )
     return ones[0], (
         f"found [{name}] in one bracket, and {name} stands in the lines {numbers}; where there are "
         f"several, write each as [[{name}]]; where there is one, write all its keys below one "

@@ -47,6 +47,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return by_lower[next((c for c in close if sorted(c) == sorted(word)), close[0])]
 
 
+def letters_of(name: str) -> str:
+    """What is left of a name without case, spaces and signs: ``eu-west`` and ``EU West`` agree."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
 def is_one_slip(one: str, other: str) -> bool:
     """Whether two names differ by one slip of the hand in one word: a letter too many, too few,
     another one, or two that changed places. Upper and lower case are the same.

@@ -105,6 +105,14 @@ def test_doubts_are_listed_and_stop_nothing(
     assert "unlistd" not in err
 
 
+def test_lines_are_numbers_without_separators(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    write(root, v6share="", apps="\n" * 5750 + "[[app]]\nid = 3\n")
+    out = call(capsys, root, "catalog", "check")[1]
+    assert "apps.toml  5752  app[0].id" in out
+
+
 def test_an_empty_catalog_is_no_mistake_and_yet_of_no_use(
     capsys: pytest.CaptureFixture[str], root: Path
 ) -> None:

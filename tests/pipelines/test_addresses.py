@@ -1,6 +1,5 @@
 """Bulk parsing of addresses and prefixes agrees with Python's ``ipaddress``."""
 
-import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address, ip_network
 
 import numpy as np
@@ -20,6 +19,9 @@ from v6share.pipelines.kernels.normalise.addresses import (
     parse_prefixes,
     read_addresses,
 )
+from v6share.pipelines.kernels.normalise.vendor_formats import exporter_reader
+from v6share.schemas.catalog.models import Exporter
+from v6share.schemas.text.host_names import bare_address
 
 MAPPED = 0xFFFF << 32
 
@@ -59,7 +61,7 @@ def corrupted(draw):
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(text)))
         cut = draw(st.integers(0, 2))
-        put = draw(st.text("0123456789abcdefABCDEFg:./ -%é[]", max_size=3))
+        put = draw(st.text("0123456789abcdefABCDEFg:./ -%é[]\t", max_size=3))
         text = text[:at] + put + text[at + cut :]
     return text
 
@@ -68,12 +70,8 @@ def expected(text: str) -> tuple[int, int]:
     """(128 bits, state) by the standard library, once what may stand around it is gone."""
     if text == "":
         return 0, ABSENT
-    in_brackets = re.fullmatch(r"\[(.*)\](:[0-9]{1,5})?", text, re.DOTALL)
-    bare = in_brackets[1] if in_brackets else text
-    bare = bare.removesuffix("/128" if ":" in bare else "/32")
-    with_zone = re.fullmatch(r"([^%/]*:[^%/]*)%[^%/]+", bare, re.DOTALL)
     try:
-        address = ip_address(with_zone[1] if with_zone else bare)
+        address = ip_address(bare_address(text))
     except ValueError:
         return 0, MALFORMED
     if address.version == 4:
@@ -81,6 +79,58 @@ def expected(text: str) -> tuple[int, int]:
     if address.scope_id is not None:
         return 0, MALFORMED
     return int(address), IPV4 if int(address) >> 32 == 0xFFFF else IPV6
+
+
+# The address in each text, as flows, exporters and the catalog read it; None: there is none.
+DECORATED = [
+    (" 192.0.2.1 ", "192.0.2.1"),
+    ("\t2001:DB8::1\r\n", "2001:db8::1"),
+    ("198.51.100.7:443", "198.51.100.7"),
+    ("198.51.100.7/32", "198.51.100.7"),
+    ("[198.51.100.7]", "198.51.100.7"),
+    ("[198.51.100.7]:2055", "198.51.100.7"),
+    ("[198.51.100.7]/32", "198.51.100.7"),
+    ("2001:db8::1/128", "2001:db8::1"),
+    ("[2001:db8::1]", "2001:db8::1"),
+    ("[2001:db8::1]:2055", "2001:db8::1"),
+    ("[2001:db8::1]/128", "2001:db8::1"),
+    ("[2001:db8::1/128]", "2001:db8::1"),
+    ("fe80::1%eth0", "fe80::1"),
+    ("[fe80::1%eth0]:2055", "fe80::1"),
+    ("fe80::1%eth0/128", "fe80::1"),
+    (" [::ffff:192.0.2.1]:2055 ", "192.0.2.1"),
+    # With so many colons the last part is one of the address.
+    ("2001:db8::1:2055", "2001:db8::1:2055"),
+    ("198.51.100.0/24", None),
+    ("198.51.100.7/128", None),
+    ("2001:db8::/32", None),
+    ("[2001:db8::1]/64", None),
+    ("[2001:db8::1]:443/128", None),
+    ("198.51.100.7:443/32", None),
+    ("198.51.100.7/32:443", None),
+    ("198.51.100.7:", None),
+    ("198.51.100.7:https", None),
+    ("198.51.100.7:443:1", None),
+    ("198.51.100.7:123456", None),
+    ("198.51.100.7%eth0", None),
+    ("198.51.100.7%eth0:1", None),
+    ("1.2.3:443", None),
+    ("[2001:db8::1", None),
+    ("[2001:db8::1] x", None),
+    ("fe80::1%", None),
+    ("fe80::1%a%b", None),
+    ("[]", None),
+    ("192.0.2.1 192.0.2.2", None),
+    (f"fe80::1%{'e' * 200}", None),
+]
+
+
+@pytest.mark.parametrize(("text", "address"), DECORATED)
+def test_what_stands_around_an_address_is_read_alike_everywhere(text, address):
+    assert parsed(pa.array([text])) == [(0, MALFORMED) if address is None else expected(address)]
+    assert exporter_reader(pa.string())(text) == (text if address is None else address)
+    written = Exporter(exporter=text, vantage="edge").exporter
+    assert written == (text.strip() if address is None else address)
 
 
 def parsed(array: pa.Array) -> list[tuple[int, int]]:
@@ -98,6 +148,7 @@ def parsed(array: pa.Array) -> list[tuple[int, int]]:
 @example(["abcde.1.1.1", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7", "::1:2:3:4:5:1.2.3.4"])
 @example(["[::1]", "[::1]:80", "[::1]:", "[::1", "[]", "1.2.3.4/32", "1.2.3.4/24", "::1/128"])
 @example(["::1%e/128", "::1%e/64", "::1%", "::1%%", "%e", "[::1%e]:80", "[::1/128]", "1.2.3.4%e"])
+@example([text for text, _ in DECORATED])
 @example(["0:0:0:0:0:0:0:0.1.2.3", "::1:2:3:4:5:6:1.2.3.4"])
 @example(["1111:2222:3333:4444:5555:6666:255.255.255.255"])
 def test_text_agrees_with_ipaddress(values):

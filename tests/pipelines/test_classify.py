@@ -10,11 +10,13 @@ from flow_maker import catalog, flows
 
 from v6share.pipelines.kernels.classify.classify import classify
 from v6share.pipelines.kernels.classify.compile_catalog import compile_rules
+from v6share.pipelines.kernels.classify.decide import has_ports
 from v6share.pipelines.kernels.classify.locate import locate
 from v6share.pipelines.kernels.classify.places import embedded_v4
 from v6share.schemas.aggregates import DIRECTIONS, IP_CLASSES, UNDERLAYS
 from v6share.schemas.catalog.parse import parse_catalog
 from v6share.schemas.errors import CatalogError
+from v6share.schemas.protocols import MAX_PROTOCOL, WITHOUT_PORTS
 
 V4C, V6C = "10.0.0.1", "2a00:100::1"
 SHOP4, SHOP6, VIDEO4, VIDEO6 = "198.18.9.9", "2001:db8:2::9", "198.18.1.9", "2001:db8:1::9"
@@ -306,3 +308,8 @@ def test_a_prefix_that_is_none_is_named_with_its_line(text: str, problem: str) -
     with pytest.raises(CatalogError, match=re.escape(problem)) as refused:
         compile_rules(parse_catalog(files))
     assert str(refused.value).startswith("prefixes.csv:3: prefix: ")
+
+
+def test_protocols_have_no_ports_here_where_the_catalog_says_so() -> None:
+    without = {number for number in range(MAX_PROTOCOL + 1) if not has_ports(number)}
+    assert without == WITHOUT_PORTS

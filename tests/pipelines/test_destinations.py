@@ -12,6 +12,7 @@ from v6share.pipelines import destinations as module
 from v6share.pipelines.compile_plan import compile_plan
 from v6share.pipelines.destinations import Destinations
 from v6share.schemas.catalog.propose import Destination
+from v6share.schemas.errors import InputRefused
 from v6share.schemas.settings import Settings
 
 PLAN = compile_plan(flow_maker.catalog(), Settings(), bytes(16))
@@ -28,16 +29,36 @@ def to(prefix: str, port: int, size: int, asn: int = 0) -> Destination:
     return Destination(ip_network(prefix), port, asn, size)
 
 
-UP = {"src": "10.0.0.1", "dst": "203.0.113.9", "dst_port": 443, "octets": 100}
-DOWN = {"src": "203.0.113.8", "src_port": 443, "dst": "10.0.0.2", "dst_port": 50_000, "octets": 900}
+# A connection that goes on: who opened it, these records do not tell.
+ACK = {"flags": 16}
+UP = {"src": "10.0.0.1", "dst": "203.0.113.9", "dst_port": 443, "octets": 100} | ACK
+DOWN = {"src": "203.0.113.8", "src_port": 443, "dst": "10.0.0.2", "dst_port": 50_000} | ACK
+DOWN |= {"octets": 900}
 
 
 def test_both_directions_of_a_service_are_one_destination() -> None:
     assert destinations_of(UP, DOWN) == (1000, [to("203.0.113.0/24", 443, 1000)])
 
 
+def test_who_opens_the_connection_is_the_client_whatever_the_ports() -> None:
+    low = {"src": "203.0.113.8", "src_port": 20, "dst": "198.51.100.2", "dst_port": 2000}
+    of_row = low | {"octets": 900}
+    assert destinations_of(of_row | {"flags": 2}) == (900, [to("198.51.100.0/24", 2000, 900)])
+    assert destinations_of(of_row | ACK) == (900, [to("203.0.113.0/24", 20, 900)])
+
+
+def test_sums_never_wrap() -> None:
+    """No 64 bits hold more of these; what a run refuses is refused here."""
+    found = Destinations(PLAN, ("edge",), CLIENTS)
+    row = UP | {"octets": 2**53, "packets": 2**50}
+    found.add(flow_maker.flows([row] * 512))
+    with pytest.raises(InputRefused, match="sum_overflow"):
+        found.add(flow_maker.flows([row]))
+    assert (found.total, [one.bytes for one in found.largest()]) == (2**62, [2**62])
+
+
 def test_families_ports_and_as_numbers_are_told_apart() -> None:
-    v6 = {"src": "2a00:100::1", "dst": "2001:db8:ff:1::5", "octets": 700}
+    v6 = {"src": "2a00:100::1", "dst": "2001:db8:ff:1::5", "octets": 700} | ACK
     rows = (
         UP | {"dst_as": 64501, "src_as": 64999},
         DOWN | {"src_as": 64501, "dst_as": 64999},

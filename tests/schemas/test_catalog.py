@@ -33,6 +33,7 @@ from v6share.schemas.catalog.version import catalog_version
 from v6share.schemas.dimensions import CATALOG_DIMENSIONS
 from v6share.schemas.errors import CatalogError
 from v6share.schemas.settings import Kpi, Run, Sampling, Settings, Time, parse_settings
+from v6share.schemas.text.host_names import host_of
 
 APPS = """\
 # apps
@@ -205,8 +206,54 @@ def test_what_is_no_port(port: str) -> None:
     [('["udp", "tcp", 6]', (6, 17)), ('"IPv6-ICMP"', (58,)), ("0", (0,)), ('"ipip"', (4,))],
 )
 def test_protocols(protocol: str, numbers: tuple[int, ...]) -> None:
-    c = catalog(**changed("apps.toml", '"TCP"', protocol))
+    plain = 'port = [443, "8000-8010"], protocol = "TCP"'
+    c = catalog(**changed("apps.toml", plain, f"protocol = {protocol}"))
     assert c.apps[0].matches[0].protocols == numbers
+
+
+NAMES = [
+    ("*.bücher.example", "*.xn--bcher-kva.example"),
+    ("Café.Example.", "xn--caf-dma.example"),
+    ("xn--caf-dma.example", "xn--caf-dma.example"),
+    ("_http.shop---1.example", "_http.shop---1.example"),
+    ("intranet", "intranet"),
+    ("2001:db8::1", "2001:db8::1"),
+]
+
+
+@pytest.mark.parametrize(("written", "name"), NAMES)
+def test_server_names_are_written_as_those_of_flows(written: str, name: str) -> None:
+    match = catalog(**changed("apps.toml", "Video.Example.COM.", written)).apps[1].matches[0]
+    assert match.server_name == name
+    assert host_of(written) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("https://shop.example.com/", 'write "shop.example.com"'),
+        ("shop.example.com/cart", 'write "shop.example.com"'),
+        ("shop.example.com:443", 'write "shop.example.com" and port = 443'),
+        ("https://*.Bücher.example:8443/", 'write "*.xn--bcher-kva.example" and port = 8443'),
+        (".example.com", 'write "*.example.com"'),
+        ("shop.*.com", 'a * stands at the beginning alone, as in "*.example.com"'),
+        ("*", 'a * stands at the beginning alone, as in "*.example.com"'),
+        ("shop example.com", 'expected the name of a host, such as "www.example.com"'),
+        ("shop..example", 'expected the name of a host, such as "www.example.com"'),
+        ("é" * 70, 'expected the name of a host, such as "www.example.com"'),
+    ],
+)
+def test_what_no_host_is_called_is_no_server_name(written: str, said: str) -> None:
+    with pytest.raises(CatalogError) as caught:
+        catalog(**changed("apps.toml", "Video.Example.COM.", written))
+    assert str(caught.value) == (
+        f'apps.toml:16: app[1].match[0].server_name: found "{written}", which is no host name; '
+        f"{said}"
+    )
+
+
+def test_a_port_beside_protocols_of_which_one_has_ports_is_right() -> None:
+    assert catalog(**changed("apps.toml", '"TCP"', '["icmp", "tcp"]'))
 
 
 MISTAKES = [
@@ -224,6 +271,9 @@ MISTAKES = [
     ("apps.toml", '"store"', '"stroe"', ':17: app[1].match[1].product: found "stroe", which is'),
     ("apps.toml", "shared = true", 'shared = "yes"', ':16: app[1].match[0].shared: found "yes", e'),
     ("apps.toml", "64500", "0", "apps.toml:17: app[1].match[1].asn: found 0, expected at least 1"),
+    ("apps.toml", "64500", '"AS64500"', 'match[1].asn: found "AS64500"; write 64500'),
+    ("apps.toml", "64500", '"64500"', 'match[1].asn: found "64500"; write 64500'),
+    ("apps.toml", "64500", '"Carrier"', 'asn: found "Carrier"; expected a whole number, such as'),
     ("apps.toml", '"TCP"', '"tpc"', 'number (0 to 255); did you mean "tcp"?'),
     ("apps.toml", '"TCP"', "256", "apps.toml:7: app[0].match[0].protocol: found 256, expected a"),
     # matches
@@ -244,6 +294,7 @@ MISTAKES = [
         "198.51.100/24",
         ':7: app[0].match[0].prefix: found "198.51.1',
     ),
+    ("apps.toml", '"TCP"', '["icmp", "gre"]', ":7: app[0].match[0]: found a port, and no protocol"),
     # broken TOML
     (
         "apps.toml",
@@ -393,6 +444,53 @@ def test_a_mistake_is_named_with_its_place(file: str, old: str, new: str, said: 
     assert [one for one in messages if one.startswith(f"{file}:") and said in one], messages
 
 
+HIDDEN = [
+    # What is wrong by itself, and what is wrong with the same row beside others.
+    ("apps.toml", '"8000-8010"', "99999", 'id = "video"', 'id = "shop"', "app[1].id"),
+    ("apps.toml", '"8000-8010"', "99999", 'product = "lb"', 'product = "bl"', "app[0].product"),
+    ("apps.toml", "64500", "0", '"store"', '"stroe"', "app[1].match[1].product"),
+    ("products.toml", "true", "1", 'id = "store"', 'id = "lb"', "product[1].id"),
+    ("networks.csv", "30", "33", "fix,", "mob,", "network"),
+    ("exporters.csv", ",core,", ",,", "r2,", "2001:DB8:0::1,", "exporter"),
+    ("endpoints.csv", "2026-01-01", "2026-13-01", "shop,", "shp,", "app"),
+    ("endpoints.csv", "2026-01-01", "2026-13-01", ",lb,", ",bl,", "product"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "2001:db8::/32", "foo", "prefix"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "db8::/32", "db8::1/32", "prefix"),
+    ("prefixes.csv", "10.0.0.0/8,eu,mob", "10.0.0.0/8,eu", "us,fix", "us,fxi", "network"),
+    ("targets.toml", "0.9", "90", '"video"', '"vidoe"', "stage3.ranking[0]"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "other", "wrong", "key"), HIDDEN)
+def test_no_mistake_hides_another_one(
+    file: str, old: str, new: str, other: str, wrong: str, key: str
+) -> None:
+    assert key not in keys_of(file, TEXTS[file].replace(old, new, 1))
+    found = keys_of(file, TEXTS[file].replace(other, wrong, 1).replace(old, new, 1))
+    assert (key in found, len(found)) == (True, 2)
+
+
+def test_of_a_row_with_too_few_cells_any_may_be_the_name() -> None:
+    networks, prefixes = NETWORKS.replace("fix,fixed,", "fixed,fix,,"), PREFIXES + "::/0,us,fxi\n"
+    with pytest.raises(CatalogError) as caught:
+        catalog(networks_csv=networks, prefixes_csv=prefixes)
+    assert [(one.file, one.line) for one in caught.value.each] == [
+        ("prefixes.csv", 4),
+        ("networks.csv", 3),
+    ]
+    open_quote = NETWORKS.replace("fix,", '"fix,')
+    with pytest.raises(CatalogError) as caught:
+        catalog(networks_csv=open_quote, prefixes_csv=prefixes)
+    assert [one.file for one in caught.value.each] == ["networks.csv"]
+
+
+def keys_of(file: str, text: str) -> list[str]:
+    """The keys of the mistakes of a file that has this text."""
+    with pytest.raises(CatalogError) as caught:
+        catalog(**{file.replace(".", "_"): text})
+    return [one.key for one in caught.value.each if one.file == file]
+
+
 def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
     with pytest.raises(CatalogError) as raised:
         catalog(
@@ -410,6 +508,7 @@ def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
         )
     said = [(one.file, one.line, one.key) for one in raised.value.each]
     assert said == [
+        ("apps.toml", 5, "app[0].product"),
         ("apps.toml", 7, "app[0].match[0].prot"),
         ("apps.toml", 11, "app[1].name"),
         ("products.toml", 4, "product[0].core"),
@@ -426,9 +525,11 @@ def test_all_mistakes_of_all_files_are_said_in_one_go() -> None:
         ("endpoints.csv", 4, "app"),
         ("endpoints.csv", 5, ""),
         ("endpoints.csv", 6, "planned_on"),
+        ("endpoints.csv", 6, "product"),
         ("transition.toml", 1, "nat64[0]"),
         ("transition.toml", 2, "nat64_pool_v4[0]"),
         ("targets.toml", 4, "stage3.share"),
+        ("targets.toml", 5, "stage3.ranking[0]"),
     ]
     assert str(raised.value) == "\n".join(map(str, raised.value.each))
 
@@ -478,13 +579,13 @@ def test_of_many_mistakes_the_first_hundred_are_said_and_how_many_more() -> None
     rows = "".join(f"10.{i >> 8}.{i & 255}.1/24,eu,mob\n" for i in range(1234))
     error = _refusal(TEXTS | {"prefixes.csv": f"prefix,region,network\n{rows}\n,eu\n"})
     assert error is not None
-    assert str(error).endswith(
-        "prefixes.csv:1237: found 2 cells, expected 3 (prefix,region,network)"
-    )
+    cells = "prefixes.csv:1237: found 2 cells, expected 3 (prefix,region,network)"
+    assert str(error.each[-2]) == cells
+    assert str(error.each[-1]) == "prefixes.csv: 1,135 more mistakes like these"
     error = _refusal(TEXTS | {"exporters.csv": EXPORTERS.split("\n")[0] + "\nr,,,,,,\n" * 1234})
     assert error is not None
     assert len(error.each) == 101
-    assert str(error.each[-1]) == "exporters.csv: 1,134 more mistakes like these"
+    assert str(error.each[-1]) == "exporters.csv: 2,367 more mistakes like these"
 
 
 @pytest.mark.parametrize("file", CATALOG_FILES)

@@ -82,6 +82,7 @@ def test_a_region_where_nothing_stands() -> None:
 
 def test_a_region_that_is_only_planned_may_come_later() -> None:
     assert told(endpoints=ENDPOINTS + ",cdn,mars,2026-01-01,\n") == []
+    assert told(endpoints=ENDPOINTS + ",cdn,eu-east,2026-01-01,\n") == []
 
 
 def test_a_vantage_in_the_settings_that_no_exporter_has() -> None:
@@ -230,15 +231,32 @@ def test_a_match_by_port_or_as_number_before_narrower_ones() -> None:
         )
 
     shop = '{prefix = "192.0.2.0/24"}'
-    assert of_matches("{port = 443}", "{asn = 1}", shop) == [
+    named = '{server_name = "example.com"}'
+    assert of_matches("{port = 443}", "{asn = 1}", named) == [
         # The first may share flows with the second as well.
         f"apps.toml:4: app[0].match[0]: {takes('b', 6)}",
         f"apps.toml:9: app[1].match[0]: {takes('c', 11)}",
+    ]
+    assert of_matches("{port = 443}", shop) == [f"apps.toml:4: app[0].match[0]: {takes('b', 6)}"]
+    same = '{asn = 1, prefix = "192.0.2.0/24"}'
+    assert of_matches("{asn = 1, port = 443}", same) == [
+        f"apps.toml:4: app[0].match[0]: {takes('b', 6)}"
     ]
     assert of_matches(shop, '{server_name = "example.com"}', "{asn = 1}", "{port = 443}") == []
     assert of_matches("{port = 443}", '{prefix = "192.0.2.0/24", port = 80}') == []
     assert of_matches('{protocol = "udp"}', '{prefix = "192.0.2.0/24", protocol = 6}') == []
     assert of_matches("{asn = 1}", '{prefix = "192.0.2.0/24", asn = 2}') == []
+    # Which AS a prefix is of, or a name whose app has a prefix or an AS of its own, nobody says.
+    assert of_matches("{asn = 1}", shop) == []
+    assert of_matches("{asn = 1}", f"{{asn = 2}}, {named}") == []
+
+
+def test_apps_with_as_numbers_and_prefixes_of_their_own_raise_no_doubt() -> None:
+    matches = '{asn = %d}, {prefix = "10.%d.0.0/16"}'
+    text = "".join(
+        f'[[app]]\nid = "a{i}"\nname = "A"\nmatch = [{matches % (i + 1, i)}]\n' for i in range(200)
+    )
+    assert told(apps=text, products="") == []
 
 
 FLOWS = list(product(range(4), range(3), (6, 17), ("", "a.b", "b", "x.a.b")))
@@ -403,6 +421,9 @@ def test_the_spelling_that_more_files_have_is_right() -> None:
         (["central", "centrum"], ["central"]),
         # Both in both files: two regions.
         (["europe", "europa"], ["europe", "europa"]),
+        # Both with prefixes of their own.
+        (["Iran", "Iraq"], ["Iraq"]),
+        (["Mali", "Bali"], ["Mali", "Mali"]),
         # Near names of one file: whoever wrote them saw both.
         (["europe", "europa"], []),
     ],
@@ -460,3 +481,27 @@ def test_prefixes_without_a_length() -> None:
         f"prefixes.csv:3: prefix: {alone('10.1.0.0', 32, ' (and 1 more row)')}",
         f"transition.toml:1: srv6_locators[0]: {alone('2001:db8:1::', 128)}",
     ]
+
+
+# --- networks and exporters ---------------------------------------------------------------------
+
+
+def test_networks_that_are_spelt_in_two_ways_or_have_no_prefix() -> None:
+    rows = "mobile-one,mobile,,\nMobile One,mobile,,\nmobile-two,mobile,,\n"
+    prefixes = "".join(f"10.{i}.0.0/16,eu-west,{n}\n" for i, n in enumerate(("one", "mobile-one")))
+    without = "which no row of prefixes.csv names, so no flow is of it"
+    assert told(
+        networks=FILES["networks.csv"] + rows, prefixes=f"prefix,region,network\n{prefixes}"
+    ) == [
+        'networks.csv:4: network: found "Mobile One", and "mobile-one" in line 3; are these one '
+        "network?",
+        f'networks.csv:4: network: found "Mobile One", {without}',
+        f'networks.csv:5: network: found "mobile-two", {without}',
+    ]
+
+
+def test_a_sampling_interval_over_the_limit() -> None:
+    rows = FILES["exporters.csv"].replace("edge,,,", "edge,,100001,").replace("core,,,", "core,,1,")
+    said = "exporters.csv:2: sampling_interval: found 100001, over [sampling] max_interval, which"
+    assert told(exporters=rows) == [f"{said} is 100000; is it 1 in 100001 packets?"]
+    assert told("[sampling]\nmax_interval = 100001\n", exporters=rows) == []

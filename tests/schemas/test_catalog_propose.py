@@ -40,6 +40,7 @@ def test_ten_at_most_and_none_below_a_hundredth() -> None:
     assert [one.bytes for one in propose(found, 1000, [])] == list(range(100, 90, -1))
     assert [one.bytes for one in propose(found, 9901, [])] == [100]
     assert propose([], 0, []) == []
+    assert propose([to("192.0.2.0/24", 443, 0)], 0, []) == []
 
 
 def test_an_app_has_its_sixteen_largest_prefixes() -> None:

@@ -7,7 +7,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from v6share.schemas.errors import CatalogError
+from v6share.schemas.errors import CatalogError, Mistakes
 from v6share.schemas.text import csv_files
 from v6share.schemas.text.csv_files import CsvColumns, read_columns, row_line
 
@@ -19,13 +19,26 @@ BLOCK = 1 << 22
 
 
 def read(text: str) -> pa.Table:
-    return read_columns("prefixes.csv", text.encode(), COLUMNS)
+    mistakes = Mistakes()
+    table = read_columns("prefixes.csv", text.encode(), COLUMNS, mistakes)
+    mistakes.refuse()
+    return table
 
 
 def refused(text: str) -> CatalogError:
     with pytest.raises(CatalogError) as caught:
         read(text)
     return caught.value
+
+
+@pytest.mark.parametrize("quoted", ["eu", '"eu"'])
+def test_rows_that_are_wrong_are_noted_and_the_others_keep_their_lines(quoted: str) -> None:
+    mistakes = Mistakes()
+    text = f"{HEADER}# c\na,{quoted},x\nb,eu\n\nc,eu,x\nd,eu,x,y\ne,eu,x\n"
+    table = read_columns("prefixes.csv", text.encode(), COLUMNS, mistakes)
+    assert [one.line for one in mistakes.found] == [4, 7]
+    assert table["prefix"].to_pylist() == ["a", "c", "e"]
+    assert [row_line(table, row) for row in range(3)] == [3, 6, 8]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,10 @@ SLIPS = [
     ('[app]] # <-\nid = "a"\n', "expected [[app]]"),
     ('[[app] # <-\nid = "a"\n', "expected [[app]]"),
     ('[[app # <-\nid = "a"\n', "expected [[app]]"),
+    (
+        "[sampling]\nunknown = 1\n\n[sampling] # <-\nmax_interval = 3\n",
+        "[sampling] stands in the lines 1 and 4; there is one only",
+    ),
     ("[run # <-\nthreads = 1\n", "expected [run]"),
     ('[[app]] shop # <-\nid = "a"\n', "found shop behind [[app]], expected the end of the"),
     (
@@ -55,6 +59,16 @@ SLIPS = [
     ('id = "a # <-\nname = "b"\n', "begins in this line and does not end there"),
     ('name = "a\\d" # <-\n', "write it twice, or put the text in '...'"),
     ('id = "a"; # <-\n', "found ; behind the value"),
+    # quotes
+    (
+        "nat64 = ['2001:db8::/96\"] # <-\n",
+        'found \'2001:db8::/96", whose quotes differ; write "200',
+    ),
+    ('id = \'shop" # <-\nname = "x"\n', 'found \'shop", whose quotes differ; write "shop"'),
+    ("match = [{ prefix = \"10.0.0.0/8', port = 1 }] # <-\n", 'write "10.0.0.0/8"'),
+    ("map_t = ['a\", 'b'] # <-\n", 'found \'a", whose quotes differ; write "a"'),
+    ("map_t = ['a', \"b'] # <-\n", 'found "b\', whose quotes differ; write "b"'),
+    ("a = 'b'\nid = 'shop # <-\nname = 1\n", "begins in this line and does not end there"),
     # keys
     ('id: "shop" # <-\n', "found : behind id, expected id ="),
     ("match = [{ port: 443 }] # <-\n", "found : behind port, expected port ="),
@@ -69,7 +83,7 @@ SLIPS = [
 
 def refused(text: str) -> CatalogError:
     with pytest.raises(CatalogError) as caught:
-        read_toml("f.toml", text.encode())
+        read_toml("f.toml", text.encode(), ("app", "app.match"))
     return caught.value
 
 

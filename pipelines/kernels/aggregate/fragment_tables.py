@@ -94,7 +94,7 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
     rows = [accounts.total(limbs) for limbs in tally[:, :, accounts.ROWS].sum(axis=0)]
     counted = tally[:, COUNTED].sum(axis=0)
     largest_sum = max(accounts.total(c) for c in counted)
-    _refuse_beyond_range(largest_sum)
+    refuse_beyond_range(largest_sum)
     check_together([part.exporters for part in parts])
     firsts = [part.first_ms for part in parts if part.first_ms is not None]
     lasts = [part.last_ms for part in parts if part.last_ms is not None]
@@ -121,8 +121,8 @@ def merge_accumulators(plan: Plan, parts: Sequence[Accumulator]) -> Sums:
     )
 
 
-def _refuse_beyond_range(largest_sum: int) -> None:
-    """Such an input is damaged, and its sums of 64 bits, or later ones, could wrap."""
+def refuse_beyond_range(largest_sum: int) -> None:
+    """Refuse an input that is damaged, and whose sums of 64 bits, or later ones, could wrap."""
     if largest_sum > _LARGEST_SUM:
         raise InputRefused(
             "sum_overflow",

@@ -1,8 +1,8 @@
 """Addresses of every form to 128 bits, in bulk: text, bytes, integers.
 
 An address is two uint64 halves in host order; IPv4 is ``::ffff:a.b.c.d``. Text is strict
-(RFC 4291, 2.2, as Python's ``ipaddress``): no leading zeros in dotted quads, no spaces. Brackets,
-a zone and the length of a single address may stand around it. The kernels read Arrow's buffers as
+(RFC 4291, 2.2, as Python's ``ipaddress``): no leading zeros in dotted quads. Around it may stand
+what ``host_names.bare_address`` takes off, by the same rules. The kernels read Arrow's buffers as
 they are and check every offset against them, so a damaged array can give a wrong answer but never
 reach other memory.
 """
@@ -202,34 +202,65 @@ def _parse_all(data: Bytes, offsets: I64, absent: Bool, hi: U64, lo: U64, state:
 
 @compiled
 def _bare(data: Bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the address itself stands in a text that has brackets, a zone or a length around it.
-
-    ``[2001:db8::1]:443``, ``fe80::1%eth0``, ``192.0.2.1/32``, ``2001:db8::1/128``. The length is
-    that of one address; with any other the text is a network, and no address.
-    """
-    if start < 0 or end > len(data) or end - start > _LONGEST_WITH_MORE:
+    """Where the address itself stands in a text, as ``host_names.bare_address`` says it."""
+    if start < 0 or end > len(data):
         return start, end
-    has_colon = False
+    while start < end and _is_space(data[start]):
+        start += 1
+    while start < end and _is_space(data[end - 1]):
+        end -= 1
+    if start == end or end - start > _LONGEST_WITH_MORE:
+        return start, end
     if data[start] == _OPENS:
-        for i in range(start, end):
-            if data[i] == _CLOSES and _is_port(data, i + 1, end):
-                start, end = start + 1, i
-                break
-    for i in range(start, end):
-        has_colon |= data[i] == _COLON
-    length = _HOST_V6 if has_colon else _HOST_V4
-    if end - start > len(length):
-        same = True
-        for i in range(len(length)):
-            same &= data[end - len(length) + i] == length[i]
-        end = end - len(length) if same else end
-    zone, marks = end, 0
-    for i in range(start, end):
-        if data[i] == _PERCENT or data[i] == _SLASH:
-            zone, marks = i, marks + 1
-    if has_colon and marks == 1 and data[zone] == _PERCENT and zone + 1 < end:
-        return start, zone
+        close = _first(data, start, end, _CLOSES)
+        has_length = _is_host_length(data, start + 1, close, close + 1, end)
+        if close < end and (has_length or _is_port(data, close + 1, end)):
+            start, end = start + 1, close
+    else:
+        colon = _first(data, start, end, _COLON)
+        if colon < end and _is_port(data, colon, end) and _is_quad(data, start, colon):
+            return start, colon
+    slash = _first(data, start, end, _SLASH)
+    if _is_host_length(data, start, slash, slash, end):
+        end = slash
+    zone = _first(data, start, end, _PERCENT)
+    more = min(_first(data, zone + 1, end, _PERCENT), _first(data, start, end, _SLASH))
+    if zone + 1 < end and more == end and _first(data, start, zone, _COLON) < zone:
+        end = zone
     return start, end
+
+
+@compiled
+def _is_space(byte: int) -> bool:
+    return bool((byte == 32) | ((byte >= 9) & (byte <= 13)))
+
+
+@compiled
+def _first(data: Bytes, start: int, end: int, byte: int) -> int:
+    """Where a byte stands first in a text; its end where it does not."""
+    for i in range(start, end):
+        if data[i] == byte:
+            return i
+    return max(start, end)
+
+
+@compiled
+def _is_quad(data: Bytes, start: int, end: int) -> bool:
+    """Whether a text has digits and dots alone."""
+    plain = start < end
+    for i in range(start, end):
+        plain &= (48 <= data[i] <= 57) | (data[i] == 46)
+    return plain
+
+
+@compiled
+def _is_host_length(data: Bytes, start: int, stop: int, at: int, end: int) -> bool:
+    """Whether at ``at`` the length of one address stands: of that from start to stop."""
+    length = _HOST_V6 if _first(data, start, stop, _COLON) < stop else _HOST_V4
+    same = end - at == len(length)
+    for i in range(len(length)):
+        same = same and data[at + i] == length[i]
+    return same
 
 
 @compiled

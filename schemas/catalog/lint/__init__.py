@@ -14,9 +14,14 @@ from v6share.schemas.catalog.lint.endpoints import (
     products_without_match,
 )
 from v6share.schemas.catalog.lint.matches import apps_without_match, hidden_matches, wide_matches
+from v6share.schemas.catalog.lint.networks import networks_spelt_twice, networks_without_prefix
 from v6share.schemas.catalog.lint.places import Places
 from v6share.schemas.catalog.lint.regions import regions_of_endpoints, regions_spelt_twice
-from v6share.schemas.catalog.lint.values import days_far_away, prefixes_without_length
+from v6share.schemas.catalog.lint.values import (
+    days_far_away,
+    intervals_over_limit,
+    prefixes_without_length,
+)
 from v6share.schemas.catalog.lint.vantages import vantages
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.errors import CatalogError
@@ -45,7 +50,10 @@ def doubts(
         *products_without_match(places, catalog),
         *regions_of_endpoints(places, catalog),
         *regions_spelt_twice(places, catalog),
+        *networks_spelt_twice(places),
+        *networks_without_prefix(places, catalog),
         *prefixes_without_length(places, catalog),
+        *intervals_over_limit(places, catalog, settings),
         *days_far_away(places, catalog, today),
         *vantages(places, settings_text, settings),
     )

@@ -5,6 +5,7 @@ never decides.
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
@@ -83,7 +84,9 @@ def wide_matches(places: Places, catalog: Catalog) -> Iterator[CatalogError]:
     """Matches by a port, a protocol or an AS number alone that stand before narrower ones.
 
     They take what meets them from apps whose prefixes or names say more. What they take whole has a
-    doubt of its own, see ``hidden_matches``.
+    doubt of its own, see ``hidden_matches``. Nobody says of which AS a prefix is: an AS number
+    takes flows of matches that name the same one, and of apps of which no prefix and no AS is
+    known.
     """
     placed = [
         Placed(i, j, match)
@@ -91,13 +94,22 @@ def wide_matches(places: Places, catalog: Catalog) -> Iterator[CatalogError]:
         for j, match in enumerate(app.matches)
     ]
     narrow = [(n, one) for n, one in enumerate(placed) if _width(one.match) < _WIDEST]
+    located = {one.app for one in placed if one.match.prefix or one.match.asn}
+    anywhere = [(n, one) for n, one in narrow if one.app not in located]
+    of_as: defaultdict[int, list[tuple[int, Placed]]] = defaultdict(list)
+    for n, near in narrow:
+        if near.match.asn is not None:
+            of_as[near.match.asn].append((n, near))
     budget = iter(range(_MOST_COMPARED))
     for n, wide in enumerate(placed):
         if _width(wide.match) == 0:
             continue
-        behind = narrow[bisect_right(narrow, n, key=itemgetter(0)) :]
+        asn = wide.match.asn
         affected = (
-            one for _, one in behind if next(budget, None) is not None and _takes_from(wide, one)
+            one
+            for ones in ((narrow,) if asn is None else (of_as[asn], anywhere))
+            for _, one in ones[bisect_right(ones, n, key=itemgetter(0)) :]
+            if next(budget, None) is not None and _takes_from(wide, one)
         )
         one = next(affected, None)
         if one is not None:

@@ -1,7 +1,7 @@
 """Regions where nothing stands, and regions that are spelt in two ways. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import pyarrow.compute as pc
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from v6share.schemas.catalog.lint.places import Places
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.errors import CatalogError
-from v6share.schemas.text.wording import did_you_mean, is_one_slip, nearest
+from v6share.schemas.text.wording import did_you_mean, is_one_slip, letters_of
 
 # The files that name regions; of two spellings the one in the first file is the right one.
 _FILES: Final = ("prefixes.csv", "apps.toml", "endpoints.csv")
@@ -35,7 +35,7 @@ def regions_of_endpoints(places: Places, catalog: Catalog) -> Iterator[CatalogEr
     told = set(known)
     for row in places.endpoints:
         region = row.cells["region"]
-        if region in told or not (row.cells["enabled_on"] or nearest(region, known)):
+        if region in told or not (row.cells["enabled_on"] or _is_near(region, known)):
             continue
         told.add(region)
         named = "which neither prefixes.csv nor a match of apps.toml names"
@@ -43,12 +43,17 @@ def regions_of_endpoints(places: Places, catalog: Catalog) -> Iterator[CatalogEr
         yield row.error("region", f'found "{region}", {named}{hint}')
 
 
+def _is_near(region: str, known: Iterable[str]) -> bool:
+    return any(letters_of(region) == letters_of(one) or is_one_slip(region, one) for one in known)
+
+
 def regions_spelt_twice(places: Places, catalog: Catalog) -> Iterator[CatalogError]:
     """Regions that differ by upper case, spaces and signs alone; and near names across files.
 
     Of two spellings the one that more files have is right, else that of the file which comes
     first. A near name is one that a single file has, a slip of the hand away from a name of another
-    file. What endpoints.csv alone names and is near to another one has a doubt of its own.
+    file; where both have prefixes, they are two regions. What endpoints.csv alone names and is near
+    to another one has a doubt of its own.
     """
     said = _regions(catalog)
     ranked = sorted(said, key=lambda region: (-len(said[region]), said[region][0]))
@@ -56,7 +61,7 @@ def regions_spelt_twice(places: Places, catalog: Catalog) -> Iterator[CatalogErr
     of_others: list[list[str]] = [[] for _ in _FILES]
     for region in ranked:
         first = said[region][0]
-        right = by_letters.setdefault(_letters(region), region)
+        right = by_letters.setdefault(letters_of(region), region)
         if right == region and len(said[region]) == 1:
             near = (other for other in of_others[first.file] if is_one_slip(region, other))
             right = next(near, region)
@@ -66,8 +71,9 @@ def regions_spelt_twice(places: Places, catalog: Catalog) -> Iterator[CatalogErr
             where = f"{other.file}:{other.line}"
             problem = f'found "{region}", and "{right}" in {where}; are these one region?'
             yield _error(places, catalog, region, first, problem)
+        has_prefixes = first.file == 0
         for file, others in enumerate(of_others):
-            if any(one.file != file for one in said[region]):
+            if any(one.file != file for one in said[region]) and not (file == 0 and has_prefixes):
                 others.append(region)
 
 
@@ -83,10 +89,6 @@ def _regions(catalog: Catalog) -> Mapping[str, Sequence[_Said]]:
     for i, endpoint in enumerate(catalog.endpoints):
         said[endpoint.region].setdefault(2, _Said(2, (i,)))
     return {region: tuple(files.values()) for region, files in said.items()}
-
-
-def _letters(region: str) -> str:
-    return "".join(c for c in region.casefold() if c.isalnum())
 
 
 def _error(

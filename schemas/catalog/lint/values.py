@@ -1,4 +1,4 @@
-"""Days that lie far away, and prefixes that are single addresses by omission. Pure."""
+"""Days far away, huge sampling intervals, prefixes that are single addresses by omission. Pure."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from v6share.schemas.catalog.lint.places import Places
 from v6share.schemas.catalog.models import Catalog
 from v6share.schemas.errors import CatalogError
+from v6share.schemas.settings import Settings
 
 # RFC 1883, the first specification of IPv6, is of December 1995.
 _FIRST_DAY: Final = date(1995, 12, 1)
@@ -43,6 +44,18 @@ def _far_away(day: date | None, today: date, most: timedelta) -> str | None:
     ahead = f"{years} year{'' if years == 1 else 's'} ahead"
     where = "before there was IPv6" if day < _FIRST_DAY else ahead
     return f"found {day}, which is {where}; is the year right?"
+
+
+def intervals_over_limit(
+    places: Places, catalog: Catalog, settings: Settings
+) -> Iterator[CatalogError]:
+    """Declared sampling intervals that would be a finding if a record had them."""
+    most = settings.sampling.max_interval
+    for row, exporter in zip(places.exporters, catalog.exporters, strict=True):
+        interval = exporter.sampling_interval
+        if interval is not None and interval > most:
+            problem = f"found {interval}, over [sampling] max_interval, which is {most}"
+            yield row.error("sampling_interval", f"{problem}; is it 1 in {interval} packets?")
 
 
 def prefixes_without_length(places: Places, catalog: Catalog) -> Iterator[CatalogError]:
