@@ -37,8 +37,8 @@ NO_STATE = (
     *("warehouse/database/views.py", "warehouse/checks.py", "warehouse/dimensions.py"),
     "warehouse/evidence.py",
     *("jobs/terminal/", "jobs/cli.py"),
-    *(f"jobs/commands/{name}.py" for name in ("init", "sample", "inspect", "explain", "forget")),
-    "jobs/steps/one_file.py",
+    *(f"jobs/commands/{name}.py" for name in ("init", "sample", "inspect", "explain")),
+    *("jobs/steps/one_file.py", "jobs/steps/name_input.py"),
     "jobs/commands/stream.py",
 )
 
