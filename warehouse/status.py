@@ -182,8 +182,9 @@ _STATUS: Final = {
           CAST(sum("rows") AS BIGINT) AS "rows",
           CAST(sum(bytes) AS DOUBLE) AS bytes,
           count(DISTINCT f.input_id) AS inputs,
-          arg_max(f.input, (f.bytes, f."rows", f.input)) AS worst_input,
-          arg_max(f.example, (f.bytes, f."rows", f.input)) AS example
+          -- In a struct NULL would be the most: the bytes of what older rules counted.
+          arg_max(f.input, (coalesce(f.bytes, -1), f."rows", f.input)) AS worst_input,
+          arg_max(f.example, (coalesce(f.bytes, -1), f."rows", f.input)) AS example
         FROM findings f
         GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
     "exporters": f"""
@@ -251,8 +252,8 @@ def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table
           f.exporter,
           CAST(sum(f."rows") AS BIGINT) AS "rows",
           CAST(sum(f.bytes) AS DOUBLE) AS bytes,
-          arg_max(l.path, (f.bytes, f."rows", l.path)) AS input,
-          arg_max(f.example, (f.bytes, f."rows", l.path)) AS example
+          arg_max(l.path, (coalesce(f.bytes, -1), f."rows", l.path)) AS input,
+          arg_max(f.example, (coalesce(f.bytes, -1), f."rows", l.path)) AS example
         FROM ledger_findings f
         JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
         WHERE list_contains(CAST($told AS VARCHAR[]), f.finding)

@@ -979,6 +979,17 @@ def test_the_headline_says_what_is_doubtful(w: Warehouse) -> None:
     )
 
 
+def test_a_finding_whose_bytes_nobody_knows_hides_no_other(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 4)
+    w.entry(LEDGER_FILES, input_id="x", status="committed", rows_in=10)
+    w.entry(LEDGER_FAMILIES, input_id="x", disposition="counted", bytes=1000)
+    # As rules before version 7 left it.
+    w.entry(FINDINGS, input_id="x", finding="two address families", bytes=None)
+    assert "doubtful" not in str(headline(w)[6])
+    w.entry(FINDINGS, input_id="x", finding="fewer bytes than headers", bytes=20)
+    assert '2.0 % of all bytes counted are doubtful, "fewer bytes' in str(headline(w)[6])
+
+
 def test_the_headline_names_apps_that_left_the_catalog(w: Warehouse) -> None:
     weekly_shares(w, [920] * 4)
     assert "does not know (any more): 1" in str(headline(w)[6])

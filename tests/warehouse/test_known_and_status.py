@@ -140,6 +140,30 @@ def test_status(workspace: Workspace) -> None:
     connection.close()
 
 
+def test_the_worst_input_is_one_whose_bytes_are_known(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    made = [make_fragment(workspace, f"f{seed}", seed) for seed in range(3)]
+    record(connection, workspace, [commit(one) for one in made])
+    # As rules before version 7 left it, in the last and in the first of three inputs.
+    for old in (made[2], made[0]):
+        connection.execute(
+            "UPDATE ledger_findings SET bytes = NULL, example = '' WHERE input_id = ?",
+            [old.key.input_id],
+        )
+        found = connection.sql(
+            "SELECT finding, exporter, input, example FROM findings WHERE bytes IS NOT NULL "
+            "ORDER BY bytes, rows, input"
+        ).fetchall()
+        # The later one replaces the earlier one, which has fewer bytes.
+        worst = {(finding, exporter): shown for finding, exporter, *shown in found}
+        report = status_report(connection, {}).findings.to_pylist()
+        assert report
+        for row in report:
+            shown = [row["worst_input"], row["example"]]
+            assert shown == worst[row["finding"], row["exporter"]]
+    connection.close()
+
+
 def test_an_input_that_counts_and_was_refused_by_newer_versions(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     record(connection, workspace, [commit(make_fragment(workspace, "a", 1, "c1"))])
