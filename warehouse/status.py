@@ -28,15 +28,15 @@ class StatusReport:
     runs: the newest first; ``published``: whether readers see what it did, null where it did
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
-    exporter. exporters: hours with data out of the hours between its first record and the newest of
-    all, and how far it is behind, those first that are furthest. silent: exporters of the catalog
-    that have not sent in the newest day of the data, ``last_seen`` null for those that never did.
-    unlisted: exporters with traffic that the catalog does not list. both_directions: exporters that
-    sent egress records among others and that the catalog does not declare. versions: committed
-    inputs by version; ``current`` marks the versions of the newest run, ``sealed`` is how many of
-    them stay as they are. keys: every client key that counted, the first one first, with the inputs
-    that count with it. quarantined: inputs that are refused, those first that nobody has
-    acknowledged.
+    exporter, what can make a share wrong first. exporters: hours with data out of the hours between
+    its first record and the newest of all, and how far it is behind, those first that are furthest.
+    silent: exporters of the catalog that have not sent in the newest day of the data, ``last_seen``
+    null for those that never did. unlisted: exporters with traffic that the catalog does not list.
+    both_directions: exporters that sent egress records among others and that the catalog does not
+    declare. versions: committed inputs by version; ``current`` marks the versions of the newest
+    run, ``sealed`` is how many of them stay as they are. keys: every client key that counted, the
+    first one first, with the inputs that count with it. quarantined: inputs that are refused, those
+    first that nobody has acknowledged.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
@@ -186,7 +186,8 @@ _STATUS: Final = {
           arg_max(f.input, (coalesce(f.bytes, -1), f."rows", f.input)) AS worst_input,
           arg_max(f.example, (coalesce(f.bytes, -1), f."rows", f.input)) AS example
         FROM findings f
-        GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
+        GROUP BY ALL
+        ORDER BY bool_or(doubtful) DESC, bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
     "exporters": f"""
         WITH newest AS ({_NEWEST})
         SELECT
@@ -347,7 +348,7 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
     if "findings" not in there:
         connection.execute(
             "CREATE TEMP VIEW findings AS SELECT f.finding, f.exporter, f.rows, "
-            "NULL::HUGEINT AS bytes, l.path AS input, '' AS example, f.input_id "
+            "NULL::HUGEINT AS bytes, l.path AS input, '' AS example, f.input_id, false AS doubtful "
             "FROM ledger_findings f JOIN ledger_files l USING (input_id) "
             "WHERE l.status = 'committed'"
         )

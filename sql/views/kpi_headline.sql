@@ -121,10 +121,7 @@ doubtful AS (
     max_by(finding, (bytes, finding)) FILTER (bytes IS NOT NULL) AS finding, max(bytes) AS bytes
   FROM (
     SELECT finding, sum(bytes)::DOUBLE AS bytes FROM results.findings
-    WHERE finding IN ('two address families', 'addresses of another family than told',
-      'fewer bytes than headers', 'IPv6 outside unicast', 'sampling interval over the limit',
-      'sampling interval with swapped bytes', 'counters of a longer connection',
-      'rows of another input')
+    WHERE doubtful
     GROUP BY finding
   ) f
 ),

@@ -130,6 +130,16 @@ def test_status(workspace: Workspace) -> None:
     ((_, _, rows, octets, first),) = expected_overlaps([old, new])
     assert (shared["finding"], shared["rows"], shared["bytes"]) == (ROWS_OF_ANOTHER, rows, octets)
     assert shared["example"].startswith(f"row {first} on, as in /flows/")
+    # What can make no share wrong stands behind what can, however large it is.
+    connection.execute(
+        "UPDATE ledger_findings SET finding = 'documentation address' WHERE finding = ?",
+        [most["finding"]],
+    )
+    in_order = [ROWS_OF_ANOTHER, "documentation address"]
+    assert status_report(connection, {}).findings.column("finding").to_pylist() == in_order
+    in_view = connection.sql("SELECT finding, doubtful FROM findings").fetchall()
+    assert list(dict(in_view)) == in_order
+    assert dict(in_view) == {ROWS_OF_ANOTHER: True, "documentation address": False}
     assert report.unlisted.column("exporter").to_pylist() == [""]
     assert report.both_directions.num_rows == 0
     assert report.inputs_of_old_versions == 1
