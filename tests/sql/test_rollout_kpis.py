@@ -962,32 +962,84 @@ def test_the_headline_says_what_was_rejected(w: Warehouse) -> None:
     )
 
 
+def input_of(w: Warehouse, name: str, first: date, last: date, size: int = 1000) -> None:
+    """An input of so many bytes that begins and ends on these days."""
+    span = {"first_start": at(f"{first} 01:00"), "last_end": at(f"{last} 23:00")}
+    w.entry(LEDGER_FILES, input_id=name, status="committed", rows_in=10, **span)
+    w.entry(LEDGER_FAMILIES, input_id=name, disposition="counted", bytes=size)
+
+
+# Weeks of ``weekly_shares`` with four of them: the newest one.
+LAST = FIRST + timedelta(days=27)
+WEEK_START = FIRST + timedelta(days=21)
+
+
 def test_the_headline_says_what_is_doubtful(w: Warehouse) -> None:
     weekly_shares(w, [920] * 4)
-    for name in "xyz":
-        w.entry(LEDGER_FILES, input_id=name, status="committed", rows_in=10)
-    w.entry(LEDGER_FAMILIES, input_id="x", disposition="counted", bytes=1000)
-    w.entry(FINDINGS, input_id="x", finding="documentation address", bytes=900)
-    w.entry(FINDINGS, input_id="x", finding="fewer bytes than headers", bytes=8)
+    input_of(w, "x", WEEK_START, LAST)
+    for name in "yz":
+        input_of(w, name, LAST, LAST, size=0)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="documentation address", bytes=900)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=8)
     # Of what one input shares with others the most counts: the others share it, too.
     w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="x", rows=3, bytes=10)
     w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="y", rows=2, bytes=9)
     assert "doubtful" not in str(headline(w)[6])
     w.entry(LEDGER_OVERLAPS, input_id="y", other_input_id="x", rows=1, bytes=2)
-    assert '1.2 % of all bytes counted are doubtful, "rows of another input": see findings' in str(
-        headline(w)[6]
+    assert (
+        '1.2 % of the bytes of the week\'s inputs are doubtful, "rows of another input": '
+        "see findings" in str(headline(w)[6])
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "exporter", "said"),
+    [
+        (WEEK_START, LAST, "e1", True),
+        (FIRST, WEEK_START, "e1", True),
+        (LAST, LAST + timedelta(days=9), "e1", True),
+        (FIRST, WEEK_START - timedelta(days=1), "e1", False),
+        (LAST + timedelta(days=1), LAST + timedelta(days=9), "e1", False),
+        (WEEK_START, LAST, "core router", False),
+    ],
+)
+def test_what_is_doubtful_elsewhere_is_not_said_of_the_headline(
+    w: Warehouse, first: date, last: date, exporter: str, said: bool
+) -> None:
+    weekly_shares(w, [920] * 4)
+    w.exporter("core router", "core")
+    w.heard(at(f"{FIRST} 00:00"), at(f"{LAST} 00:00"), "core router")
+    input_of(w, "of the week", WEEK_START, LAST)
+    input_of(w, "x", first, last)
+    w.entry(FINDINGS, input_id="x", exporter=exporter, finding="two address families", bytes=100)
+    assert ("doubtful" in str(headline(w)[6])) is said
+
+
+def test_the_bytes_of_other_vantages_hide_nothing(w: Warehouse) -> None:
+    """Nine tenths of the week's bytes are seen at the core: 5 of 100 are 5 %, not 0.5 %."""
+    weekly_shares(w, [920] * 4)
+    w.exporter("core router", "core")
+    w.heard(at(f"{FIRST} 00:00"), at(f"{LAST + timedelta(days=1)} 01:00"), "core router")
+    w.connection.execute("UPDATE exporters_1h SET bytes = 9 WHERE exporter = 'core router'")
+    input_of(w, "x", WEEK_START, LAST)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=5)
+    assert "5.0 % of the bytes of the week's inputs are doubtful, \"fewer" in str(headline(w)[6])
+    # Of an overlap nobody knows whose rows they are: 40 bytes are 4 of 100.
+    input_of(w, "y", FIRST, FIRST)
+    w.entry(LEDGER_OVERLAPS, input_id="x", other_input_id="y", rows=1, bytes=40)
+    assert "5.0 % of the bytes" in str(headline(w)[6])
+    w.connection.execute("UPDATE ledger_overlaps SET bytes = 60")
+    assert "6.0 % of the bytes of the week's inputs are doubtful, \"rows" in str(headline(w)[6])
 
 
 def test_a_finding_whose_bytes_nobody_knows_hides_no_other(w: Warehouse) -> None:
     weekly_shares(w, [920] * 4)
-    w.entry(LEDGER_FILES, input_id="x", status="committed", rows_in=10)
-    w.entry(LEDGER_FAMILIES, input_id="x", disposition="counted", bytes=1000)
+    input_of(w, "x", WEEK_START, LAST)
     # As rules before version 7 left it.
-    w.entry(FINDINGS, input_id="x", finding="two address families", bytes=None)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="two address families", bytes=None)
     assert "doubtful" not in str(headline(w)[6])
-    w.entry(FINDINGS, input_id="x", finding="fewer bytes than headers", bytes=20)
-    assert '2.0 % of all bytes counted are doubtful, "fewer bytes' in str(headline(w)[6])
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=20)
+    assert 'are doubtful, "fewer bytes than headers"' in str(headline(w)[6])
 
 
 def test_the_headline_names_apps_that_left_the_catalog(w: Warehouse) -> None:
