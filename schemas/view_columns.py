@@ -95,7 +95,7 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "target": "value to reach, from targets.toml; NULL where it names none",
     "to_convert": "what has to become IPv6 to reach the target; 0 where it is met",
     "unclassified": "the part of undecided that is traffic of no known app",
-    "undecided": "traffic that may be of either family, or may belong here: makes the bounds",
+    "undecided": "how much traffic is of unknown family or may belong here: makes the bounds",
     "unknown_family": "the part of undecided whose family or class is unknown",
     "weight": "the app's part of the whole",
     # Whether a row counts in a share

@@ -2,7 +2,7 @@
 -- unit:    value, ci_low, ci_high, target: of the metric (apps, products, clients, share 0 to 1);
 --          stage: 1 to 3
 -- columns: ci_low: lower end of the 95 % interval, of sampling for shares, of the sketch for
---          clients, NULL for counts and where it is not known; ci_high: its upper end
+--          clients, NULL for counts and where it is not known; ci_high: upper end of that interval
 -- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
 --            what the catalog declares; the note says how much of it was seen to carry IPv6

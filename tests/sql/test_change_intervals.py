@@ -209,6 +209,22 @@ def test_months_are_those_of_the_calendar_and_full(
     assert sums[0] == pytest.approx(sums[1])
 
 
+def test_the_headlines_kind_stands_first_with_the_week_before_the_month(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=2, ranking="live")
+    last = date(2024, 5, 31)
+    w.final_days(date(2024, 4, 1), last)
+    for back, a, b in ((40, 50, 50), (7, 50, 50), (0, 60, 90)):
+        for app, size in (("a", a), ("b", b)):
+            w.traffic(last - back * ONE, app=app, family="v6", bytes=size)
+            w.traffic(last - back * ONE, app=app, bytes=100 - size)
+    w.traffic(date(2024, 4, 1), app="unclassified")
+    rows = w.query("SELECT basis, denominator, share_kind, period, app FROM kpi_stage3_change")
+    kind = ("bytes", "all", "strict")
+    assert rows[:4] == [
+        (*kind, "week", "b"), (*kind, "week", "a"), (*kind, "month", "b"), (*kind, "month", "a"),
+    ]  # fmt: skip
+
+
 def test_a_month_that_the_data_begin_in_is_not_full(w: Warehouse) -> None:
     w.target(3, "top_apps_ipv6_share", 0.9, top_n=2, ranking="live")
     w.final_days(date(2024, 4, 2), date(2024, 5, 31))
