@@ -155,8 +155,8 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "due": "endpoints with planned_on on or before that day",
     "interval": "largest sampling interval of these days; 0 where one is not known",
     "ipv6_records": "records of native IPv6 to clients",
-    "judged_by": "what decides whether enabled endpoints carry: clients, or records where clients "
-    "are not counted",
+    "judged_by": "what decides whether enabled endpoints carry: clients, or records where it "
+    "serves DNS or no IPv6 client of it is counted",
     "late_days": "days from planned_on to enabled_on, or to as_of while it is not enabled",
     "missing_regions": "service regions in which an endpoint is due and not enabled",
     "overdue": "how many are due and not enabled; NULL after as_of",

@@ -303,7 +303,7 @@ def test_an_endpoint_whose_clients_are_not_counted_is_judged_by_its_records(w: W
     w.product("resolver", core=True)
     w.endpoint("dns", "resolver", "r", D, D)
     w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
-    note = "IPv6 to clients, but fewer than 2 records; its clients are not counted (DNS, ICMP)"
+    note = "IPv6 to clients, but fewer than 2 records of users; judged by records (DNS, ICMP)"
     assert w.one(STATUS) == (False, "records", None)
     assert w.one("SELECT note FROM kpi_stage1_silent") == (note,)
     w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
@@ -318,6 +318,33 @@ def test_an_endpoint_whose_clients_are_not_counted_is_judged_by_its_records(w: W
     w.clients(D, [1], scope="product", id="resolver")
     assert w.one(STATUS) == (False, "clients", "app")
     assert w.one(parity) == (False, "clients")
+
+
+def test_an_endpoint_of_dns_is_judged_by_its_records(w: Warehouse) -> None:
+    """Also where it has another service, with one client; and where no IPv6 came at all."""
+    w.final_days(D, D)
+    w.app("dns")
+    w.product("resolver", core=True)
+    w.network("vpn", kind="relay")
+    w.endpoint("dns", "resolver", "r", D, D, serves_dns=True)
+    w.clients(D, [1], scope="app", id="dns")
+    w.clients(D, [1], scope="product", id="resolver")
+    w.traffic(D)
+    parity = "SELECT carrying, judged_by FROM kpi_stage3_parity"
+    silent = "SELECT note FROM kpi_stage1_silent"
+    dns: dict[str, object] = {"app": "dns", "product": "resolver", "family": "v6", "bytes": 80}
+    assert w.one(STATUS) == (False, "records", None)
+    assert w.one(parity) == (False, "records")
+    assert w.one(silent) == ("no IPv6 to clients",)
+    w.traffic(D, records=9, network="vpn", **dns)
+    w.traffic(D, records=1, **dns)
+    assert w.one(STATUS) == (False, "records", None)
+    assert w.one(silent) == (
+        "IPv6 to clients, but fewer than 2 records of users; judged by records (DNS, ICMP)",
+    )
+    w.traffic(D, records=1, **dns)
+    assert w.one(STATUS) == (True, "records", None)
+    assert w.one(parity) == (True, "records")
 
 
 def test_clients_of_the_day_next_to_the_span_are_counted_ones(w: Warehouse) -> None:
