@@ -150,6 +150,31 @@ def test_status(workspace: Workspace) -> None:
     connection.close()
 
 
+def test_who_is_silent_is_told_right_after_an_upgrade(workspace: Workspace) -> None:
+    """Then no result is kept yet, and the newest record of all is the measure."""
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "a", 1))])
+    listed = pa.Table.from_pylist(
+        [
+            {"exporter": name, "vantage": "edge", "role": "pe", "directions": "one"}
+            | {"white_box": False, "override": False}
+            for name in ("", "never heard of")
+        ],
+        schema=DIM_EXPORTERS.arrow_schema,
+    )
+    replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
+    assert connection.sql("SELECT moment FROM newest_record").fetchall() == [(None,)]
+    for _ in range(2):
+        report = status_report(connection, {})
+        assert report.silent.to_pylist() == [{"exporter": "never heard of", "last_seen": None}]
+        assert min(report.exporters["minutes_behind"].to_pylist()) == 0
+    connection.execute("UPDATE exporters_1h SET exporter = 'r1'")
+    insert_hours(connection, [("2000-01-01", "", 1)])
+    silent = status_report(connection, {}).silent
+    assert silent["exporter"].to_pylist() == ["never heard of", ""]
+    connection.close()
+
+
 def test_the_worst_input_is_one_whose_bytes_are_known(workspace: Workspace) -> None:
     connection = open_warehouse(workspace)
     made = [make_fragment(workspace, f"f{seed}", seed) for seed in range(3)]
