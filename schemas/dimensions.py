@@ -46,6 +46,11 @@ DIM_ENDPOINTS: Final = Table(
         _text("region", "service region"),
         _maybe("planned_on", Kind.DATE, "day it is planned for"),
         _maybe("enabled_on", Kind.DATE, "day since which it serves IPv6"),
+        _flag(
+            "serves_dns",
+            "whether a match for it in apps.toml names a port of DNS (53, 853, 5353), whose "
+            "clients are not counted",
+        ),
     ),
 )
 DIM_NETWORKS: Final = Table(

@@ -53,7 +53,7 @@ FINDING_MEANINGS: Final = {
     },
 }
 
-# What can make a share wrong; the note of kpi_headline names these.
+# What can make a share wrong: doubtful in the view findings. The note of kpi_headline names these.
 DOUBTFUL: Final = (
     TWO_FAMILIES,
     OTHER_FAMILY,

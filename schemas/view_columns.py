@@ -95,7 +95,7 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "target": "value to reach, from targets.toml; NULL where it names none",
     "to_convert": "what has to become IPv6 to reach the target; 0 where it is met",
     "unclassified": "the part of undecided that is traffic of no known app",
-    "undecided": "traffic that may be of either family, or may belong here: makes the bounds",
+    "undecided": "how much traffic is of unknown family or may belong here: makes the bounds",
     "unknown_family": "the part of undecided whose family or class is unknown",
     "weight": "the app's part of the whole",
     # Whether a row counts in a share
@@ -155,8 +155,8 @@ VIEW_COLUMNS: Final[Mapping[str, str]] = {
     "due": "endpoints with planned_on on or before that day",
     "interval": "largest sampling interval of these days; 0 where one is not known",
     "ipv6_records": "records of native IPv6 to clients",
-    "judged_by": "what decides whether enabled endpoints carry: clients, or records where clients "
-    "are not counted",
+    "judged_by": "what decides whether enabled endpoints carry: clients, or records where it "
+    "serves DNS or no IPv6 client of it is counted",
     "late_days": "days from planned_on to enabled_on, or to as_of while it is not enabled",
     "missing_regions": "service regions in which an endpoint is due and not enabled",
     "overdue": "how many are due and not enabled; NULL after as_of",

@@ -27,15 +27,14 @@ CREATE MACRO effective_n(total, variance_all) AS
   END;
 
 -- Standard error of a share under packet sampling (delta method for a ratio):
--- v = ((1 - S)^2 V_num + S^2 V_rest) / W^2.
+-- v = ((1 - S)^2 V_num + S^2 V_rest) / W^2. NULL where the variances are not known. V_num is a part of
+-- V_all, so that v is never below 0.
 CREATE MACRO share_standard_error(part, total, variance_part, variance_all) AS
-  CASE WHEN total > 0 THEN
+  CASE WHEN total > 0 AND variance_part <= variance_all THEN
     sqrt(
-      greatest(0.0,
-        (1.0 - part::DOUBLE / total::DOUBLE) ** 2 * variance_part::DOUBLE
-        + (part::DOUBLE / total::DOUBLE) ** 2
-          * (variance_all::DOUBLE - variance_part::DOUBLE)
-      )
+      (1.0 - part::DOUBLE / total::DOUBLE) ** 2 * variance_part::DOUBLE
+      + (part::DOUBLE / total::DOUBLE) ** 2
+        * (variance_all::DOUBLE - variance_part::DOUBLE)
     ) / total::DOUBLE
   END;
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from importlib import resources
 from typing import Final
 
 import duckdb
@@ -28,15 +29,15 @@ class StatusReport:
     runs: the newest first; ``published``: whether readers see what it did, null where it did
     nothing. files: inputs and rows by what each input is now: committed where a version of it
     counts, else what became of it last. rejects: by reason, largest first. findings: by kind and
-    exporter. exporters: hours with data out of the hours between its first record and the newest of
-    all, and how far it is behind, those first that are furthest. silent: exporters of the catalog
-    that have not sent in the newest day of the data, ``last_seen`` null for those that never did.
-    unlisted: exporters with traffic that the catalog does not list. both_directions: exporters that
-    sent egress records among others and that the catalog does not declare. versions: committed
-    inputs by version; ``current`` marks the versions of the newest run, ``sealed`` is how many of
-    them stay as they are. keys: every client key that counted, the first one first, with the inputs
-    that count with it. quarantined: inputs that are refused, those first that nobody has
-    acknowledged.
+    exporter, what can make a share wrong first. exporters: hours with data out of the hours between
+    its first record and the newest of all, and how far it is behind, those first that are furthest.
+    silent: exporters of the catalog that have not sent in the newest day of the data, ``last_seen``
+    null for those that never did. unlisted: exporters with traffic that the catalog does not list.
+    both_directions: exporters that sent egress records among others and that the catalog does not
+    declare. versions: committed inputs by version; ``current`` marks the versions of the newest
+    run, ``sealed`` is how many of them stay as they are. keys: every client key that counted, the
+    first one first, with the inputs that count with it. quarantined: inputs that are refused, those
+    first that nobody has acknowledged.
 
     A table has MOST_ROWS rows at most, however many exporters there are; left_out: how many more
     there would be, by the name of the table. inputs_of_old_versions: committed inputs that keep an
@@ -124,22 +125,6 @@ _KEYS: Final = """
     LEFT JOIN ledger_files f ON f.client_key = k.client_key AND f.status = 'committed'
     GROUP BY k.client_key, k.key_id, k.since ORDER BY k.client_key"""
 
-# After an upgrade nothing is kept yet: then the newest record of all is the measure.
-_NEWEST: Final = """
-    SELECT coalesce(
-      (SELECT moment FROM newest_record), (SELECT max(last_seen) FROM exporters_1h)
-    ) AS moment"""
-
-# As the check silent_exporters says it, which reads what may not be up to date.
-_SILENT: Final = f"""
-    WITH newest AS ({_NEWEST})
-    SELECT d.exporter, max(e.last_seen) AS last_seen
-    FROM dim_exporters d LEFT JOIN exporters_1h e USING (exporter) CROSS JOIN newest n
-    WHERE n.moment IS NOT NULL
-    GROUP BY d.exporter
-    HAVING coalesce(max(e.last_seen) < any_value(n.moment) - INTERVAL 1 DAY, TRUE)
-    ORDER BY last_seen NULLS FIRST, d.exporter"""  # noqa: S608 - SQL of ours
-
 _QUARANTINED: Final = f"""
     SELECT
       path, reason, status = 'accepted' AS acknowledged, size, dialect, input_id, committed_at AS at
@@ -182,12 +167,13 @@ _STATUS: Final = {
           CAST(sum("rows") AS BIGINT) AS "rows",
           CAST(sum(bytes) AS DOUBLE) AS bytes,
           count(DISTINCT f.input_id) AS inputs,
-          arg_max(f.input, (f.bytes, f."rows", f.input)) AS worst_input,
-          arg_max(f.example, (f.bytes, f."rows", f.input)) AS example
+          -- In a struct NULL would be the most: the bytes of what older rules counted.
+          arg_max(f.input, (coalesce(f.bytes, -1), f."rows", f.input)) AS worst_input,
+          arg_max(f.example, (coalesce(f.bytes, -1), f."rows", f.input)) AS example
         FROM findings f
-        GROUP BY ALL ORDER BY bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
-    "exporters": f"""
-        WITH newest AS ({_NEWEST})
+        GROUP BY ALL
+        ORDER BY bool_or(doubtful) DESC, bytes DESC NULLS LAST, "rows" DESC, finding, exporter""",
+    "exporters": """
         SELECT
           exporter,
           CAST(sum(records) AS BIGINT) AS records,
@@ -207,9 +193,8 @@ _STATUS: Final = {
             ) + 1
           ) AS hours_expected,
           greatest(0, date_diff('minute', max(last_seen), any_value(moment))) AS minutes_behind
-        FROM exporters_1h, newest, (SELECT min(first_day) AS first_day FROM as_of)
-        GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",  # noqa: S608 - SQL of ours
-    "silent": _SILENT,
+        FROM exporters_1h, newest_record, (SELECT min(first_day) AS first_day FROM as_of)
+        GROUP BY exporter ORDER BY minutes_behind DESC, exporter""",
     "unlisted": """
         SELECT
           exporter,
@@ -251,8 +236,8 @@ def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table
           f.exporter,
           CAST(sum(f."rows") AS BIGINT) AS "rows",
           CAST(sum(f.bytes) AS DOUBLE) AS bytes,
-          arg_max(l.path, (f.bytes, f."rows", l.path)) AS input,
-          arg_max(f.example, (f.bytes, f."rows", l.path)) AS example
+          arg_max(l.path, (coalesce(f.bytes, -1), f."rows", l.path)) AS input,
+          arg_max(f.example, (coalesce(f.bytes, -1), f."rows", l.path)) AS example
         FROM ledger_findings f
         JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
         WHERE list_contains(CAST($told AS VARCHAR[]), f.finding)
@@ -305,7 +290,7 @@ def status_report(
         {"ids": list(published), "ends": list(published.values())},
     )
     parts, left_out = {}, {}
-    for part, sql in _STATUS.items():
+    for part, sql in {**_STATUS, "silent": _silent()}.items():
         parts[part] = fetch_table(connection, f"{sql} LIMIT {MOST_ROWS}")
         if parts[part].num_rows == MOST_ROWS:
             count = f"SELECT count(*) FROM ({sql})"  # noqa: S608 - SQL of ours
@@ -323,6 +308,13 @@ def status_report(
     )
 
 
+def _silent() -> str:
+    """As the check silent_exporters says it; those first that never sent."""
+    check = resources.files("v6share.sql").joinpath("checks", "silent_exporters.sql")
+    sql = check.read_text("utf-8")
+    return f"SELECT * FROM ({sql}\n) ORDER BY last_seen NULLS FIRST, exporter"  # noqa: S608
+
+
 def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is asked for and a file lacks that an earlier version published."""
     found = connection.execute(
@@ -331,6 +323,8 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE schema_name = 'main' AND database_name = current_database()"
     )
     there = {name for (name,) in found.fetchall()}
+    ((database,),) = connection.execute("SELECT current_database()").fetchall()
+    main = f"{quoted(database)}.main"
     if not connection.execute(
         "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = 'as_of' "
         "AND column_name = 'final_once' AND database_name = current_database()"
@@ -341,12 +335,15 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
             "NULL::BIGINT AS waiting_for, NULL::VARCHAR AS held_back_by, "
             "NULL::TIMESTAMP AS held_back_to"
         )
-    if "newest_record" not in there:
-        connection.execute("CREATE TEMP VIEW newest_record AS SELECT NULL::TIMESTAMP AS moment")
+    # After an upgrade nothing is kept yet: then the newest record of all is the measure.
+    kept = f"(SELECT moment FROM {main}.newest_record)" if "newest_record" in there else "NULL"  # noqa: S608
+    of_all = "(SELECT max(last_seen) FROM exporters_1h)"
+    newest = f"SELECT coalesce({kept}, {of_all}) AS moment"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW newest_record AS {newest}")
     if "findings" not in there:
         connection.execute(
             "CREATE TEMP VIEW findings AS SELECT f.finding, f.exporter, f.rows, "
-            "NULL::HUGEINT AS bytes, l.path AS input, '' AS example, f.input_id "
+            "NULL::HUGEINT AS bytes, l.path AS input, '' AS example, f.input_id, false AS doubtful "
             "FROM ledger_findings f JOIN ledger_files l USING (input_id) "
             "WHERE l.status = 'committed'"
         )
@@ -356,9 +353,7 @@ def _stand_in_for_what_is_newer(connection: duckdb.DuckDBPyConnection) -> None:
     }
     columns = [column for table, column in lacking.items() if table not in there]
     if columns:
-        ((database,),) = connection.execute("SELECT current_database()").fetchall()
-        source = f"{quoted(database)}.main.ledger_files"
-        files = f"SELECT *, {', '.join(columns)} FROM {source}"  # noqa: S608 - a quoted name
+        files = f"SELECT *, {', '.join(columns)} FROM {main}.ledger_files"  # noqa: S608
         connection.execute(f"CREATE TEMP VIEW ledger_files AS {files}")
     if LEDGER_KEYS.name not in there:
         connection.execute(LEDGER_KEYS.ddl().replace("CREATE", "CREATE TEMP", 1))

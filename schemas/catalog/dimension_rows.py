@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from v6share.schemas.catalog.models import (
 from v6share.schemas.columns import Table
 from v6share.schemas.settings import Settings
 
+# Of look-ups: who asks for a name is no active client (docs/concepts.md, 10).
+_DNS_PORTS: Final = (53, 853, 5353)
+
 
 def dimension_tables(catalog: Catalog, settings: Settings) -> dict[str, pa.Table]:
     """The rows of every ``CATALOG_DIMENSIONS`` table, by table name."""
@@ -26,7 +29,7 @@ def dimension_tables(catalog: Catalog, settings: Settings) -> dict[str, pa.Table
         for t, rows in (
             (dimensions.DIM_APPS, _app_rows(catalog.apps)),
             (dimensions.DIM_PRODUCTS, ((p.id, p.name, p.core) for p in catalog.products)),
-            (dimensions.DIM_ENDPOINTS, _field_rows(catalog.endpoints)),
+            (dimensions.DIM_ENDPOINTS, _endpoint_rows(catalog)),
             (dimensions.DIM_NETWORKS, _field_rows(catalog.networks)),
             (dimensions.DIM_EXPORTERS, _field_rows(catalog.exporters)),
             (dimensions.DIM_VANTAGES, _vantage_rows(catalog, settings)),
@@ -48,6 +51,24 @@ def _app_rows(apps: Iterable[App]) -> Iterator[tuple[Any, ...]]:
 
 def _field_rows(models: Iterable[Declared]) -> Iterator[tuple[Any, ...]]:
     return (tuple(value for _, value in model) for model in models)
+
+
+def _endpoint_rows(catalog: Catalog) -> Iterator[tuple[Any, ...]]:
+    of_dns = {
+        (app.id, match.product or app.product, match.region)
+        for app in catalog.apps
+        for match in app.matches
+        if any(low <= port <= high for low, high in match.ports for port in _DNS_PORTS)
+    }
+    for endpoint in catalog.endpoints:
+        serves_dns = any(
+            endpoint.app in ("", app)
+            and region in (None, endpoint.region)
+            # Traffic that shows no product counts for its app, not for the product's own endpoint.
+            and (product == endpoint.product or (product is None and app == endpoint.app))
+            for app, product, region in of_dns
+        )
+        yield (*(value for _, value in endpoint), serves_dns)
 
 
 def _vantage_rows(catalog: Catalog, settings: Settings) -> Iterator[tuple[str, bool]]:

@@ -17,8 +17,10 @@
 --                    Else of its app (of its product where app is empty) in all service regions, as
 --                    clients are not kept per endpoint: an approximation that can call an endpoint
 --                    carrying whose only client is one.
---                    Where none of its IPv6 clients is counted, as behind DNS and ICMP, the records
---                    alone decide, relays apart: judged_by is records then, and clients_of NULL
+--                    The records alone decide, relays apart, of an endpoint that serves DNS by the
+--                    catalog (dim_endpoints), as clients of DNS are not counted, and where none of
+--                    its IPv6 clients is counted, as behind ICMP: judged_by is records then, and
+--                    clients_of NULL
 --          silent    enabled, not carrying
 --          The traffic of an app that has an endpoint of its own there is not the product's own
 --          late_days from planned_on to enabled_on, or to as_of while it is not enabled
@@ -122,7 +124,7 @@ judged AS (
     coalesce(s.ipv6_bytes, 0)::HUGEINT AS ipv6_bytes,
     coalesce(s.bytes, 0)::HUGEINT AS bytes,
     CASE WHEN s.places >= 2 THEN 2 ELSE coalesce(c.clients, 0) END AS clients_at_least,
-    CASE WHEN s.user_records > 0 AND s.places < 2 AND c.clients IS NULL
+    CASE WHEN e.serves_dns OR (s.user_records > 0 AND s.places < 2 AND c.clients IS NULL)
       THEN 'records' ELSE 'clients' END AS judged_by,
     CASE WHEN judged_by = 'records' THEN NULL WHEN s.places >= 2 THEN 'endpoint'
       WHEN e.app = '' THEN 'product' ELSE 'app' END AS clients_of,

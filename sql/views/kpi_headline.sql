@@ -2,7 +2,7 @@
 -- unit:    value, ci_low, ci_high, target: of the metric (apps, products, clients, share 0 to 1);
 --          stage: 1 to 3
 -- columns: ci_low: lower end of the 95 % interval, of sampling for shares, of the sketch for
---          clients, NULL for counts and where it is not known; ci_high: its upper end
+--          clients, NULL for counts and where it is not known; ci_high: upper end of that interval
 -- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
 --            what the catalog declares; the note says how much of it was seen to carry IPv6
@@ -16,9 +16,11 @@
 --            sample, because a client of whom no packet was drawn is missing), NULL for plain counts
 --          the note of a share says which part of the rows read was rejected, from 1 % on. Left out
 --            are rows that stand for no traffic, or for traffic that another row counts; and which
---            finding of those that can make a share wrong is about over 1 % of the bytes counted
+--            finding of those that can make a share wrong is about over 1 % of the bytes that the
+--            inputs of its week have of exporters that feed the KPIs (docs/findings.md)
 -- source:  dim_targets, kpi_stage1_enablement, kpi_stage2_active_clients,
---          attainment, top_apps, dim_apps, ledger_files, ledger_families, findings, rejects
+--          attainment, top_apps, dim_apps, ledger_files, ledger_families, findings, rejects,
+--          kpi_exporters_1d, exporters_1h
 -- kept:    whole
 CREATE VIEW definitions.kpi_headline AS
 WITH metrics AS (
@@ -115,19 +117,53 @@ rejected AS (
 read AS (
   SELECT sum(rows_in)::BIGINT AS rows_in FROM main.ledger_files WHERE status = 'committed'
 ),
+week AS (
+  SELECT as_of - 6 AS first_day, as_of AS last_day FROM results.as_of
+),
+feeding AS (
+  SELECT DISTINCT e.exporter
+  FROM results.kpi_exporters_1d e
+  JOIN week w ON e.day BETWEEN w.first_day AND w.last_day
+),
+-- How much of an input is of exporters that feed the KPIs is not kept: as much as of the week.
+fed AS (
+  SELECT
+    coalesce(sum(e.bytes) FILTER (f.exporter IS NOT NULL), 0)::DOUBLE / nullif(sum(e.bytes), 0)
+      AS part
+  FROM main.exporters_1h e
+  JOIN week w ON CAST(e.window_start AS DATE) BETWEEN w.first_day AND w.last_day
+  LEFT JOIN feeding f ON f.exporter = e.exporter
+),
+of_week AS (
+  SELECT f.input_id
+  FROM main.ledger_files f
+  JOIN week w ON f.first_start < w.last_day + 1 AND f.last_end >= w.first_day
+  WHERE f.status = 'committed'
+),
 doubtful AS (
-  SELECT max_by(finding, (bytes, finding)) AS finding, max(bytes) AS bytes
+  -- In a struct NULL would be the most: the bytes of what older rules counted.
+  SELECT
+    max_by(finding, (bytes, finding)) FILTER (bytes IS NOT NULL) AS finding, max(bytes) AS bytes
   FROM (
-    SELECT finding, sum(bytes)::DOUBLE AS bytes FROM results.findings
-    WHERE finding IN ('two address families', 'addresses of another family than told',
-      'fewer bytes than headers', 'IPv6 outside unicast', 'sampling interval over the limit',
-      'sampling interval with swapped bytes', 'counters of a longer connection',
-      'rows of another input')
-    GROUP BY finding
+    SELECT
+      n.finding,
+      -- Rows of another input are of no exporter.
+      sum(n.bytes * CASE n.finding WHEN 'rows of another input' THEN p.part ELSE 1 END)::DOUBLE
+        AS bytes
+    FROM results.findings n
+    SEMI JOIN of_week o ON o.input_id = n.input_id
+    CROSS JOIN fed p
+    LEFT JOIN feeding f ON f.exporter = n.exporter
+    WHERE n.doubtful AND (f.exporter IS NOT NULL OR n.finding = 'rows of another input')
+    GROUP BY n.finding
   ) f
 ),
 counted AS (
-  SELECT sum(bytes)::DOUBLE AS bytes FROM main.ledger_families WHERE disposition = 'counted'
+  SELECT sum(b.bytes)::DOUBLE * any_value(p.part) AS bytes
+  FROM main.ledger_families b
+  SEMI JOIN of_week o ON o.input_id = b.input_id
+  CROSS JOIN fed p
+  WHERE b.disposition = 'counted'
 ),
 departed AS (
   SELECT count(*) AS apps FROM results.top_apps WHERE app NOT IN (SELECT app FROM main.dim_apps)
@@ -192,7 +228,7 @@ concentration AS (
         THEN format('{:.1f} % of the rows read were rejected, most of them as {}: see rejects',
           100 * r.lost / i.rows_in, r.most_as) END,
       CASE WHEN 100 * f.bytes > b.bytes
-        THEN format('{:.1f} % of all bytes counted are doubtful, "{}": see findings',
+        THEN format('{:.1f} % of the bytes of the week''s inputs are doubtful, "{}": see findings',
           100 * f.bytes / b.bytes, f.finding) END
     ) AS note
   FROM judged w

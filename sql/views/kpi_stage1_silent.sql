@@ -15,7 +15,7 @@ SELECT
   e.records AS ipv6_records, e.ipv6_bytes, e.bytes,
   CASE
     WHEN e.records > 0 AND e.judged_by = 'records'
-      THEN 'IPv6 to clients, but fewer than 2 records; its clients are not counted (DNS, ICMP)'
+      THEN 'IPv6 to clients, but fewer than 2 records of users; judged by records (DNS, ICMP)'
     WHEN e.records > 0 THEN 'IPv6 to clients, but too little: fewer than 2 records or 2 clients'
     WHEN e.interval > 1
       THEN format('no IPv6 to clients: fewer than about {:d} packets in 30 days (sampling 1 in {:d})',

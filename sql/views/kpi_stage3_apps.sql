@@ -3,7 +3,8 @@
 -- unit:    rank: 1 is the largest; numerator, denominator_value, undecided, debt: of the basis;
 --          share, ci_low, ci_high, share_low, share_high, weight, target: share 0 to 1; gap:
 --          points (0.01 is one)
--- columns: gap: weight * (target - share), these add up to the gap of all
+-- columns: app: app id of a top app, never unclassified; gap: weight * (target - share), these add
+--          up to the gap of all
 -- first:   rank, app, basis, denominator, share_kind, share, at_target, gap, weight, ci_low,
 --          ci_high, debt
 -- formula: as share_by_app, over the week. weight = W_i / W. gap = weight * (target - share): sums

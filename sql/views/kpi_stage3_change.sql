@@ -5,24 +5,37 @@
 --          total_change, total_ci_low, total_ci_high, total_scatter: points (0.01 is one);
 --          earlier_changes: changes
 -- columns: period: week of 7 days, counted back from as_of, or month of the calendar; from_start:
---          first day of the earlier period, UTC; from_end: its last day; to_start: first day of the
---          later period, UTC; to_end: its last day; weight_1: the app's part of the denominator in
---          the earlier period; weight_2: the same in the later one; share_1: the app's share in the
---          earlier period; share_2: the same in the later one; rate: what the app's own change did
---          to the share of all; rate_ci_low: lower end of its 95 % interval of sampling, NULL where
---          that is not known; rate_ci_high: its upper end; rate_scatter: how far rate usually
---          scatters, NULL with fewer than 2 earlier changes; rate_verdict: whether rate is more than
---          sampling and scatter make; mix: what traffic that moved to the app or away from it did to
---          the share of all; mix_ci_low: lower end of its 95 % interval of sampling; mix_ci_high:
---          its upper end; mix_scatter: how far mix usually scatters; mix_verdict: whether mix is
---          more than sampling and scatter make; suppressed: whether the app has too few samples in
---          either period for the intervals to be trusted; earlier_changes: how many changes of the
---          app before this one the scatter is made from, up to 12; total_share_1: the share of all
---          in the earlier period; total_share_2: the same in the later one; total_change:
---          total_share_2 - total_share_1, the same in every row of a period and kind;
---          total_ci_low: lower end of its 95 % interval of sampling; total_ci_high: its upper end;
---          total_scatter: how far it usually scatters; total_verdict: whether it is more than
---          sampling and scatter make
+--          first day of the earlier period, UTC; from_end: last day of the earlier period, UTC;
+--          to_start: first day of the later period, UTC; to_end: last day of the later period, UTC;
+--          app: app id of a top app, never unclassified; weight_1: the app's part of the denominator
+--          in the earlier period; weight_2: the app's part of the denominator in the later period;
+--          share_1: the app's share in the earlier period; share_2: the app's share in the later
+--          period; rate: what the app's own change did to the share of all; rate_ci_low: lower end
+--          of the 95 % interval of rate that sampling makes, NULL where that is not known: of all
+--          bases but bytes; rate_ci_high: upper end of the 95 % interval of rate that sampling
+--          makes, NULL where rate_ci_low is; rate_scatter: how far rate usually scatters from one
+--          period to the next, NULL with fewer than 2 earlier changes; rate_verdict: whether rate is
+--          more than sampling and scatter make: real rise, real drop, within sampling and scatter,
+--          or not known: and why (the sampling error is not, too few samples, fewer than 2 earlier
+--          changes); mix: what traffic that moved to the app or away from it did to the share of
+--          all; mix_ci_low: lower end of the 95 % interval of mix that sampling makes, NULL where
+--          that is not known: of all bases but bytes; mix_ci_high: upper end of the 95 % interval of
+--          mix that sampling makes, NULL where mix_ci_low is; mix_scatter: how far mix usually
+--          scatters from one period to the next, NULL with fewer than 2 earlier changes;
+--          mix_verdict: whether mix is more than sampling and scatter make: real rise, real drop,
+--          within sampling and scatter, or not known: and why (the sampling error is not, too few
+--          samples, fewer than 2 earlier changes); suppressed: whether the app has too few samples
+--          in either period for the intervals to be trusted; earlier_changes: how many changes of
+--          the app before this one the scatter is made from, up to 12; total_share_1: the share of
+--          all in the earlier period; total_share_2: the share of all in the later period;
+--          total_change: total_share_2 - total_share_1, the same in every row of a period and kind;
+--          total_ci_low: lower end of the 95 % interval of total_change that sampling makes, NULL
+--          where that is not known: of all bases but bytes; total_ci_high: upper end of the 95 %
+--          interval of total_change that sampling makes, NULL where total_ci_low is; total_scatter:
+--          how far total_change usually scatters from one period to the next, NULL with fewer than 2
+--          earlier changes; total_verdict: whether total_change is more than sampling and scatter
+--          make: real rise, real drop, within sampling and scatter, or not known: and why (the
+--          sampling error is not, too few samples, fewer than 2 earlier changes)
 -- first:   period, app, basis, denominator, share_kind, total_change, total_verdict, rate,
 --          rate_verdict, mix, mix_verdict, share_1, share_2, weight_1, weight_2, rate_ci_low,
 --          rate_ci_high, rate_scatter
@@ -251,5 +264,5 @@ LEFT JOIN total_scatter o
   AND o.share_kind = s.share_kind
 WHERE s.change = 0
 ORDER BY
-  s.period = 'month', main.place_of(s.basis), main.place_of(s.denominator),
-  main.place_of(s.share_kind), abs(s.rate + s.mix) DESC, s.app
+  main.place_of(s.basis), main.place_of(s.denominator), main.place_of(s.share_kind),
+  s.period = 'month', abs(s.rate + s.mix) DESC, s.app

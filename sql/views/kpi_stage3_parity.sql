@@ -8,8 +8,9 @@
 -- first:   product, region, carrying, planned, enabled, ipv6_bytes, bytes, judged_by
 -- formula: carrying: at least 2 records of native IPv6 to clients in that region and at least 2
 --          distinct IPv6 clients there: where it went to two client regions or networks (relays
---          apart); else of the product in any region (see endpoint_status). Where none of its IPv6
---          clients is counted, as behind DNS, the records decide: judged_by is records then.
+--          apart); else of the product in any region (see endpoint_status). Of a cell with an
+--          endpoint that serves DNS, and where none of its IPv6 clients is counted, the records
+--          decide: judged_by is records then.
 --          parity = carrying cells / (core products x service regions), the same in every row.
 --          Regions: all of endpoints.csv, and those that core products are seen from
 -- source:  kpi_traffic_1d, clients_1d, dim_products, dim_endpoints, dim_networks
@@ -74,7 +75,8 @@ endpoints AS (
   SELECT
     e.product, e.region,
     count(*) AS planned,
-    count(*) FILTER (e.enabled_on <= a.as_of) AS enabled
+    count(*) FILTER (e.enabled_on <= a.as_of) AS enabled,
+    bool_or(e.serves_dns) AS serves_dns
   FROM main.dim_endpoints e
   CROSS JOIN results.final_span a
   GROUP BY e.product, e.region
@@ -83,7 +85,7 @@ cells AS (
   SELECT
     c.product, c.name, r.region,
     coalesce(e.planned, 0) AS planned, coalesce(e.enabled, 0) AS enabled,
-    CASE WHEN t.user_records > 0 AND t.places < 2 AND k.clients IS NULL
+    CASE WHEN e.serves_dns OR (t.user_records > 0 AND t.places < 2 AND k.clients IS NULL)
       THEN 'records' ELSE 'clients' END AS judged_by,
     coalesce(t.records, 0) >= 2 AND coalesce(t.ipv6_bytes, 0) > 0
       AND CASE judged_by WHEN 'records' THEN t.user_records >= 2

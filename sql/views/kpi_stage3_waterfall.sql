@@ -1,7 +1,7 @@
 -- what:    the work queue: every byte of the top apps that is not native IPv6, in exactly one place
 -- unit:    place: 1 is the largest; bytes: bytes; part: share 0 to 1
--- columns: reason: the first that holds, see formula; bytes: scaled bytes of the last 28 final days
---          that are not native IPv6
+-- columns: app: app id of a top app, never unclassified; reason: the first that holds, see formula;
+--          bytes: scaled bytes of the last 28 final days that are not native IPv6
 -- first:   place, reason, app, service_region, part, bytes, network, client_region
 -- formula: the first that holds, of
 --          tunnelled_or_translated  a transition technology, or native IPv6 inside IPv4

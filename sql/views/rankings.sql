@@ -1,7 +1,7 @@
 -- what:    the ranking of apps that is in force in each calendar quarter; rank <= top_n
 -- unit:    bytes: bytes; rank: 1 is the largest
--- columns: bytes: scaled bytes of both families from from_day to to_day, of denominator all, NULL
---          where pinned
+-- columns: app: app id, never unclassified; bytes: scaled bytes of both families from from_day to
+--          to_day, of denominator all, NULL where pinned
 -- formula: previous_quarter: bytes of the full calendar quarter before (so the ranking stands still
 --          within a quarter); where the data do not hold that quarter in full: live = the last 28
 --          final days of the quarter (to as_of in the running one). live: always that. pinned: the

@@ -1,11 +1,12 @@
--- what:    IPv6 share per UTC day and client network, and per day and carrier (scope), for browsing;
---          every basis, denominator and kind
+-- what:    IPv6 share per UTC day and client network, and the same bytes once more per day and carrier:
+--          choose one scope, as with WHERE scope = 'network'. For browsing; every basis, denominator
+--          and kind
 -- unit:    numerator, denominator_value, undecided: of the basis; share, ci_low, ci_high,
 --          share_low, share_high: share 0 to 1
--- columns: scope: network, or carrier, which is the sum of its networks: do not add the two up;
---          network: client network, unknown: in no prefix of prefixes.csv, NULL of a carrier;
---          carrier: the carrier, of a network the one that runs it, from networks.csv, NULL: that
---          names none
+-- columns: scope: network or carrier: each scope has the bytes of the other once more, so choose one
+--          and never add them up, a carrier is the sum of its networks; network: client network,
+--          unknown: in no prefix of prefixes.csv, NULL of a carrier; carrier: the carrier, of a
+--          network the one that runs it, from networks.csv, NULL: that names none
 -- first:   day, scope, network, carrier, basis, denominator, share_kind, share, ci_low, ci_high
 -- formula: share = numerator / denominator_value; ci: Wilson, sampling error only (macros.sql);
 --          share_low = numerator / (denominator_value + undecided),

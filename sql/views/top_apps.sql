@@ -1,5 +1,6 @@
 -- what:    the top apps as of now: the ranking in force in the quarter of as_of
 -- unit:    rank: 1 is the largest; ranking_bytes: bytes
+-- columns: app: app id, never unclassified
 -- formula: see rankings
 -- source:  rankings, final_span
 -- kept:    whole

@@ -43,6 +43,15 @@ def test_the_queries_of_the_docs_find_figures_in_the_sample(
     queries = [block for block in blocks if not block.startswith("ATTACH")]
     # A result and its definition have no row that the other has not.
     assert snapshot.sql(queries.pop(0)).fetchall() == []
+    # A sum of counts that other tools can divide.
+    records = snapshot.sql(queries.pop(0)).pl()["records"]
+    assert (records / 7 * 7).to_list() == pytest.approx(records.to_list())
+    assert records.dtype.is_float()
+    # Whether a drop is real, in one row.
+    ((period, *_, change, low, high, scatter, verdict),) = snapshot.sql(queries.pop()).fetchall()
+    assert (period, verdict) == ("week", "within sampling and scatter")
+    assert low < change < high
+    assert scatter > 0
     assert len(queries) == 2
     for query in queries:
         (row,) = snapshot.sql(query).fetchall()

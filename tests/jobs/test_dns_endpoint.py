@@ -20,19 +20,27 @@ CATALOG = {
 }
 
 
-@pytest.mark.parametrize(("port", "verdict"), [(53, ("records", True)), (54, ("clients", False))])
+@pytest.mark.parametrize(
+    ("ports", "verdict"),
+    [
+        ((53, 53, 53), ("records", True)),
+        # DNS over HTTPS beside it: its one client is counted, and says little of the others.
+        ((53, 53, 443), ("records", True)),
+        ((54, 54, 54), ("clients", False)),
+    ],
+)
 def test_an_endpoint_of_dns_carries(
     capsys: pytest.CaptureFixture[str],
     root: Path,
     tmp_path: Path,
-    port: int,
+    ports: tuple[int, ...],
     verdict: tuple[str, bool],
 ) -> None:
     """One client only: enough where clients of that port are not counted, and not elsewhere."""
     (root / "catalog").mkdir()
     for name, text in CATALOG.items():
-        (root / "catalog" / name).write_text(text.replace("53", str(port)))
-    for day in range(3):
+        (root / "catalog" / name).write_text(text.replace("53", str([*ports])))
+    for day, port in enumerate(ports):
         path = write_flows(tmp_path / f"flows/{day}.parquet", start_ms=JANUARY_1 + day * DAY_MS)
         table = pq.read_table(path)
         place = table.schema.get_field_index("sourceTransportPort")

@@ -344,6 +344,9 @@ def test_fewer_bytes_than_headers(change: dict[str, Any], few: bool) -> None:
         ("fe80::1", False),
         ("9cf5:35d0:800:4500:53c:87f8:4000:3f06", True),
         ("5::1", True),
+        ("100::1", False),
+        ("100::ffff:ffff:ffff:ffff", False),
+        ("100:0:0:1::1", True),
         ("fec0::1", True),
     ],
 )

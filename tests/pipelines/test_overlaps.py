@@ -199,6 +199,15 @@ def test_scattered_rows_are_estimated(tmp_path: Path) -> None:
     assert 150 <= found.rows <= 600
 
 
+def test_rows_at_the_same_end_of_both_are_estimated(tmp_path: Path) -> None:
+    """A consumer wrote the last rows of a file again at the end of the next."""
+    one, other = flows(1, 100), flows(2, 100, JANUARY_1 + 3_600_000)
+    later = both(other, one.slice(92))
+    found = overlap_of(sample_of(tmp_path, one), sample_of(tmp_path, later))
+    # 8 rows of 108, with the bytes of the average one; halves up.
+    assert found == Overlap(8, (2 * 8 * bytes_of(later) + 108) // (2 * 108), None)
+
+
 def test_few_rows_and_other_rows_are_no_overlap(tmp_path: Path) -> None:
     first = flows(14, 1000)
     one = sample_of(tmp_path, first)

@@ -774,6 +774,34 @@ def test_dimension_tables_have_the_declared_schema_and_rows() -> None:
     assert all(empty[t.name].schema.equals(t.arrow_schema) for t in CATALOG_DIMENSIONS)
 
 
+@pytest.mark.parametrize(
+    ("match", "endpoint", "serves"),
+    [
+        ("port = 53", "dns,lb,eu", True),
+        ("port = [443, 853]", "dns,lb,eu", True),
+        ('port = "5000-6000"', "dns,lb,eu", True),
+        ('port = 53, region = "eu"', "dns,lb,eu", True),
+        ('port = 53, product = "lb"', "dns,lb,eu", True),
+        ('port = 53, product = "lb"', ",lb,eu", True),
+        ("port = 443", "dns,lb,eu", False),
+        ('port = 53, region = "us"', "dns,lb,eu", False),
+        ('port = 53, product = "store"', "dns,lb,eu", False),
+        ("port = 53", ",lb,eu", False),  # what shows no product is none of the product's own
+        ("port = 53", "other,lb,eu", False),
+        ("protocol = 17", "dns,lb,eu", False),
+    ],
+)
+def test_endpoints_of_which_a_match_names_a_port_of_dns(
+    match: str, endpoint: str, serves: bool
+) -> None:
+    app = '[[app]]\nid = "{}"\nname = "A"\nmatch = [{{ {} }}]\n'
+    made = catalog(
+        apps_toml=app.format("dns", match) + app.format("other", "port = 54") + APPS,
+        endpoints_csv=f"app,product,region,planned_on,enabled_on\n{endpoint},,\n",
+    )
+    assert dimension_tables(made, Settings())["dim_endpoints"]["serves_dns"].to_pylist() == [serves]
+
+
 SCRAPS = ["", ",", '"', "'", "[", "]]", "{", "}", "=", "\n", "\r", "#", "1", "-", ".", "\x00", "é"]
 
 

@@ -193,6 +193,8 @@ class Warehouse:
         region: str,
         planned_on: date | None = None,
         enabled_on: date | None = None,
+        *,
+        serves_dns: bool = False,
     ) -> None:
         self.insert(
             DIM_ENDPOINTS,
@@ -201,6 +203,7 @@ class Warehouse:
             region=region,
             planned_on=planned_on,
             enabled_on=enabled_on,
+            serves_dns=serves_dns,
         )
 
     def network(self, network: str, kind: str = "fixed", **values: Any) -> None:

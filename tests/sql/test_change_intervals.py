@@ -141,6 +141,37 @@ def test_a_verdict_says_why_it_is_not_known(w: Warehouse) -> None:
     )
 
 
+def test_only_bytes_have_an_interval(w: Warehouse) -> None:
+    """Of the other bases nobody knows the variance: no figure of theirs is exact, or real."""
+    weeks(w, [0.80] * 13 + [0.30])
+    w.connection.execute("UPDATE traffic_1d SET tcp_opens = bytes")
+    rows = w.query(
+        "SELECT basis, total_change < 0, total_ci_low, total_ci_high, total_verdict, rate_ci_low, "
+        "rate_verdict, mix_ci_low, mix_verdict FROM kpi_stage3_change WHERE period = 'week' "
+        "AND basis <> 'bytes' AND denominator = 'all' AND share_kind = 'strict'"
+    )
+    unknown = "not known: the sampling error is not"
+    assert rows == [
+        (basis, True, None, None, unknown, None, unknown, None, unknown)
+        for basis in ("bytes_normalised", "tcp_opens")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variances", "error"),
+    [
+        # S = 1/4: v = (9/16 * 160 + 1/16 * 160) / 40^2 = 100 / 40^2, so 10 / 40.
+        ("160, 320", 0.25),
+        ("0, 0", 0.0),
+        ("NULL, 320", None),
+        ("160, NULL", None),
+        ("NULL, NULL", None),
+    ],
+)
+def test_the_standard_error_of_a_share(w: Warehouse, variances: str, error: float | None) -> None:
+    assert w.one(f"SELECT share_standard_error(10, 40, {variances})") == (error,)
+
+
 def test_sampling_alone_may_make_a_change(w: Warehouse) -> None:
     weeks(w, [0.80] * 13 + [0.78])
     assert w.one(CHANGE)[2] == "real drop"  # nothing was sampled, and nothing ever moved
@@ -176,6 +207,22 @@ def test_months_are_those_of_the_calendar_and_full(
         "AND period = 'month'"
     )
     assert sums[0] == pytest.approx(sums[1])
+
+
+def test_the_headlines_kind_stands_first_with_the_week_before_the_month(w: Warehouse) -> None:
+    w.target(3, "top_apps_ipv6_share", 0.9, top_n=2, ranking="live")
+    last = date(2024, 5, 31)
+    w.final_days(date(2024, 4, 1), last)
+    for back, a, b in ((40, 50, 50), (7, 50, 50), (0, 60, 90)):
+        for app, size in (("a", a), ("b", b)):
+            w.traffic(last - back * ONE, app=app, family="v6", bytes=size)
+            w.traffic(last - back * ONE, app=app, bytes=100 - size)
+    w.traffic(date(2024, 4, 1), app="unclassified")
+    rows = w.query("SELECT basis, denominator, share_kind, period, app FROM kpi_stage3_change")
+    kind = ("bytes", "all", "strict")
+    assert rows[:4] == [
+        (*kind, "week", "b"), (*kind, "week", "a"), (*kind, "month", "b"), (*kind, "month", "a"),
+    ]  # fmt: skip
 
 
 def test_a_month_that_the_data_begin_in_is_not_full(w: Warehouse) -> None:

@@ -330,7 +330,7 @@ def test_an_endpoint_whose_clients_are_not_counted_is_judged_by_its_records(w: W
     w.product("resolver", core=True)
     w.endpoint("dns", "resolver", "r", D, D)
     w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
-    note = "IPv6 to clients, but fewer than 2 records; its clients are not counted (DNS, ICMP)"
+    note = "IPv6 to clients, but fewer than 2 records of users; judged by records (DNS, ICMP)"
     assert w.one(STATUS) == (False, "records", None)
     assert w.one("SELECT note FROM kpi_stage1_silent") == (note,)
     w.traffic(D, app="dns", product="resolver", family="v6", records=1, bytes=80)
@@ -345,6 +345,33 @@ def test_an_endpoint_whose_clients_are_not_counted_is_judged_by_its_records(w: W
     w.clients(D, [1], scope="product", id="resolver")
     assert w.one(STATUS) == (False, "clients", "app")
     assert w.one(parity) == (False, "clients")
+
+
+def test_an_endpoint_of_dns_is_judged_by_its_records(w: Warehouse) -> None:
+    """Also where it has another service, with one client; and where no IPv6 came at all."""
+    w.final_days(D, D)
+    w.app("dns")
+    w.product("resolver", core=True)
+    w.network("vpn", kind="relay")
+    w.endpoint("dns", "resolver", "r", D, D, serves_dns=True)
+    w.clients(D, [1], scope="app", id="dns")
+    w.clients(D, [1], scope="product", id="resolver")
+    w.traffic(D)
+    parity = "SELECT carrying, judged_by FROM kpi_stage3_parity"
+    silent = "SELECT note FROM kpi_stage1_silent"
+    dns: dict[str, object] = {"app": "dns", "product": "resolver", "family": "v6", "bytes": 80}
+    assert w.one(STATUS) == (False, "records", None)
+    assert w.one(parity) == (False, "records")
+    assert w.one(silent) == ("no IPv6 to clients",)
+    w.traffic(D, records=9, network="vpn", **dns)
+    w.traffic(D, records=1, **dns)
+    assert w.one(STATUS) == (False, "records", None)
+    assert w.one(silent) == (
+        "IPv6 to clients, but fewer than 2 records of users; judged by records (DNS, ICMP)",
+    )
+    w.traffic(D, records=1, **dns)
+    assert w.one(STATUS) == (True, "records", None)
+    assert w.one(parity) == (True, "records")
 
 
 def test_clients_of_the_day_next_to_the_span_are_counted_ones(w: Warehouse) -> None:
@@ -989,21 +1016,84 @@ def test_the_headline_says_what_was_rejected(w: Warehouse) -> None:
     )
 
 
+def input_of(w: Warehouse, name: str, first: date, last: date, size: int = 1000) -> None:
+    """An input of so many bytes that begins and ends on these days."""
+    span = {"first_start": at(f"{first} 01:00"), "last_end": at(f"{last} 23:00")}
+    w.entry(LEDGER_FILES, input_id=name, status="committed", rows_in=10, **span)
+    w.entry(LEDGER_FAMILIES, input_id=name, disposition="counted", bytes=size)
+
+
+# Weeks of ``weekly_shares`` with four of them: the newest one.
+LAST = FIRST + timedelta(days=27)
+WEEK_START = FIRST + timedelta(days=21)
+
+
 def test_the_headline_says_what_is_doubtful(w: Warehouse) -> None:
     weekly_shares(w, [920] * 4)
-    for name in "xyz":
-        w.entry(LEDGER_FILES, input_id=name, status="committed", rows_in=10)
-    w.entry(LEDGER_FAMILIES, input_id="x", disposition="counted", bytes=1000)
-    w.entry(FINDINGS, input_id="x", finding="documentation address", bytes=900)
-    w.entry(FINDINGS, input_id="x", finding="fewer bytes than headers", bytes=8)
+    input_of(w, "x", WEEK_START, LAST)
+    for name in "yz":
+        input_of(w, name, LAST, LAST, size=0)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="documentation address", bytes=900)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=8)
     # Of what one input shares with others the most counts: the others share it, too.
     w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="x", rows=3, bytes=10)
     w.entry(LEDGER_OVERLAPS, input_id="z", other_input_id="y", rows=2, bytes=9)
     assert "doubtful" not in str(headline(w)[6])
     w.entry(LEDGER_OVERLAPS, input_id="y", other_input_id="x", rows=1, bytes=2)
-    assert '1.2 % of all bytes counted are doubtful, "rows of another input": see findings' in str(
-        headline(w)[6]
+    assert (
+        '1.2 % of the bytes of the week\'s inputs are doubtful, "rows of another input": '
+        "see findings" in str(headline(w)[6])
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "exporter", "said"),
+    [
+        (WEEK_START, LAST, "e1", True),
+        (FIRST, WEEK_START, "e1", True),
+        (LAST, LAST + timedelta(days=9), "e1", True),
+        (FIRST, WEEK_START - timedelta(days=1), "e1", False),
+        (LAST + timedelta(days=1), LAST + timedelta(days=9), "e1", False),
+        (WEEK_START, LAST, "core router", False),
+    ],
+)
+def test_what_is_doubtful_elsewhere_is_not_said_of_the_headline(
+    w: Warehouse, first: date, last: date, exporter: str, said: bool
+) -> None:
+    weekly_shares(w, [920] * 4)
+    w.exporter("core router", "core")
+    w.heard(at(f"{FIRST} 00:00"), at(f"{LAST} 00:00"), "core router")
+    input_of(w, "of the week", WEEK_START, LAST)
+    input_of(w, "x", first, last)
+    w.entry(FINDINGS, input_id="x", exporter=exporter, finding="two address families", bytes=100)
+    assert ("doubtful" in str(headline(w)[6])) is said
+
+
+def test_the_bytes_of_other_vantages_hide_nothing(w: Warehouse) -> None:
+    """Nine tenths of the week's bytes are seen at the core: 5 of 100 are 5 %, not 0.5 %."""
+    weekly_shares(w, [920] * 4)
+    w.exporter("core router", "core")
+    w.heard(at(f"{FIRST} 00:00"), at(f"{LAST + timedelta(days=1)} 01:00"), "core router")
+    w.connection.execute("UPDATE exporters_1h SET bytes = 9 WHERE exporter = 'core router'")
+    input_of(w, "x", WEEK_START, LAST)
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=5)
+    assert "5.0 % of the bytes of the week's inputs are doubtful, \"fewer" in str(headline(w)[6])
+    # Of an overlap nobody knows whose rows they are: 40 bytes are 4 of 100.
+    input_of(w, "y", FIRST, FIRST)
+    w.entry(LEDGER_OVERLAPS, input_id="x", other_input_id="y", rows=1, bytes=40)
+    assert "5.0 % of the bytes" in str(headline(w)[6])
+    w.connection.execute("UPDATE ledger_overlaps SET bytes = 60")
+    assert "6.0 % of the bytes of the week's inputs are doubtful, \"rows" in str(headline(w)[6])
+
+
+def test_a_finding_whose_bytes_nobody_knows_hides_no_other(w: Warehouse) -> None:
+    weekly_shares(w, [920] * 4)
+    input_of(w, "x", WEEK_START, LAST)
+    # As rules before version 7 left it.
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="two address families", bytes=None)
+    assert "doubtful" not in str(headline(w)[6])
+    w.entry(FINDINGS, input_id="x", exporter="e1", finding="fewer bytes than headers", bytes=20)
+    assert 'are doubtful, "fewer bytes than headers"' in str(headline(w)[6])
 
 
 def test_the_headline_names_apps_that_left_the_catalog(w: Warehouse) -> None:

@@ -164,7 +164,7 @@ def test_every_view_runs_from_a_file_attached_under_another_name(tmp_path: Path)
 def test_the_sql_of_the_docs_runs(empty: Warehouse) -> None:
     blocks = re.findall(r"```sql\n(.*?)```", (DOCS / "kpis.md").read_text(), re.DOTALL)
     queries = [b for b in blocks if not b.startswith("ATTACH")]
-    assert len(queries) == 3
+    assert len(queries) == 5
     for query in queries:
         empty.query(query)
 

@@ -60,7 +60,7 @@ def catalog(rng: random.Random) -> dict[str, pa.Table]:
         "dim_endpoints": [
             {
                 "app": app, "product": "p1", "region": "north",
-                "planned_on": day(), "enabled_on": day(),
+                "planned_on": day(), "enabled_on": day(), "serves_dns": rng.random() < 0.2,
             }
             for app in ("mail", "it's", "")
             if rng.random() < 0.7

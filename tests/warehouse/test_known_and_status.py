@@ -130,6 +130,16 @@ def test_status(workspace: Workspace) -> None:
     ((_, _, rows, octets, first),) = expected_overlaps([old, new])
     assert (shared["finding"], shared["rows"], shared["bytes"]) == (ROWS_OF_ANOTHER, rows, octets)
     assert shared["example"].startswith(f"row {first} on, as in /flows/")
+    # What can make no share wrong stands behind what can, however large it is.
+    connection.execute(
+        "UPDATE ledger_findings SET finding = 'documentation address' WHERE finding = ?",
+        [most["finding"]],
+    )
+    in_order = [ROWS_OF_ANOTHER, "documentation address"]
+    assert status_report(connection, {}).findings.column("finding").to_pylist() == in_order
+    in_view = connection.sql("SELECT finding, doubtful FROM findings").fetchall()
+    assert list(dict(in_view)) == in_order
+    assert dict(in_view) == {ROWS_OF_ANOTHER: True, "documentation address": False}
     assert report.unlisted.column("exporter").to_pylist() == [""]
     assert report.both_directions.num_rows == 0
     assert report.inputs_of_old_versions == 1
@@ -137,6 +147,55 @@ def test_status(workspace: Workspace) -> None:
     for row in report.exporters.to_pylist():
         assert 0 < row["hours_seen"] <= row["hours_expected"]
         assert row["minutes_behind"] >= 0
+    connection.close()
+
+
+def test_who_is_silent_is_told_right_after_an_upgrade(workspace: Workspace) -> None:
+    """Then no result is kept yet, and the newest record of all is the measure."""
+    connection = open_warehouse(workspace)
+    record(connection, workspace, [commit(make_fragment(workspace, "a", 1))])
+    listed = pa.Table.from_pylist(
+        [
+            {"exporter": name, "vantage": "edge", "role": "pe", "directions": "one"}
+            | {"white_box": False, "override": False}
+            for name in ("", "never heard of")
+        ],
+        schema=DIM_EXPORTERS.arrow_schema,
+    )
+    replace_dimensions(connection, empty_catalog() | {"dim_exporters": listed})
+    assert connection.sql("SELECT moment FROM newest_record").fetchall() == [(None,)]
+    for _ in range(2):
+        report = status_report(connection, {})
+        assert report.silent.to_pylist() == [{"exporter": "never heard of", "last_seen": None}]
+        assert min(report.exporters["minutes_behind"].to_pylist()) == 0
+    connection.execute("UPDATE exporters_1h SET exporter = 'r1'")
+    insert_hours(connection, [("2000-01-01", "", 1)])
+    silent = status_report(connection, {}).silent
+    assert silent["exporter"].to_pylist() == ["never heard of", ""]
+    connection.close()
+
+
+def test_the_worst_input_is_one_whose_bytes_are_known(workspace: Workspace) -> None:
+    connection = open_warehouse(workspace)
+    made = [make_fragment(workspace, f"f{seed}", seed) for seed in range(3)]
+    record(connection, workspace, [commit(one) for one in made])
+    # As rules before version 7 left it, in the last and in the first of three inputs.
+    for old in (made[2], made[0]):
+        connection.execute(
+            "UPDATE ledger_findings SET bytes = NULL, example = '' WHERE input_id = ?",
+            [old.key.input_id],
+        )
+        found = connection.sql(
+            "SELECT finding, exporter, input, example FROM findings WHERE bytes IS NOT NULL "
+            "ORDER BY bytes, rows, input"
+        ).fetchall()
+        # The later one replaces the earlier one, which has fewer bytes.
+        worst = {(finding, exporter): shown for finding, exporter, *shown in found}
+        report = status_report(connection, {}).findings.to_pylist()
+        assert report
+        for row in report:
+            shown = [row["worst_input"], row["example"]]
+            assert shown == worst[row["finding"], row["exporter"]]
     connection.close()
 
 

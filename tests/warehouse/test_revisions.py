@@ -256,7 +256,7 @@ def test_a_file_counted_again_by_another_catalog_moves_traffic_between_apps(home
     ]
     assert home.read("SELECT status, committed_at, reason FROM revision_inputs ORDER BY ALL") == [
         ("committed", at(3), ""),
-        ("superseded", at(3), "counts now by rules 1, catalog c2, dialect ipfix"),
+        ("superseded", at(3), f"counts now by rules {RULES_VERSION}, catalog c2, dialect ipfix"),
     ]
 
 

@@ -51,8 +51,10 @@ Pairs = Sequence[tuple[SampledRow, SampledRow]]
 class Overlap:
     """Rows that two inputs share. rows: of the files. bytes: of those that are counted.
 
-    first_row: where they begin in the later input, if they stand in both without a gap. Else they
-    are scattered, first_row is None, and rows and bytes are estimates.
+    first_row: where they begin in the later input, if they are all that one of the two would have
+    of the other: its end at the other's head, or the whole of it. Else they are called scattered,
+    also where they are a run at the same end of both, as where that begins need not be sampled;
+    first_row is None, and rows and bytes are estimates.
     """
 
     rows: int

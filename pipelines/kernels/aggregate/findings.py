@@ -35,6 +35,7 @@ _WAITED_MS: Final = 3_600_000
 _SWAPPED_FROM: Final = 2**8
 _ENDS: Final = "ends"
 _ANSWERS: Final = 64
+_DISCARD_ONLY: Final = np.uint64(0x0100 << 48)
 
 
 class Found(NamedTuple):
@@ -224,7 +225,9 @@ def _outside(hi: U64, lo: U64) -> Bool:
         is_v4 = (hi[i] == 0) & ((lo[i] >> np.uint64(32) == MAPPED) | (lo[i] == 0))
         # What translators use, in RFC 6052 and in RFC 8215.
         translated = hi[i] >> np.uint64(32) == np.uint64(0x0064FF9B)
-        outside[i] = not (usual | is_v4 | translated)
+        # 100::/64, where unwanted traffic is sent to be discarded (RFC 6666).
+        discarded = hi[i] == _DISCARD_ONLY
+        outside[i] = not (usual | is_v4 | translated | discarded)
     return outside
 
 
