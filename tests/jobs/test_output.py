@@ -112,6 +112,21 @@ def test_what_was_printed_before_a_failure_is_in_the_file(
     assert json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table", "parquet"])
+def test_a_result_without_rows_takes_the_place_of_what_was_there(
+    capsys: pytest.CaptureFixture[str], counted: Path, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "refused"
+    file.write_text("of yesterday\n")
+    command = ("quarantine", "list", "--format", form)
+    assert call(capsys, counted, *command, "--output", file)[:2] == (ExitCode.DONE, "")
+    if form == "parquet":
+        assert pq.read_table(io.BytesIO(file.read_bytes())).num_rows == 0
+    else:
+        assert file.read_text() == call(capsys, counted, *command)[1]
+    assert (file.stat().st_size == 0) == (form == "jsonl")
+
+
 def test_one_object_a_line(capsys: pytest.CaptureFixture[str], counted: Path) -> None:
     lines = call(capsys, counted, "kpi", "ledger_files", "--format", "jsonl")[1].splitlines()
     whole = json.loads(call(capsys, counted, "kpi", "ledger_files", "--format", "json")[1])

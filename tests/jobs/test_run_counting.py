@@ -103,7 +103,7 @@ def test_sums_that_are_absurd_together_cost_the_largest_of_them_alone(
 def test_the_last_days_of_all_time_harm_nobody(
     capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path
 ) -> None:
-    """Clocks that show the end of 9999: their rows are of the future, on the last day of no time."""
+    """Clocks that show the end of 9999: their rows are `future`, on the last day `no_time`."""
     (root / "v6share.toml").write_text("[time]\nreporting_utc_offset_minutes = 840\n")
     last = 253_402_300_800_000 - DAY_MS
     write_flows(tmp_path / "flows/near.parquet", start_ms=last - 3_600_000)
