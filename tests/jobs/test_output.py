@@ -160,6 +160,16 @@ def test_a_quiet_run_leaves_one_line(
     assert json.loads(out)["inputs_known"] == 3
     out = call(capsys, root, "-q", "run", flows, "--strict")[1]
     assert out.endswith("; nothing new\n")
+    # One that does not come to count has nothing to say there.
+    (tmp_path / "empty").mkdir()
+    for path, ended in (
+        (tmp_path / "empty", ExitCode.NO_INPUT),
+        (f"{flows}/*.none", ExitCode.NO_INPUT),
+        (flows / "day0.parquet?", ExitCode.NO_INPUT),
+    ):
+        code, out, err = call(capsys, root, "-q", "run", path, "--format", "json")
+        assert (code, out, err.count("error: ")) == (ended, "", 1)
+    assert call(capsys, root, "-q", "run")[:2] == (ExitCode.USAGE, "")
     # What is asked for is printed as ever; of what was done there is nothing, unless it is asked.
     assert len(call(capsys, root, "-q", "status")[1].splitlines()) > 10
     assert call(capsys, root, "-q", "quarantine", "accept", "--all")[1] == ""
