@@ -29,7 +29,7 @@ from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.ledger.rerun import Fate
-from v6share.warehouse.merge.horizons import QUARANTINE, Horizons, read_horizons
+from v6share.warehouse.merge.horizons import Horizons, read_horizons
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import (
     both_directions,
@@ -316,7 +316,7 @@ def _say_what_is_late(run: RunContext) -> None:
 
 def _described_late(first: date, horizons: Horizons) -> str:
     """What is left out of records since a day, which is before one of the horizons."""
-    lost = sorted(name for name, day in horizons.items() if first < day and name != QUARANTINE)
+    lost = sorted(name for name, day in horizons.items() if first < day)
     clients = (
         f"; how many clients there were on a day before {horizons[CLIENTS_1D.name]} stays as it is"
         if CLIENTS_1D.name in lost

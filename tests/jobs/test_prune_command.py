@@ -257,6 +257,20 @@ def test_without_settings_nothing_goes(base: Path, capsys: pytest.CaptureFixture
     assert "v6share.toml:2: retention.sketch_days" in err
 
 
+def test_notes_of_refused_inputs_make_no_file_late(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They go by the clock, and no table loses a day with them."""
+    root, flows = base / "ws", base / "flows"
+    (root / "v6share.toml").write_text("[retention]\nquarantine_days = 30\n")
+    out = call(capsys, root, "prune", "--format", "json")[1]
+    assert [one["part"] for one in json.loads(out)] == ["quarantine"]
+    write_flows(flows / "late.parquet", start_ms=OLD_MS, octets=9)
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 1)
+    assert "pruned" not in err
+
+
 def test_what_went_does_not_come_back(
     base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
