@@ -5,7 +5,8 @@
 --          clients, NULL for counts and where it is not known; ci_high: its upper end
 -- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
---            what the catalog declares; the note says how much of it was seen to carry IPv6
+--            what the catalog declares; the note says how much of it was seen to carry IPv6; NULL
+--            before the first final day
 --          active_ipv6_clients_30d  where exporters carry subscriber ids: distinct subscribers on
 --            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,
 --            because a prefix is not a user
@@ -207,7 +208,10 @@ concentration AS (
 )
 SELECT
   m.stage::SMALLINT AS stage, m.metric,
-  coalesce(e.value, k.value, c.value, CASE m.stage WHEN 1 THEN 0.0 END) AS value,
+  CASE
+    WHEN m.stage <> 1 THEN coalesce(k.value, c.value)
+    WHEN m.as_of IS NOT NULL THEN coalesce(e.value, 0.0)
+  END AS value,
   coalesce(c.ci_low, k.value * (1 - 1.959963985 * k.error)) AS ci_low,
   coalesce(c.ci_high, k.value * (1 + 1.959963985 * k.error)) AS ci_high,
   m.target,
@@ -221,7 +225,10 @@ SELECT
   concat_ws('; ',
     m.waits,
     CASE WHEN m.target IS NULL THEN 'no target in the catalog' END,
-    CASE WHEN m.stage = 1 THEN coalesce(e.note, 'nothing in the catalog') END,
+    CASE
+      WHEN m.stage = 1 AND e.metric IS NULL THEN 'nothing in the catalog'
+      WHEN m.as_of IS NOT NULL THEN e.note
+    END,
     k.note,
     CASE WHEN m.stage = 3 AND m.as_of IS NOT NULL AND c.value IS NULL
       THEN 'no app of the catalog has traffic in the ranking period' END,
