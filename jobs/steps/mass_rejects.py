@@ -6,7 +6,6 @@ from typing import Any
 from v6share.jobs.steps.run_context import RunContext
 from v6share.render.values import bytes_for_people, share_for_people
 from v6share.schemas.ledger import REJECT_MEANINGS
-from v6share.schemas.text.numbers import why_no_number
 from v6share.warehouse.status import MassReject
 
 
@@ -29,11 +28,7 @@ def _example(run: RunContext, lost: MassReject) -> str:
     found = first_rejected(lost.path, lost.dialect, lost.reason, run.ahead.plan(run.configured))
     if found is None:
         return ""
-    why = next(filter(None, map(_why, found.values.values())), "")
+    why = found.what_helps
     values = f" with {found.in_words}" if found.values else ""
     helps = f"; {why}" if why else f"; `v6share explain FILE --row {found.row}` shows all of it"
     return f", such as row {found.row}{values}{helps}"
-
-
-def _why(value: object) -> str:
-    return why_no_number(value) if isinstance(value, str) else ""
