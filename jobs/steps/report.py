@@ -33,8 +33,8 @@ from v6share.warehouse.merge.horizons import Horizons, read_horizons
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import (
     both_directions,
+    findings_to_tell,
     mass_rejects,
-    new_findings,
     new_overlaps,
     rejects_of_run,
 )
@@ -247,11 +247,12 @@ def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
 
 
 def _warn_of_findings(run: RunContext) -> None:
-    """What no input before this run had."""
+    """What no input had before this run: one that is counted anew has nothing new."""
     _warn_of_each(
         [
             (_described_finding(one), one)
-            for one in new_findings(run.connection, run.run_id).to_pylist()
+            for one in findings_to_tell(run.connection).to_pylist()
+            if (one["finding"], one["exporter"]) not in run.findings
         ],
         "more new findings; `v6share status` shows them",
     )
