@@ -14,9 +14,9 @@ def described(run: RunContext, lost: MassReject) -> tuple[str, Mapping[str, Any]
     share = share_for_people(lost.share)
     of_bytes = f"{bytes_for_people(lost.bytes)} of {bytes_for_people(lost.of_bytes)} ({share}), in "
     rows = f"{lost.rows:,} of {lost.of_rows:,} rows"
-    much = f"{rows} ({share})" if lost.is_of_rows else f"{of_bytes}{rows}"
+    much = f"{rows} ({share})" if lost.is_of_rows else f"{of_bytes}{rows},"
     message = (
-        f"{lost.path}: {much}, were rejected as {lost.reason} ({REJECT_MEANINGS[lost.reason]})"
+        f"{lost.path}: {much} were rejected as {lost.reason} ({REJECT_MEANINGS[lost.reason]})"
         f"{_example(run, lost)}"
     )
     return message, {"path": lost.path, "reason": lost.reason, "rows": lost.rows}

@@ -37,7 +37,7 @@ def test_text_numbers_are_explained_with_a_row(
     assert (code, done["rows_rejected"]) == (ExitCode.DONE, 2)
     (line,) = warned(err)
     assert line.startswith(
-        f"warning: {flows}: 2 of 10 rows (20.0 %), were rejected as bad_counter (packets or bytes "
+        f"warning: {flows}: 2 of 10 rows (20.0 %) were rejected as bad_counter (packets or bytes "
     )
     assert (
         ', such as row 8 with packetDeltaCount = 2, octetDeltaCount = "1,234"; it has a "," '
