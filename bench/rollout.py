@@ -174,6 +174,7 @@ def enter_input(
         "last_end": at,
         "committed_at": at,
         "client_key": 0,
+        "sealed_at": None,
     }
     run = {
         "command": "v6share run flows/",

@@ -85,7 +85,7 @@ Step = Callable[[Connection, Workspace], None]
 
 def _check(connection: Connection, _: Workspace) -> None:
     """All checks. Raises JobStopped where one of them fails."""
-    report_checks(run_checks(connection))
+    report_checks(connection, run_checks(connection))
 
 
 def _record_final_days(connection: Connection, workspace: Workspace) -> None:

@@ -6,7 +6,7 @@ workers.
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from v6share.schemas.errors import InputRefused
 from v6share.schemas.flow import FLOW_COLUMNS
 from v6share.schemas.ledger import REJECT_REASONS
 from v6share.schemas.source_kinds import Form
+from v6share.schemas.text.numbers import why_no_number
 from v6share.schemas.text.plain import cut, printable
 
 _BATCH_ROWS: Final = 65_536
@@ -64,7 +65,23 @@ class RejectedRow:
     @property
     def in_words(self) -> str:
         """The values, as in ``octets = "1,234", packets = 3``; empty where none may be shown."""
-        return ", ".join(f"{name} = {_in_words(value)}" for name, value in self.values.items())
+        return in_words(self.values)
+
+    @property
+    def what_helps(self) -> str:
+        """What is wrong with the first of the values that is no number; empty: nobody knows."""
+        return what_helps(self.values)
+
+
+def in_words(values: Mapping[str, object]) -> str:
+    """Values by their column, as in ``octets = "1,234", packets = 3``."""
+    return ", ".join(f"{name} = {_in_words(value)}" for name, value in values.items())
+
+
+def what_helps(values: Mapping[str, object]) -> str:
+    """What is wrong with the first text that is no number, and what to do; empty: nobody knows."""
+    texts = (value for value in values.values() if isinstance(value, str))
+    return next(filter(None, map(why_no_number, texts)), "")
 
 
 def first_rejected(path: str, dialect: str, reason: str, plan: Plan) -> RejectedRow | None:
@@ -90,14 +107,16 @@ def _first(file: FlowFile, reason: str, plan: Plan) -> RejectedRow | None:
         found = np.flatnonzero(measures.verdict == wanted)
         if len(found):
             row = int(found[0])
-            return RejectedRow(first + row, _values(raw.slice(row, 1), file.definition, reason))
+            one = raw.slice(row, 1)
+            return RejectedRow(first + row, values_about(one, file.definition, reason))
         first += raw.num_rows
         if first >= _MOST_ROWS:
             break
     return None
 
 
-def _values(raw: pa.RecordBatch, dialect: Dialect, reason: str) -> dict[str, object]:
+def values_about(raw: pa.RecordBatch, dialect: Dialect, reason: str) -> dict[str, object]:
+    """The values of a row that a reason is about, by column; none that may be an address."""
     addresses = set(_columns(dialect, _ADDRESSES))
     shown = [name for name in _columns(dialect, _ABOUT.get(reason, ())) if name not in addresses]
     return {

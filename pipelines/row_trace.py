@@ -25,6 +25,7 @@ from v6share.pipelines.kernels.flow_batch import U8, U64, Bool, FlowBatch
 from v6share.pipelines.kernels.normalise.faults import fault_bit
 from v6share.pipelines.kernels.normalise.normalise import normalise
 from v6share.pipelines.kernels.plan import Plan
+from v6share.pipelines.reject_example import in_words, values_about, what_helps
 from v6share.schemas.aggregates import (
     DIRECTIONS,
     FAMILIES,
@@ -33,6 +34,7 @@ from v6share.schemas.aggregates import (
     WINDOW_MS,
 )
 from v6share.schemas.catalog.models import Catalog, Match
+from v6share.schemas.dialects import Dialect
 from v6share.schemas.errors import UserError
 from v6share.schemas.ledger import REJECT_REASONS
 from v6share.schemas.source_kinds import Source
@@ -108,7 +110,7 @@ def explain_row(
     columns = definition.columns
     ends = (_unread(raw, columns.src), _unread(raw, columns.dst))
     return tuple(
-        _explain(batch, raw, ends, catalog, Accumulator(plan, read_at_ms))
+        _explain(batch, raw, definition, ends, catalog, Accumulator(plan, read_at_ms))
         for batch, ends in zip(normalise(raw, definition), (ends, ends[::-1]), strict=False)
         if batch.rows
     )
@@ -147,6 +149,7 @@ def _unread(raw: pa.RecordBatch, sources: Sequence[Source]) -> str:
 def _explain(
     batch: FlowBatch,
     raw: pa.RecordBatch,
+    dialect: Dialect,
     ends: Sequence[str],
     catalog: Catalog,
     accumulator: Accumulator,
@@ -172,10 +175,10 @@ def _explain(
     steps = (
         Step("row", _shown(raw), "the columns that the dialect knows"),
         _addresses(batch, src, dst),
-        _times(batch),
+        _times(batch, raw, dialect),
         *_layer2(batch),
         _sampling(batch, measures, plan),
-        _verdict(measures),
+        _verdict(measures, raw, dialect),
         _class_step(batch, decisions, places, plan, catalog),
         _app(int(decisions.match[0]), int(decisions.app[0]), plan, service),
         Step(
@@ -223,11 +226,13 @@ def _addresses(batch: FlowBatch, src: _End, dst: _End) -> Step:
     return Step("family", FAMILIES[batch.family[0]], f"{src} to {dst}: {why}")
 
 
-def _times(batch: FlowBatch) -> Step:
+def _times(batch: FlowBatch, raw: pa.RecordBatch, dialect: Dialect) -> Step:
     start, end = int(batch.start_ms[0]), int(batch.end_ms[0])
     marks = ", ".join(name for name, mask in batch.findings if mask[0])
     if batch.faults[0] & _NO_TIME:
-        return Step("time", "none", "absent, or before 1990 as that of a clock that was never set")
+        found = _found(raw, dialect, "no_time")
+        why = f"{found}: no time from 1990 on, as of a clock that was set" if found else "absent"
+        return Step("time", "none", why)
     return Step(
         "time",
         f"{_utc(start)} to {_utc(end)}",
@@ -279,11 +284,20 @@ def _sampling(batch: FlowBatch, measures: Measures, plan: Plan) -> Step:
     )
 
 
-def _verdict(measures: Measures) -> Step:
+def _verdict(measures: Measures, raw: pa.RecordBatch, dialect: Dialect) -> Step:
     verdict = int(measures.verdict[0])
     if verdict == COUNTED:
         return Step("verdict", "counted", "no reason to reject it applies")
-    return Step("verdict", "rejected", REJECT_REASONS[verdict])
+    reason = REJECT_REASONS[verdict]
+    found = _found(raw, dialect, reason)
+    return Step("verdict", "rejected", f"{reason}: {found}" if found else reason)
+
+
+def _found(raw: pa.RecordBatch, dialect: Dialect, reason: str) -> str:
+    """What the row has in the columns that a reason is about, and what helps; empty: nothing."""
+    values = values_about(raw, dialect, reason)
+    there = {name: value for name, value in values.items() if value is not None}
+    return "; ".join(filter(None, (in_words(there), what_helps(there))))
 
 
 def _class_step(

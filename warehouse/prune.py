@@ -77,14 +77,15 @@ _DAYS_AT_ONCE: Final = 31
 class Part:
     """What goes of one part: rows of a table, or files with their bytes.
 
-    kept_from: the first day of which it is kept; None where days do not decide.
+    kept_from: the first day of which it is kept; None where days do not decide. bytes: None for
+    rows: how large these are on disk, packed in blocks with others, is not known.
     """
 
     part: str
     kept_from: date | None
-    rows: int = 0
-    files: int = 0
-    bytes: int = 0
+    rows: int | None = None
+    files: int | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ def _days_of_base_alone(base: Connection) -> list[date]:
     return [day for (day,) in rows.fetchall()]
 
 
-def sweep(connection: Connection, workspace: Workspace) -> Part:
+def sweep(connection: Connection, workspace: Workspace) -> tuple[int, int]:
     """Remove files that were pruned: fragments of sealed inputs, and bases that no longer count.
 
     Gives how many files and bytes went.
@@ -347,7 +348,7 @@ def sweep(connection: Connection, workspace: Workspace) -> Part:
         size_bytes += storage.size(file)
         storage.remove(file)
     storage.remove_drafts(workspace.bases)
-    return Part("files", None, files=len(old), bytes=size_bytes)
+    return len(old), size_bytes
 
 
 def _fragments_of_sealed(connection: Connection, workspace: Workspace) -> list[Path]:

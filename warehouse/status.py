@@ -228,8 +228,8 @@ _STATUS: Final = {
 }
 
 
-def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table:
-    """The findings to tell of that only inputs of this run have, those with most bytes first."""
+def findings_to_tell(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The findings that a run tells of, by finding and exporter, those with most bytes first."""
     return connection.sql(
         """SELECT
           f.finding,
@@ -242,9 +242,8 @@ def new_findings(connection: duckdb.DuckDBPyConnection, run_id: str) -> pa.Table
         JOIN ledger_files l ON l.input_id = f.input_id AND l.status = 'committed'
         WHERE list_contains(CAST($told AS VARCHAR[]), f.finding)
         GROUP BY f.finding, f.exporter
-        HAVING bool_and(l.run_id = $run_id)
         ORDER BY bytes DESC NULLS LAST, "rows" DESC, f.finding, f.exporter""",
-        params={"told": list(TOLD_BY_RUN), "run_id": run_id},
+        params={"told": list(TOLD_BY_RUN)},
     ).to_arrow_table()
 
 

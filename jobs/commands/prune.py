@@ -81,13 +81,13 @@ def main(
 def _finish(workspace: Workspace, settings: Settings, judge: JobGate, *, publish: bool) -> None:
     """Tidy up the disk, also after a call that was broken off; then check and publish."""
     with closing(open_warehouse(workspace, settings.run.threads)) as connection:
-        gone = sweep(connection, workspace)
+        files, size_bytes = sweep(connection, workspace)
         pays = is_worthwhile(connection)
-    if gone.files:
+    if files:
         messages.say(
-            f"{gone.files:,} files of state are removed ({bytes_for_people(gone.bytes)})",
-            files=gone.files,
-            bytes=gone.bytes,
+            f"{files:,} files of state are removed ({bytes_for_people(size_bytes)})",
+            files=files,
+            bytes=size_bytes,
         )
     if pays:
         _compact(workspace)
@@ -99,8 +99,16 @@ def _compact(workspace: Workspace) -> None:
     """Write the warehouse anew without free blocks, as far as there is room for it meanwhile."""
     # It would be brought up to date row by row, and stay as large as it is.
     storage.remove(workspace.standby)
+    before = storage.size(workspace.warehouse)
     try:
         compact(workspace.warehouse, workspace)
+        after = storage.size(workspace.warehouse)
+        messages.say(
+            f"the warehouse was written anew: {bytes_for_people(after)}, "
+            f"{bytes_for_people(before)} before",
+            bytes=after,
+            bytes_before=before,
+        )
     except Exception as error:
         if not line_that_says(error, NO_ROOM):
             raise
@@ -115,6 +123,11 @@ def _write(wanted: Wanted, form: Form, title: str) -> None:
     stdout.write_table(pa.Table.from_pylist(rows, _SCHEMA), form, title=title, limit=0)
     if not rows:
         messages.say("there is nothing to prune")
+    if any(one.rows for one in wanted.parts):
+        messages.say(
+            "rows leave room for others in the file of the warehouse; the file itself gets smaller "
+            "where over a fifth of it is free then, as it is written anew, and by `v6share rebuild`"
+        )
     if wanted.waiting:
         messages.say(
             f"{wanted.waiting:,} more fragments are old enough: `v6share prune` again lets them go",

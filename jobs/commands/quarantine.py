@@ -43,6 +43,7 @@ _SCHEMA: Final = pa.schema(
         ("detail", pa.string()),
         ("since", pa.timestamp("us")),
         ("acknowledged", pa.bool_()),
+        ("present", pa.bool_()),
         ("decided", pa.string()),
         ("dialect", pa.string()),
         ("size", pa.int64()),
@@ -157,12 +158,18 @@ def _what_next(decision: Verdict, decided: Sequence[RefusedInput]) -> str:
 
 
 def _in_words(refused: Sequence[RefusedInput]) -> str:
-    """How many inputs are refused, and how many of them nobody has acknowledged."""
+    """How many inputs are refused, how many of them nobody has acknowledged, and how many of these
+    are gone.
+    """
     if not refused:
         return "nothing is quarantined"
-    left = sum(not one.is_acknowledged for one in refused)
+    left = [one for one in refused if not one.is_acknowledged]
     what = "1 input is" if len(refused) == 1 else f"{len(refused):,} inputs are"
-    return f"{what} quarantined, {left:,} not acknowledged"
+    gone = sum(not one.is_present for one in left)
+    settled = (
+        f"; no longer there: {gone:,}, which `v6share quarantine accept` settles" if gone else ""
+    )
+    return f"{what} quarantined, {len(left):,} not acknowledged{settled}"
 
 
 def _table(workspace: Workspace, refused: Sequence[RefusedInput]) -> pa.Table:
@@ -180,6 +187,7 @@ def _row(one: RefusedInput, note: Mapping[str, Any]) -> dict[str, object]:
         "detail": note.get("detail"),
         "since": one.at if since is None else datetime.fromisoformat(since),
         "acknowledged": one.is_acknowledged,
+        "present": one.is_present,
         "decided": decided.get("reason"),
         "dialect": one.dialect,
         "size": one.size,

@@ -19,12 +19,14 @@ from v6share.render.text import SeveralForm
 from v6share.schemas.dialects import builtin_dialects, dialect_named
 from v6share.schemas.settings import Settings
 from v6share.warehouse.commit import refuse_damaged_journal
+from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.client_keys import refuse_other_key
 from v6share.warehouse.ledger.known_inputs import known_inputs
 from v6share.warehouse.ledger.lost_catalog import refuse_lost_catalog
 from v6share.warehouse.ledger.lost_state import refuse_lost_journal, refuse_lost_runs
 from v6share.warehouse.ledger.rows import key_ids
 from v6share.warehouse.open import open_warehouse
+from v6share.warehouse.status import findings_to_tell
 from v6share.workspace.configured import read_declared, read_settings_first
 from v6share.workspace.find import find_workspace
 from v6share.workspace.lock import hold
@@ -125,5 +127,11 @@ def begun(
                     dialect=request.dialect,
                     include_forgotten=request.include_forgotten,
                     earlier=configured.versions_under(keys[:-1]),
+                    findings=_findings_so_far(connection),
                 )
                 yield run, found
+
+
+def _findings_so_far(connection: Connection) -> frozenset[tuple[str, str]]:
+    rows = findings_to_tell(connection).select(["finding", "exporter"]).to_pylist()
+    return frozenset((row["finding"], row["exporter"]) for row in rows)

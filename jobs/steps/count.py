@@ -97,7 +97,11 @@ def remove_leftovers(workspace: Workspace) -> None:
 def _progress(meter: "Meter", inputs: Sequence[FoundInput]) -> Iterator[None]:
     """Show a meter until the block ends."""
     total = sum(one.size for one in inputs)
-    messages.say(f"counting {len(inputs):,} inputs", inputs=len(inputs), size=total)
+    messages.say(
+        f"counting {len(inputs):,} {'input' if len(inputs) == 1 else 'inputs'}",
+        inputs=len(inputs),
+        size=total,
+    )
     ended = threading.Event()
     with Progress("counting", total, len(inputs)) as progress:
 

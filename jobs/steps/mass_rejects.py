@@ -6,7 +6,6 @@ from typing import Any
 from v6share.jobs.steps.run_context import RunContext
 from v6share.render.values import bytes_for_people, share_for_people
 from v6share.schemas.ledger import REJECT_MEANINGS
-from v6share.schemas.text.numbers import why_no_number
 from v6share.warehouse.status import MassReject
 
 
@@ -15,9 +14,9 @@ def described(run: RunContext, lost: MassReject) -> tuple[str, Mapping[str, Any]
     share = share_for_people(lost.share)
     of_bytes = f"{bytes_for_people(lost.bytes)} of {bytes_for_people(lost.of_bytes)} ({share}), in "
     rows = f"{lost.rows:,} of {lost.of_rows:,} rows"
-    much = f"{rows} ({share})" if lost.is_of_rows else f"{of_bytes}{rows}"
+    much = f"{rows} ({share})" if lost.is_of_rows else f"{of_bytes}{rows},"
     message = (
-        f"{lost.path}: {much}, were rejected as {lost.reason} ({REJECT_MEANINGS[lost.reason]})"
+        f"{lost.path}: {much} were rejected as {lost.reason} ({REJECT_MEANINGS[lost.reason]})"
         f"{_example(run, lost)}"
     )
     return message, {"path": lost.path, "reason": lost.reason, "rows": lost.rows}
@@ -29,11 +28,7 @@ def _example(run: RunContext, lost: MassReject) -> str:
     found = first_rejected(lost.path, lost.dialect, lost.reason, run.ahead.plan(run.configured))
     if found is None:
         return ""
-    why = next(filter(None, map(_why, found.values.values())), "")
+    why = found.what_helps
     values = f" with {found.in_words}" if found.values else ""
     helps = f"; {why}" if why else f"; `v6share explain FILE --row {found.row}` shows all of it"
     return f", such as row {found.row}{values}{helps}"
-
-
-def _why(value: object) -> str:
-    return why_no_number(value) if isinstance(value, str) else ""

@@ -8,6 +8,7 @@ from typing import Final
 from v6share.render.values import iso_time, shown_hash
 from v6share.schemas.errors import UserError
 from v6share.warehouse.ledger.named_inputs import NamedInput, inputs_called, names_like
+from v6share.workspace import storage
 
 _LISTED: Final = 5
 
@@ -15,7 +16,7 @@ _LISTED: Final = 5
 def called(name: str, inputs: Sequence[NamedInput]) -> list[NamedInput]:
     """The inputs that a name means, seen from the current folder."""
     absolute = _absolute(name)
-    return inputs_called(name, absolute, inputs, is_file=Path(absolute).exists())
+    return inputs_called(name, absolute, inputs, is_file=storage.exists(Path(absolute)))
 
 
 def several(

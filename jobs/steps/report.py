@@ -29,12 +29,12 @@ from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.warehouse.ledger.outcomes import Rewritten, Sorted, rewritten_inputs
 from v6share.warehouse.ledger.quarantined import refused_inputs
 from v6share.warehouse.ledger.rerun import Fate
-from v6share.warehouse.merge.horizons import QUARANTINE, Horizons, read_horizons
+from v6share.warehouse.merge.horizons import Horizons, read_horizons
 from v6share.warehouse.publish import why_unpublished
 from v6share.warehouse.status import (
     both_directions,
+    findings_to_tell,
     mass_rejects,
-    new_findings,
     new_overlaps,
     rejects_of_run,
 )
@@ -247,11 +247,12 @@ def _rewritten(run: RunContext, done: Done) -> list[Rewritten]:
 
 
 def _warn_of_findings(run: RunContext) -> None:
-    """What no input before this run had."""
+    """What no input had before this run: one that is counted anew has nothing new."""
     _warn_of_each(
         [
             (_described_finding(one), one)
-            for one in new_findings(run.connection, run.run_id).to_pylist()
+            for one in findings_to_tell(run.connection).to_pylist()
+            if (one["finding"], one["exporter"]) not in run.findings
         ],
         "more new findings; `v6share status` shows them",
     )
@@ -316,7 +317,7 @@ def _say_what_is_late(run: RunContext) -> None:
 
 def _described_late(first: date, horizons: Horizons) -> str:
     """What is left out of records since a day, which is before one of the horizons."""
-    lost = sorted(name for name, day in horizons.items() if first < day and name != QUARANTINE)
+    lost = sorted(name for name, day in horizons.items() if first < day)
     clients = (
         f"; how many clients there were on a day before {horizons[CLIENTS_1D.name]} stays as it is"
         if CLIENTS_1D.name in lost

@@ -29,7 +29,8 @@ class RunContext:
     known: what the ledger knew before it. clock: its start, ``time.monotonic()``. is_batch: one of
     many of a stream, which says only what is its own. recorded: what its commits changed. phases:
     how long its steps took. engine: counts; None where this process does. earlier: as in
-    ``Versions``.
+    ``Versions``. findings: what was found before it, each as finding and exporter, where new ones
+    are to be told.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunContext:
     include_forgotten: bool = False
     is_batch: bool = False
     earlier: frozenset[str] = frozenset()
+    findings: frozenset[tuple[str, str]] = frozenset()
     recorded: list[Changes] = field(default_factory=list)
     phases: Phases = field(default_factory=Phases)
 

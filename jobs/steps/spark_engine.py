@@ -44,7 +44,8 @@ class SparkEngine:
             context = session.sparkContext
             page = f", to be watched at {context.uiWebUrl}" if context.uiWebUrl else ""
             messages.say(
-                f"counting {len(inputs):,} inputs in Spark ({context.master}){page}",
+                f"counting {len(inputs):,} {'input' if len(inputs) == 1 else 'inputs'} in Spark "
+                f"({context.master}){page}",
                 inputs=len(inputs),
                 size=sum(one.size for one in inputs),
                 master=context.master,

@@ -21,7 +21,8 @@ PLAIN_SECONDS: Final = 5.0
 class Progress(AbstractContextManager["Progress"]):
     """How far a long job is: a bar on a terminal, else a line every few seconds.
 
-    ``show`` may be called from any thread.
+    There is no line where nothing was done since the one before. ``show`` may be called from any
+    thread.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._total = max(total, 1)
         self._total_files = total_files
         self._done = self._files = self._rows = 0
+        self._said: tuple[int, int, int] | None = None
         self._clock = clock
         self._started = self._last_line = clock()
         self._lock = threading.Lock()
@@ -80,6 +82,10 @@ class Progress(AbstractContextManager["Progress"]):
         return ", ".join(parts)
 
     def _write_line(self) -> None:
+        done = (self._done, self._files, self._rows)
+        if done == self._said:
+            return
+        self._said = done
         share = min(self._done / self._total, 1)
         state = self._state()
         say(

@@ -32,9 +32,10 @@ from v6share.workspace import storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The file that takes the place of stdout, and what is to stand in it; None: stdout itself.
+# The file that takes the place of stdout, None: stdout itself; and what was printed into it so far,
+# piece by piece: a table without rows may be a piece of no bytes.
 _file: Path | None = None
-_held = bytearray()
+_held: list[bytes] = []
 
 
 def send_to(file: Path | None) -> None:
@@ -71,9 +72,12 @@ def is_wanted(form: Form) -> bool:
 
 
 def finish() -> None:
-    """Push out what is buffered: to the file, whole or not at all; else to stdout."""
+    """Push out what is buffered: to the file, whole or not at all; else to stdout.
+
+    A file stays as it was where nothing was printed; what was printed may be empty.
+    """
     if _file is not None and _held:
-        storage.write(_file, bytes(_held))
+        storage.write(_file, b"".join(_held))
         _held.clear()
     flush()
 
@@ -169,7 +173,7 @@ def write(text: str) -> None:
     if _file is None:
         write_out(text)
     else:
-        _held.extend(text.encode(errors="backslashreplace"))
+        _held.append(text.encode(errors="backslashreplace"))
 
 
 def write_out(text: str) -> None:
@@ -258,7 +262,7 @@ def _write_parquet(table: "pa.Table") -> None:
     sink = io.BytesIO()
     pq.write_table(table, sink)
     if _file is not None:
-        _held.extend(sink.getvalue())
+        _held.append(sink.getvalue())
         return
     try:
         sys.stdout.buffer.write(sink.getvalue())

@@ -1,12 +1,19 @@
 """The README that lies in every sample."""
 
+from collections.abc import Collection
 from datetime import date
+from textwrap import fill
 
 from v6share.pipelines.sample import story
 
 
-def readme_text(flows: int, seed: int, start: date, days: int) -> str:
-    """What is in the directory and how it was made."""
+def readme_text(
+    flows: int, seed: int, start: date, days: int, kinds: Collection[str], reasons: int
+) -> str:
+    """What is in the directory and how it was made.
+
+    kinds: of its files. reasons: for how many rows of it must be rejected.
+    """
     apps, products, networks = len(story.APPS), len(story.PRODUCTS), len(story.NETWORKS)
     return f"""# A rollout in small
 
@@ -33,8 +40,7 @@ overlays, RDMA and SRv6.
 ## The files
 One file per exporter group and about three weeks. Two forms: `mobile`, `probe` and `core` hold
 addresses as 16 bytes and times as integers, `fixed` and `datacenter` as text and timestamps.
-`*-late` was held back by a broken link, `*-copy` is the same file twice (counted once), and some
-rows must be rejected, for nine different reasons.
+{_odd(kinds, reasons)}
 
 | exporter group | samples | shows |
 |---|---|---|
@@ -56,3 +62,13 @@ Sampling is real: packets were drawn one by one, flows without a drawn packet ar
   exactly (network empty: all networks together; 30 days ending at `as_of`).
 - `story.json`: the last final day, ranking, IPv6 share per week, stage 1 as planted.
 """
+
+
+def _odd(kinds: Collection[str], reasons: int) -> str:
+    """What is odd about the files. A short or small sample has no room for all of it."""
+    late = "`*-late` was held back by a broken link" if "late" in kinds else ""
+    copy = "`*-copy` is the same file twice (counted once)" if "copy" in kinds else ""
+    different = "reason" if reasons == 1 else "different reasons"
+    lost = f"some rows must be rejected, for {reasons} {different}" if reasons else ""
+    *before, last = list(filter(None, (late, copy, lost))) or ["Nothing about them is odd"]
+    return fill(f"{', '.join(before)}{', and ' if before else ''}{last}.", 96)

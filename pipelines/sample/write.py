@@ -141,6 +141,7 @@ class _Writing:
         self.span = Span(int(midnight.timestamp()) * 1000, days, flows / story.DEFAULT_FLOWS)
         self.truth = Truth()
         self.entries: list[dict[str, object]] = []
+        self.reasons: set[str] = set()
         self.pool = pool
         self.pending: list[tuple[dict[str, object], Future[dict[str, object]]]] = []
         self.with_clients = flows <= MOST_CLIENT_RECORDS
@@ -242,6 +243,7 @@ class _Writing:
         rejected: list[Rejected] = []
         if rejects and table.num_rows >= 100:
             table, rejected = plant_rejects(table, _generator(self.seed, len(self.entries), 99))
+            self.reasons.update(one.reason for one in rejected)
         entry: dict[str, object] = {
             "name": path.name,
             "group": group,
@@ -276,9 +278,9 @@ class _Writing:
         facts = summarise(traffic, self.start, days, as_of)
         self._write_json("story", facts | {"flows": self.flows, "seed": self.seed, "notes": notes})
         self._write_json("files", sorted(self.entries, key=lambda entry: str(entry["name"])))
-        (self.directory / "README.md").write_text(
-            readme_text(self.flows, self.seed, self.start, days), encoding="utf-8"
-        )
+        kinds = {str(entry["kind"]) for entry in self.entries}
+        text = readme_text(self.flows, self.seed, self.start, days, kinds, len(self.reasons))
+        (self.directory / "README.md").write_text(text, encoding="utf-8")
         return SampleReport(
             self.directory,
             files=len(self.entries),

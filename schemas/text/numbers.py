@@ -21,8 +21,9 @@ def why_no_number(text: str) -> str:
     grouped = _GROUPED.fullmatch(text)
     if grouped:
         return (
-            f'it has a "{grouped[1]}" between thousands: have the collector write plain digits, or '
-            f'give the column `thousands = "{grouped[1]}"` in a dialect (docs/dialects.md)'
+            f'it has a "{grouped[1]}" between thousands: have the collector write plain digits '
+            f'(where v6share is built from its sources, `thousands = "{grouped[1]}"` in a dialect '
+            "reads it, too: docs/dialects.md)"
         )
     if _ROUNDED.fullmatch(text):
         return "it is rounded, with a unit: have the collector write plain digits"

@@ -5,7 +5,8 @@
 --          clients, NULL for counts and where it is not known; ci_high: upper end of that interval
 -- first:   metric, value, target, attained, ci_low, ci_high, note
 -- formula: apps_dual_stacked, products_dual_stacked  count of dual_stacked in kpi_stage1_enablement:
---            what the catalog declares; the note says how much of it was seen to carry IPv6
+--            what the catalog declares; the note says how much of it was seen to carry IPv6; NULL
+--            before the first final day
 --          active_ipv6_clients_30d  where exporters carry subscriber ids: distinct subscribers on
 --            IPv6 in 30 days, judged. Else: mean daily count of active IPv6 prefixes, attained NULL,
 --            because a prefix is not a user
@@ -208,7 +209,8 @@ concentration AS (
           h.lost_until::VARCHAR, h.attained_again::VARCHAR) END,
       CASE WHEN w.differences BETWEEN 1 AND 11
         THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,
-      CASE WHEN w.days < 7 THEN format('only {:d} days of data', w.days) END,
+      CASE WHEN w.days < 7
+        THEN format('only {:d} {} of data', w.days, if(w.days = 1, 'day', 'days')) END,
       CASE WHEN w.ranking = 'live'
         THEN concat('live ranking of the last 28 days',
           CASE WHEN NOT EXISTS (SELECT 1 FROM main.dim_targets WHERE ranking = 'live')
@@ -243,7 +245,10 @@ concentration AS (
 )
 SELECT
   m.stage::SMALLINT AS stage, m.metric,
-  coalesce(e.value, k.value, c.value, CASE m.stage WHEN 1 THEN 0.0 END) AS value,
+  CASE
+    WHEN m.stage <> 1 THEN coalesce(k.value, c.value)
+    WHEN m.as_of IS NOT NULL THEN coalesce(e.value, 0.0)
+  END AS value,
   coalesce(c.ci_low, k.value * (1 - 1.959963985 * k.error)) AS ci_low,
   coalesce(c.ci_high, k.value * (1 + 1.959963985 * k.error)) AS ci_high,
   m.target,
@@ -257,7 +262,10 @@ SELECT
   concat_ws('; ',
     m.waits,
     CASE WHEN m.target IS NULL THEN 'no target in the catalog' END,
-    CASE WHEN m.stage = 1 THEN coalesce(e.note, 'nothing in the catalog') END,
+    CASE
+      WHEN m.stage = 1 AND e.metric IS NULL THEN 'nothing in the catalog'
+      WHEN m.as_of IS NOT NULL THEN e.note
+    END,
     k.note,
     CASE WHEN m.stage = 3 AND m.as_of IS NOT NULL AND c.value IS NULL
       THEN 'no app of the catalog has traffic in the ranking period' END,

@@ -113,6 +113,9 @@ def test_what_is_published_of_a_day_that_is_not_final_stays_empty(
     assert {row["as_of"] for row in told} == {None}
     waits, _, _ = WAITS.partition(";")
     assert all(f"no final day in the data yet; {waits}" in row["note"] for row in told)
+    # Not 0, as of a catalog in which nothing is enabled.
+    assert {row["value"] for row in told} == {None}
+    assert "dual-stacked" not in " ".join(row["note"] for row in told)
     assert json.loads(call(capsys, one_day, "kpi", "stage3_apps", "--format", "json")[1]) == []
 
 

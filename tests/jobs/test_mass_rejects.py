@@ -37,16 +37,21 @@ def test_text_numbers_are_explained_with_a_row(
     assert (code, done["rows_rejected"]) == (ExitCode.DONE, 2)
     (line,) = warned(err)
     assert line.startswith(
-        f"warning: {flows}: 2 of 10 rows (20.0 %), were rejected as bad_counter (packets or bytes "
+        f"warning: {flows}: 2 of 10 rows (20.0 %) were rejected as bad_counter (packets or bytes "
     )
     assert (
         ', such as row 8 with packetDeltaCount = 2, octetDeltaCount = "1,234"; it has a "," '
         in line
     )
-    assert '`thousands = ","` in a dialect' in line
+    helps = line.partition("; ")[2]
+    assert helps.startswith('it has a "," between thousands: have the collector write plain ')
     assert "not one of its" not in err
     # The row is the one that explain takes.
-    assert "1,234" in call(capsys, root, "explain", flows, "--row", 8)[1]
+    out = call(capsys, root, "explain", flows, "--row", 8, "--format", "json")[1]
+    (verdict,) = (step for step in json.loads(out)["steps"] if step["step"] == "verdict")
+    assert verdict["decision"] == "rejected"
+    because = f'bad_counter: packetDeltaCount = 2, octetDeltaCount = "1,234"; {helps}'
+    assert verdict["because"] == because
     # Known files are not said again.
     assert warned(run(capsys, root, flows)[2]) == []
 

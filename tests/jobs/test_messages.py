@@ -191,6 +191,16 @@ def test_in_a_log_progress_is_a_line_every_few_seconds(
     assert lines[-1] == "reading: 100%, 20 of 20 files, 2,000 rows, 100 rows/s"
 
 
+def test_a_log_does_not_repeat_what_has_not_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with Progress("reading", total=200, total_files=20, clock=clock) as progress:
+        for second in range(0, 60, 6):
+            clock.now = float(second)
+            progress.show(100 if second > 30 else 0)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["reading: 0%, 0 of 20 files", "reading: 50%, 0 of 20 files"]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

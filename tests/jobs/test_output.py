@@ -112,6 +112,21 @@ def test_what_was_printed_before_a_failure_is_in_the_file(
     assert json.loads(call(capsys, root, "status", "--format", "json")[1])["runs"]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table", "parquet"])
+def test_a_result_without_rows_takes_the_place_of_what_was_there(
+    capsys: pytest.CaptureFixture[str], counted: Path, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "refused"
+    file.write_text("of yesterday\n")
+    command = ("quarantine", "list", "--format", form)
+    assert call(capsys, counted, *command, "--output", file)[:2] == (ExitCode.DONE, "")
+    if form == "parquet":
+        assert pq.read_table(io.BytesIO(file.read_bytes())).num_rows == 0
+    else:
+        assert file.read_text() == call(capsys, counted, *command)[1]
+    assert (file.stat().st_size == 0) == (form == "jsonl")
+
+
 def test_one_object_a_line(capsys: pytest.CaptureFixture[str], counted: Path) -> None:
     lines = call(capsys, counted, "kpi", "ledger_files", "--format", "jsonl")[1].splitlines()
     whole = json.loads(call(capsys, counted, "kpi", "ledger_files", "--format", "json")[1])
@@ -145,6 +160,16 @@ def test_a_quiet_run_leaves_one_line(
     assert json.loads(out)["inputs_known"] == 3
     out = call(capsys, root, "-q", "run", flows, "--strict")[1]
     assert out.endswith("; nothing new\n")
+    # One that does not come to count has nothing to say there.
+    (tmp_path / "empty").mkdir()
+    for path, ended in (
+        (tmp_path / "empty", ExitCode.NO_INPUT),
+        (f"{flows}/*.none", ExitCode.NO_INPUT),
+        (flows / "day0.parquet?", ExitCode.NO_INPUT),
+    ):
+        code, out, err = call(capsys, root, "-q", "run", path, "--format", "json")
+        assert (code, out, err.count("error: ")) == (ended, "", 1)
+    assert call(capsys, root, "-q", "run")[:2] == (ExitCode.USAGE, "")
     # What is asked for is printed as ever; of what was done there is nothing, unless it is asked.
     assert len(call(capsys, root, "-q", "status")[1].splitlines()) > 10
     assert call(capsys, root, "-q", "quarantine", "accept", "--all")[1] == ""

@@ -127,7 +127,7 @@ def test_what_goes_and_what_stays(base: Path, capsys: pytest.CaptureFixture[str]
     root, flows = base / "ws", base / "flows"
     before = published(root)
     lines = Workspace(root).journal.read_bytes()
-    code, out, _ = call(capsys, root, "prune", "--dry-run", "--format", "json")
+    code, out, told = call(capsys, root, "prune", "--dry-run", "--format", "json")
     assert code is ExitCode.DONE
     dry = {one["part"]: one for one in json.loads(out)}
     assert dry.keys() == {"traffic_5m", "traffic_1h", "clients_1d", "quarantine", "fragments"}
@@ -138,6 +138,10 @@ def test_what_goes_and_what_stays(base: Path, capsys: pytest.CaptureFixture[str]
     # 62 days to the last final one, 2026-01-05.
     assert dry["clients_1d"]["kept_from"] == "2025-11-05"
     assert (dry["fragments"]["files"], dry["quarantine"]["files"]) == (5, 1)
+    # How large rows of tables are is not known; that is not 0.
+    for one in dry.values():
+        assert (one["bytes"] is None) == (one["rows"] is not None) == (one["files"] is None), one
+    assert "by `v6share rebuild`" in told
     assert Workspace(root).journal.read_bytes() == lines
     assert (len(fragments(root)), published(root)) == (8, before)
 
@@ -255,6 +259,20 @@ def test_without_settings_nothing_goes(base: Path, capsys: pytest.CaptureFixture
     code, _, err = call(capsys, root, "prune")
     assert code is ExitCode.USAGE
     assert "v6share.toml:2: retention.sketch_days" in err
+
+
+def test_notes_of_refused_inputs_make_no_file_late(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They go by the clock, and no table loses a day with them."""
+    root, flows = base / "ws", base / "flows"
+    (root / "v6share.toml").write_text("[retention]\nquarantine_days = 30\n")
+    out = call(capsys, root, "prune", "--format", "json")[1]
+    assert [one["part"] for one in json.loads(out)] == ["quarantine"]
+    write_flows(flows / "late.parquet", start_ms=OLD_MS, octets=9)
+    code, done, err = run(capsys, root, flows)
+    assert (code, done["inputs_committed"]) == (ExitCode.DONE, 1)
+    assert "pruned" not in err
 
 
 def test_what_went_does_not_come_back(

@@ -98,6 +98,24 @@ def test_a_file_that_was_sent_again_needs_no_decision(
     assert "nothing is quarantined" in call(capsys, root, "quarantine", "list")[2]
 
 
+def test_a_file_that_was_deleted_is_told_to_be_gone_and_can_be_accepted(
+    capsys: pytest.CaptureFixture[str], with_bad_file: Path, flows: Path
+) -> None:
+    root = with_bad_file
+    gone = f"{flows}/bad.parquet (unreadable; no file is there any more)"
+    assert [row["present"] for row in listed(capsys, root)] == [True]
+    (flows / "bad.parquet").unlink()
+    code, _, err = run(capsys, root, flows, "--strict")
+    assert (code, gone in err) == (ExitCode.INPUT_FAILED, True)
+    assert gone in call(capsys, root, "check", "--strict")[2]
+    assert [row["present"] for row in listed(capsys, root)] == [False]
+    err = call(capsys, root, "quarantine", "list")[2]
+    assert "; no longer there: 1, which `v6share quarantine accept` settles\n" in err
+    assert call(capsys, root, "quarantine", "accept", flows / "bad.parquet")[0] is ExitCode.DONE
+    assert run(capsys, root, flows, "--strict")[0] is ExitCode.DONE
+    assert "no longer there" not in call(capsys, root, "quarantine", "list")[2]
+
+
 def test_what_is_to_be_tried_again_is_tried_by_the_next_run(
     capsys: pytest.CaptureFixture[str], with_bad_file: Path, flows: Path
 ) -> None:

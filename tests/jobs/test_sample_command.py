@@ -27,3 +27,9 @@ def test_a_sample_is_deterministic_and_runs(
     assert (written["flow_files"], written["size"]) == (len(sizes), sum(sizes))
     code, done, _ = run(capsys, tmp_path / "a", tmp_path / "a" / "flows")
     assert (code, done["inputs_quarantined"]) == (ExitCode.DONE, 0)
+    # So small a sample has no rows that must be rejected, and does not say that it has.
+    assert done["rows_rejected"] == 0
+    text = (tmp_path / "a" / "README.md").read_text()
+    assert "must be rejected" not in text
+    names = {file.stem.rpartition("-")[2] for file in files}
+    assert [name in names for name in ("late", "copy")] == ["*-late" in text, "*-copy" in text]

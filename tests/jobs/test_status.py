@@ -43,7 +43,7 @@ def test_what_a_status_leaves_out_is_said_with_where_it_stands(
     flows: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write_flows(flows / "other.parquet", exporter="192.0.2.2", octets=7)
+    write_flows(flows / "other.parquet", exporter="192.0.2.2", octets=700)
     assert run(capsys, counted, flows)[0] is ExitCode.DONE
     assert "more; `v6share" not in call(capsys, counted, "status")[1]
     monkeypatch.setattr("v6share.warehouse.status.MOST_ROWS", 1)

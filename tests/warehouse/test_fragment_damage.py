@@ -374,8 +374,25 @@ def test_an_input_that_went_and_came_again_has_its_figures_or_is_an_error(
     connection.close()
 
 
-# Private tables that later versions made.
-LATER = ("kept", "touched", "unchecked", "unpublished")
+# Private tables that later versions made, public ones, and columns.
+LATER = ("kept", "touched", "unchecked", "unpublished", "sampled_rows")
+LATER_PUBLIC = (
+    "ledger_final_days",
+    "checks",
+    "check_results",
+    "ledger_keys",
+    "ledger_overlaps",
+    "ledger_pruned",
+    "client_counts_1d",
+)
+LATER_COLUMNS = (
+    "ledger_files.client_key",
+    "ledger_files.sealed_at",
+    "clients_1d.client_key",
+    "ledger_findings.bytes",
+    "ledger_findings.example",
+    "dim_exporters.active_timeout",
+)
 
 
 def test_a_warehouse_of_an_older_version_learns_what_comes(workspace: Workspace) -> None:
@@ -386,10 +403,10 @@ def test_a_warehouse_of_an_older_version_learns_what_comes(workspace: Workspace)
         older.execute("DROP TABLE private.fragments")
         older.execute("DROP SCHEMA results CASCADE; DROP SCHEMA definitions CASCADE")
         older.execute("".join(f"DROP TABLE private.{t};" for t in LATER))
-        for table in ("ledger_final_days", "checks", "check_results", "ledger_keys"):
-            older.execute(f"DROP TABLE {table}")
-        for table in ("ledger_files", "clients_1d"):
-            older.execute(f"ALTER TABLE {table} DROP COLUMN client_key")
+        older.execute("".join(f"DROP TABLE {t};" for t in LATER_PUBLIC))
+        for column in LATER_COLUMNS:
+            table, name = column.split(".")
+            older.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         older.execute("DELETE FROM private.migrations WHERE version >= 3")
     entry = commit_written(workspace, made[1])
     recorded(workspace, entry)

@@ -1,4 +1,5 @@
 # ruff: noqa: DTZ001 - times here are UTC without zone, as in the tables
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -88,7 +89,7 @@ GOLDEN: list[tuple[Entry, str]] = [
         '"fragment": {"sha256": "ef01", "size": 2345}}]}',
     ),
     (
-        quarantine("x"),
+        replace(quarantine("x"), rules_version=1),
         '{"type": "quarantine", "run_id": "r1", "at": "2026-04-01T12:00:00.123456", "input_id": '
         f'"{input_id("x")}", "path": "/flows/x.parquet", "size": 99, "mtime_ns": 5, "dialect": "", '
         '"rules_version": 1, "catalog_version": "c1", "reason": "no_dialect", "detail": '

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from v6share.warehouse.ledger.changes import REFUSED, Status
+from v6share.workspace import storage
 
 _IS_REFUSED: Final = f"status IN {REFUSED}"
 # One row an input: what was said of it last. What the same rules and catalog count by another
@@ -41,6 +43,14 @@ class RefusedInput:
     def is_acknowledged(self) -> bool:
         """Whether somebody has said that it stays out."""
         return self.status == "accepted"
+
+    @property
+    def is_present(self) -> bool:
+        """Whether a file is at its path still; asks the disk. True where the disk does not say."""
+        try:
+            return storage.exists(Path(self.path))
+        except OSError:
+            return True
 
 
 def refused_inputs(connection: duckdb.DuckDBPyConnection) -> list[RefusedInput]:

@@ -30,12 +30,14 @@ QUARANTINE: Final = "quarantine"
 
 
 def read_horizons(connection: duckdb.DuckDBPyConnection) -> dict[str, date]:
-    """The horizons by the name of the table; none where nothing was pruned.
+    """The horizons by the name of the table; none where no table was pruned.
 
     Of a warehouse or a published file; an earlier version knew of none.
     """
     try:
-        rows = connection.execute("SELECT part, kept_from FROM main.ledger_pruned").fetchall()
+        rows = connection.execute(
+            "SELECT part, kept_from FROM main.ledger_pruned WHERE part <> ?", [QUARANTINE]
+        ).fetchall()
     except duckdb.CatalogException:
         return {}
     return dict(rows)
