@@ -83,6 +83,9 @@ class Command:
 
     def __post_init__(self) -> None:
         ours, theirs = socket.socketpair()
+        # It may be killed before it has opened them.
+        for suffix in (".out", ".err"):
+            self.said.with_suffix(suffix).write_bytes(b"")
         sys.stdout.flush()
         self.began = time.monotonic()
         self.process = os.fork()
