@@ -210,7 +210,8 @@ concentration AS (
       CASE WHEN w.differences BETWEEN 1 AND 11
         THEN format('week-to-week spread from {:d} of 12 differences', w.differences) END,
       CASE WHEN w.days < 7
-        THEN format('only {:d} {} of data', w.days, if(w.days = 1, 'day', 'days')) END,
+        THEN format('only {:d} {} of data', w.days,
+          CASE WHEN w.days = 1 THEN 'day' ELSE 'days' END) END,
       CASE WHEN w.ranking = 'live'
         THEN concat('live ranking of the last 28 days',
           CASE WHEN NOT EXISTS (SELECT 1 FROM main.dim_targets WHERE ranking = 'live')

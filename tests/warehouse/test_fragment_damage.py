@@ -392,6 +392,7 @@ LATER_COLUMNS = (
     "ledger_findings.bytes",
     "ledger_findings.example",
     "dim_exporters.active_timeout",
+    "dim_endpoints.serves_dns",
 )
 
 
