@@ -15,7 +15,7 @@ SEED   ?= 1
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 5))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint test-wheel test-prism test-spark audit faults bench lock sample clean
+.PHONY: help setup setup-test demo test test-long lint test-wheel test-prism test-spark audit faults bench lock sample clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,8 +65,11 @@ demo: setup ## count the sample into demo/ and print the KPIs of every stage
 	@$(BIN)/v6share -C demo kpi
 	@$(BIN)/python -m tools.demo_words demo
 
-test: setup-test ## run every test of what v6share does
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+test: setup-test ## run the tests of what v6share does, but for those of test-long
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not long'
+
+test-long: setup-test ## run the tests that take long: streams, the gate, damage and the way back from it
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
 
 lint: setup-test ## run the linter, the formatter, the type checker and the import contracts
 	@$(BIN)/python -m pytest --quiet tests/house/test_lint.py tests/house/test_storage_seam.py

@@ -36,6 +36,7 @@ from v6share.schemas.aggregates import (
 from v6share.schemas.catalog.models import Catalog, Match
 from v6share.schemas.dialects import Dialect
 from v6share.schemas.errors import UserError
+from v6share.schemas.findings import OTHER_FAMILY
 from v6share.schemas.ledger import REJECT_REASONS
 from v6share.schemas.source_kinds import Source
 
@@ -221,14 +222,21 @@ def _value(column: pa.Array) -> object:
 def _addresses(batch: FlowBatch, src: _End, dst: _End) -> Step:
     known = src.address or dst.address
     why = "the family of the addresses" if known else "no address: by version or ethertype"
+    if OTHER_FAMILY in _marks(batch) and not known:
+        why = "the version or ethertype says IPv6, and the addresses were cut to 4 bytes"
     if batch.underlay is not None and UNDERLAYS[batch.underlay[0]] != "none":
         why = "the outer header; the addresses are the inner ones"
     return Step("family", FAMILIES[batch.family[0]], f"{src} to {dst}: {why}")
 
 
+def _marks(batch: FlowBatch) -> list[str]:
+    """The findings about the row."""
+    return [name for name, mask in batch.findings if mask[0]]
+
+
 def _times(batch: FlowBatch, raw: pa.RecordBatch, dialect: Dialect) -> Step:
     start, end = int(batch.start_ms[0]), int(batch.end_ms[0])
-    marks = ", ".join(name for name, mask in batch.findings if mask[0])
+    marks = ", ".join(_marks(batch))
     if batch.faults[0] & _NO_TIME:
         found = _found(raw, dialect, "no_time")
         why = f"{found}: no time from 1990 on, as of a clock that was set" if found else "absent"

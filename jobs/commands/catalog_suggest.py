@@ -82,7 +82,9 @@ def main(invocation: Invocation, request: Request) -> ExitCode:
         )
     elif chosen:
         place = place_option(workspace.root)
-        messages.say(f"next: v6share{place} catalog suggest --accept; --only 1,3 takes some")
+        messages.say(
+            f"next: v6share{place} catalog suggest --accept; --only 1 takes the first alone"
+        )
     return ExitCode.INPUT_FAILED if unread else ExitCode.DONE
 
 

@@ -95,7 +95,7 @@ def main(
         failed = [result.name for result in failing]
         messages.fail(f"failed: {', '.join(failed)}{_advice(failing)}", failed=failed)
         return ExitCode.GATE
-    messages.say(f"{len(found)} checks, none failed")
+    messages.say(f"{len(found)} checks of the numbers, none failed")
     code = ExitCode.DONE
     if limit is not None and seen.age.is_over(limit):
         fail_too_old(seen.age, limit)

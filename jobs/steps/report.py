@@ -157,8 +157,10 @@ def say_what_needs_a_look_in_batch(run: RunContext, result: Sorted) -> None:
 
 def write_summary(run: RunContext, done: Done, form: SeveralForm, *, published: bool) -> None:
     """What the run did, as data. With ``-q`` stdout gets one line of it, in every form."""
-    summary = _summary(run, done, published=published)
     is_quiet = messages.current().verbosity < 0
+    # Nobody reads the warnings then, and the next run does not say them again.
+    unread = {"warnings": messages.warnings_so_far()} if is_quiet else {}
+    summary = {**_summary(run, done, published=published), **unread}
     if not is_quiet or stdout.is_sent_to_file():
         rejects = rejects_of_run(run.connection, run.run_id)
         stdout.write_tables({"run": summary, "rejects": rejects}, form)
@@ -174,7 +176,9 @@ def _in_a_line(summary: Record) -> str:
     rows = ", ".join(f"{summary[f'rows_{name}']:,} {name}" for name in ("counted", "rejected"))
     published = "nothing new" if summary["outcome"] == NO_OP else "not published"
     published = "published" if summary["published"] else published
-    return f"{summary['run_id']}: inputs: {inputs}; rows: {rows}; {published}"
+    line = f"{summary['run_id']}: inputs: {inputs}; rows: {rows}; {published}"
+    hidden = summary["warnings"]
+    return f"{line}; {hidden:,} warning{'' if hidden == 1 else 's'} not shown" if hidden else line
 
 
 def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:

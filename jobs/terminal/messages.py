@@ -27,12 +27,13 @@ _TALKATIVE: Final = ("apache_beam", "pyspark", "py4j", "great_expectations")
 _ADVISED: Final = re.compile(r"`v6share (?!-|init |sample )")
 
 _current = Invocation()
+_warned = 0
 
 
 def configure(invocation: Invocation) -> None:
     """Choose what is said and in which form, for the rest of the process."""
-    global _current  # one process has one stderr
-    _current = invocation
+    global _current, _warned  # one process has one stderr
+    _current, _warned = invocation, 0
     handler = _StderrHandler()
     handler.setFormatter(_JsonFormatter() if invocation.log == "json" else _TextFormatter())
     root = logging.getLogger()
@@ -46,6 +47,11 @@ def configure(invocation: Invocation) -> None:
 def current() -> Invocation:
     """How much is said in this process, and in which form."""
     return _current
+
+
+def warnings_so_far() -> int:
+    """How many times the user was told to look at something, with ``-q`` as well."""
+    return _warned
 
 
 def as_typed_here(text: str) -> str:
@@ -70,6 +76,8 @@ def say(message: str, **fields: Any) -> None:
 
 def warn(message: str, **fields: Any) -> None:
     """Say what the user should look at; the work goes on."""
+    global _warned
+    _warned += 1
     _LOG.warning(message, extra={"fields": fields})
 
 

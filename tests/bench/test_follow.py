@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from bench import follow, history, plot_lag, processes
 
+pytestmark = pytest.mark.long
+
 MINUTE = datetime.fromisoformat("2026-06-01T00:00")
 # A loop of runs: what it does is what `v6share stream` is to do, only slower.
 STAND_IN = """#!/bin/sh

@@ -5,10 +5,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from faults.__main__ import read_results
 from faults.report import BEGIN, END, figures, write_figures
 from faults.seam import why_unsupported
 from faults.trials import Result
+
+pytestmark = pytest.mark.long
 
 SIZES = {"kills": 8, "errors": 8, "races": 1, "flips": 4, "gates": 0, "corpora": 0}
 ANYWHERE = {

@@ -20,7 +20,10 @@ from faults.seam import (
     why_unsupported,
 )
 
-pytestmark = pytest.mark.skipif(bool(why_unsupported()), reason=why_unsupported())
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(why_unsupported()), reason=why_unsupported()),
+]
 
 
 def held(work: Callable[[], None], decide: Callable[[Call], Decision]) -> int:

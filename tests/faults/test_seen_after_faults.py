@@ -9,6 +9,8 @@ import pytest
 from faults.look import differences, ill_ended, leftovers, what_doctor_finds, what_readers_miss
 from faults.processes import Ended
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("code", "err", "is_odd"),

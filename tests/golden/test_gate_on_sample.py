@@ -25,6 +25,8 @@ from v6share.warehouse.open import open_warehouse
 from v6share.workspace.configured import configure_for_reading
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 LAST = date(2026, 3, 28)
 NEWEST = "(SELECT moment FROM newest_record)"
 OF_LAST = f"day = DATE '{LAST}'"

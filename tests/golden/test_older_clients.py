@@ -12,6 +12,8 @@ import pytest
 import read_views
 from sample_run import Counted
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

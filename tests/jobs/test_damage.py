@@ -19,6 +19,8 @@ from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 FILES = 3
 
 

@@ -11,6 +11,8 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace import storage
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 
 def test_damage_keeps_what_is_published_until_rebuild_mends_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,8 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.warehouse.checks import CheckResult
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 
 def damage(path: Path, how: str) -> None:
     content = path.read_bytes()

@@ -9,6 +9,8 @@ from damage import write_stray_codes
 from flow_files import write_flows
 from workspaces import make_workspace, run_json
 
+pytestmark = pytest.mark.long
+
 APPS = """
 [[app]]
 id = "shop"

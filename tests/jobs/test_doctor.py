@@ -18,6 +18,8 @@ from workspaces import differing, tables
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def counted(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path) -> Workspace:

@@ -15,6 +15,8 @@ from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 ASKING = {
     "check": (ExitCode.GATE, ["check"]),
     "doctor": (ExitCode.USAGE, ["doctor"]),

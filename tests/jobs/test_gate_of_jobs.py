@@ -20,6 +20,8 @@ from v6share.warehouse.database.state import read_state, write_state
 from v6share.warehouse.remedies import COULD_NOT_JUDGE
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quality"
 NOTHING_HOLDS = {
     "name": "never",

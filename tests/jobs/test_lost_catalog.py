@@ -10,6 +10,8 @@ from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def counted(tmp_path: Path) -> Path:

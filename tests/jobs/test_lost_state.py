@@ -21,6 +21,8 @@ from v6share.warehouse.ledger import lost_state
 from v6share.workspace.client_key import read_client_key
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 COMMANDS = [("run", "flows"), ("forget", "FIRST"), ("rebuild",), ("check",)]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
 

@@ -24,6 +24,8 @@ from workspaces import make_workspace, v6share
 from v6share.jobs import cli
 from v6share.jobs.terminal.exit_codes import ExitCode
 
+pytestmark = pytest.mark.long
+
 GATE = "V6SHARE_QUALITY__GATE"
 CLIENTS = {
     "198.51.100.1": "198.51.103.211",

@@ -152,7 +152,7 @@ def test_a_quiet_run_leaves_one_line(
     code, out, _ = call(capsys, root, "-q", "run", flows)
     assert code is ExitCode.INPUT_FAILED
     said = "inputs: 3 committed, 0 known, 1 quarantined, 0 failed; rows: 12 counted, 0 rejected; "
-    assert out.partition(": ")[2] == said + "published\n"
+    assert out.partition(": ")[2] == said + "published; 3 warnings not shown\n"
     file = tmp_path / "run.json"
     code, out, err = call(capsys, root, "-q", "run", flows, "--format", "json", "-o", file)
     assert (code, err, out.count("\n")) == (ExitCode.DONE, "", 1)

@@ -24,6 +24,8 @@ from v6share.jobs.steps.stream_state import read_stream_state
 from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 APP = '[[app]]\nid = "{0}"\nname = "{0}"\nmatch = [{{ port = 443 }}]\n'
 
 

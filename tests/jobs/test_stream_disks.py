@@ -11,6 +11,8 @@ from workspaces import differing, make_workspace, run_json, tables, v6share
 
 from v6share.jobs.terminal.exit_codes import ExitCode
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:

@@ -22,6 +22,8 @@ from v6share.jobs.terminal.exit_codes import ExitCode
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.publish import Published
 
+pytestmark = pytest.mark.long
+
 BATCHES = int(os.environ.get("V6SHARE_TEST_BATCHES", "24"))
 ROUNDS = 4
 

@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from flow_files import DAY_MS, JANUARY_1, write_flows
 from workspaces import differing, make_workspace, run_json, tables, v6share
+
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("V6SHARE_TEST_KILLS", "20"))
 READERS = 8

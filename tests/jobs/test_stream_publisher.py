@@ -21,6 +21,8 @@ from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.open import open_warehouse
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def workspace(capsys: pytest.CaptureFixture[str], root: Path, tmp_path: Path) -> Workspace:

@@ -11,6 +11,8 @@ from v6share.schemas.outcome import Outcome, Status
 from v6share.warehouse.ledger.known_inputs import KnownInputs
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 NOTHING = KnownInputs({}, {}, set(), set())
 
 

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from bombs import COUNTED, REFUSED
+
+pytestmark = pytest.mark.long
 
 # The kernel lends a process that has just been started the peak of the one that started it, here
 # a worker of the tests with all it ever held. So a small one lies between, which tells the peak

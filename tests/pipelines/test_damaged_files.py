@@ -12,6 +12,8 @@ from damage import ROWS, flow_columns, write_stray_codes
 from v6share.pipelines.flow_file import open_flow_file
 from v6share.schemas.errors import InputRefused
 
+pytestmark = pytest.mark.long
+
 BENT_BYTES = Path(__file__).with_name("bent_bytes.py")
 
 

@@ -18,6 +18,8 @@ from v6share.quality.suites import Suite, parse_suite
 from v6share.schemas.errors import UserError
 from v6share.schemas.evidence import Evidence
 
+pytestmark = pytest.mark.long
+
 ROWS = Evidence(
     pa.table({"exporter": ["r1", "r2", "r3"], "pauses": [1, 20, None], "hours": [1, 30, 9]}),
     ("exporter",),

@@ -22,6 +22,8 @@ from v6share.warehouse.open import open_warehouse
 from v6share.warehouse.rebuild import rebuild
 from v6share.workspace.paths import Workspace
 
+pytestmark = pytest.mark.long
+
 # Does what a run does: commits what is not committed yet, one commit an input, and refuses what
 # cannot be read; dies where told.
 RUN = """
