@@ -1,7 +1,8 @@
 """Names of hosts, as clients and collectors write them: brought to one form.
 
 A Host header has a port, a name may have the root's dot, userinfo, capitals, or letters beyond
-ASCII (IDNA, RFC 3490). What cannot be read so stays as it is, in lower case.
+ASCII (IDNA, RFC 5891, mapped by UTS 46 as browsers do). What cannot be read so stays as it is, in
+lower case.
 """
 
 import re
@@ -10,7 +11,10 @@ from string import whitespace
 from typing import Final
 from urllib.parse import urlsplit
 
+import idna
+
 _LABELS: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")
 _LONGEST: Final = 253
 # An address with all that may stand around it.
 _LONGEST_WITH_MORE: Final = 128
@@ -37,9 +41,13 @@ def _in_ascii(name: str) -> str:
     if name.isascii():
         return name
     try:
-        return name.encode("idna").decode("ascii")
+        return ".".join(_label_in_ascii(label) for label in _DOTS.split(name))
     except UnicodeError:
         return name
+
+
+def _label_in_ascii(label: str) -> str:
+    return label if label.isascii() else idna.encode(label, uts46=True).decode("ascii")
 
 
 def host_pattern(text: str) -> str:

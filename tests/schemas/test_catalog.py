@@ -213,6 +213,7 @@ def test_protocols(protocol: str, numbers: tuple[int, ...]) -> None:
 
 NAMES = [
     ("*.bücher.example", "*.xn--bcher-kva.example"),
+    ("straße.example", "xn--strae-oqa.example"),
     ("Café.Example.", "xn--caf-dma.example"),
     ("xn--caf-dma.example", "xn--caf-dma.example"),
     ("_http.shop---1.example", "_http.shop---1.example"),
