@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from importlib import resources
 from typing import Final
 
 import duckdb
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from v6share.schemas.findings import EGRESS_FINDING, TOLD_BY_RUN
 from v6share.schemas.ledger import LEDGER_KEYS, LEDGER_PRUNED, NO_OP, REJECTS_BY_DESIGN
+from v6share.warehouse.checks import read_checks
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
@@ -309,8 +309,7 @@ def status_report(
 
 def _silent() -> str:
     """As the check silent_exporters says it; those first that never sent."""
-    check = resources.files("v6share.sql").joinpath("checks", "silent_exporters.sql")
-    sql = check.read_text("utf-8")
+    (sql,) = (check.sql for check in read_checks() if check.name == "silent_exporters")
     return f"SELECT * FROM ({sql}\n) ORDER BY last_seen NULLS FIRST, exporter"  # noqa: S608
 
 
