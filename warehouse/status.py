@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from v6share.schemas.findings import EGRESS_FINDING, TOLD_BY_RUN
 from v6share.schemas.ledger import LEDGER_KEYS, LEDGER_PRUNED, NO_OP, REJECTS_BY_DESIGN
-from v6share.warehouse.checks import read_checks
 from v6share.warehouse.database.arrow import fetch_table
 from v6share.warehouse.database.views import quoted
 from v6share.warehouse.ledger.journal import Run, runs_backwards
@@ -309,6 +308,9 @@ def status_report(
 
 def _silent() -> str:
     """As the check silent_exporters says it; those first that never sent."""
+    # Here, for it loads Arrow's functions, which of all that reads a state `status` alone needs.
+    from v6share.warehouse.checks import read_checks
+
     (sql,) = (check.sql for check in read_checks() if check.name == "silent_exporters")
     return f"SELECT * FROM ({sql}\n) ORDER BY last_seen NULLS FIRST, exporter"  # noqa: S608
 
