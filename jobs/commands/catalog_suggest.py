@@ -19,6 +19,7 @@ from v6share.render.text import SeveralForm
 from v6share.render.values import bytes_for_people, share_for_people
 from v6share.schemas.catalog.propose import Proposal, app_text, propose
 from v6share.schemas.errors import InputRefused, UserError
+from v6share.schemas.text.counts import counted
 from v6share.schemas.text.plain import storable
 from v6share.schemas.text.wording import did_you_mean
 from v6share.warehouse.database.connect import open_snapshot
@@ -128,7 +129,7 @@ def _read(
         [one.network for one in networks if one.kind in _OF_CLIENTS],
     )
     unread = 0
-    messages.say(f"reading {_files(len(inputs))}")
+    messages.say(f"reading {counted(len(inputs), 'file')}")
     for path, dialect in inputs:
         try:
             file = open_flow_file(path, dialect)
@@ -180,13 +181,9 @@ def _as_table(chosen: Sequence[Proposal], total: int) -> pa.Table:
     return pa.Table.from_pylist(rows, _SCHEMA)
 
 
-def _files(count: int) -> str:
-    return f"{count:,} {'file' if count == 1 else 'files'}"
-
-
 def _say_how_much(chosen: Sequence[Proposal], total: int, files: int) -> None:
     """How much of the unclassified traffic the proposals are, or why there is none."""
-    where = f"in {_files(files)}"
+    where = f"in {counted(files, 'file')}"
     if not total:
         messages.say(f"nothing is unclassified {where}")
     elif not chosen:

@@ -17,6 +17,7 @@ from v6share.render.board import what_waits
 from v6share.render.text import SeveralForm
 from v6share.render.values import Record, bytes_for_people
 from v6share.schemas.errors import UserError
+from v6share.schemas.text.counts import counted
 from v6share.warehouse.age import DataAge, data_age
 from v6share.warehouse.database.connect import open_snapshot
 from v6share.warehouse.fragment_damage import find_lost, sources_of_warehouse
@@ -98,7 +99,7 @@ def _say_of_inputs(report: StatusReport) -> None:
     left = report.quarantined["acknowledged"].to_pylist().count(False)
     if left:
         messages.warn(
-            f"{left:,} input{'' if left == 1 else 's'} quarantined and not acknowledged; "
+            f"{counted(left, 'input')} quarantined and not acknowledged; "
             "`v6share quarantine list` says why",
             quarantined=left,
         )

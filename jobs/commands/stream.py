@@ -44,6 +44,7 @@ from v6share.pipelines.landing import Arrival, age_seconds
 from v6share.render.text import SeveralForm
 from v6share.schemas.errors import UserError
 from v6share.schemas.settings import Settings
+from v6share.schemas.text.counts import counted
 from v6share.warehouse.commit import refuse_damaged_journal
 from v6share.warehouse.database.connect import Connection
 from v6share.warehouse.ledger.journal import Run
@@ -371,7 +372,7 @@ class _Stream:
             "failed": len(result.failed),
         }
         said = [f"{count:,} {what}" for what, count in became.items() if count]
-        said = [f"{len(batch):,} file{'' if len(batch) == 1 else 's'}: {', '.join(said)}"]
+        said = [f"{counted(len(batch), 'file')}: {', '.join(said)}"]
         said += [f"{rows:,} rows"] if rows else []
         said += [] if lag is None else [f"{lag:.1f} s from arrival to published"]
         said += [f"{self.state.backlog:,} wait"] if self.state.backlog else []

@@ -13,6 +13,7 @@ from v6share.jobs.terminal.progress import Progress
 from v6share.pipelines.work import Work
 from v6share.schemas.catalog.suggest import catalog_advice
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.counts import counted
 from v6share.warehouse.ledger.rerun import CountedAlready
 from v6share.workspace import storage
 from v6share.workspace.configured import Configured
@@ -98,7 +99,7 @@ def _progress(meter: "Meter", inputs: Sequence[FoundInput]) -> Iterator[None]:
     """Show a meter until the block ends."""
     total = sum(one.size for one in inputs)
     messages.say(
-        f"counting {len(inputs):,} {'input' if len(inputs) == 1 else 'inputs'}",
+        f"counting {counted(len(inputs), 'input')}",
         inputs=len(inputs),
         size=total,
     )

@@ -23,6 +23,7 @@ from v6share.schemas.aggregates import CLIENTS_1D
 from v6share.schemas.catalog.suggest import directions_advice, interval_advice
 from v6share.schemas.ledger import NO_OP
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.counts import counted
 from v6share.schemas.text.plain import storable
 from v6share.warehouse.ledger.journal import Run
 from v6share.warehouse.ledger.known_inputs import KnownInputs
@@ -74,8 +75,7 @@ def say_what_looks_wrong(configured: Configured) -> None:
     if doubts:
         place = place_option(configured.workspace.root)
         messages.warn(
-            f"{doubts:,} {'doubt' if doubts == 1 else 'doubts'} about the catalog: "
-            f"v6share{place} catalog check",
+            f"{counted(doubts, 'doubt')} about the catalog: v6share{place} catalog check",
             doubts=doubts,
         )
     key = configured.workspace.client_key
@@ -177,8 +177,8 @@ def _in_a_line(summary: Record) -> str:
     published = "nothing new" if summary["outcome"] == NO_OP else "not published"
     published = "published" if summary["published"] else published
     line = f"{summary['run_id']}: inputs: {inputs}; rows: {rows}; {published}"
-    hidden = summary["warnings"]
-    return f"{line}; {hidden:,} warning{'' if hidden == 1 else 's'} not shown" if hidden else line
+    hidden = messages.warnings_so_far()
+    return f"{line}; {counted(hidden, 'warning')} not shown" if hidden else line
 
 
 def say_what_next(run: RunContext, done: Done, *, published: bool) -> None:

@@ -12,6 +12,7 @@ from v6share.jobs.terminal.exit_codes import ExitCode, JobStopped
 from v6share.pipelines.work import Work
 from v6share.schemas.errors import EngineFailed
 from v6share.schemas.outcome import FoundInput, Outcome
+from v6share.schemas.text.counts import counted
 
 
 @contextmanager
@@ -44,8 +45,7 @@ class SparkEngine:
             context = session.sparkContext
             page = f", to be watched at {context.uiWebUrl}" if context.uiWebUrl else ""
             messages.say(
-                f"counting {len(inputs):,} {'input' if len(inputs) == 1 else 'inputs'} in Spark "
-                f"({context.master}){page}",
+                f"counting {counted(len(inputs), 'input')} in Spark ({context.master}){page}",
                 inputs=len(inputs),
                 size=sum(one.size for one in inputs),
                 master=context.master,

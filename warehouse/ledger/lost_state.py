@@ -6,7 +6,7 @@ lost, is an older one or is not mounted; or the finished file is another workspa
 on would put few numbers in the place of many.
 """
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from v6share.schemas.errors import UserError
+from v6share.schemas.text.counts import counted
 from v6share.warehouse.database.connect import (
     Connection,
     DamagedFile,
@@ -193,12 +194,9 @@ def _described(lost: _Ledger) -> str:
         return "what nobody can read"
     times = [*lost.runs.values(), *lost.inputs.values()]
     newest = max(lost.runs, key=lambda one: lost.runs[one], default="")
+    inputs = len({input_id for input_id, *_ in lost.inputs})
     return (
-        f"{_counted(lost.runs, 'run')} and {_counted({key[0] for key in lost.inputs}, 'input')}"
+        f"{counted(len(lost.runs), 'run')} and {counted(inputs, 'input')}"
         f"{newest and f', the newest run {newest}'}, from {min(times):%Y-%m-%dT%H:%M:%SZ} "
         f"to {max(times):%Y-%m-%dT%H:%M:%SZ}"
     )
-
-
-def _counted(things: Sized, name: str) -> str:
-    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
