@@ -4,8 +4,8 @@
 --          days; rotation_ratio: times; subscribers: subscribers; penetration, standard_error:
 --          share 0 to 1; client_keys: keys
 -- columns: period: day, or 30_days to as_of; day: UTC day, NULL of 30_days; days: days of the 30
---          that have clients; basis: always clients; scope: all or network; id: the network, empty of all;
---          family: v4 or v6, the outermost IP header, and any: subscribers of both, each once;
+--          that have clients; basis: always clients; scope: all or network; id: the network, empty
+--          of all; family: v4 or v6, the outermost IP header, and any: subscribers of both, each once;
 --          clients: distinct active clients of the day, of 30_days the mean of the days;
 --          clients_union: distinct clients of the 30 days together, NULL of a day and where they
 --          were hashed with two client keys; standard_error: relative standard error of the sketch

@@ -1,8 +1,8 @@
 -- what:    how many apps, products and client regions have IPv6 traffic, per calendar month?
 -- unit:    days: days; numerator, denominator_value, with_ipv6, of: entities; share: share 0 to 1
--- columns: days: final days of data in the month; basis: always entities; denominator: always all; share_kind:
---          always strict; numerator: how many have native IPv6 traffic in the month; denominator_value:
---          how many there are
+-- columns: days: final days of data in the month; basis: always entities; denominator: always
+--          all; share_kind: always strict; numerator: how many have native IPv6 traffic in the month;
+--          denominator_value: how many there are
 -- first:   month, dimension, with_ipv6, of, share, without
 -- formula: with_ipv6 = entities with native IPv6 bytes in the month; of = apps and products of the
 --          catalog, or the client regions seen in any month (unknown is no region). days: final days

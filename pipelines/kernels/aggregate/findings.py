@@ -164,8 +164,10 @@ def _rejected(batch: FlowBatch, verdicts: U8) -> Iterator[Marked]:
 
 
 def rolled_over(end_ms: I64, told_ms: I64) -> Bool:
-    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days, against the
-    export or the receipt."""
+    """Mark the ends that are wrong by a multiple of 2^32 ms, 49.7 days.
+
+    told_ms: when the record was exported, or received.
+    """
     off = (told_ms - end_ms + _WAITED_MS) % _ROLLS_OVER_MS
     wrong: Bool = (off <= 2 * _WAITED_MS) & (told_ms >= FIRST_MS)
     wrong &= np.abs(told_ms - end_ms) > _WAITED_MS
